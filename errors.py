@@ -1,0 +1,27 @@
+"""The errors a user can cause or meet. Each is one sentence: what, where, what to do."""
+
+
+class A2pipeError(Exception):
+    """Any expected failure; the command line prints its message and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(A2pipeError):
+    """The request itself is wrong: a name, a key, a path, a value."""
+
+    exit_code = 2
+
+
+class NotCachedError(A2pipeError):
+    """What was asked for has not been computed (or is not in this cache)."""
+
+    exit_code = 4
+
+
+class BadImageError(A2pipeError):
+    """An image file cannot be decoded; the message is the reason alone, without the path."""
+
+
+class DamagedError(A2pipeError):
+    """Stored bytes do not match their checksum."""
