@@ -1,0 +1,1 @@
+"""Where results live: fingerprints, stores (Zarr, HDF5), markers, catalogue, upkeep."""

@@ -1,0 +1,77 @@
+"""A spec's address: the digest of its canonical JSON.
+
+A spec is a frozen dataclass with the class variables `stage` and `version`. Labels, and fields
+that still have their default, are left out, so a later version may add a field without moving what
+is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
+
+def canonical(spec: Any) -> dict[str, Any]:
+    """What shapes the result: stage, version and every field required or not at its default.
+
+    An upstream spec stands as its fingerprint, a tuple as a list. TypeError for other values than
+    specs, tuples, strings, numbers, booleans and None, or for an object that is no spec.
+    """
+    document = _identity(spec)
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if not field.metadata.get("label") and not _at_default(field, value):
+            document[field.name] = _plain(value, fingerprint)
+    return document
+
+
+def canonical_json(spec: Any) -> str:
+    """`canonical` as JSON: sorted keys, no spaces, ASCII, floats by repr; ValueError for NaN."""
+    return json.dumps(canonical(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def fingerprint(spec: Any) -> str:
+    """The spec's address: the first 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    return _digest(canonical_json(spec))
+
+
+def describe(spec: Any) -> dict[str, Any]:
+    """The spec in full, for people: upstream specs nested, labels and defaults included."""
+    document = _identity(spec)
+    for field in fields(spec):
+        document[field.name] = _plain(getattr(spec, field.name), describe)
+    return document
+
+
+def digest_of(items: Iterable[str]) -> str:
+    """32 hexadecimal digits of a list of strings; order, number and boundaries count."""
+    return _digest(json.dumps(list(items), separators=(",", ":")))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _identity(spec: Any) -> dict[str, Any]:
+    if not is_dataclass(spec) or not hasattr(spec, "stage") or not hasattr(spec, "version"):
+        raise TypeError(f"{spec!r} is no spec: it needs to be a dataclass with stage and version")
+    return {"stage": spec.stage, "version": spec.version}
+
+
+def _at_default(field: Field[Any], value: Any) -> bool:
+    if field.default is not MISSING:
+        return bool(value == field.default)
+    return field.default_factory is not MISSING and bool(value == field.default_factory())
+
+
+def _plain(value: Any, nested: Callable[[Any], Any]) -> Any:
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item, nested) for item in value]
+    if is_dataclass(value):
+        return nested(value)
+    raise TypeError(f"a spec cannot hold {value!r} of type {type(value).__name__}")

@@ -1,0 +1,161 @@
+"""Free what no named experiment refers to; listing and deleting are two calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import A2pipeError, DamagedError, NotCachedError
+from .catalog import Cache, stage_folders
+from .files import explained, fsync_dir, is_temporary, remove, temporary
+from .header import read_header
+from .layout import EXPERIMENTS, FINGERPRINT_NAME
+from .references import is_referred, referred
+from .verify import record_paths
+
+STRAY_AFTER = 3600.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """path: row folder, record's document or stray; bytes: what it frees; why: in words."""
+
+    path: Path
+    bytes: int
+    why: str
+
+
+def gc_candidates(cache: Cache) -> list[Candidate]:
+    """What may go; deletes nothing.
+
+    Row folders and records that no named experiment refers to, and half-made folders and stray
+    temporary files older than an hour.
+
+    A2pipeError if the notes of a named experiment cannot be read. Folders of a newer version stay.
+    """
+    uses = referred(cache.root)
+    return [
+        *_row_folders(cache, uses),
+        *_records(cache, uses),
+        *_strays(cache.root, uses),
+    ]
+
+
+def gc(cache: Cache, apply: bool = False) -> list[Candidate]:
+    """List what may go and, with `apply`, delete it; returns what was listed or deleted."""
+    candidates = gc_candidates(cache)
+    return delete(cache, candidates) if apply else candidates
+
+
+def delete(cache: Cache, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Delete those of `candidates` that nothing refers to by now; returns what is gone.
+
+    A folder disappears at once (by a rename), so a half-deleted one is never taken for an artifact.
+    A2pipeError if the cache may not be written.
+    """
+    gone = []
+    for candidate in candidates:
+        path = candidate.path
+        if is_temporary(path.name) or not is_referred(
+            path.relative_to(cache.root), referred(cache.root)
+        ):
+            _delete(candidate.path)
+            gone.append(candidate)
+    return gone
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(_size(file) for file in files)
+
+
+def _row_folders(cache: Cache, uses: set[str]) -> Iterator[Candidate]:
+    for folder in cache.folders():
+        if is_referred(folder.relative_to(cache.root), uses):
+            continue
+        why = _why(folder)
+        if why is not None:
+            yield Candidate(folder, size_of(folder), why)
+
+
+def _why(folder: Path) -> str | None:
+    try:
+        read_header(folder)
+    except NotCachedError:
+        return "half-made more than an hour ago" if _is_old(folder) else None
+    except DamagedError:
+        return "its spec.json is damaged, and no named experiment refers to it"
+    except A2pipeError:
+        return None
+    return "no named experiment refers to it"
+
+
+def _records(cache: Cache, uses: set[str]) -> Iterator[Candidate]:
+    for path in record_paths(cache.root):
+        if not is_referred(path.relative_to(cache.root), uses):
+            size = _size(path) + _size(path.with_suffix(".npz"))
+            yield Candidate(path, size, "no named experiment refers to it")
+
+
+def _strays(root: Path, uses: set[str]) -> Iterator[Candidate]:
+    for folder in (*stage_folders(root), root / EXPERIMENTS):
+        for path in _temporaries(folder):
+            if _is_old(path):
+                yield Candidate(path, size_of(path), "temporary, left by an interrupted writer")
+        for path in folder.glob("*.npz"):
+            alone = FINGERPRINT_NAME.match(path.stem) and not path.with_suffix(".json").exists()
+            if alone and _is_old(path) and not is_referred(path.relative_to(root), uses):
+                yield Candidate(path, _size(path), "arrays of a record that was never committed")
+
+
+def _temporaries(folder: Path) -> Iterator[Path]:
+    """Temporary files and folders below `folder`, without what lies in such a folder."""
+    with suppress(FileNotFoundError):
+        for path in sorted(folder.iterdir()):
+            if is_temporary(path.name):
+                yield path
+            elif path.is_dir() and not path.is_symlink():
+                yield from _temporaries(path)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether nothing at or below `path` changed within the last hour."""
+    paths = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return all(time.time() - _changed(part) > STRAY_AFTER for part in paths)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def _delete(path: Path) -> None:
+    with explained(path):
+        if path.is_dir():
+            away = path if is_temporary(path.name) else path.rename(temporary(path))
+            remove(away)
+        else:
+            path.unlink(missing_ok=True)
+            _delete_arrays(path)
+        fsync_dir(path.parent)
+    with suppress(OSError):
+        if FINGERPRINT_NAME.match(path.parent.name):
+            path.parent.rmdir()
+
+
+def _delete_arrays(document: Path) -> None:
+    if FINGERPRINT_NAME.match(document.stem):
+        document.with_suffix(".npz").unlink(missing_ok=True)

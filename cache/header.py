@@ -1,0 +1,121 @@
+"""`spec.json`: what an artifact is, in words; written last: a folder without it is half-made."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..errors import A2pipeError, DamagedError, NotCachedError
+from .files import atomic_write_bytes, host_name
+from .fingerprint import canonical, describe, fingerprint
+from .layout import FORMAT, SPEC, ArrayField, Backend, Cut, Layout, field_from_json
+from .ledger import now
+from .sealed import refuse_newer, seal, unseal
+
+_PACKAGES = ("a2pipe", "h5py", "numpy", "pillow", "timm", "torch", "zarr")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The content of `spec.json`.
+
+    spec: everything, labels and defaults included; address: what the fingerprint is the digest of.
+    rows_id: the name of the row folder. made: versions, host, user, time and the caller's notes.
+    """
+
+    format: int
+    stage: str
+    version: int
+    fingerprint: str
+    rows_id: str
+    rows: int
+    shard_size: int
+    backend: Backend
+    fields: tuple[ArrayField, ...]
+    address: dict[str, Any]
+    spec: dict[str, Any]
+    made: dict[str, Any]
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.rows, self.shard_size)
+
+
+def header_of(
+    spec: Any, fields: Sequence[ArrayField], layout: Layout, notes: Mapping[str, Any]
+) -> Header:
+    """The header of a spec's artifact over a layout, made here and now."""
+    return Header(
+        FORMAT,
+        spec.stage,
+        spec.version,
+        fingerprint(spec),
+        layout.rows_id,
+        layout.cut.rows,
+        layout.shard_size,
+        layout.backend,
+        tuple(fields),
+        canonical(spec),
+        describe(spec),
+        {**provenance(), **notes},
+    )
+
+
+def write_header(folder: Path, header: Header) -> None:
+    """Put `spec.json` in place: from now on the folder is an artifact."""
+    document = {**asdict(header), "fields": [field.to_json() for field in header.fields]}
+    atomic_write_bytes(folder / SPEC, seal(document))
+
+
+def read_header(folder: Path) -> Header:
+    """The header of an artifact's folder.
+
+    NotCachedError if there is none, DamagedError if it is torn or altered, A2pipeError if a newer
+    version wrote it.
+    """
+    path = folder / SPEC
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotCachedError(f"{folder} holds no artifact: there is no {SPEC} in it.") from None
+    except OSError as error:
+        raise A2pipeError(
+            f"{path} could not be read ({error.strerror}): check the disk."
+        ) from error
+    refuse_newer(path, data)
+    document = unseal(data)
+    if document is None:
+        raise DamagedError(f"{path} is torn or altered: run `a2pipe cache verify --repair`.")
+    fields = tuple(field_from_json(field) for field in document.pop("fields"))
+    return Header(**document, fields=fields)
+
+
+def provenance() -> dict[str, Any]:
+    """Who makes something here and now: versions, host, user and time."""
+    return {**_versions(), "host": host_name(), "user": _user(), "time": now()}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{n: v for n in _PACKAGES if (v := _version(n))}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

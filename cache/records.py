@@ -1,0 +1,99 @@
+"""Records: dataset-level results, one JSON document with its arrays beside it.
+
+`<root>/<stage>/<fingerprint>.json` and `.npz`. The arrays are written first; the document, which
+holds their checksum and its own, is the commit.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import A2pipeError, DamagedError
+from .files import FileSum, atomic_write_bytes, make_folder, read_checked
+from .fingerprint import canonical, describe, fingerprint
+from .header import provenance
+from .layout import FORMAT
+from .sealed import refuse_newer, seal, unseal
+
+Record = tuple[dict[str, Any], dict[str, Any]]
+
+
+class Records:
+    """The records under one cache root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def path(self, spec: Any) -> Path:
+        """Where the spec's document lies, or would lie."""
+        return self.root / str(spec.stage) / f"{fingerprint(spec)}.json"
+
+    def write(self, spec: Any, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
+        """Store a result; returns the document's path.
+
+        content: JSON without NaN. arrays: numbers or fixed-width text, no objects. ValueError for
+        what cannot be stored; A2pipeError if the disk is full or the cache may not be written.
+        """
+        path = self.path(spec)
+        make_folder(path.parent)
+        document = {
+            "format": FORMAT,
+            "fingerprint": fingerprint(spec),
+            "address": canonical(spec),
+            "spec": describe(spec),
+            "made": provenance(),
+            "content": dict(content),
+        }
+        seal(document)
+        total = atomic_write_bytes(path.with_suffix(".npz"), npz_bytes(arrays))
+        atomic_write_bytes(path, seal({**document, "arrays": asdict(total)}))
+        return path
+
+    def read(self, spec: Any) -> Record | None:
+        """Content and arrays; None if there is no record or a damaged one: it has to be made anew.
+
+        A2pipeError if a newer version wrote it.
+        """
+        try:
+            return read_record(self.path(spec))
+        except (FileNotFoundError, DamagedError):
+            return None
+
+
+def read_record(path: Path) -> Record:
+    """Content and arrays of the document at `path`.
+
+    FileNotFoundError, DamagedError, or A2pipeError if a newer version wrote it.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise A2pipeError(
+            f"{path} could not be read ({error.strerror}): check the disk."
+        ) from error
+    refuse_newer(path, data)
+    document = unseal(data)
+    if document is None:
+        raise DamagedError(f"{path} is torn or altered: it has to be computed again.")
+    packed = read_checked(path.with_suffix(".npz"), FileSum(**document["arrays"]), verify=True)
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        return document["content"], dict(arrays)
+
+
+def npz_bytes(arrays: Mapping[str, Any]) -> memoryview:
+    """The arrays as .npz: the same arrays always give the same bytes. ValueError for objects."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as out:
+                np.lib.format.write_array(out, np.asanyarray(arrays[name]), allow_pickle=False)
+    return buffer.getbuffer()

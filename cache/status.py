@@ -1,0 +1,78 @@
+"""The state of a row, and what makes a computed row a bad one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .layout import STATUS_FIELD, ArrayField
+from .ledger import BadRow
+
+PENDING, OK, UNREADABLE, NOT_FINITE = 0, 1, 2, 3
+
+
+def settle(
+    fields: Sequence[ArrayField], arrays: Mapping[str, Any], status: Any
+) -> tuple[dict[str, Any], Any]:
+    """Copies of a shard's arrays, ready to be stored, with their status (rows,) uint8.
+
+    A row that is OK but holds a NaN or an infinity becomes NOT_FINITE; every row that is not OK is
+    overwritten by the fill value. ValueError where names, shapes, types or status do not fit.
+    """
+    settled = np.array(status, dtype=np.uint8)
+    if not np.isin(settled, (OK, UNREADABLE, NOT_FINITE)).all():
+        raise ValueError("a committed row is OK, UNREADABLE or NOT_FINITE")
+    with np.errstate(over="ignore", invalid="ignore"):
+        copies = _copies(fields, arrays, len(settled))
+    settled[(settled == OK) & ~_finite(copies.values(), len(settled))] = NOT_FINITE
+    for field in fields:
+        copies[field.name][settled != OK] = field.fill
+    return {**copies, STATUS_FIELD.name: settled}, settled
+
+
+def bad_rows_of(
+    status: Any, images: Sequence[str], first: int, told: Sequence[BadRow]
+) -> tuple[BadRow, ...]:
+    """One BadRow for every row that is not OK; reasons are taken from `told` by image.
+
+    images: those of the shard; first: row of the first of them in the artifact.
+    """
+    reasons = {bad.image: bad.reason for bad in told}
+    return tuple(
+        BadRow(
+            first + int(i), images[i], int(status[i]), reasons.get(images[i]) or _reason(status[i])
+        )
+        for i in np.flatnonzero(status != OK).tolist()
+    )
+
+
+def _reason(status: int) -> str:
+    return "the image could not be read" if status == UNREADABLE else "the result is not finite"
+
+
+def _copies(fields: Sequence[ArrayField], arrays: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    if set(arrays) != {field.name for field in fields}:
+        raise ValueError(f"arrays {sorted(arrays)} instead of {sorted(f.name for f in fields)}")
+    for field in fields:
+        if np.shape(arrays[field.name]) != (rows, *field.shape):
+            got = np.shape(arrays[field.name])
+            raise ValueError(f"{field.name} has shape {got} instead of {(rows, *field.shape)}")
+    return {f.name: _copy(arrays[f.name], f) for f in fields}
+
+
+def _copy(array: Any, field: ArrayField) -> Any:
+    given = np.asarray(array)
+    copy = given.astype(field.stored, order="C", casting="same_kind", copy=True)
+    if copy.dtype.kind != "f" and not np.array_equal(copy, given):
+        raise ValueError(f"{field.name} holds numbers that do not fit into {field.dtype}")
+    return copy
+
+
+def _finite(arrays: Any, rows: int) -> Any:
+    finite = np.ones(rows, dtype=bool)
+    for array in arrays:
+        if array.dtype.kind == "f":
+            finite &= np.isfinite(array).reshape(rows, -1).all(axis=1)
+    return finite

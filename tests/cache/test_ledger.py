@@ -1,0 +1,103 @@
+"""A shard counts if and only if its whole, unaltered marker is there."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2pipe.cache.files import FileSum
+from a2pipe.cache.ledger import BadRow, Ledger, Marker, marker_from_json
+
+MARKER = Marker(
+    17,
+    {"data.zarr/embedding/c.17.0": FileSum(12, "ab" * 32)},
+    1.5,
+    "node",
+    "2024-01-01T00:00:00+00:00",
+    3,
+    (BadRow(17409, "cd" * 16, 2, "truncated"),),
+)
+
+
+def test_a_marker_comes_back_as_it_was(tmp_path):
+    ledger = Ledger(tmp_path / "done")
+    ledger.write(MARKER)
+    assert ledger.read(17) == MARKER
+    assert ledger.done() == {17}
+    assert [p.name for p in (tmp_path / "done").iterdir()] == ["000017.json"]
+
+
+def test_a_marker_torn_at_any_byte_counts_as_absent(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.write(MARKER)
+    whole = ledger.path(17).read_bytes()
+    for length in range(len(whole)):
+        ledger.path(17).write_bytes(whole[:length])
+        assert ledger.read(17) is None
+    ledger.path(17).write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    assert ledger.done() == set()
+
+
+@given(st.integers(0, len(MARKER.to_json()) - 1), st.integers(1, 255))
+def test_a_marker_altered_anywhere_is_absent_or_says_the_same(at, change):
+    data = bytearray(MARKER.to_json())
+    data[at] ^= change
+    assert marker_from_json(bytes(data)) in (None, MARKER)
+
+
+def test_a_sealed_document_that_is_no_marker_counts_as_absent():
+    from a2pipe.cache.sealed import seal
+
+    assert marker_from_json(seal({"shard": 17})) is None
+
+
+def test_a_marker_under_another_shards_name_counts_as_absent(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.path(18).write_bytes(MARKER.to_json())
+    assert ledger.read(18) is None
+
+
+def test_a_discarded_marker_is_gone_and_discarding_twice_is_harmless(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.write(MARKER)
+    ledger.discard(17)
+    ledger.discard(17)
+    assert ledger.done() == set()
+
+
+def test_other_files_are_no_markers(tmp_path):
+    (tmp_path / ".000017.json.node.1.0badcafe.tmp").write_bytes(MARKER.to_json())
+    (tmp_path / "notes.txt").write_text("x")
+    assert Ledger(tmp_path).done() == set()
+    assert Ledger(tmp_path / "absent").done() == set()
+
+
+def test_a_marker_is_readable_json():
+    assert json.loads(MARKER.to_json())["bad"][0]["reason"] == "truncated"
+
+
+texts = st.text(max_size=20)
+
+
+@given(
+    st.builds(
+        Marker,
+        st.integers(0, 10**7),
+        st.dictionaries(texts, st.builds(FileSum, st.integers(0), texts), max_size=4),
+        st.floats(0, 1e9),
+        texts,
+        texts,
+        st.integers(0),
+        st.lists(
+            st.builds(BadRow, st.integers(0), texts, st.integers(2, 3), texts), max_size=3
+        ).map(tuple),
+    )
+)
+def test_every_marker_survives_json(marker):
+    assert marker_from_json(marker.to_json()) == marker
+
+
+@pytest.mark.parametrize("text", [b"", b"null", b"[1]", b"{}", b'{"check": 1}', b"\xff"])
+def test_other_json_is_no_marker(text):
+    assert marker_from_json(text) is None
