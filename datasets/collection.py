@@ -1,0 +1,196 @@
+"""A collection: one table of samples, whatever benchmark it came from."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .limiting import limited
+
+Boxes = tuple[NDArray[np.float64], ...]
+T = TypeVar("T")
+
+SPLITS = ("train", "val", "test")
+NO_BOXES: NDArray[np.float64] = np.zeros((0, 4))
+NO_BOXES.setflags(write=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """N samples. Several samples may share one image (an image in two contexts, or of two classes).
+
+    paths: absolute path of each sample's image.
+    labels: int64 (N,), index into `class_names`, -1 for none.
+    groups: int64 (N,), index into `group_names`, -1 for none.
+    splits: str (N,), "train", "val", "test" or "".
+    boxes: per sample float64 (k, 4), x0, y0, x1, y1 in pixels of the upright original, half-open; k
+        may be 0.
+    image_ids: the benchmark's own name of each image.
+    digests: 32 hex digits of the SHA-256 of each file's bytes, "" where they could not be read.
+    sizes: int64 (N, 2), width and height of the upright image; 0, 0 where unknown.
+    unreadable: path -> why its bytes could not be read.
+
+    Raises UsageError when the fields do not have one entry a sample or point at no name.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    groups: NDArray[np.int64]
+    group_names: tuple[str, ...]
+    splits: NDArray[np.str_]
+    boxes: Boxes
+    image_ids: tuple[str, ...]
+    digests: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    unreadable: dict[str, str]
+
+    def __post_init__(self) -> None:
+        for field in ("labels", "groups", "splits", "boxes", "image_ids", "digests", "sizes"):
+            if len(getattr(self, field)) != len(self.paths):
+                raise UsageError(
+                    f"dataset {self.name}: {len(getattr(self, field))} {field} for {len(self)} "
+                    "samples; its loader has to give one a sample"
+                )
+        _require_names(self.name, "labels", self.labels, self.class_names)
+        _require_names(self.name, "groups", self.groups, self.group_names)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hex digits over images, labels, groups, splits, boxes and names, not over paths."""
+        parts = {
+            "digests": "\n".join(self.digests).encode(),
+            "labels": _bytes(self.labels),
+            "class names": json.dumps(self.class_names).encode(),
+            "groups": _bytes(self.groups),
+            "group names": json.dumps(self.group_names).encode(),
+            "splits": "\n".join(self.splits.tolist()).encode(),
+            "box counts": _bytes(np.fromiter(map(len, self.boxes), np.int64, len(self))),
+            "boxes": _bytes(_stacked(self.boxes), "<f8"),
+        }
+        whole = hashlib.sha256()
+        for part, content in parts.items():
+            whole.update(f"{part} {len(content)}\n".encode())
+            whole.update(content)
+        return whole.hexdigest()[:32]
+
+    @cached_property
+    def images(self) -> tuple[str, ...]:
+        """The digest of every readable image, once, in order of first appearance."""
+        return tuple(self.path_of)
+
+    @cached_property
+    def path_of(self) -> dict[str, str]:
+        """Digest -> path of the first sample that shows it, in order of first appearance."""
+        first: dict[str, str] = {}
+        for digest, path in zip(self.digests, self.paths, strict=True):
+            first.setdefault(digest, path)
+        first.pop("", None)
+        return first
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> "Collection":
+        """The samples at `indices` (integers or a mask), in that order; numbering stays."""
+        chosen = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
+        order = chosen.tolist()
+        paths = _pick(self.paths, order)
+        kept = set(paths) if self.unreadable else set()
+        return replace(
+            self,
+            paths=paths,
+            labels=self.labels[chosen],
+            groups=self.groups[chosen],
+            splits=self.splits[chosen],
+            boxes=_pick(self.boxes, order),
+            image_ids=_pick(self.image_ids, order),
+            digests=_pick(self.digests, order),
+            sizes=self.sizes[chosen],
+            unreadable={path: why for path, why in self.unreadable.items() if path in kept},
+        )
+
+    def limit(self, n: int) -> "Collection":
+        """At most `n` samples, dealt over split x group (x class where there are no groups) in
+        proportion.
+
+        Every such part keeps at least one sample while `n` allows; of each part the first samples
+        stay, in their order. Raises UsageError unless `n` is positive.
+        """
+        if n < 1:
+            raise UsageError(
+                f"a limit of {n} leaves no sample of {self.name}: give a positive number"
+            )
+        if n >= len(self):
+            return self
+        parts = self.groups if (self.groups >= 0).any() else self.labels
+        return self.take(limited(parts, self.splits, n))
+
+
+def check_classes(collection: Collection) -> None:
+    """Raise UsageError unless a head can be fitted and judged.
+
+    The training and the test split must have samples, each with a label, and no class may be in the
+    test split alone.
+    """
+    for split in ("train", "test"):
+        _require_labelled(collection, split)
+    train = set(collection.labels[collection.splits == "train"].tolist())
+    test = set(collection.labels[collection.splits == "test"].tolist())
+    unseen = [collection.class_names[label] for label in sorted(test - train)]
+    if unseen:
+        raise UsageError(
+            f"dataset {collection.name}: no training sample of {_listed(unseen)}, which the test "
+            "split has; add some, or leave those test samples out"
+        )
+
+
+def _require_labelled(collection: Collection, split: str) -> None:
+    labels = collection.labels[collection.splits == split]
+    if len(labels) == 0:
+        raise UsageError(
+            f"dataset {collection.name} has no {split} samples, which a head needs: name the "
+            "splits train, val and test by folder or by a split column"
+        )
+    missing = int((labels < 0).sum())
+    if missing:
+        raise UsageError(
+            f"dataset {collection.name}: {missing} of {len(labels)} {split} samples have no label; "
+            "label them or leave them out"
+        )
+
+
+def _require_names(
+    name: str, field: str, values: NDArray[np.int64], names: tuple[str, ...]
+) -> None:
+    if len(values) and not -1 <= values.min() <= values.max() < len(names):
+        raise UsageError(
+            f"dataset {name}: {field} run from {values.min()} to {values.max()}, "
+            f"but there are {len(names)} names; number them from 0, or -1 for none"
+        )
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more classes"
+
+
+def _pick(values: tuple[T, ...], order: list[int]) -> tuple[T, ...]:
+    return tuple([values[index] for index in order])
+
+
+def _bytes(values: NDArray[np.generic], dtype: str = "<i8") -> bytes:
+    """The same bytes on every machine."""
+    return np.ascontiguousarray(values, dtype).tobytes()
+
+
+def _stacked(boxes: Boxes) -> NDArray[np.float64]:
+    filled = [box for box in boxes if len(box)]
+    return np.concatenate(filled) if filled else NO_BOXES

@@ -1,0 +1,187 @@
+"""Raw material of the demo: digits as alpha masks, two photographs, and the pasting of them.
+
+Both come with scikit-learn: `load_digits` and `load_sample_images`.
+
+Pretraining and evaluation share neither a digit instance nor a photo half. A fixed permutation
+gives the first 898 digits to pretraining and the other 899 to evaluation; the right half of each
+photo is for pretraining, the left half for evaluation.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+
+Half: TypeAlias = Literal["left", "right"]
+Box: TypeAlias = tuple[int, int, int, int]
+
+PHOTOS = ("china", "flower")
+SCALES = (0.6, 0.8, 1.0)
+MASK_SIZE = 32
+PRETRAIN_DIGITS = 898
+TRAIN_DIGITS = 539
+RESERVATION_SEED = 20240
+BOX_ALPHA = 0.3
+
+
+@dataclass(frozen=True)
+class DigitMasks:
+    """Digit instances: `alpha` is float32 (n, 32, 32) in [0, 1], `label` is int64 (n,) in 0..9."""
+
+    alpha: NDArray[np.float32]
+    label: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DigitSplit:
+    """Indices into `digit_masks()` of the evaluation digits a head is fitted on and scored on."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CompositeRecipe:
+    """How a glyph is pasted: lengths in pixels, colours in [0, 1].
+
+    `offset` is the least distance between the glyph's centre and the middle of the image, as a
+    fraction of `image_size`; `contrast` the least RGB distance from the pixels it covers.
+    """
+
+    image_size: int = 96
+    glyph_sizes: tuple[int, int] = (26, 40)
+    offset: float = 0.2
+    contrast: float = 0.4
+    opacity: tuple[float, float] = (0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A uint8 RGB image (size, size, 3) and the tight half-open pixel box of its glyph."""
+
+    image: NDArray[np.uint8]
+    box: Box
+
+
+@cache
+def digit_masks() -> DigitMasks:
+    """All 1,797 digits of `sklearn.datasets.load_digits`, in its order, as alpha masks."""
+    digits = load_digits()
+    alpha = np.stack([_alpha_mask(image) for image in digits.images])
+    return DigitMasks(alpha, digits.target.astype(np.int64))
+
+
+def pretrain_digits() -> NDArray[np.int64]:
+    """Indices of the 898 instances that only pretraining and its validation may use."""
+    return _reservation()[:PRETRAIN_DIGITS]
+
+
+def evaluation_digits() -> NDArray[np.int64]:
+    """Indices of the 899 instances that only the evaluation collection may use."""
+    return _reservation()[PRETRAIN_DIGITS:]
+
+
+def split_digits(split_seed: int) -> DigitSplit:
+    """Deal the evaluation instances to 539 for training a head and 360 for testing it."""
+    dealt = np.random.default_rng(split_seed).permutation(evaluation_digits())
+    return DigitSplit(dealt[:TRAIN_DIGITS], dealt[TRAIN_DIGITS:])
+
+
+@cache
+def photo_half(
+    photo: str, half: Half, scales: tuple[float, ...] = SCALES
+) -> tuple[NDArray[np.uint8], ...]:
+    """One half of `china` or `flower` at each scale: uint8 RGB (height, width, 3)."""
+    whole = load_sample_images().images[PHOTOS.index(photo)]
+    middle = whole.shape[1] // 2
+    part = Image.fromarray(whole[:, :middle] if half == "left" else whole[:, middle:])
+    return tuple(_rescale(part, scale) for scale in scales)
+
+
+def photo_crop(photo: str, half: Half, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A random square at a random scale, mirrored or not: float32 (size, size, 3) in [0, 1]."""
+    source = photo_half(photo, half)[rng.integers(len(SCALES))]
+    top = rng.integers(source.shape[0] - size + 1)
+    left = rng.integers(source.shape[1] - size + 1)
+    square = source[top : top + size, left : left + size]
+    flipped = square[:, ::-1] if rng.random() < 0.5 else square
+    return flipped.astype(np.float32) / np.float32(255)
+
+
+def composite(
+    mask: NDArray[np.float32],
+    background: NDArray[np.float32],
+    rng: np.random.Generator,
+    recipe: CompositeRecipe | None = None,
+) -> Composite:
+    """Paste a glyph, off-centre and in a contrasting colour, on (size, size, 3) in [0, 1]."""
+    recipe = recipe or CompositeRecipe()
+    glyph = resize_mask(mask, int(rng.integers(recipe.glyph_sizes[0], recipe.glyph_sizes[1] + 1)))
+    alpha = _place(glyph, rng, recipe)
+    colour = _contrasting_colour(background, alpha, rng, recipe.contrast)
+    weight = alpha[..., None] * np.float32(rng.uniform(*recipe.opacity))
+    pasted = background * (1 - weight) + colour * weight
+    return Composite(np.round(pasted * 255).astype(np.uint8), tight_box(alpha))
+
+
+def resize_mask(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """A mask at another size, bicubic, float32 (size, size) in [0, 1]."""
+    resized = Image.fromarray(mask).resize((size, size), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(resized, np.float32), 0, 1)
+
+
+def tight_box(alpha: NDArray[np.float32]) -> Box:
+    """The smallest half-open box (x0, y0, x1, y1) that holds every pixel with alpha above 0.3."""
+    rows, columns = np.nonzero(alpha > BOX_ALPHA)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def _alpha_mask(image: NDArray[np.float64]) -> NDArray[np.float32]:
+    """8x8 grey levels 0..16 -> one pixel of margin -> bicubic 32x32 -> soft threshold."""
+    padded = np.pad(image, 1).astype(np.float32) / np.float32(16)
+    return np.clip((resize_mask(padded, MASK_SIZE) - 0.25) / 0.35, 0, 1).astype(np.float32)
+
+
+@cache
+def _reservation() -> NDArray[np.int64]:
+    count = len(digit_masks().label)
+    order: NDArray[np.int64] = np.random.default_rng(RESERVATION_SEED).permutation(count)
+    return order
+
+
+def _rescale(image: Image.Image, scale: float) -> NDArray[np.uint8]:
+    size = round(image.width * scale), round(image.height * scale)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.uint8)
+
+
+def _place(
+    glyph: NDArray[np.float32], rng: np.random.Generator, recipe: CompositeRecipe
+) -> NDArray[np.float32]:
+    """The glyph on an empty canvas, off-centre as the recipe asks."""
+    size, side = recipe.image_size, len(glyph)
+    while True:
+        x, y = rng.integers(size - side + 1, size=2)
+        centre = np.array([x, y]) + side / 2
+        if np.linalg.norm(centre - size / 2) >= recipe.offset * size:
+            break
+    alpha = np.zeros((size, size), np.float32)
+    alpha[y : y + side, x : x + side] = glyph
+    return alpha
+
+
+def _contrasting_colour(
+    background: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    rng: np.random.Generator,
+    contrast: float,
+) -> NDArray[np.float32]:
+    """A uniform RGB colour at least `contrast` from the mean of what the glyph will cover."""
+    covered = np.average(background.reshape(-1, 3), axis=0, weights=alpha.ravel())
+    while True:
+        colour = rng.random(3, dtype=np.float32)
+        if np.linalg.norm(colour - covered) >= contrast:
+            return colour

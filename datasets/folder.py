@@ -1,0 +1,156 @@
+"""Datasets that are folders of images: `[split/]class/*.jpg`, or images alone, without classes."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UsageError
+from .collection import NO_BOXES, Collection
+from .image_files import has_image_suffix
+from .names import SPLIT_NAMES, numbered, ordered
+from .samples import Samples, collect
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One image of a folder; "" where there is no split or no class."""
+
+    path: str
+    split: str
+    label: str
+
+
+def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None) -> Collection:
+    """Read a folder of images.
+
+    Subfolders are classes (images below them at any depth belong to the class). When every
+    subfolder with images is called train, val, valid, validation or test, they are splits, with
+    class folders or images inside. Images without class folders have label -1. Names are sorted,
+    hidden files are left
+    out, and whatever is called like an image is listed: a dangling link or a directory named x.jpg
+        ends among `unreadable`. Groups are -1.
+
+    Raises UsageError for a folder that is missing, empty, or laid out in two ways at once.
+    """
+    root = root.expanduser().absolute()
+    _require_folder(root)
+    found = list(_find(root))
+    if not found:
+        raise UsageError(
+            f"no images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif, …"
+        )
+    return collect(_samples(root, name or root.name, found), memo)
+
+
+def _samples(root: Path, name: str, found: list[_Found]) -> Samples:
+    labels = [image.label for image in found]
+    class_names = ordered(labels)
+    prefix = len(str(root)) + 1
+    return Samples(
+        name=name,
+        paths=tuple([image.path for image in found]),
+        labels=numbered(labels, class_names),
+        class_names=class_names,
+        groups=np.full(len(found), -1, np.int64),
+        group_names=(),
+        splits=np.array([image.split for image in found], np.str_),
+        boxes=(NO_BOXES,) * len(found),
+        image_ids=tuple([image.path[prefix:] for image in found]),
+    )
+
+
+def _require_folder(root: Path) -> None:
+    if not root.exists():
+        raise UsageError(f"dataset folder {root} does not exist: check the root")
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder: give the folder that holds the images")
+
+
+def _find(root: Path) -> Iterator[_Found]:
+    """Every image with its split and class, splits and classes in the order of their names."""
+    folders = _folders_with_images(root)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    kinds = {SPLIT_NAMES[folder.name.lower()] for folder in splits}
+    if len(splits) < len(folders) and "train" in kinds and len(kinds) > 1:
+        others = ", ".join(folder.name for folder in folders if folder not in splits)
+        raise UsageError(
+            f"{root} has split folders and others beside them ({others}): move those away"
+        )
+    if not splits or len(splits) < len(folders):
+        yield from _find_classes(root, "", folders)
+        return
+    _require_no_images(root)
+    for folder in splits:
+        split = SPLIT_NAMES[folder.name.lower()]
+        yield from _find_classes(folder, split, _folders_with_images(folder))
+
+
+def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Found]:
+    """The images of class folders, or those of a folder without any."""
+    if classes:
+        _require_no_images(folder)
+    for path in [] if classes else _images_in(folder):
+        yield _Found(path, split, "")
+    for each in classes:
+        for path in _images_below(each):
+            yield _Found(path, split, each.name)
+
+
+def _require_no_images(folder: Path) -> None:
+    beside = _images_in(folder)
+    if beside:
+        raise UsageError(
+            f"{folder} holds images beside its subfolders ({Path(beside[0]).name}): "
+            "put every image in a class folder, or none"
+        )
+
+
+def _folders_with_images(folder: Path) -> list[Path]:
+    return [each for each in _folders_in(folder) if next(_images_below(each), None) is not None]
+
+
+def _images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
+    """Images in a folder and its subfolders; a link back to a folder above is not followed."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    yield from _images_in(folder)
+    for each in _folders_in(folder):
+        yield from _images_below(each, (*above, here))
+
+
+def _images_in(folder: Path) -> list[str]:
+    """Whatever is named like an image, files or not."""
+    return [entry.path for entry in _entries(folder) if has_image_suffix(entry.name)]
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return [
+        Path(entry.path)
+        for entry in _entries(folder)
+        if not has_image_suffix(entry.name) and _is_folder(entry)
+    ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """False for a link that leads nowhere or round in a circle."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder but hidden, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be listed ({error.strerror}): check its rights"
+        ) from error
+    return sorted(visible, key=lambda entry: entry.name)

@@ -1,0 +1,145 @@
+"""The datasets that can be asked for by name. A new one is one file and one line here.
+
+Other packages add theirs through the entry point group `a2pipe.datasets`: a function that takes a
+`Request` and returns a `Collection`; the first line of its docstring describes it.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from .collection import Collection
+
+GROUP = "a2pipe.datasets"
+MANIFESTS = (".csv", ".parquet")
+MEMO = "images.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: the dataset's name, where it lies, its options, and where things may be
+    kept.
+
+    memo: file that remembers what was read of image files between runs.
+    workspace: folder in which a built collection may be placed.
+    """
+
+    name: str
+    root: Path | None
+    options: Mapping[str, Any]
+    memo: Path | None
+    workspace: Path | None
+
+
+Loader = Callable[[Request], Collection]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A built-in dataset; its loader is imported when needed."""
+
+    summary: str
+    loader: str
+
+
+_DEMO = "demo_loader:load_demo"
+_BUILT_IN = {
+    "demo-01": _Entry("handwritten 0 and 1 on two photographs that betray the class", _DEMO),
+    "demo-01-balanced": _Entry("its control: class and photograph are independent", _DEMO),
+    "demo-38": _Entry("handwritten 3 and 8 on two photographs that betray the class", _DEMO),
+    "demo-38-balanced": _Entry("its control: class and photograph are independent", _DEMO),
+    "folder": _Entry("a folder of images: [split/]class/*.jpg, or images alone", "generic:folder"),
+    "manifest": _Entry("a CSV or Parquet table with a row for every sample", "generic:manifest"),
+}
+
+
+def load(
+    name: str,
+    root: Path | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    memo: Path | None = None,
+    workspace: Path | None = None,
+) -> Collection:
+    """Load a dataset by its name, or a folder or a .csv or .parquet manifest by its path.
+
+    memo: folder in which the digests of image files are remembered between runs.
+    workspace: folder in which a built collection may be placed.
+
+    Raises UsageError for a name that is unknown (with the nearest ones), an option the dataset does
+    not have, and a dataset that is not where it should be.
+    """
+    request = Request(name, root, options or {}, memo and memo / MEMO, workspace)
+    return _loader(name)(request)
+
+
+def names() -> list[tuple[str, str]]:
+    """Every name with one line about it: the built-in ones, then those of other packages."""
+    built_in = [(name, entry.summary) for name, entry in _BUILT_IN.items()]
+    return built_in + [(name, _summary(found)) for name, found in sorted(_foreign().items())]
+
+
+def check_options(request: Request, allowed: Iterable[str]) -> None:
+    """Raise UsageError for an option that the dataset does not have."""
+    allowed = sorted(allowed)
+    for option in request.options:
+        if option not in allowed:
+            hint = get_close_matches(option, allowed, 1, 0) if allowed else []
+            advice = f"did you mean {hint[0]!r}?" if hint else "it has none; remove it"
+            raise UsageError(f"dataset {request.name} has no option {option!r}: {advice}")
+
+
+def _loader(name: str) -> Loader:
+    if name in _BUILT_IN:
+        return _imported(_BUILT_IN[name].loader)
+    foreign = _foreign()
+    if name in foreign:
+        return _loaded(foreign[name])
+    if Path(name).suffix.lower() in MANIFESTS:
+        return _imported("generic:manifest_at")
+    if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
+        return _imported("generic:folder_at")
+    raise _unknown(name, (*_BUILT_IN, *foreign))
+
+
+def _unknown(name: str, known: Iterable[str]) -> UsageError:
+    near = get_close_matches(name, list(known), 3, 0.5)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+    return UsageError(
+        f"unknown dataset {name!r}: {advice} (a folder of images, a .csv and a .parquet manifest "
+        "can be given by their path)"
+    )
+
+
+def _imported(target: str) -> Loader:
+    module, _, function = target.partition(":")
+    loader: Loader = getattr(import_module(f".{module}", __package__), function)
+    return loader
+
+
+def _foreign() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _loaded(point: EntryPoint) -> Loader:
+    try:
+        loader: Loader = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"dataset {point.name!r} cannot be loaded from {point.value} ({error}): repair or "
+            "remove the package that offers it"
+        ) from error
+    return loader
+
+
+def _summary(point: EntryPoint) -> str:
+    try:
+        return (_loaded(point).__doc__ or point.value).strip().splitlines()[0]
+    except UsageError:
+        return f"cannot be loaded from {point.value}"

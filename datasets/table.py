@@ -1,0 +1,179 @@
+"""Reading a manifest's table: its columns as text, and its boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
+from .collection import NO_BOXES, Boxes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CORNERS = ("x0", "y0", "x1", "y1")
+COLUMNS = ("path", "label", "class", "split", "group", "attribute", "image_id", *CORNERS)
+ALIASES = {"attribute": "place"}
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's."""
+
+    path: Path
+    frame: pd.DataFrame
+    columns: Mapping[str, str]
+
+    def optional(self, name: str) -> pd.Series[str] | None:
+        """A column by our name, or None. Raises UsageError when `columns` names one not there."""
+        wanted = self.columns.get(name)
+        if wanted is not None:
+            return self.frame[wanted] if wanted in self.frame else self._refuse_absent(wanted)
+        for column in (name, ALIASES.get(name)):
+            if column in self.frame:
+                return self.frame[column]
+        return None
+
+    def required(self, name: str) -> pd.Series[str]:
+        """A column by our name. Raises UsageError when there is none."""
+        column = self.optional(name)
+        if column is None:
+            raise self.absent(name)
+        return column
+
+    def absent(self, wanted: str) -> UsageError:
+        """The error for a column that is not there; it names those that are."""
+        there = ", ".join(map(str, self.frame.columns))
+        return UsageError(
+            f"{self.path} has no column {wanted!r} (its columns: {there}): rename one, or say "
+            "which it is"
+        )
+
+    def refuse(self, bad: ArrayLike, column: str, problem: str) -> None:
+        """Raise UsageError for the first of the rows for which `bad` holds, if any.
+
+        Rows count from 1, without the header.
+        """
+        rows = np.flatnonzero(np.asarray(bad, bool))
+        if len(rows):
+            row = int(rows[0])
+            value = self.frame.get(self.columns.get(column, column))
+            shown = "" if value is None else f" ({value.iloc[row]!r})"
+            raise UsageError(f"{self.path}, row {row + 1}: {column}{shown} {problem}")
+
+    def _refuse_absent(self, wanted: str) -> pd.Series[str]:
+        raise self.absent(wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleBoxes:
+    """rows: int64 (N,), the first row of each sample, ascending; boxes: those of each sample."""
+
+    rows: NDArray[np.int64]
+    boxes: Boxes
+
+
+def read_table(path: Path, columns: Mapping[str, str]) -> Table:
+    """Read a .csv or .parquet file. Raises UsageError when it is missing, empty or neither."""
+    for name in columns:
+        if name not in COLUMNS:
+            near = get_close_matches(name, COLUMNS, 1, 0) or COLUMNS
+            raise UsageError(f"a manifest has no column {name!r}: did you mean {near[0]!r}?")
+    if not path.is_file():
+        raise UsageError(f"manifest {path} does not exist: check its path")
+    frame = _read_frame(path)
+    if frame.empty:
+        raise UsageError(f"manifest {path} has no rows: list one sample a row")
+    return Table(path, frame, columns)
+
+
+def boxes_of(table: Table, keys: Sequence[Any]) -> SampleBoxes:
+    """Gather the boxes of rows that agree in all keys; a row without a box is its own sample."""
+    corners = _corners(table)
+    if corners is None:
+        count = len(table.frame)
+        return SampleBoxes(np.arange(count), (NO_BOXES,) * count)
+    has_box = np.asarray(~np.isnan(corners).any(axis=1))
+    sample = _numbered_rows(keys)
+    sample[~has_box] = len(sample) + np.flatnonzero(~has_box)
+    _, first, inverse = np.unique(sample, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first))[inverse]
+    return SampleBoxes(np.sort(first), _gather(corners, place, has_box, len(first)))
+
+
+def _gather(
+    corners: NDArray[np.float64], place: NDArray[np.int64], has_box: NDArray[np.bool_], count: int
+) -> Boxes:
+    """The boxes of sample 0, 1, …, each in row order."""
+    boxed = np.flatnonzero(has_box)
+    boxed = boxed[np.argsort(place[boxed], kind="stable")]
+    ends = np.cumsum(np.bincount(place[boxed], minlength=count))
+    starts = np.concatenate([[0], ends[:-1]])
+    stacked = corners[boxed]
+    pairs = zip(starts.tolist(), ends.tolist(), strict=True)
+    return tuple([stacked[start:end] if start < end else NO_BOXES for start, end in pairs])
+
+
+def _numbered_rows(keys: Sequence[Any]) -> NDArray[np.int64]:
+    """The same number for rows that agree in all keys."""
+    import pandas as pd
+
+    frame = pd.DataFrame({str(index): np.asarray(key) for index, key in enumerate(keys)})
+    number = frame.groupby(list(frame.columns), sort=False).ngroup()
+    return np.array(number, np.int64)
+
+
+def _corners(table: Table) -> NDArray[np.float64] | None:
+    """float64 (rows, 4), NaN in a row without a box; None when the table has no boxes."""
+    columns = [table.optional(corner) for corner in CORNERS]
+    if all(column is None for column in columns):
+        return None
+    corners = np.stack([_numbers(table, corner) for corner in CORNERS], axis=1)
+    known = ~np.isnan(corners)
+    table.refuse(known.any(axis=1) & ~known.all(axis=1), "box", "lacks some of x0, y0, x1, y1")
+    flat = (corners[:, 2:] <= corners[:, :2]).any(axis=1)
+    table.refuse(flat, "box", "has no area: x1 > x0 and y1 > y0 are expected")
+    return corners
+
+
+def _numbers(table: Table, name: str) -> NDArray[np.float64]:
+    import pandas as pd
+
+    text = table.required(name)
+    numbers = pd.to_numeric(text, errors="coerce")
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    wrong = ~np.isfinite(values) & (text != "").to_numpy(bool)
+    table.refuse(wrong, name, "is not a number")
+    return values
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    """Every cell as the text in the file: no "NA" turned to nothing, no 01 turned to 1."""
+    import pandas as pd
+
+    try:
+        if path.suffix.lower() == ".csv":
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            if not isinstance(frame.index, pd.RangeIndex):
+                raise ValueError("its rows have more cells than its header")
+            return frame.fillna("")
+        if path.suffix.lower() == ".parquet":
+            frame = pd.read_parquet(path, dtype_backend="numpy_nullable")
+            return frame.astype("string").fillna("").reset_index(drop=True)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise UsageError(f"manifest {path} cannot be read as a table: {_brief(error)}") from error
+    raise UsageError(f"manifest {path} is neither .csv nor .parquet: convert it to one of these")
+
+
+def _brief(error: Exception) -> str:
+    """The first line of a message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,133 @@
+"""Decoding: an image file becomes uint8 RGB, or an error with the reason; nothing in between.
+
+Colour profiles are not applied (as in torchvision), and the first frame stands for an animation.
+"""
+
+import hashlib
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from ..datasets.image_files import FORMATS, explain, open_file, open_image, orientation
+from ..errors import A2pipeError, BadImageError
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 178_956_970
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+_SIXTEEN_BIT_AS_INTEGERS = frozenset({"PPM", "PNG"})
+
+
+def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = None) -> Pixels:
+    """The pixels of an image file: uint8 RGB (height, width, 3), upright, writable.
+
+    EXIF orientation is applied; palette, CMYK and grey images are converted; 16-bit grey is scaled
+    so that 65535 becomes 255; transparency is composited on white. An image of more than
+    `max_pixels` is refused before any pixel is decoded. With `digest` (the start of the SHA-256 of
+    the file's bytes, in hex), the file must still be the one that was indexed.
+
+    Raises BadImageError, whose message is the reason without the path, for every file that is not
+    such an image, truncated ones included; A2pipeError when the file has changed or the machine is
+    at fault. Safe to call from many threads; Pillow releases the GIL while it decodes and converts.
+    """
+    path = Path(path)
+    with open_file(path) as handle:
+        try:
+            if digest is not None:
+                _require_unchanged(path, handle, digest)
+            return _decode(handle, max_pixels)
+        except (A2pipeError, MemoryError):
+            raise
+        except Exception as error:  # Pillow raises nearly anything on damaged files
+            raise _explain(path, error, max_pixels) from error
+
+
+def _require_unchanged(path: Path, handle: BufferedReader, digest: str) -> None:
+    if not hashlib.file_digest(handle, "sha256").hexdigest().startswith(digest):
+        raise A2pipeError(f"{path} has changed since it was indexed: run again to read it anew")
+    handle.seek(0)
+
+
+def _decode(handle: BufferedReader, max_pixels: int) -> Pixels:
+    _be_strict(max_pixels)
+    if not handle.read(1):
+        raise BadImageError("file is empty")
+    handle.seek(0)
+    with open_image(handle) as image:
+        _require_size(image, max_pixels)
+        turn = _TURNS.get(orientation(image))
+        image.load()
+        upright = _to_rgb(image) if turn is None else _to_rgb(image).transpose(turn)
+        return np.array(upright, np.uint8)
+
+
+def _be_strict(max_pixels: int) -> None:
+    """Undo what other code may have set in Pillow: tolerance of truncation, a lower size limit."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
+
+
+def _require_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise BadImageError(f"image of {width} x {height} has no pixels")
+    if width * height > max_pixels:
+        raise _too_large(max_pixels)
+
+
+def _too_large(max_pixels: int) -> BadImageError:
+    return BadImageError(f"image has more pixels than the limit of {max_pixels:,}; not decoded")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """A loaded image of any mode as RGB."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in _SIXTEEN_BIT:
+        return _from_sixteen_bit(image)
+    if image.mode == "I" and image.format in _SIXTEEN_BIT_AS_INTEGERS:
+        return _from_sixteen_bit(image)
+    if image.mode in ("I", "F"):
+        raise BadImageError("32-bit pixels have no fixed range: convert the file to 8 or 16 bits")
+    if image.has_transparency_data:
+        return _on_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _from_sixteen_bit(image: Image.Image) -> Image.Image:
+    """Grey levels 0..65535 to 0..255, rounded; the level that means transparent becomes white."""
+    levels = np.asarray(image).astype(np.uint32)
+    grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        grey[levels == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _explain(path: Path, error: Exception, max_pixels: int) -> A2pipeError:
+    """What Pillow or the file system said, as one reason."""
+    if isinstance(error, UnidentifiedImageError):
+        return BadImageError(f"not an image ({', '.join(FORMATS)}), or its header is damaged")
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(max_pixels)
+    if isinstance(error, OSError) and error.errno is not None:
+        return explain(path, error)
+    return BadImageError(f"image cannot be decoded: {error or type(error).__name__}")

@@ -1,0 +1,227 @@
+"""The index: what is read of files, what is remembered, and what never stops it."""
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from a2pipe.datasets.index import Indexed, Unreadable, read_index
+from a2pipe.errors import A2pipeError
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every path opened through `Path.open`, in order."""
+    paths: list[Path] = []
+    original = Path.open
+
+    def record(self: Path, *arguments: object, **options: object) -> object:
+        paths.append(self)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", record)
+    return paths
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def test_digest_and_size_in_the_order_of_the_paths(write: Write) -> None:
+    paths = [write("b.png", (7, 5)), write("a.png", (2, 3))]
+    assert read_index(paths) == [Indexed(digest(paths[0]), 7, 5), Indexed(digest(paths[1]), 2, 3)]
+
+
+def test_no_paths() -> None:
+    assert read_index([]) == []
+
+
+def test_order_holds_over_many_chunks_and_threads(write: Write) -> None:
+    paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(700)]
+    found = read_index(paths, workers=8)
+    assert found == [Indexed(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
+
+
+def test_one_path_is_read_once(write: Write, opened: list[Path]) -> None:
+    path = write("a.png")
+    first, second = read_index([path, path])
+    assert first == second
+    assert opened.count(path) == 1
+
+
+def test_same_bytes_have_the_same_digest(write: Write) -> None:
+    one, other = read_index([write("a.png", content="x"), write("b.png", content="x")])
+    assert one == other
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(("turn", "size"), [(1, (8, 4)), (3, (8, 4)), (5, (4, 8)), (6, (4, 8))])
+def test_sizes_are_those_of_the_upright_image(
+    tmp_path: Path, kind: str, turn: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.img", kind, exif=exif)
+    (found,) = read_index([tmp_path / "a.img"])
+    assert isinstance(found, Indexed)
+    assert (found.width, found.height) == size
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n broken"])
+def test_file_that_is_no_image_has_a_digest_and_no_size(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert read_index([tmp_path / "a.jpg"]) == [Indexed(digest(tmp_path / "a.jpg"), 0, 0)]
+
+
+def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    names = ["folder.jpg", "link.jpg", "pipe.jpg", "absent.jpg", "nul\0.jpg"]
+    assert read_index([tmp_path / name for name in names]) == [
+        Unreadable("a directory, not a file"),
+        Unreadable("a link to a file that is missing"),
+        Unreadable("not a regular file"),
+        Unreadable("file is missing"),
+        Unreadable("the path is not a possible file name"),
+    ]
+
+
+def test_no_permission(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("a.png")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert read_index([path]) == [Unreadable("file cannot be read: permission denied")]
+
+
+def test_fault_of_the_machine_stops_the_reading(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("a.png")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(A2pipeError, match="Too many open files"):
+        read_index([path])
+
+
+def test_files_are_read_by_several_threads(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write(f"{index}.png") for index in range(600)]
+    both = threading.Barrier(2, timeout=20)
+    original = Path.open
+
+    def meet(self: Path, *arguments: object, **options: object) -> object:
+        if self in (paths[0], paths[-1]):
+            both.wait()
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", meet)
+    assert len(read_index(paths, workers=4)) == 600
+
+
+# The memo
+
+
+def test_second_reading_opens_no_image(write: Write, tmp_path: Path, opened: list[Path]) -> None:
+    paths = [write(f"{index}.png") for index in range(5)]
+    first = read_index(paths, tmp_path / "kept" / "memo.json")
+    opened.clear()
+    assert read_index(paths, tmp_path / "kept" / "memo.json") == first
+    assert not set(opened) & set(paths)
+
+
+def test_unchanged_memo_is_not_written_again(write: Write, tmp_path: Path) -> None:
+    path, memo = write("a.png"), tmp_path / "memo.json"
+    read_index([path], memo)
+    before = memo.stat().st_ino
+    read_index([path], memo)
+    assert memo.stat().st_ino == before
+
+
+def test_changed_file_is_read_again(write: Write, tmp_path: Path) -> None:
+    path, memo = write("a.png"), tmp_path / "memo.json"
+    read_index([path], memo)
+    write("a.png", content="other")
+    os.utime(path, ns=(1, 1))
+    assert read_index([path], memo) == [Indexed(digest(path), 4, 3)]
+
+
+def test_file_that_vanished_is_not_remembered_as_there(write: Write, tmp_path: Path) -> None:
+    path, memo = write("a.png"), tmp_path / "memo.json"
+    read_index([path], memo)
+    path.unlink()
+    assert read_index([path], memo) == [Unreadable("file is missing")]
+
+
+def test_memo_keeps_the_files_of_other_collections(
+    write: Write, tmp_path: Path, opened: list[Path]
+) -> None:
+    one, other, memo = write("a.png"), write("b.png"), tmp_path / "memo.json"
+    read_index([one], memo)
+    read_index([other], memo)
+    opened.clear()
+    read_index([one, other], memo)
+    assert not {one, other} & set(opened)
+
+
+def test_memo_keeps_names_of_any_bytes(tmp_path: Path, write: Write, opened: list[Path]) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9 \xe9\x80.png")
+    write("a.png").rename(path)
+    read_index([path], tmp_path / "memo.json")
+    opened.clear()
+    (found,) = read_index([path], tmp_path / "memo.json")
+    assert isinstance(found, Indexed)
+    assert path not in opened
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b"",
+        lambda _: b"\xff\xfe nonsense",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b'"files"', b'"other"'),
+        lambda content: content[:-40] + b"f" * 20 + content[-20:],
+        lambda _: _signed(b"[]"),
+        lambda _: _signed(b'{"format":1,"files":{"a":[1,2]}}'),
+        lambda _: _signed(b'{"format":99,"files":{}}'),
+    ],
+)
+def test_damaged_memo_is_ignored_and_replaced(
+    write: Write, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    path, memo = write("a.png"), tmp_path / "memo.json"
+    good = read_index([path], memo)
+    content = memo.read_bytes()
+    memo.write_bytes(spoil(content))
+    assert read_index([path], memo) == good
+    assert memo.read_bytes() == content
+
+
+def test_memo_that_cannot_be_written_is_no_error(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert len(read_index([write("a.png")], tmp_path / "file" / "memo.json")) == 1
+
+
+def test_memo_leaves_no_scratch_files(write: Write, tmp_path: Path) -> None:
+    read_index([write("images/a.png")], tmp_path / "kept" / "memo.json")
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["memo.json"]
+    content = (tmp_path / "kept" / "memo.json").read_bytes().split(b"\n", 1)[1]
+    assert json.loads(content)["format"] == 1
+
+
+def _signed(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
