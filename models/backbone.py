@@ -1,0 +1,184 @@
+"""A frozen backbone on a device: CLS attention rows and CLS embeddings of batches of pixels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..errors import A2pipeError, UsageError
+from .attention import cls_attention
+from .design import design_of, fill, outline
+from .identity import BackboneInfo, identify, locate_weights
+from .names import resolve
+from .positions import set_input_size
+from .preprocessing import normalize
+from .random_init import random_tensors
+from .weights import read_tensors
+
+__all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Backbone:
+    """A loaded backbone; `load_backbone` makes it.
+
+    info: what it is. device: where it runs. precision: of the blocks; attention scores, softmax and
+    results are float32 in any. forward_passes: how many images have been sent through it so far.
+    """
+
+    def __init__(
+        self,
+        info: BackboneInfo,
+        module: nn.Module,
+        device: torch.device,
+        precision: str = "fp32",
+        positions: str = "antialias",
+    ) -> None:
+        self.info = info
+        self.device = device
+        self.precision = precision
+        self.forward_passes = 0
+        self._module: Any = module.to(device)
+        self._positions = positions
+        self._native = cast("Tensor | None", self._module.pos_embed)
+        self._size = info.input_size
+
+    def attention(self, pixels: Tensor, blocks: Sequence[int]) -> npt.NDArray[np.float32]:
+        """CLS rows of the softmax attention of the given blocks, before any aggregation.
+
+        pixels: float (B, 3, S, S) in [0, 1], not normalised, on any device; S a multiple of the
+        patch. blocks: numbers from 1 to the depth, which is the last block; those after the last
+        one asked for do not run. Returns float32 (B, len(blocks), heads, tokens): CLS, registers,
+        then patches row by row; each row sums to 1. Raises UsageError for a block or a size that
+        cannot be.
+        """
+        self._check_blocks(blocks)
+        images = self._enter(pixels)
+        with self._numerics():
+            rows = cls_attention(self._module, images, blocks)
+        return _to_numpy(rows)
+
+    def embed(self, pixels: Tensor) -> npt.NDArray[np.float32]:
+        """CLS embeddings: token 0 after the final norm, without any classification head.
+
+        pixels: float (B, 3, S, S) in [0, 1], as for `attention`. Returns float32 (B, dim).
+        """
+        images = self._enter(pixels)
+        with self._numerics():
+            features = self._module.forward_features(images)[:, 0]
+        return _to_numpy(features)
+
+    def set_input_size(self, size: int) -> None:
+        """Make ready for size x size pixels; `attention` and `embed` do so by themselves.
+
+        Raises UsageError unless the size is a multiple of the patch.
+        """
+        patch = self.info.patch
+        if size < patch or size % patch:
+            below, above = max(patch, size // patch * patch), (size // patch + 1) * patch
+            raise UsageError(
+                f"an input size of {size} is not a multiple of the {patch} pixel patches of "
+                f"{self.info.name}; use {below} or {above}"
+            )
+        if size != self._size:
+            set_input_size(self._module, self._native, self.info.input_size, size, self._positions)
+            self._size = size
+
+    def _enter(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels on the device, with the model ready for their size."""
+        if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3]:
+            raise A2pipeError(f"pixels have to be (B, 3, S, S), not {tuple(pixels.shape)}")
+        self.set_input_size(pixels.shape[2])
+        self.forward_passes += len(pixels)
+        images = pixels.to(self.device, torch.float32)
+        return normalize(images, self.info.mean, self.info.std)
+
+    def _check_blocks(self, blocks: Sequence[int]) -> None:
+        wrong = [block for block in blocks if not 1 <= block <= self.info.blocks]
+        if wrong or not blocks:
+            asked = f"block {wrong[0]} is not one of them" if wrong else "name at least one"
+            raise UsageError(f"{self.info.name} has blocks 1 to {self.info.blocks}; {asked}")
+
+    @contextlib.contextmanager
+    def _numerics(self) -> Iterator[None]:
+        """No gradients, the asked precision, and no TF32 convolutions behind the caller's back."""
+        dtype = PRECISIONS[self.precision]
+        cast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact, cast:
+            yield
+
+
+def _to_numpy(values: Tensor) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = values.float().cpu().numpy()
+    return array
+
+
+def load_backbone(
+    name: str,
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    input_size: int | None = None,
+    precision: str = "fp32",
+    offline: bool = False,
+    memo: Path | None = None,
+) -> Backbone:
+    """Load a backbone by name, frozen, in evaluation mode.
+
+    weights: a checkpoint (.safetensors, or .pth with tensors alone) in place of the published one.
+    device: "auto" takes CUDA, then MPS, then the CPU. input_size: side in pixels to be ready for;
+    None is the native one. precision: fp32, bf16 or fp16 of the blocks. offline: never touch the
+    network. memo: see `identify`.
+
+    Raises UsageError for an unknown name, device, precision or size and for a model without a CLS
+    token; A2pipeError if the weights cannot be had, read or do not fit.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}; use {', '.join(PRECISIONS)}")
+    chosen = choose_device(device)
+    info = identify(name, weights=weights, offline=offline, memo=memo)
+    backbone = Backbone(info, _load(name, weights), chosen, precision, resolve(name).positions)
+    if input_size is not None:
+        backbone.set_input_size(input_size)
+    return backbone
+
+
+def _load(name: str, weights: Path | None) -> nn.Module:
+    """The network with its weights, which `identify` has already brought to this machine."""
+    entry = resolve(name)
+    path = locate_weights(entry, weights, offline=True)
+    module = outline(design_of(entry, path))
+    tensors = random_tensors(module) if path is None else read_tensors(path)
+    return fill(module, tensors, f"{path or 'drawn at random'}")
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """The device to run on.
+
+    Raises UsageError for a name that is no device, A2pipeError for one that this machine lacks.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or mps") from error
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
+    if chosen.type not in present:
+        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or mps")
+    if not present[chosen.type]:
+        raise A2pipeError(f"this machine has no {chosen.type} device; use `--device cpu`")
+    return chosen
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()

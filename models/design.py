@@ -1,0 +1,140 @@
+"""The network of a backbone: described, outlined without memory, and filled with weights."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models import eva, vision_transformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from ..errors import A2pipeError, UsageError
+from .names import ModelEntry
+from .weights import read_architecture
+
+KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}
+NOT_OF_THE_BACKBONE = ("head.", "head_dist.", "decoder_", "mask_token", "masked_embed")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that shapes the function of a backbone but its weights and its input size.
+
+    model: timm architecture name without tag, or "VisionTransformer".
+    arguments: keyword arguments of it, sorted pairs.
+    positions: rule for resampling position embeddings, as in `ModelEntry`.
+    grid: patches per side that "VisionTransformer" is built for; 0 leaves it to timm. It is a
+        matter of input size and not part of the description.
+    """
+
+    model: str
+    arguments: tuple[tuple[str, Any], ...]
+    positions: str
+    grid: int = 0
+
+    def canonical(self) -> str:
+        """The description as JSON with sorted keys and no spaces."""
+        content = {
+            "arguments": dict(self.arguments),
+            "library": "timm",
+            "model": self.model,
+            "positions": self.positions,
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def design_of(entry: ModelEntry, path: Path | None) -> Design:
+    """The design of an entry; where the entry has no timm name, the weights file's "architecture"
+    (dim, depth, heads, patch, grid) says it, or else the entry's arguments."""
+    if entry.timm:
+        return Design(entry.timm.split(".")[0], _pairs(dict(entry.arguments)), entry.positions)
+    written = None if path is None else read_architecture(path)
+    arguments = dict(entry.arguments) if written is None else written
+    missing = sorted({*KEYWORDS, "grid"} - arguments.keys())
+    if missing:
+        raise A2pipeError(
+            f"the weights {path} of {entry.name} do not say the architecture "
+            f"({', '.join(missing)}); give a safetensors file with it as JSON under "
+            '"architecture" in its metadata'
+        )
+    named = {KEYWORDS[name]: arguments[name] for name in KEYWORDS}
+    return Design("VisionTransformer", _pairs(named), entry.positions, arguments["grid"])
+
+
+def _pairs(arguments: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(arguments.items()))
+
+
+def outline(design: Design) -> nn.Module:
+    """The network on the meta device: shapes without memory, no random numbers drawn."""
+    arguments = dict(design.arguments)
+    with torch.device("meta"):
+        if design.model == "VisionTransformer":
+            side = design.grid * arguments["patch_size"]
+            return VisionTransformer(img_size=side, num_classes=0, **arguments)
+        try:
+            return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            raise UsageError(
+                f"timm cannot outline {design.model} ({error}); choose a plain ViT"
+            ) from error
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Module:
+    """Put the weights into an outlined network, as float32 on the CPU, frozen, in evaluation mode.
+
+    tensors: by the names of timm or of the official checkpoints that timm converts. origin: where
+    they come from, for the error. Raises A2pipeError if they do not fit the network exactly.
+    """
+    converted = {
+        name: tensor.float()
+        for name, tensor in _convert(module, tensors).items()
+        if not name.startswith(NOT_OF_THE_BACKBONE)
+    }
+    _check_fit(module, converted, origin)
+    module.load_state_dict(converted, strict=True, assign=True)
+    _make_buffers(module)
+    return module.requires_grad_(False).eval()
+
+
+def _convert(module: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names and shapes of an official checkpoint as timm has them."""
+    given = dict(tensors)
+    with contextlib.redirect_stdout(io.StringIO()):  # timm prints where a bias is left out
+        if isinstance(module, eva.Eva):
+            return dict(eva.checkpoint_filter_fn(given, module))
+        return dict(vision_transformer.checkpoint_filter_fn(given, module, adapt_layer_scale=True))
+
+
+def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted({name for name, _ in wanted.items() ^ given.items()})
+    if wrong:
+        first = wrong[0]
+        raise A2pipeError(
+            f"the weights {origin} do not fit the model: {len(wrong)} tensors differ, first "
+            f"{first} (model: {wanted.get(first, 'none')}, file: {given.get(first, 'none')}); "
+            "give the checkpoint of this very model"
+        )
+
+
+def _make_buffers(module: nn.Module) -> None:
+    """Compute the buffers that no checkpoint holds, such as rotary frequencies."""
+    part: Any
+    for part in module.modules():
+        waiting = [name for name, buffer in part.named_buffers(recurse=False) if buffer.is_meta]
+        if not waiting:
+            continue
+        if not hasattr(part, "init_non_persistent_buffers"):
+            raise A2pipeError(f"{type(part).__name__} needs a newer timm; upgrade timm")
+        for name in waiting:
+            part._buffers[name] = torch.empty_like(part.get_buffer(name), device="cpu")
+        part.init_non_persistent_buffers()

@@ -1,0 +1,131 @@
+"""What a backbone is, found out without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .hub import locate
+from .memo import file_key, recall, remember
+from .names import Channels, ModelEntry, resolve
+from .weights import digest_tensors, tensor_digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .design import Design
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """A backbone as a function of pixels.
+
+    architecture: canonical JSON of everything that shapes the function but weights and input size.
+    weights: digest of the weight tensors, 32 hex digits.
+    mean, std: normalisation per RGB channel of values in [0, 1].
+    input_size: native side in pixels. patch: side of a patch in pixels.
+    prefix_tokens: CLS plus registers, which stand before the patches in every row.
+    heads, dim, blocks: attention heads, embedding length, depth.
+    """
+
+    name: str
+    architecture: str
+    weights: str
+    mean: Channels
+    std: Channels
+    input_size: int
+    patch: int
+    prefix_tokens: int
+    heads: int
+    dim: int
+    blocks: int
+
+
+def identify(
+    name: str,
+    *,
+    weights: Path | None = None,
+    offline: bool = False,
+    memo: Path | None = None,
+) -> BackboneInfo:
+    """Describe a backbone: its weights are digested, never put into a network.
+
+    weights: a checkpoint to use in place of the published one. offline: never touch the network.
+    memo: a file that remembers; for a weights file it knows, torch is not even imported.
+
+    Raises UsageError for an unknown name or a model without a CLS token, A2pipeError if the weights
+    cannot be had.
+    """
+    entry = resolve(name)
+    if entry.family == "timm":
+        _refuse_early(entry)
+    path = locate_weights(entry, weights, offline)
+    key = _key(entry, path)
+    known = recall(memo, key)
+    if isinstance(known, dict):
+        return _restore(known)
+    info = _inspect(entry, path, memo)
+    remember(memo, key, asdict(info))
+    return info
+
+
+def locate_weights(entry: ModelEntry, weights: Path | None, offline: bool) -> Path | None:
+    """The weights file; None for a control that has none."""
+    if entry.source == "random" and weights is None:
+        return None
+    return locate(entry, weights, offline)
+
+
+def _refuse_early(entry: ModelEntry) -> None:
+    """Before anything is fetched, refuse what could not be read."""
+    from .attention import check_readable
+    from .design import design_of, outline
+
+    check_readable(outline(design_of(entry, None)), entry.name)
+
+
+def _key(entry: ModelEntry, path: Path | None) -> str:
+    """What the description depends on."""
+    parts = (repr(entry), "" if path is None else file_key(path), version("timm"), version("torch"))
+    return f"model {entry.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+
+
+def _restore(known: dict[str, Any]) -> BackboneInfo:
+    return BackboneInfo(**{**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])})
+
+
+def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo:
+    from .attention import check_readable
+    from .design import design_of, outline
+
+    design = design_of(entry, path)
+    outlined = outline(design)
+    check_readable(outlined, entry.name)
+    digest = _random_digest(outlined) if path is None else tensor_digest(path, memo)
+    return describe(entry, design, outlined, digest)
+
+
+def _random_digest(outlined: nn.Module) -> str:
+    from .random_init import random_tensors
+
+    return digest_tensors(random_tensors(outlined).items())
+
+
+def describe(entry: ModelEntry, design: Design, module: Any, digest: str) -> BackboneInfo:
+    """The facts of a network, outlined or filled."""
+    return BackboneInfo(
+        name=entry.name,
+        architecture=design.canonical(),
+        weights=digest,
+        mean=entry.mean,
+        std=entry.std,
+        input_size=module.patch_embed.img_size[0],
+        patch=module.patch_embed.patch_size[0],
+        prefix_tokens=module.num_prefix_tokens,
+        heads=module.blocks[0].attn.num_heads,
+        dim=module.embed_dim,
+        blocks=len(module.blocks),
+    )

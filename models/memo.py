@@ -1,0 +1,53 @@
+"""A small JSON file that remembers what is slow to work out, such as the digest of a weights file.
+
+It may be deleted at any time, it may be torn or unwritable: what it held is then worked out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def recall(memo: Path | None, key: str) -> Any | None:
+    """What was remembered under `key`, or None."""
+    return None if memo is None else _read(memo).get(key)
+
+
+def remember(memo: Path | None, key: str, value: Any) -> None:
+    """Keep a JSON value under `key`; of two writers at once the later wins."""
+    if memo is None:
+        return
+    content = json.dumps({**_read(memo), key: value}, indent=1, sort_keys=True)
+    with contextlib.suppress(OSError):
+        _replace(memo, content)
+
+
+def file_key(path: Path) -> str:
+    """A file as it lies there now: path, size and time of last change."""
+    state = path.stat()
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+
+
+def _read(memo: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(memo.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _replace(memo: Path, content: str) -> None:
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=memo.parent, prefix=f".{memo.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        Path(scratch).replace(memo)
+    except OSError:
+        Path(scratch).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,134 @@
+"""CLS rows against timm's own unfused softmax, and how little is computed for them."""
+
+import copy
+
+import numpy as np
+import pytest
+import timm
+import torch
+from timm.layers.attention import Attention
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from a2pipe.errors import UsageError
+from a2pipe.models.attention import check_readable, cls_attention, cls_row
+
+
+def test_every_block_equals_the_eager_softmax(
+    kind_and_size, tiny, backbone_of, eager_rows, pixels
+) -> None:
+    kind, size = kind_and_size
+    module = tiny(kind)
+    patch = module.patch_embed.patch_size[0]
+    images = pixels(size)
+    rows = backbone_of(module).attention(images, [1, 2, 3])
+    tokens = module.num_prefix_tokens + (size // patch) ** 2
+    assert rows.shape == (2, 3, module.blocks[0].attn.num_heads, tokens)
+    assert (rows.max(axis=-1) > 0.3).mean() > 0.25, "the check needs a sharp softmax"
+    for index in range(3):
+        expected = eager_rows(module, images, index + 1)
+        np.testing.assert_allclose(rows[:, index], expected, rtol=0, atol=1e-6)
+
+
+def test_a_row_sums_to_one_with_its_prefix(kind, tiny, backbone_of, pixels) -> None:
+    module = tiny(kind)
+    rows = backbone_of(module).attention(pixels(module.patch_embed.img_size[0]), [3])
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_blocks_come_in_the_order_asked_for(tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny("plain"))
+    forwards, backwards = (backbone.attention(pixels(48), order) for order in ([1, 3], [3, 1]))
+    np.testing.assert_array_equal(forwards, backwards[:, ::-1])
+
+
+def test_head_width_may_differ_from_dim_over_heads() -> None:
+    attention = Attention(48, num_heads=3, attn_head_dim=24, qkv_bias=True).eval()
+    attention.qkv.weight.data.mul_(10)
+    tokens = torch.randn((2, 30, 48), generator=torch.Generator().manual_seed(0))
+    caught = []
+    attention.fused_attn = False
+    attention.attn_drop.register_forward_pre_hook(lambda _, given: caught.append(given[0]))
+    with torch.no_grad():
+        attention(tokens)
+        row = cls_row(attention, tokens)
+    assert (row.amax(-1) > 0.3).any()
+    torch.testing.assert_close(row, caught[0][:, :, 0], rtol=0, atol=1e-6)
+
+
+def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:
+    module = tiny(kind)
+    ran = []
+    for number, block in enumerate(module.blocks, start=1):
+        block.register_forward_hook(lambda *_, number=number: ran.append(number))
+        block.mlp.register_forward_hook(lambda *_, number=number: ran.append(-number))
+    cls_attention(module, pixels(module.patch_embed.img_size[0]), [2])
+    assert ran == [-1, 1]
+
+
+class Shapes(TorchDispatchMode):
+    """Shapes of every tensor that any operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+        self.operations: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.operations.append(str(func))
+        results = result if isinstance(result, (tuple, list)) else [result]
+        self.seen += [tuple(value.shape) for value in results if isinstance(value, torch.Tensor)]
+        return result
+
+
+def test_the_token_by_token_matrix_is_never_formed(tiny, pixels) -> None:
+    module = tiny("plain")
+    with torch.no_grad(), Shapes() as shapes:
+        module.set_input_size((96, 96))
+        cls_attention(module, pixels(96), [1, 2, 3])
+    tokens = 1 + 12 * 12
+    assert not [shape for shape in shapes.seen if shape[-2:] == (tokens, tokens)]
+    assert any("scaled_dot_product" in name for name in shapes.operations), "fused attention is off"
+
+
+def test_the_block_read_last_forms_one_query_and_no_values(tiny, pixels) -> None:
+    module = tiny("plain")
+    with torch.no_grad(), Shapes() as shapes:
+        cls_attention(module, pixels(48), [1])
+    assert not [shape for shape in shapes.seen if shape[-1] == 3 * 48]
+    assert (2, 3, 1, 37) in shapes.seen
+
+
+def test_half_precision_rows_are_float32_and_close(tiny, backbone_of, pixels) -> None:
+    module = tiny("registers")
+    exact = backbone_of(module).attention(pixels(126), [1])
+    rough = backbone_of(module, precision="bf16").attention(pixels(126), [1])
+    assert rough.dtype == np.float32
+    np.testing.assert_allclose(rough.sum(axis=-1), 1, atol=1e-5)
+    assert 0 < np.abs(rough - exact).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("resnet18", "is a ResNet, not a vision transformer"),
+        ("vit_base_patch16_gap_224", "has no CLS token"),
+        ("vit_base_patch16_siglip_224", "has no CLS token"),
+        ("beit_base_patch16_224", "is a Beit"),
+        ("vit_small_patch16_18x2_224", "ParallelThingsBlock"),
+    ],
+)
+def test_what_has_no_cls_attention_is_refused_in_a_sentence(name, words) -> None:
+    with torch.device("meta"):
+        module = timm.create_model(name, num_classes=0)
+    with pytest.raises(UsageError, match=words) as refusal:
+        check_readable(module, name)
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_network_is_left_as_it_was(tiny, backbone_of, pixels) -> None:
+    module = tiny("plain")
+    before = copy.deepcopy(module.state_dict())
+    backbone_of(module).attention(pixels(96), [3])
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())

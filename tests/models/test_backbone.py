@@ -1,0 +1,142 @@
+"""Loading: demo weights, official checkpoints, devices, and what is left alone."""
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from a2pipe.errors import A2pipeError, UsageError
+from a2pipe.models import backbone as backbones
+from a2pipe.models import names
+from a2pipe.models.backbone import load_backbone
+from a2pipe.models.hub import SHIPPED
+
+DESIGN = {"dim": 96, "depth": 4, "heads": 3, "patch": 8, "grid": 6}
+SMALL = {"embed_dim": 48, "depth": 3, "num_heads": 3}
+
+
+@pytest.fixture
+def demo_file(tmp_path, sharpened):
+    """Weights as the demo ships them: float16 safetensors that say their architecture."""
+    network = timm.models.VisionTransformer(
+        img_size=48, patch_size=8, embed_dim=96, depth=4, num_heads=3, num_classes=0
+    )
+    half = {name: value.half() for name, value in sharpened(network).state_dict().items()}
+    network.load_state_dict({name: value.float() for name, value in half.items()})
+    path = tmp_path / "demo.safetensors"
+    save_file(half, path, {"architecture": json.dumps(DESIGN)})
+    return path, network
+
+
+def test_half_precision_weights_run_in_single_precision(demo_file, pixels) -> None:
+    path, network = demo_file
+    loaded = load_backbone("demo_localizer_s", weights=path, device="cpu")
+    images = pixels(48)
+    expected = network.forward_features(images * 2 - 1)[:, 0]
+    np.testing.assert_allclose(loaded.embed(images), expected, atol=1e-5)
+    assert loaded.info.input_size == 48
+
+
+def test_the_demo_reads_images_larger_than_it_was_trained_on(demo_file, pixels) -> None:
+    loaded = load_backbone("demo_localizer_s", weights=demo_file[0], input_size=96)
+    assert loaded.attention(pixels(96), [4]).shape == (2, 1, 3, 1 + 12 * 12)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in names.TABLE.values() if entry.source == "shipped"],
+    ids=lambda entry: entry.name,
+)
+def test_what_ships_loads(entry, pixels) -> None:
+    assert (SHIPPED / f"{entry.name}.safetensors").is_file()
+    loaded = load_backbone(entry.name, device="cpu", offline=True)
+    rows = loaded.attention(pixels(96), [loaded.info.blocks])
+    np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-5)
+    assert np.isfinite(loaded.embed(pixels(48))).all()
+
+
+def test_the_random_control_is_the_same_every_time(pixels) -> None:
+    one, other = (load_backbone("demo_localizer_s_random") for _ in range(2))
+    np.testing.assert_array_equal(one.embed(pixels(48)), other.embed(pixels(48)))
+    assert one.info == other.info
+
+
+def test_loading_and_running_leave_the_global_generators_alone(demo_file, pixels) -> None:
+    before, array_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    load_backbone("demo_localizer_s_random").embed(pixels(48))
+    load_backbone("demo_localizer_s", weights=demo_file[0]).attention(pixels(96), [2])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == array_before).all()
+
+
+def official_dinov2(module, registers: bool):
+    """A state dict as the authors of DINOv2 publish it."""
+    state = {name: value for name, value in module.state_dict().items() if "reg_token" not in name}
+    state["mask_token"] = torch.zeros(1, 48)
+    if registers:
+        state["register_tokens"] = module.reg_token
+        zero = torch.zeros(1, 1, 48)
+        state["pos_embed"] = torch.cat([zero, module.pos_embed], dim=1)
+    return state
+
+
+@pytest.mark.parametrize("registers", [False, True])
+def test_official_checkpoints_load_under_timms_names(
+    registers, tmp_path, sharpened, pixels, monkeypatch
+) -> None:
+    name = "vit_small_patch14_reg4_dinov2" if registers else "vit_small_patch14_dinov2"
+    original = timm.create_model
+    monkeypatch.setattr(
+        timm, "create_model", lambda model, **given: original(model, **SMALL, **given)
+    )
+    network = sharpened(original(name, num_classes=0, img_size=518, **SMALL))
+    path = tmp_path / "official.pth"
+    torch.save(official_dinov2(network, registers), path)
+    loaded = load_backbone("dinov2_vits14_reg" if registers else "dinov2_vits14", weights=path)
+    network.set_input_size((98, 98))
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in names.IMAGENET)
+    expected = network.forward_features((pixels(98) - mean) / std)[:, 0]
+    difference = np.abs(loaded.embed(pixels(98)) - expected.numpy()).max()
+    assert difference < 1e-5 if registers else 1e-3 < difference < 5
+
+
+def test_weights_of_another_model_are_refused(tmp_path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"cls_token": torch.zeros(1, 1, 96)}, path, {"architecture": json.dumps(DESIGN)})
+    with pytest.raises(A2pipeError, match=r"do not fit the model: \d+ tensors differ"):
+        load_backbone("demo_localizer_s", weights=path)
+
+
+def test_weights_that_do_not_say_their_architecture_are_refused(tmp_path) -> None:
+    save_file({"cls_token": torch.zeros(1, 1, 96)}, tmp_path / "w.safetensors")
+    with pytest.raises(A2pipeError, match="do not say the architecture"):
+        load_backbone("demo_localizer_s", weights=tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"device": "tpu9"}, "no device 'tpu9'"),
+        ({"device": "meta"}, "no device 'meta'"),
+        ({"precision": "fp8"}, "no precision 'fp8'"),
+        ({"input_size": 50}, "use 48 or 56"),
+    ],
+)
+def test_wrong_settings_are_refused(arguments, words) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_backbone("demo_localizer_s_random", **arguments)
+
+
+def test_an_absent_device_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(A2pipeError, match="no cuda device"):
+        backbones.choose_device("cuda")
+
+
+def test_nothing_of_a_backbone_is_trainable_or_in_training() -> None:
+    module = load_backbone("demo_localizer_s_random")._module
+    assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())

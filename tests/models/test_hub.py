@@ -1,0 +1,122 @@
+"""Where weights are looked for, and what is said when they cannot be had."""
+
+import http.server
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import GatedRepoError
+from safetensors.torch import save
+
+from a2pipe.errors import A2pipeError, UsageError
+from a2pipe.models import hub
+from a2pipe.models.backbone import load_backbone
+from a2pipe.models.names import resolve
+
+ENTRY = resolve("dinov2_vits14")
+COMMIT = "0123456789" * 4
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch) -> None:
+    """An empty hub cache, and no hub."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+
+
+def test_offline_says_how_to_get_them(capsys) -> None:
+    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights FILE"):
+        hub.locate(ENTRY, offline=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_hubs_own_offline_switch_counts(monkeypatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(A2pipeError, match="this run is offline"):
+        hub.locate(ENTRY)
+
+
+def test_no_network_says_the_same_within_seconds(capsys) -> None:
+    start = time.monotonic()
+    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights FILE"):
+        load_backbone("dinov2_vits14")
+    assert time.monotonic() - start < 10
+    assert "fetching the weights of dinov2_vits14" in capsys.readouterr().err
+
+
+def test_what_the_hub_cache_holds_needs_no_network(tmp_path) -> None:
+    folder = tmp_path / "cache" / "models--timm--vit_small_patch14_dinov2.lvd142m"
+    snapshot = folder / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(COMMIT)
+    (snapshot / "model.safetensors").write_bytes(b"weights")
+    assert hub.locate(ENTRY, offline=True) == snapshot / "model.safetensors"
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """A hub that holds one file."""
+
+    content = save({"weight": torch.zeros(3)})
+
+    def do_HEAD(self) -> None:
+        found = self.path == "/" or self.path.endswith("/main/model.safetensors")
+        self.send_response(200 if found else 404)
+        self.send_header("ETag", '"0a1b2c"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_weights_are_fetched_once(monkeypatch, capsys) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        path = hub.locate(ENTRY)
+        server.shutdown()
+    assert path.read_bytes() == Hub.content
+    assert "once" in capsys.readouterr().err
+    assert hub.locate(ENTRY) == path
+    assert capsys.readouterr().err == ""
+
+
+def test_gated_weights_say_where_the_licence_is(monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise GatedRepoError.__new__(GatedRepoError)
+
+    monkeypatch.setattr(hub, "_reachable", lambda _: True)
+    monkeypatch.setattr(hub, "_hub_file", refuse)
+    with pytest.raises(A2pipeError, match=r"gated; accept the licence at .*dinov3"):
+        hub.locate(resolve("dinov3_vits16"))
+
+
+def test_a_given_file_comes_first(tmp_path) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"weights")
+    assert hub.locate(ENTRY, path) == path
+    with pytest.raises(UsageError, match="are not a file"):
+        hub.locate(ENTRY, tmp_path / "absent.safetensors")
+
+
+def test_a_model_without_an_address_asks_for_a_file() -> None:
+    with pytest.raises(
+        A2pipeError, match=r"no weights of ibot_vits16 are published.*--weights FILE"
+    ):
+        hub.locate(resolve("ibot_vits16"))
+
+
+def test_missing_shipped_weights_say_so(tmp_path) -> None:
+    entry = replace(resolve("demo_localizer_s"), file=str(tmp_path / "gone.safetensors"))
+    with pytest.raises(A2pipeError, match="reinstall the package"):
+        hub.locate(entry)

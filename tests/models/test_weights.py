@@ -1,0 +1,107 @@
+"""Weight files: read without pickle, told apart by their tensors."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from a2pipe.errors import A2pipeError
+from a2pipe.models import weights
+
+
+@pytest.fixture
+def tensors() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "norm.bias": torch.rand(5, generator=generator),
+        "blocks.0.weight": torch.rand((3, 4), generator=generator).half(),
+        "scale": torch.tensor(2.0, dtype=torch.bfloat16),
+    }
+
+
+def test_the_digest_is_of_the_tensors_not_of_the_file(tensors, tmp_path) -> None:
+    save_file(tensors, tmp_path / "a.safetensors", {"note": "metadata is no tensor"})
+    torch.save({"state_dict": tensors, "epoch": 7}, tmp_path / "a.pth")
+    digest = weights.tensor_digest(tmp_path / "a.safetensors")
+    assert digest == weights.tensor_digest(tmp_path / "a.pth")
+    assert len(digest) == 32
+    assert int(digest, 16) >= 0
+
+
+@pytest.mark.parametrize("change", ["value", "name", "shape", "dtype"])
+def test_any_change_of_a_tensor_changes_the_digest(change, tensors, tmp_path) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    bias = tensors.pop("norm.bias")
+    tensors["norm.bias2" if change == "name" else "norm.bias"] = {
+        "value": torch.nextafter(bias, bias + 1),
+        "name": bias,
+        "shape": bias.reshape(5, 1),
+        "dtype": bias.view(torch.int32),
+    }[change]
+    save_file(tensors, tmp_path / "b.safetensors")
+    one, other = (weights.tensor_digest(tmp_path / f"{x}.safetensors") for x in "ab")
+    assert one != other
+
+
+def test_a_known_file_is_not_read_again(tensors, tmp_path, monkeypatch) -> None:
+    path, memo = tmp_path / "a.safetensors", tmp_path / "memo.json"
+    save_file(tensors, path)
+    digest = weights.tensor_digest(path, memo)
+    monkeypatch.setattr(weights, "_stream", lambda _: pytest.fail("read again"))
+    assert weights.tensor_digest(path, memo) == digest
+
+
+def test_a_changed_file_is_read_again(tensors, tmp_path) -> None:
+    path, memo = tmp_path / "a.safetensors", tmp_path / "memo.json"
+    save_file(tensors, path)
+    before = weights.tensor_digest(path, memo)
+    save_file({**tensors, "more": torch.zeros(1)}, path)
+    assert weights.tensor_digest(path, memo) != before
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1, 2]"])
+def test_a_torn_memo_is_forgotten(damage, tensors, tmp_path) -> None:
+    path, memo = tmp_path / "a.safetensors", tmp_path / "memo.json"
+    save_file(tensors, path)
+    memo.write_bytes(damage)
+    assert weights.tensor_digest(path, memo) == weights.tensor_digest(path)
+
+
+def test_wrappers_and_prefixes_are_taken_off(tensors, tmp_path) -> None:
+    prefixed = {f"module.backbone.{name}": tensor for name, tensor in tensors.items()}
+    head = {"module.head.weight": torch.zeros(2)}
+    torch.save({"student": {}, "teacher": {**prefixed, **head}}, tmp_path / "a.pth")
+    read = weights.read_tensors(tmp_path / "a.pth")
+    assert read.keys() == tensors.keys()
+    assert torch.equal(read["norm.bias"], tensors["norm.bias"])
+
+
+class Harmful:
+    """Would write a file if it were unpickled."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_a_checkpoint_that_needs_unpickling_is_refused(tensors, tmp_path) -> None:
+    torch.save({"model": tensors, "args": Harmful(tmp_path / "written")}, tmp_path / "a.pth")
+    with pytest.raises(A2pipeError, match="would have to be unpickled"):
+        weights.read_tensors(tmp_path / "a.pth")
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_a_damaged_file_is_named(name, tensors, tmp_path) -> None:
+    path = tmp_path / name
+    save_file(tensors, path) if name.endswith("rs") else torch.save(tensors, path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(A2pipeError, match=f"{name} cannot be read"):
+        weights.read_tensors(path)
+
+
+def test_a_file_without_tensors_is_refused(tmp_path) -> None:
+    torch.save([1, 2], tmp_path / "a.pth")
+    with pytest.raises(A2pipeError, match="holds no named tensors"):
+        weights.read_tensors(tmp_path / "a.pth")
