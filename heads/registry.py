@@ -1,0 +1,74 @@
+"""Heads by name. A head is a scikit-learn classifier; other packages add theirs by entry point.
+
+The entry point group is `a2pipe.heads`: its name is the head's kind, its object a class or function
+that takes the head's parameters as keywords and returns an unfitted classifier. A head may have a
+method `check_parameters()` that raises UsageError, so that a wrong value is found before any work.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ..errors import UsageError
+
+GROUP = "a2pipe.heads"
+BUILT_IN = {"logistic": (".logistic", "LogisticHead")}
+
+
+def kinds() -> list[str]:
+    """Names of all heads, built in first."""
+    return [*BUILT_IN, *sorted(_registered())]
+
+
+def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
+    """An unfitted head: a classifier with fit, predict and decision_function or predict_proba.
+
+    Raises UsageError for an unknown kind, an unknown parameter or a value that the head refuses.
+    """
+    factory = _factory(kind)
+    _check_names(kind, parameters, factory)
+    head = factory(**parameters)
+    check = getattr(head, "check_parameters", None)
+    if check is not None:
+        check()
+    return head
+
+
+def _factory(kind: str) -> Callable[..., Any]:
+    if kind in BUILT_IN:
+        module, name = BUILT_IN[kind]
+        factory: Callable[..., Any] = getattr(import_module(module, __package__), name)
+        return factory
+    registered = _registered()
+    if kind not in registered:
+        raise UsageError(f"there is no head {kind!r}: {_suggest(kind, kinds())}")
+    loaded: Callable[..., Any] = registered[kind].load()
+    return loaded
+
+
+def _registered() -> dict[str, EntryPoint]:
+    """Heads of other packages; a built-in name cannot be taken over."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+
+
+def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[..., Any]) -> None:
+    """Refuse parameters that the factory does not take."""
+    known = inspect.signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for name in parameters:
+        if name not in known:
+            raise UsageError(
+                f"the head {kind!r} has no parameter {name!r}: {_suggest(name, known)}"
+            )
+
+
+def _suggest(name: str, known: Any) -> str:
+    """What the user may have meant."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"use {', '.join(known) or 'none'}"

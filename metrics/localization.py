@@ -1,0 +1,90 @@
+"""How well maps and crops find the object: mass in box, hit, crop coverage, crop hit.
+
+Maps are (B, M, M) over the canvas, each summing to 1; foregrounds are (B, M, M) masks of the union
+of an image's boxes. An image whose foreground is empty (no box, or boxes that hold no pixel centre)
+has no answer: it is NaN in every measure, and `mean_and_count` leaves it out and says how many
+remain.
+Conventions and targets: A², table 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+PEAK_TOLERANCE = 16 * float(np.finfo(np.float64).eps)
+"""Pixels within this share of a map's largest value are peaks too: bilinear upsampling has
+plateaus, whose pixels are off by up to about six roundings each."""
+
+CROP_HIT = 0.5
+"""Coverage from which a crop counts as having found the object."""
+
+
+def scale_boxes(boxes: NDArray[Any], width: int, height: int, canvas: int) -> Floats:
+    """Boxes (k, 4) in pixels of a width x height image, mapped to the canvas it is squashed to."""
+    scale = np.array([canvas / width, canvas / height] * 2)
+    return np.asarray(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * scale)
+
+
+def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
+    """Union of each image's boxes as a mask, (B, size, size).
+
+    boxes: one array (k, 4) an image, x0, y0, x1, y1 in pixels of the canvas, k may be 0. A pixel is
+        inside if its centre (j + 1/2, i + 1/2) lies in the half-open box.
+    """
+    masks = np.zeros((len(boxes), size, size), dtype=np.bool_)
+    for mask, image in zip(masks, boxes, strict=True):
+        edges = np.ceil(np.asarray(image, dtype=np.float64).reshape(-1, 4) - 0.5)
+        for x0, y0, x1, y1 in np.clip(edges, 0, size).astype(np.int64).tolist():
+            mask[y0:y1, x0:x1] = True
+    return masks
+
+
+def mass_in_box(maps: Floats, masks: Mask) -> Floats:
+    """Share of each map's attention that lies on the foreground, (B,) in [0, 1] or NaN."""
+    inside = (maps * masks).reshape(len(maps), -1).sum(axis=1)
+    return _answered(inside, masks)
+
+
+def hit(maps: Floats, masks: Mask) -> Floats:
+    """1 where the map's peak lies on the foreground, else 0, (B,) or NaN.
+
+    Of several peaks (see PEAK_TOLERANCE) the first in row-major order counts.
+    """
+    flat = maps.reshape(len(maps), -1)
+    largest = flat.max(axis=1, keepdims=True)
+    peaks = (flat >= largest * (1 - PEAK_TOLERANCE)).argmax(axis=1)
+    found = masks.reshape(len(masks), -1)[np.arange(len(masks)), peaks]
+    return _answered(found.astype(np.float64), masks)
+
+
+def crop_coverage(crops: NDArray[Any], masks: Mask) -> Floats:
+    """Share of the foreground's pixels that the union of the crops covers, (B,) in [0, 1] or NaN.
+
+    crops: integer (k, B, 4), the k crops of each image on the canvas.
+    """
+    by_image = list(np.asarray(crops).swapaxes(0, 1))
+    covered = (foreground(by_image, masks.shape[-1]) & masks).sum(axis=(1, 2))
+    return _answered(covered / np.maximum(masks.sum(axis=(1, 2)), 1), masks)
+
+
+def crop_hit(coverage: Floats) -> Floats:
+    """1 where the crops cover at least half of the foreground, else 0; NaN stays NaN."""
+    return np.where(np.isnan(coverage), np.nan, (coverage >= CROP_HIT).astype(np.float64))
+
+
+def mean_and_count(values: Floats) -> tuple[float, int]:
+    """Mean over the images that have an answer, and how many they are; (nan, 0) without any."""
+    known = values[~np.isnan(values)]
+    return (float(known.mean()) if len(known) else float("nan")), len(known)
+
+
+def _answered(values: Floats, masks: Mask) -> Floats:
+    """NaN where the foreground is empty."""
+    return np.where(masks.any(axis=(1, 2)), values, np.nan)

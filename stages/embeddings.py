@@ -1,0 +1,24 @@
+"""CLS embeddings of boxes cut from a batch of canvases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.preprocessing import crop_resize
+
+if TYPE_CHECKING:
+    from ..models.backbone import Backbone
+
+
+def embed_boxes(
+    backbone: Backbone, canvases: Any, boxes: NDArray[np.int32], input_size: int
+) -> NDArray[np.float32]:
+    """Cut one box per canvas, resize it to input_size bilinearly and embed it: float32 (B, d).
+
+    canvases: float tensor (B, 3, M, M) in [0, 1] on the backbone's device; boxes: (B, 4), all of
+    one size, in pixels of the canvas.
+    """
+    return backbone.embed(crop_resize(canvases, boxes, input_size))

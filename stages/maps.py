@@ -1,0 +1,153 @@
+"""Attention rows to maps: head aggregation, the patch grid, smoothing, bilinear upsampling.
+
+All of it is linear algebra on small float64 arrays, computed when needed and never stored. A row
+that holds NaN, or no attention on any patch, gives a map of NaN, on which no box can be placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import A2pipeError, UsageError
+
+Floats = NDArray[np.float64]
+Aggregator = Callable[[Floats], Floats]
+
+
+def mean_heads(heads: Floats) -> Floats:
+    """(B, heads, patches) -> (B, patches): every head weighs the same."""
+    return np.asarray(heads.mean(axis=1))
+
+
+AGGREGATORS: dict[str, Aggregator] = {"mean": mean_heads}
+READINGS = ("slice", "patch-softmax")
+
+
+def patch_maps(
+    rows: NDArray[Any], prefix: int, *, heads: str = "mean", reading: str = "slice"
+) -> Floats:
+    """Attention over the patch grid, float64 (B, g, g), each map summing to 1.
+
+    rows: (B, heads, tokens), CLS rows of the full softmax; tokens are CLS, registers, then g * g
+        patches in row-major order.
+    prefix: how many tokens come before the patches.
+    heads: how heads become one map; a name in AGGREGATORS. "mean" is the paper's (A², appendix B).
+    reading: "slice" aggregates the heads as they are, so that a head weighs as much as the
+        attention it gives to patches; "patch-softmax" first renormalises every head over them.
+
+    Raises UsageError for an unknown name, A2pipeError if the patches do not make a square.
+    """
+    _check_names(heads, reading)
+    patches = np.asarray(rows, dtype=np.float64)[:, :, prefix:]
+    side = _grid_side(patches.shape[-1], prefix)
+    if reading == "patch-softmax":
+        patches = _divide(patches, patches.sum(axis=-1, keepdims=True))
+    return normalize(AGGREGATORS[heads](patches).reshape(-1, side, side))
+
+
+def normalize(maps: Floats) -> Floats:
+    """(B, h, w) scaled so that each map sums to 1; a map without any attention becomes NaN."""
+    return _divide(maps, _sums(maps)[:, None, None])
+
+
+def smooth(maps: Floats, side: int) -> Floats:
+    """Mean over side x side neighbours on the grid, (B, g, g) -> (B, g, g), each map summing to 1.
+
+    At the edge the mean is over the cells that exist. A side of 1 changes nothing.
+    Raises UsageError unless side is odd and positive.
+    """
+    if side < 1 or side % 2 == 0:
+        raise UsageError(f"cannot smooth over {side} cells: the side is an odd number, such as 3")
+    if side == 1:
+        return maps
+    means = _mean_filter(maps.shape[-1], side)
+    return normalize(means @ maps @ means.T)
+
+
+def upsample(maps: Floats, size: int) -> Floats:
+    """Bilinear upsampling to pixels, (B, g, g) -> (B, size, size), each map summing to 1.
+
+    Half-pixel centres and clamped edges: torch's interpolate with align_corners=False.
+    """
+    weights = upsampling_matrix(maps.shape[-1], size)
+    scaled = _divide(maps, upsampled_sums(maps, size)[:, None, None])
+    pixels: Floats = np.matmul(weights @ scaled, np.ascontiguousarray(weights.T))
+    return pixels
+
+
+def upsampled_sums(maps: Floats, size: int) -> Floats:
+    """Sum of each map after upsampling to size x size pixels, (B,), without upsampling it."""
+    columns = upsampling_matrix(maps.shape[-1], size).sum(axis=0)
+    return _sums(maps * np.outer(columns, columns))
+
+
+@lru_cache(maxsize=64)
+def upsampling_matrix(cells: int, size: int) -> Floats:
+    """The (size, cells) matrix U of bilinear upsampling, `U @ map @ U.T`; read-only."""
+    return _read_only(upsampling_numerators(cells, size) / (2 * size))
+
+
+def upsampling_numerators(cells: int, size: int) -> NDArray[np.int64]:
+    """The weights of `upsampling_matrix` as exact integers over 2 * size, (size, cells).
+
+    Pixel i looks at cell ((i + 1/2) * cells / size) - 1/2, a fraction with that denominator.
+    """
+    unit = 2 * size
+    position = np.maximum((2 * np.arange(size) + 1) * cells - size, 0)
+    lower, offset = position // unit, position % unit
+    numerators = np.zeros((size, cells), dtype=np.int64)
+    pixels = np.arange(size)
+    numerators[pixels, lower] = unit - offset
+    numerators[pixels, np.minimum(lower + 1, cells - 1)] += offset
+    return numerators
+
+
+@lru_cache(maxsize=16)
+def _mean_filter(cells: int, side: int) -> Floats:
+    """(cells, cells) matrix that averages each cell with its neighbours along one axis."""
+    near = np.abs(np.subtract.outer(np.arange(cells), np.arange(cells))) <= side // 2
+    return _read_only(near / near.sum(axis=1, keepdims=True))
+
+
+def _sums(maps: Floats) -> Floats:
+    """Sum of each map, (B,), in an order of additions that does not depend on the batch."""
+    return np.asarray(maps.reshape(len(maps), -1).sum(axis=1))
+
+
+def _check_names(heads: str, reading: str) -> None:
+    if heads not in AGGREGATORS:
+        raise UsageError(f"unknown head aggregation {heads!r}: use {_listed(AGGREGATORS)}")
+    if reading not in READINGS:
+        raise UsageError(f"unknown reading of attention {reading!r}: use {_listed(READINGS)}")
+
+
+def _listed(names: Any) -> str:
+    return " or ".join(repr(name) for name in names)
+
+
+def _grid_side(patches: int, prefix: int) -> int:
+    """Side of the square grid of patches."""
+    side = isqrt(patches)
+    if side == 0 or side * side != patches:
+        raise A2pipeError(
+            f"an attention row with {patches} tokens after its {prefix} prefix tokens is no square "
+            "grid: check the model's number of prefix tokens"
+        )
+    return side
+
+
+def _divide(values: Floats, by: Floats) -> Floats:
+    """Division in which 0 / 0 and NaN give NaN in silence."""
+    with np.errstate(invalid="ignore"):
+        return values / by
+
+
+def _read_only(matrix: Floats) -> Floats:
+    matrix.flags.writeable = False
+    return matrix

@@ -1,0 +1,50 @@
+"""Boxes of a batch, spec by spec: which numbers each kind of box is placed by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import center_box, full_box, greedy_box, random_box
+from .maps import patch_maps, smooth, upsample
+from .specs import BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
+
+Boxes = NDArray[np.int32]
+
+
+def attention_map(
+    spec: MapSpec, rows: NDArray[np.float32], prefix: int, size: int
+) -> NDArray[np.float64]:
+    """Attention rows (B, heads, tokens) as maps (B, size, size) that sum to 1."""
+    maps = patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading)
+    return upsample(smooth(maps, spec.smooth), size)
+
+
+def place(
+    spec: BoxSpec,
+    images: Sequence[str],
+    previous: Boxes,
+    maps: NDArray[np.float64] | None = None,
+) -> Boxes:
+    """One box per image: int32 (B, 4) in pixels of the canvas.
+
+    images: content digests, which seed random boxes; previous: (k, B, 4), the boxes to stay off;
+    maps: (B, canvas, canvas), for greedy boxes.
+    """
+    if isinstance(spec, FullBox):
+        return full_box(len(images), spec.canvas)
+    if isinstance(spec, CenterBox):
+        return center_box(len(images), spec.size, spec.canvas)
+    if isinstance(spec, RandomBox):
+        return random_box(images, spec.size, spec.canvas, spec.seed, previous)
+    if maps is None:
+        raise ValueError("a greedy box needs the attention maps it is placed on")
+    return greedy_box(maps, spec.size, previous)
+
+
+def chain(spec: BoxSpec) -> tuple[BoxSpec, ...]:
+    """The boxes placed before this one, first to last."""
+    before = spec.previous if isinstance(spec, GreedyBox | RandomBox) else None
+    return (*chain(before), before) if before else ()

@@ -1,0 +1,185 @@
+"""Specs: what one row of the cache is, as a pure function of one image.
+
+A spec holds its own parameters and the spec it reads from; nothing of the dataset, of the machine
+or of the way shards are cut is in it. `a2pipe.cache.fingerprint` turns a spec into its address.
+Fields marked as labels (names people read) are left out of the address, and so are fields that
+still have their default, so that a later version may add a field without moving what is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+def label() -> Any:
+    """A field for people to read: in spec.json, not in the fingerprint."""
+    return field(default="", metadata={"label": True})
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A frozen backbone as a function of its input pixels.
+
+    architecture: canonical description of everything that shapes the function but the weights.
+    weights: digest of the weight tensors.
+    mean, std: per-channel normalisation of RGB in [0, 1].
+    precision: fp32, bf16 or fp16.
+    name: how people call it; not part of the address.
+    """
+
+    stage: ClassVar[str] = "model"
+    version: ClassVar[int] = 1
+
+    architecture: str
+    weights: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    precision: str = "fp32"
+    name: str = label()
+
+
+@dataclass(frozen=True)
+class AttentionSpec:
+    """CLS row of the softmax of one block: float32 (heads, tokens), prefix tokens included.
+
+    input_size: side of the square the image is resized to before the model, in pixels.
+    block: 1..L as the papers count; L is the last block.
+    geometry: how an image becomes a square; "squash" ignores the aspect ratio.
+    """
+
+    stage: ClassVar[str] = "attention"
+    version: ClassVar[int] = 1
+
+    model: ModelSpec
+    input_size: int
+    block: int
+    geometry: str = "squash"
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """How an attention row becomes a map over pixels; computed when needed, never stored.
+
+    heads: head aggregation, "mean" is the paper's.
+    reading: "slice" averages full-softmax rows, then keeps the patches; "patch-softmax"
+        renormalises every head over the patches first.
+    smooth: side of a mean filter over the patch grid; 1 is off, as in the paper.
+    """
+
+    stage: ClassVar[str] = "map"
+    version: ClassVar[int] = 1
+
+    attention: AttentionSpec
+    heads: str = "mean"
+    reading: str = "slice"
+    smooth: int = 1
+
+
+@dataclass(frozen=True)
+class GreedyBox:
+    """Box k of the greedy selection: the size x size square of largest attention off `previous`."""
+
+    stage: ClassVar[str] = "boxes"
+    version: ClassVar[int] = 1
+
+    map: MapSpec
+    size: int
+    canvas: int
+    previous: GreedyBox | None = None
+    kind: str = "greedy"
+
+
+@dataclass(frozen=True)
+class FullBox:
+    """The whole canvas."""
+
+    stage: ClassVar[str] = "boxes"
+    version: ClassVar[int] = 1
+
+    canvas: int
+    geometry: str = "squash"
+    kind: str = "full"
+
+
+@dataclass(frozen=True)
+class CenterBox:
+    """The size x size square in the middle of the canvas, rounded to the top left."""
+
+    stage: ClassVar[str] = "boxes"
+    version: ClassVar[int] = 1
+
+    size: int
+    canvas: int
+    geometry: str = "squash"
+    kind: str = "center"
+
+
+@dataclass(frozen=True)
+class RandomBox:
+    """A square placed uniformly off `previous`, drawn from the seed and the image digest."""
+
+    stage: ClassVar[str] = "boxes"
+    version: ClassVar[int] = 1
+
+    size: int
+    canvas: int
+    seed: int
+    previous: RandomBox | None = None
+    geometry: str = "squash"
+    kind: str = "random"
+
+
+BoxSpec = GreedyBox | FullBox | CenterBox | RandomBox
+
+
+@dataclass(frozen=True)
+class EmbeddingSpec:
+    """CLS embedding of one box: float32 (d,).
+
+    The box is cut from the resized image (the canvas) and resized bilinearly to input_size.
+    """
+
+    stage: ClassVar[str] = "embeddings"
+    version: ClassVar[int] = 1
+
+    box: BoxSpec
+    model: ModelSpec
+    input_size: int
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head: its kind and its parameters as canonical JSON."""
+
+    stage: ClassVar[str] = "head"
+    version: ClassVar[int] = 1
+
+    kind: str
+    parameters: str = "{}"
+    name: str = label()
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """One cell of the matrix: a head on concatenated embeddings, over one collection."""
+
+    stage: ClassVar[str] = "fits"
+    version: ClassVar[int] = 1
+
+    head: HeadSpec
+    features: tuple[EmbeddingSpec, ...]
+    collection: str
+
+
+@dataclass(frozen=True)
+class LocalizeSpec:
+    """Localisation of one map over the boxes of one collection, and of the crops placed on it."""
+
+    stage: ClassVar[str] = "localization"
+    version: ClassVar[int] = 1
+
+    map: MapSpec
+    canvas: int
+    collection: str
+    crops: tuple[BoxSpec, ...] = ()

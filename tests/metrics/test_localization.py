@@ -1,0 +1,105 @@
+"""Localisation measures on small canvases, and what uniform attention must give."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2pipe.metrics.localization import (
+    crop_coverage,
+    crop_hit,
+    foreground,
+    hit,
+    mass_in_box,
+    mean_and_count,
+    scale_boxes,
+)
+
+NO_BOX = np.empty((0, 4))
+
+
+def by_centres(boxes: np.ndarray, size: int) -> np.ndarray:
+    """The pixel-centre rule, pixel by pixel."""
+    centres = np.arange(size) + 0.5
+    mask = np.zeros((size, size), dtype=bool)
+    for x0, y0, x1, y1 in boxes:
+        rows, columns = (y0 <= centres) & (centres < y1), (x0 <= centres) & (centres < x1)
+        mask |= np.outer(rows, columns)
+    return mask
+
+
+class TestForeground:
+    def test_a_pixel_belongs_by_its_centre(self):
+        mask = foreground([np.array([[0.5, 0.51, 2.5, 1.51]])], 4)[0]
+        assert np.argwhere(mask).tolist() == [[1, 0], [1, 1]]
+
+    def test_boxes_of_an_image_are_united_and_images_kept_apart(self):
+        boxes = [np.array([[0, 0, 2, 2], [1, 1, 3, 3]]), NO_BOX]
+        assert foreground(boxes, 4).sum(axis=(1, 2)).tolist() == [7, 0]
+
+    def test_boxes_beyond_the_canvas_are_clipped(self):
+        assert foreground([np.array([[-5, 2, 99, 99]])], 4).sum() == 8
+
+    @given(st.lists(st.tuples(*[st.floats(-3, 12)] * 4), max_size=3))
+    def test_agrees_with_the_rule_pixel_by_pixel(self, boxes):
+        corners = np.array(boxes).reshape(-1, 4)
+        assert np.array_equal(foreground([corners], 9)[0], by_centres(corners, 9))
+
+    def test_boxes_are_mapped_through_the_squash(self):
+        scaled = scale_boxes(np.array([[10, 20, 100, 50]]), 200, 100, 224)
+        assert np.allclose(scaled, [[11.2, 44.8, 112, 112]])
+        assert scale_boxes(NO_BOX, 200, 100, 224).shape == (0, 4)
+
+
+class TestMaps:
+    def test_uniform_attention_holds_the_share_of_the_area(self):
+        masks = foreground([np.array([[1, 1, 4, 6]])], 10)
+        assert mass_in_box(np.full((1, 10, 10), 0.01), masks) == pytest.approx(15 / 100)
+
+    def test_hit_is_the_peak_on_the_foreground(self):
+        maps = np.zeros((2, 5, 5))
+        maps[0, 2, 2] = maps[1, 4, 0] = 1
+        masks = foreground([np.array([[2, 2, 3, 3]])] * 2, 5)
+        assert hit(maps, masks).tolist() == [1.0, 0.0]
+
+    def test_of_equal_peaks_the_first_row_counts(self):
+        maps = np.zeros((1, 4, 4))
+        maps[0, 1, 3] = maps[0, 2, 0] = 0.5
+        assert hit(maps, foreground([np.array([[3, 1, 4, 2]])], 4)) == 1
+        assert hit(maps, foreground([np.array([[0, 2, 1, 3]])], 4)) == 0
+
+    def test_peaks_that_differ_by_rounding_alone_are_equal(self):
+        maps = np.zeros((1, 2, 2))
+        maps[0, 0, 0], maps[0, 1, 1] = 0.5, np.nextafter(0.5, 1)
+        assert hit(maps, foreground([np.array([[0, 0, 1, 1]])], 2)) == 1
+
+    def test_an_image_without_foreground_has_no_answer(self):
+        maps, masks = np.full((1, 4, 4), 1 / 16), foreground([NO_BOX], 4)
+        crops = np.array([[[0, 0, 2, 2]]])
+        coverage = crop_coverage(crops, masks)
+        for values in (mass_in_box(maps, masks), hit(maps, masks), coverage, crop_hit(coverage)):
+            assert np.isnan(values).all()
+
+
+class TestCrops:
+    masks = foreground([np.array([[0, 0, 4, 2]]), np.array([[6, 6, 8, 8]])], 8)
+
+    def test_coverage_is_the_share_of_the_foreground_inside_any_crop(self):
+        crops = np.array([[[0, 0, 2, 2], [0, 0, 2, 2]], [[1, 1, 3, 3], [7, 7, 8, 8]]])
+        assert crop_coverage(crops, self.masks).tolist() == [5 / 8, 1 / 4]
+
+    def test_half_is_a_hit(self):
+        crops = np.array([[[0, 0, 2, 2], [6, 6, 7, 7]]])
+        coverage = crop_coverage(crops, self.masks)
+        assert coverage.tolist() == [0.5, 0.25]
+        assert crop_hit(coverage).tolist() == [1.0, 0.0]
+
+    def test_no_crops_cover_nothing(self):
+        assert crop_coverage(np.empty((0, 2, 4), int), self.masks).tolist() == [0, 0]
+
+
+def test_means_leave_out_images_without_answer():
+    assert mean_and_count(np.array([1.0, np.nan, 0.0])) == (0.5, 2)
+    mean, count = mean_and_count(np.array([np.nan]))
+    assert np.isnan(mean)
+    assert count == 0
