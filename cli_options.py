@@ -1,0 +1,243 @@
+"""Flags of the commands that run an experiment: each key of the file exists as a flag too."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+STAGES = ("attention", "boxes", "embeddings", "heads")
+
+
+def _flag(names: str, key: str, metavar: str, help_text: str, **settings: Any) -> Decorator:
+    """An option whose value goes to `key` of the experiment, e.g. "image.size"."""
+    parameter = key.replace(".", "__")
+    return click.option(*names.split(), parameter, metavar=metavar, help=help_text, **settings)
+
+
+def _numbers(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_numbers(item) for item in value)
+    return _as_numbers(value) if value else value
+
+
+def _as_numbers(text: str) -> list[int] | str:
+    """ "64,32" or "20" as integers; words such as "last" as they are."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        return text
+
+
+def _pairs(_: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE, with VALUE read as JSON where it is JSON."""
+    pairs = {}
+    for item in value:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise click.BadParameter(f"write KEY=VALUE, not {item!r}", param=parameter)
+        pairs[key] = _json_or_text(text)
+    return pairs
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+cache_option = click.option(
+    "--cache",
+    "cache_root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Cache folder.  [$A2PIPE_CACHE, else the user's cache folder]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the report.  [results/NAME]",
+)
+
+_SESSION: list[Decorator] = [
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Experiment file, as the argument; flags win over it.",
+    ),
+    _flag("--name", "name", "NAME", "Name of the experiment."),
+    cache_option,
+    quiet_option,
+    json_option,
+]
+
+_DATASET = [
+    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    _flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."),
+    _flag(
+        "--dataset-option",
+        "dataset.options",
+        "KEY=VALUE",
+        "An option of the dataset, e.g. label=species. May be repeated.",
+        multiple=True,
+        callback=_pairs,
+    ),
+    _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
+    _flag("--limit", "run.limit", "N", "Only N samples, spread over splits and groups.", type=int),
+    _flag(
+        "--skip-bad-images",
+        "run.skip_bad_images",
+        "",
+        "Leave bad images out of every fit instead of stopping with exit code 3.",
+        is_flag=True,
+        default=None,
+    ),
+]
+
+_LAYERS = [
+    _flag(
+        "--layers",
+        "attention.layers",
+        "last|all|N,N",
+        "Blocks, counted from 1.  [last]",
+        callback=_numbers,
+    ),
+    _flag(
+        "--attention-input",
+        "attention.input_size",
+        "PX",
+        "Input side of the attention models.  [image size]",
+        type=int,
+    ),
+]
+
+_CROPS = [
+    _flag(
+        "--crop-sizes",
+        "crops.sizes",
+        "PX,PX",
+        "A list of crops, e.g. 64,32. May be repeated.  [64]",
+        multiple=True,
+        callback=_numbers,
+    ),
+    _flag(
+        "--smooth",
+        "crops.smooth",
+        "N",
+        "Mean filter over N x N patches before placing boxes; 1 is off. May be repeated.  [1]",
+        multiple=True,
+        type=int,
+    ),
+    _flag("--heads", "attention.heads", "NAME", "Aggregation over attention heads.  [mean]"),
+    _flag(
+        "--reading",
+        "attention.reading",
+        "slice|patch-softmax",
+        "Average heads before or after dropping the prefix tokens.  [slice]",
+    ),
+]
+
+_EMBEDDING = [
+    _flag(
+        "--baseline",
+        "embedding.baselines",
+        "NAME",
+        "full, full@518, center:128, random or random:SEED. May be repeated.",
+        multiple=True,
+    ),
+    _flag(
+        "--embedding-input",
+        "embedding.input_size",
+        "PX",
+        "Side to which crops are resized.  [image size]",
+        type=int,
+    ),
+]
+
+_HEADS = [
+    _flag("--head", "head.kind", "KIND", "Kind of head.  [logistic]"),
+    _flag(
+        "--head-option",
+        "head.options",
+        "KEY=VALUE",
+        "A parameter of the head, e.g. C=0.1. May be repeated.",
+        multiple=True,
+        callback=_pairs,
+    ),
+]
+
+_RUN = [
+    _flag("--device", "run.device", "NAME", "auto, cpu, cuda, cuda:1 or mps.  [auto]"),
+    _flag("--precision", "run.precision", "TYPE", "fp32, bf16 or fp16; part of addresses.  [fp32]"),
+    _flag("--batch-size", "run.batch_size", "N", "Images in a forward pass.  [64]", type=int),
+    _flag("--workers", "run.workers", "N", "Decoding threads.  [one a core]", type=int),
+    _flag("--backend", "run.backend", "zarr|hdf5", "How arrays are stored.  [zarr]"),
+    _flag("--shard-size", "run.shard_size", "N", "Images committed at once.  [1024]", type=int),
+    _flag(
+        "--weights",
+        "run.weights",
+        "MODEL=FILE",
+        "A local file with a model's weights. May be repeated.",
+        multiple=True,
+        callback=_pairs,
+    ),
+    _flag("--offline", "run.offline", "", "Never touch the network.", is_flag=True, default=None),
+]
+
+
+def _models(flags: str, role: str) -> Decorator:
+    meaning = "where to look" if role == "attention" else "what to extract"
+    help_text = f"{role.capitalize()} model: {meaning}. May be repeated."
+    return _flag(flags, f"{role}.models", "NAME", help_text, multiple=True)
+
+
+def _options_up_to(stage: str) -> list[Decorator]:
+    reached = STAGES.index(stage)
+    attention = "--attention-model --model" if reached <= 1 else "--attention-model"
+    options = [*_SESSION, *_DATASET, _models(attention, "attention"), *_LAYERS]
+    if reached >= 1:
+        options += _CROPS
+    if reached >= 2:
+        embedding = "--embedding-model --model" if reached == 2 else "--embedding-model"
+        options += [_models(embedding, "embedding"), *_EMBEDDING]
+    if reached >= 3:
+        options += _HEADS
+    return options + _RUN
+
+
+def experiment_options(stage: str) -> Decorator:
+    """An optional EXPERIMENT argument and the flags that matter up to a stage.
+
+    The command receives `source` (the file, or None), `overrides` (dotted key -> value) and its
+    own further options.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def wrapped(experiment: Path | None, config: Path | None, **values: Any) -> Any:
+            given = {key: value for key, value in values.items() if "__" in key or key == "name"}
+            rest = {key: value for key, value in values.items() if key not in given}
+            overrides = {
+                key.replace("__", "."): value
+                for key, value in given.items()
+                if value not in (None, (), {})
+            }
+            return command(source=experiment or config, overrides=overrides, **rest)
+
+        decorated: Callable[..., Any] = wrapped
+        for option in reversed(_options_up_to(stage)):
+            decorated = option(decorated)
+        path = click.Path(path_type=Path)
+        return click.argument("experiment", type=path, required=False)(decorated)
+
+    return decorate

@@ -1,0 +1,62 @@
+"""The backbones of a run: identified ahead, loaded when first needed, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..models.backbone import BackboneInfo, identify, load_backbone
+from ..stages.specs import ModelSpec
+from .experiment import Experiment, RunSection
+
+if TYPE_CHECKING:
+    from ..models.backbone import Backbone
+
+
+def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
+    """Architecture and weights digest of every model that the experiment names."""
+    names: Iterable[str] = (*experiment.attention.models, *experiment.embedding.models)
+    run = experiment.run
+    return {
+        name: identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
+        for name in dict.fromkeys(names)
+    }
+
+
+class Backbones:
+    """Loaded backbones, one for each model and precision, kept for the length of a run."""
+
+    def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
+        self._infos = infos
+        self._run = run
+        self._memo = memo
+        self._loaded: dict[ModelSpec, Backbone] = {}
+
+    def get(self, model: ModelSpec) -> Backbone:
+        """The backbone; loaded on the first call."""
+        if model not in self._loaded:
+            self._loaded[model] = load_backbone(
+                model.name,
+                weights=self._run.weights.get(model.name),
+                device=self._run.device,
+                precision=model.precision,
+                offline=self._run.offline,
+                memo=self._memo,
+            )
+        return self._loaded[model]
+
+    def prefix_tokens(self, model: ModelSpec) -> int:
+        """Tokens before the patches: CLS and registers."""
+        return self._infos[model.name].prefix_tokens
+
+    def forward_passes(self) -> dict[str, int]:
+        """Images sent through each model so far; every crop counts as one."""
+        counts: dict[str, int] = {}
+        for model, backbone in self._loaded.items():
+            counts[model.name] = counts.get(model.name, 0) + backbone.forward_passes
+        return counts
+
+    def device(self) -> str:
+        """Where the loaded backbones are, or an empty string if none was needed."""
+        return next((str(backbone.device) for backbone in self._loaded.values()), "")

@@ -1,0 +1,42 @@
+"""Images that could not be used: found, listed once each, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..cache.artifact import Artifact
+from ..datasets.collection import Collection
+from ..errors import A2pipeError
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """A file that gives no features. digest is empty where not even its bytes could be read."""
+
+    path: str
+    digest: str
+    reason: str
+
+
+class BadImagesError(A2pipeError):
+    """The run is complete except for these images."""
+
+    exit_code = 3
+
+    def __init__(self, bad: list[BadImage], remedy: str):
+        listing = "".join(f"\n  {image.path}: {image.reason}" for image in bad)
+        count = f"{len(bad)} image{'s' if len(bad) > 1 else ''} could not be used"
+        super().__init__(f"{count}; {remedy}{listing}")
+        self.bad = bad
+
+
+def find_bad_images(collection: Collection, artifacts: Iterable[Artifact]) -> list[BadImage]:
+    """Unreadable files and bad rows, in the collection's order, one entry a file."""
+    reasons = {row.image: row.reason for artifact in artifacts for row in artifact.bad_rows()}
+    found: dict[str, BadImage] = {}
+    for path, digest in zip(collection.paths, collection.digests, strict=True):
+        reason = reasons.get(digest) if digest else collection.unreadable.get(path)
+        if reason:
+            found[path] = BadImage(path, digest, reason)
+    return list(found.values())

@@ -1,0 +1,115 @@
+"""Tables of what is there: artifacts of a cache, state of an experiment, samples of a dataset."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cache.artifact import Artifact
+from ..cache.catalog import Cache
+from ..datasets.collection import Collection
+from ..errors import NotCachedError, UsageError
+from .estimate import needs
+from .experiment import load_experiment
+from .plan import STAGES
+from .session import Session, load_collection
+
+Table = list[dict[str, Any]]
+
+
+def inventory(cache: Cache) -> Table:
+    """Every artifact: stage, fingerprint, what it is, rows, shards done, bad rows, bytes."""
+    return [_artifact_line(artifact) for artifact in cache.artifacts()]
+
+
+def find_artifact(cache: Cache, prefix: str) -> Artifact:
+    """The artifact whose fingerprint begins so; of several row folders the one with most rows.
+
+    Raises:
+        NotCachedError: there is none.
+        UsageError: several fingerprints begin so.
+    """
+    found = cache.artifacts(prefix=prefix)
+    names = {artifact.fingerprint for artifact in found}
+    if not found:
+        raise NotCachedError(f"No fingerprint in {cache.root} begins with {prefix!r}.")
+    if len(names) > 1:
+        raise UsageError(f"{len(names)} fingerprints begin with {prefix!r}; give more digits.")
+    return max(found, key=lambda artifact: artifact.cut.rows)
+
+
+def status_table(session: Session) -> Table:
+    """Per stage: artifacts, shards done and missing, bad images."""
+    lines = needs(session.plan, session.cache)
+    return [
+        {
+            "stage": stage,
+            "artifacts": len(chosen),
+            "shards_done": sum(line.shards_done for line in chosen),
+            "shards_missing": sum(line.shards - line.shards_done for line in chosen),
+            "rows_missing": sum(line.rows_missing for line in chosen),
+            "bad_images": _bad(session, stage),
+        }
+        for stage in STAGES
+        if (chosen := [line for line in lines if line.stage == stage])
+    ]
+
+
+def dataset_table(
+    source: Path | None, overrides: Mapping[str, Any], cache_root: Path | None
+) -> Table:
+    """Samples, images, duplicates and boxes by split and group."""
+    experiment = load_experiment(source, overrides)
+    collection = load_collection(experiment, Cache(cache_root).root)
+    groups = [*range(len(collection.group_names)), -1]
+    cells = itertools.product(dict.fromkeys(collection.splits.tolist()), groups)
+    lines = [_dataset_line(collection, split, group) for split, group in cells]
+    return [line for line in lines if line["samples"]]
+
+
+def _artifact_line(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "stage": artifact.stage,
+        "fingerprint": artifact.fingerprint[:12],
+        "model": _model_name(artifact.spec),
+        "rows": artifact.cut.rows,
+        "shards": f"{len(artifact.markers())}/{artifact.cut.shards}",
+        "bad": len(artifact.bad_rows()),
+        "bytes": artifact.nbytes,
+        "folder": str(artifact.folder),
+    }
+
+
+def _model_name(spec: Mapping[str, Any]) -> str:
+    """The first model named in a spec, its own before those upstream."""
+    model = spec.get("model")
+    if isinstance(model, Mapping):
+        return str(model.get("name", ""))
+    upstream = [value for value in spec.values() if isinstance(value, Mapping)]
+    return next((name for name in map(_model_name, upstream) if name), "")
+
+
+def _bad(session: Session, stage: str) -> int:
+    run, images = session.experiment.run, session.collection.images
+    bad = set(session.collection.unreadable)
+    for spec in session.plan.specs(stage):
+        found = session.cache.find(spec, images, run.shard_size, run.backend)
+        bad |= {row.image for row in found.bad_rows()} if found else set()
+    return len(bad)
+
+
+def _dataset_line(collection: Collection, split: str, group: int) -> dict[str, Any]:
+    chosen = np.flatnonzero((collection.splits == split) & (collection.groups == group))
+    digests = [collection.digests[index] for index in chosen]
+    return {
+        "split": split or "(none)",
+        "group": collection.group_names[group] if group >= 0 else "(none)",
+        "samples": len(chosen),
+        "images": len({digest for digest in digests if digest}),
+        "unreadable": sum(not digest for digest in digests),
+        "with_boxes": sum(len(collection.boxes[index]) > 0 for index in chosen),
+    }

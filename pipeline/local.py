@@ -1,0 +1,198 @@
+"""The local executor: a pool decodes ahead, the device computes, a thread writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from ..cache.artifact import Artifact
+from ..cache.catalog import Cache
+from ..cache.fingerprint import fingerprint
+from ..cache.gather import Gathered
+from ..errors import BadImageError
+from ..stages.squares import load_squares
+from .backbones import Backbones
+from .compute import Batch, Rows, Squares, compute_batch
+from .plan import Plan, Spec
+from .prefetch import prefetch
+from .progress import Progress
+from .shard import Shard, commit_shard, open_shard
+
+BATCHES_AHEAD = 4
+SHARDS_BEING_WRITTEN = 2
+
+
+@dataclass
+class RunStats:
+    """What a run did: counts of images and shards, seconds by activity (they overlap)."""
+
+    shards: int = 0
+    decoded: int = 0
+    forward_passes: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+
+    def spend(self, what: str, start: float) -> None:
+        """Add the time since `start` (of time.perf_counter) to an activity."""
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to compute: these shards of these artifacts."""
+
+    plan: Plan
+    artifacts: Mapping[Spec, Artifact]
+    missing: Mapping[Spec, set[int]]
+    gathered: Mapping[Spec, Gathered]
+    shards: Sequence[int]
+
+
+def prepare(
+    plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
+) -> Task:
+    """Create what is not there yet and list the shards that lack rows, dealt statically by rank."""
+    run, images = plan.experiment.run, plan.collection.images
+    artifacts = {
+        spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
+        for spec in specs
+    }
+    missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    gathered = {
+        spec: cache.gather(
+            fingerprint(spec), _lacking(artifacts[spec], numbers), artifacts[spec].folder
+        )
+        for spec, numbers in missing.items()
+        if numbers
+    }
+    dealt = [
+        number for number in sorted(set().union(*missing.values())) if number % world_size == rank
+    ]
+    return Task(plan, artifacts, missing, gathered, dealt)
+
+
+def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
+    layout = artifact.layout
+    return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]
+
+
+def run_local(task: Task, backbones: Backbones, progress: Progress) -> RunStats:
+    """Compute the shards of the task in order and commit each as soon as it is whole.
+
+    An interruption (KeyboardInterrupt, SystemExit) lets the shard being written finish and drops
+    the one being computed.
+    """
+    stats = RunStats()
+    run = task.plan.experiment.run
+    workers = run.workers or os.cpu_count() or 1
+    with (
+        progress.bar("images", _images_in(task, task.shards)) as advance,
+        ThreadPoolExecutor(workers, "decode") as pool,
+        _Writer(task, stats) as writer,
+        closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as batches,
+    ):
+        for step, decoded in batches:
+            _compute(step, decoded, backbones, stats)
+            if step.last:
+                writer.submit(step.shard)
+            advance(step.images)
+    stats.forward_passes = backbones.forward_passes()
+    stats.device = backbones.device()
+    return stats
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A batch of one shard; images: how far it brings the run; last: the shard is then whole."""
+
+    shard: Shard
+    rows: Rows
+    images: int
+    last: bool
+
+
+@dataclass(frozen=True)
+class _Decode:
+    """One image to decode into squares of these sides; None where no pixels are needed."""
+
+    path: str | None
+    sizes: tuple[int, ...]
+
+
+def _compute(
+    step: _Step,
+    decoded: Sequence[Squares | BadImageError | None],
+    backbones: Backbones,
+    stats: RunStats,
+) -> None:
+    start = time.perf_counter()
+    compute_batch(Batch(step.shard, step.rows, decoded), backbones)
+    stats.decoded += sum(item is not None for item in decoded)
+    stats.spend("compute", start)
+
+
+def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Decode]]]:
+    path_of = task.plan.collection.path_of
+    for number in task.shards:
+        shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
+        rows, needed, sizes = shard.rows_to_compute(), shard.rows_to_decode(), shard.canvas_sizes()
+        starts = range(0, max(len(rows), 1), batch_size)
+        images = len(shard.images) - len(rows)
+        for start in starts:
+            batch = rows[start : start + batch_size]
+            jobs = [
+                _Decode(path_of[shard.images[row]] if needed[row] else None, sizes) for row in batch
+            ]
+            yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
+            images = 0
+
+
+def _decode(job: _Decode) -> Squares | BadImageError | None:
+    if job.path is None:
+        return None
+    try:
+        squares: Squares = load_squares(job.path, job.sizes)
+    except BadImageError as error:
+        return error
+    return squares
+
+
+def _images_in(task: Task, shards: Sequence[int]) -> int:
+    layout = next(iter(task.artifacts.values())).layout
+    return sum(len(layout.images[layout.rows_of(number)]) for number in shards)
+
+
+class _Writer:
+    """One thread that commits finished shards; holds at most SHARDS_BEING_WRITTEN in memory."""
+
+    def __init__(self, task: Task, stats: RunStats):
+        self._task = task
+        self._stats = stats
+        self._pool = ThreadPoolExecutor(1, "write")
+        self._pending: deque[Future[None]] = deque()
+
+    def submit(self, shard: Shard) -> None:
+        """Queue a shard; raises what an earlier write raised."""
+        self._pending.append(self._pool.submit(self._commit, shard))
+        while len(self._pending) > SHARDS_BEING_WRITTEN:
+            self._pending.popleft().result()
+
+    def _commit(self, shard: Shard) -> None:
+        start = time.perf_counter()
+        commit_shard(shard, self._task.artifacts, self._task.plan)
+        self._stats.shards += 1
+        self._stats.spend("write", start)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            for future in self._pending:
+                future.result()

@@ -1,0 +1,156 @@
+"""The matrix of an experiment: compute what is missing, fit what has no record, put it together."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .. import __version__
+from ..datasets.collection import Collection, check_classes
+from ..reports.results import Cell, GroupAccuracy, Localization, Matrix, Row
+from ..stages.heads import split_indices
+from .bad_images import BadImagesError
+from .cells import CellResult, cell_count, fit_cells
+from .localize import Located, localizations
+from .plan import PlanRow
+from .run_record import RunRecord
+from .session import Session
+
+
+@dataclass(frozen=True)
+class MatrixRun:
+    """A finished matrix, the cells behind it, and the collection they were fitted on."""
+
+    matrix: Matrix
+    cells: tuple[CellResult, ...]
+    collection: Collection
+    record: RunRecord
+
+
+def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
+    """Compute missing features (unless `compute` is off), fit missing cells, localise.
+
+    Raises:
+        UsageError: the dataset cannot carry a head (splits, classes).
+        BadImagesError: some images are bad and `run.skip_bad_images` is off; features are stored.
+        NotCachedError: `compute` is off and features are missing.
+    """
+    record = RunRecord(images=len(session.collection.images))
+    split_indices(session.collection)
+    check_classes(session.collection)
+    session.keep()
+    if compute:
+        record.stats = session.compute()
+    collection = drop_bad_images(session, record)
+    with _timed(record, "localization"):
+        located = list(localizations(session, collection))
+    with _timed(record, "heads"):
+        cells = _fit(session, collection)
+    records = [cell.record for cell in cells] + [found.record for found in located]
+    session.keep(records, replace=True)
+    record.save(session.cache.root)
+    matrix = _assemble(session, collection, cells, located, record)
+    return MatrixRun(matrix, tuple(cells), collection, record)
+
+
+def drop_bad_images(session: Session, record: RunRecord, through: str = "embeddings") -> Collection:
+    """The collection without bad images.
+
+    Raises:
+        BadImagesError: there are some, and the experiment does not say to skip them.
+    """
+    record.bad = session.bad_images(through)
+    if record.bad and not session.experiment.run.skip_bad_images:
+        record.save(session.cache.root)
+        raise BadImagesError(
+            record.bad,
+            "all others are done. Mend these, or leave them out with --skip-bad-images:",
+        )
+    usable = session.usable(record.bad)
+    record.samples_left_out = len(session.collection) - len(usable)
+    return usable
+
+
+def _fit(session: Session, collection: Collection) -> list[CellResult]:
+    cells = []
+    with session.progress.bar("heads", cell_count(session)) as advance:
+        for cell in fit_cells(session, collection):
+            cells.append(cell)
+            advance(1)
+    return cells
+
+
+def _assemble(
+    session: Session,
+    collection: Collection,
+    cells: list[CellResult],
+    located: list[Located],
+    record: RunRecord,
+) -> Matrix:
+    plan = session.plan
+    return Matrix(
+        name=plan.experiment.name,
+        dataset=collection.name,
+        collection=collection.digest,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        class_names=collection.class_names,
+        group_names=collection.group_names,
+        rows=tuple(_row(row) for row in plan.rows),
+        columns=plan.columns,
+        heads=tuple(head.label for head in plan.experiment.head),
+        cells=tuple(_cell(cell, record.samples_left_out) for cell in cells),
+        localization=tuple(_localization(found) for found in located),
+        notes=plan.experiment.notes,
+        run=record.content(),
+    )
+
+
+def _row(row: PlanRow) -> Row:
+    return Row(
+        key=row.key,
+        label=row.label,
+        kind=row.kind,
+        attention=row.attention,
+        crops=row.crops,
+        smooth=row.smooth,
+        baseline=row.baseline,
+    )
+
+
+def _cell(cell: CellResult, left_out: int) -> Cell:
+    content = cell.content
+    return Cell(
+        row=cell.row.key,
+        column=cell.column,
+        head=cell.head,
+        n_train=content["n_train"],
+        n_test=content["n_test"],
+        n_left_out=left_out,
+        accuracy=content["accuracy"],
+        wga=content["wga"],
+        worst_group=content["worst_group"],
+        groups=tuple(GroupAccuracy(**group) for group in content["groups"]),
+        record=cell.record,
+    )
+
+
+def _localization(found: Located) -> Localization:
+    content = found.content
+    return Localization(
+        row=found.row.key,
+        n=int(content["n"]),
+        mass=content["mass"],
+        hit=content["hit"],
+        crop_hit=content.get("crop_hit"),
+    )
+
+
+@contextmanager
+def _timed(record: RunRecord, what: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    record.seconds[what] = time.perf_counter() - start

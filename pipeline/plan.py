@@ -1,0 +1,254 @@
+"""From an experiment to the specs it needs: rows and columns of the matrix, and their sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..cache.layout import ArrayField
+from ..datasets.collection import Collection
+from ..errors import UsageError
+from ..models.backbone import BackboneInfo
+from ..stages.specs import (
+    AttentionSpec,
+    BoxSpec,
+    CenterBox,
+    EmbeddingSpec,
+    FullBox,
+    GreedyBox,
+    MapSpec,
+    ModelSpec,
+    RandomBox,
+)
+from .baselines import Baseline
+from .experiment import Experiment
+
+Spec = AttentionSpec | BoxSpec | EmbeddingSpec
+STAGES = ("attention", "boxes", "embeddings")
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One row of the matrix: where to look.
+
+    key: unique within the plan; boxes: one spec a crop, in order of selection;
+    map: the attention map the boxes were placed on, None for a baseline;
+    input_size: side to which crops are resized for the embedding model.
+    """
+
+    key: str
+    label: str
+    kind: Literal["attention", "baseline", "control"]
+    boxes: tuple[BoxSpec, ...]
+    input_size: int
+    attention: str = ""
+    crops: tuple[int, ...] = ()
+    smooth: int = 1
+    map: MapSpec | None = None
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything an experiment needs, as specs; knows nothing of what is already stored."""
+
+    experiment: Experiment
+    collection: Collection
+    backbones: Mapping[str, BackboneInfo]
+    attention: tuple[AttentionSpec, ...]
+    rows: tuple[PlanRow, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.experiment.embedding.models
+
+    def features(self, row: PlanRow, column: str) -> tuple[EmbeddingSpec, ...]:
+        """The embeddings that are concatenated in one cell, in order of selection."""
+        model = self.model_spec(column)
+        return tuple(EmbeddingSpec(box, model, row.input_size) for box in row.boxes)
+
+    def model_spec(self, name: str) -> ModelSpec:
+        return _model_spec(self.backbones[name], self.experiment.run.precision)
+
+    def specs(self, through: str = "embeddings") -> tuple[Spec, ...]:
+        """Unique specs of the stages up to `through`, each after those it reads from."""
+        stages = STAGES[: STAGES.index(through) + 1]
+        ordered: list[Spec] = list(self.attention)
+        ordered += [box for row in self.rows for box in row.boxes]
+        ordered += [
+            spec for row in self.rows for name in self.columns for spec in self.features(row, name)
+        ]
+        return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
+
+    def field(self, spec: Spec) -> ArrayField:
+        """Name, shape of a row and type of what the spec stores."""
+        if isinstance(spec, AttentionSpec):
+            info = self.backbones[spec.model.name]
+            return ArrayField(
+                "attention", (info.heads, tokens(info, spec.input_size)), "float32", math.nan
+            )
+        if isinstance(spec, EmbeddingSpec):
+            return ArrayField(
+                "embedding", (self.backbones[spec.model.name].dim,), "float32", math.nan
+            )
+        return ArrayField("box", (4,), "int32", -1)
+
+
+def tokens(info: BackboneInfo, input_size: int) -> int:
+    """Number of tokens at this input size: prefix tokens and patches.
+
+    Raises:
+        UsageError: the input size is not a multiple of the patch size.
+    """
+    if input_size % info.patch:
+        raise UsageError(
+            f"{info.name} has patches of {info.patch} px, which do not divide "
+            f"an input of {input_size} px; choose a multiple of {info.patch}."
+        )
+    return info.prefix_tokens + (input_size // info.patch) ** 2
+
+
+def make_plan(
+    experiment: Experiment, collection: Collection, backbones: Mapping[str, BackboneInfo]
+) -> Plan:
+    """The plan of an experiment over a collection; `backbones` has every model it names."""
+    attention: list[AttentionSpec] = []
+    rows: list[PlanRow] = []
+    for name in experiment.attention.models:
+        specs = _attention_specs(experiment, backbones[name])
+        attention += specs
+        rows += _attention_rows(experiment, specs)
+    for name in experiment.embedding.models:
+        tokens(backbones[name], experiment.embedding.input_size or experiment.image.size)
+    for baseline in experiment.embedding.parsed_baselines:
+        rows += _baseline_rows(experiment, baseline)
+    unique = {row.key: row for row in rows}
+    return Plan(experiment, collection, backbones, tuple(attention), tuple(unique.values()))
+
+
+def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[AttentionSpec]:
+    section = experiment.attention
+    size = section.input_size or experiment.image.size
+    tokens(info, size)
+    model = _model_spec(info, experiment.run.precision)
+    return [AttentionSpec(model, size, block) for block in _blocks(info, section.layers)]
+
+
+def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
+    if layers == "last":
+        return (info.blocks,)
+    if layers == "all":
+        return tuple(range(1, info.blocks + 1))
+    chosen = tuple(int(layer) for layer in layers)
+    for layer in chosen:
+        if not 1 <= layer <= info.blocks:
+            raise UsageError(f"{info.name} has blocks 1 to {info.blocks}, not {layer}.")
+    return chosen
+
+
+def _attention_rows(experiment: Experiment, specs: list[AttentionSpec]) -> list[PlanRow]:
+    return [
+        _attention_row(experiment, spec, sizes, smooth)
+        for spec in specs
+        for smooth in experiment.crops.smooth
+        for sizes in experiment.crops.sizes
+    ]
+
+
+def _attention_row(
+    experiment: Experiment, spec: AttentionSpec, sizes: tuple[int, ...], smooth: int
+) -> PlanRow:
+    section = experiment.attention
+    attention_map = MapSpec(spec, section.heads, section.reading, smooth)
+    crops = "+".join(map(str, sizes))
+    layer = "" if section.layers == "last" else f" block {spec.block}"
+    smoothed = "" if smooth == 1 else f" smooth {smooth}"
+    return PlanRow(
+        key=f"{spec.model.name}/block{spec.block}/{crops}/smooth{smooth}",
+        label=f"{spec.model.name}{layer}, {crops} px{smoothed}",
+        kind="control" if spec.model.name.endswith("_random") else "attention",
+        boxes=greedy_chain(attention_map, sizes, experiment.image.size),
+        input_size=_embedding_input(experiment),
+        attention=spec.model.name,
+        crops=sizes,
+        smooth=smooth,
+        map=attention_map,
+    )
+
+
+def greedy_chain(
+    attention_map: MapSpec, sizes: tuple[int, ...], canvas: int
+) -> tuple[GreedyBox, ...]:
+    """One spec a crop, each on the one before, so that lists share their common prefix."""
+    chain: list[GreedyBox] = []
+    for size in sizes:
+        chain.append(GreedyBox(attention_map, size, canvas, chain[-1] if chain else None))
+    return tuple(chain)
+
+
+def random_chain(sizes: tuple[int, ...], canvas: int, seed: int) -> tuple[RandomBox, ...]:
+    """Random squares of the given sizes that do not overlap."""
+    chain: list[RandomBox] = []
+    for size in sizes:
+        chain.append(RandomBox(size, canvas, seed, chain[-1] if chain else None))
+    return tuple(chain)
+
+
+def _baseline_rows(experiment: Experiment, baseline: Baseline) -> list[PlanRow]:
+    canvas, lists = experiment.image.size, experiment.crops.sizes
+    at = f" at {baseline.input_size} px" if baseline.input_size else ""
+    size = baseline.input_size or _embedding_input(experiment)
+    if baseline.kind == "full":
+        boxes: tuple[BoxSpec, ...] = (FullBox(canvas),)
+        return [
+            PlanRow(
+                f"full@{size}", f"full image{at}", "baseline", boxes, size, baseline=baseline.text
+            )
+        ]
+    if baseline.kind == "center":
+        label = f"centre crop, {baseline.size} px{at}"
+        boxes = (CenterBox(_fitting(baseline.size, canvas), canvas),)
+        key = f"center:{baseline.size}@{size}"
+        crops = (baseline.size,)
+        return [PlanRow(key, label, "baseline", boxes, size, crops=crops, baseline=baseline.text)]
+    return [_random_row(baseline, sizes, canvas, size, at) for sizes in lists]
+
+
+def _random_row(
+    baseline: Baseline, sizes: tuple[int, ...], canvas: int, size: int, at: str
+) -> PlanRow:
+    crops = "+".join(map(str, sizes))
+    return PlanRow(
+        key=f"random:{baseline.seed}/{crops}@{size}",
+        label=f"random crops, {crops} px, seed {baseline.seed}{at}",
+        kind="baseline",
+        boxes=random_chain(sizes, canvas, baseline.seed),
+        input_size=size,
+        crops=sizes,
+        baseline=baseline.text,
+    )
+
+
+def _fitting(size: int, canvas: int) -> int:
+    if size > canvas:
+        raise UsageError(
+            f"embedding.baselines: a crop of {size} px does not fit into an image of {canvas} px."
+        )
+    return size
+
+
+def _embedding_input(experiment: Experiment) -> int:
+    return experiment.embedding.input_size or experiment.image.size
+
+
+def _model_spec(info: BackboneInfo, precision: str) -> ModelSpec:
+    return ModelSpec(
+        architecture=info.architecture,
+        weights=info.weights,
+        mean=info.mean,
+        std=info.std,
+        precision=precision,
+        name=info.name,
+    )

@@ -1,0 +1,152 @@
+"""An experiment opened on a cache: its collection, its plan, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache.artifact import Artifact
+from ..cache.catalog import Cache
+from ..cache.references import experiments, remember
+from ..datasets.collection import Collection
+from ..datasets.registry import load
+from ..errors import NotCachedError
+from ..stages.placement import chain
+from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox
+from .backbones import Backbones, identify_all
+from .bad_images import BadImage, find_bad_images
+from .experiment import Experiment, load_experiment
+from .local import RunStats, prepare, run_local
+from .plan import STAGES, Plan, Spec, make_plan
+from .progress import Progress, SilentProgress
+
+
+@dataclass
+class Session:
+    """One experiment on one cache. Opening it reads the dataset and identifies the models."""
+
+    plan: Plan
+    cache: Cache
+    backbones: Backbones
+    progress: Progress
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.plan.experiment
+
+    @property
+    def collection(self) -> Collection:
+        return self.plan.collection
+
+    def compute(self, through: str = STAGES[-1], rank: int = 0, world_size: int = 1) -> RunStats:
+        """Compute the shards still missing, up to a stage; with ranks, only this rank's."""
+        task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
+        return run_local(task, self.backbones, self.progress)
+
+    def artifact(self, spec: Spec) -> Artifact:
+        """Where the rows of a spec lie.
+
+        Raises:
+            NotCachedError: they have not been computed, or not all of them.
+        """
+        run = self.experiment.run
+        found = self.cache.find(spec, self.collection.images, run.shard_size, run.backend)
+        if found is None or not found.complete:
+            raise NotCachedError(
+                f"The {spec.stage} of {describe_spec(spec)} on {self.collection.name} are not "
+                f"all in the cache {self.cache.root}; compute them with 'a2pipe run'."
+            )
+        return found
+
+    def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
+        """Rows of a spec for these image digests, checked against their checksums."""
+        rows: NDArray[Any] = self.artifact(spec).rows(self.plan.field(spec).name, images)
+        return rows
+
+    def keep(self, records: Iterable[str] = (), replace: bool = False) -> None:
+        """Note what this experiment uses, so that `cache gc` leaves it alone.
+
+        replace: forget what an earlier run of this name used, which is done at a run's end.
+        """
+        run, root, name = self.experiment.run, self.cache.root, self.experiment.name
+        uses: set[str | Path] = set(records)
+        uses |= {
+            self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
+            for spec in self.plan.specs()
+        }
+        remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
+
+    def bad_images(self, through: str = STAGES[-1]) -> list[BadImage]:
+        """Images that could not be used, each once, with the reason."""
+        artifacts = [self.artifact(spec) for spec in self.plan.specs(through)]
+        return find_bad_images(self.collection, artifacts)
+
+    def usable(self, bad: list[BadImage]) -> Collection:
+        """The collection without the samples of bad images."""
+        paths = {image.path for image in bad}
+        digests = {image.digest for image in bad if image.digest}
+        good = [
+            index
+            for index, (path, digest) in enumerate(
+                zip(self.collection.paths, self.collection.digests, strict=True)
+            )
+            if path not in paths and digest not in digests
+        ]
+        whole = len(good) == len(self.collection)
+        return self.collection if whole else self.collection.take(np.array(good, np.int64))
+
+
+def open_session(
+    source: Experiment | Path | str | Mapping[str, Any],
+    cache_root: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Session:
+    """Open an experiment (a TOML file, a mapping, or an Experiment) on a cache folder.
+
+    Raises:
+        UsageError: the experiment, a model name or the dataset is wrong.
+    """
+    experiment = source if isinstance(source, Experiment) else load_experiment(source)
+    cache = Cache(Path(cache_root)) if cache_root else Cache()
+    weights_memo = cache.root / "index" / "weights.json"
+    collection = load_collection(experiment, cache.root)
+    infos = identify_all(experiment, weights_memo)
+    plan = make_plan(experiment, collection, infos)
+    return Session(
+        plan, cache, Backbones(infos, experiment.run, weights_memo), progress or SilentProgress()
+    )
+
+
+def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
+    """The collection an experiment names, cut to `run.limit` samples if that is set."""
+    section = experiment.dataset
+    collection = load(
+        section.name,
+        section.root,
+        options=section.options,
+        memo=cache_root / "index" / "images.json",
+        workspace=cache_root / "collections",
+    )
+    limit = experiment.run.limit
+    return collection.limit(limit) if limit else collection
+
+
+def describe_spec(spec: Spec) -> str:
+    """A few words for a person: the model and the crop."""
+    if isinstance(spec, AttentionSpec):
+        return f"{spec.model.name}, block {spec.block}"
+    if isinstance(spec, EmbeddingSpec):
+        return f"{spec.model.name} of {describe_spec(spec.box)}"
+    if isinstance(spec, FullBox):
+        return "full image"
+    number = len(chain(spec)) + 1
+    name = f"{spec.kind} crop {number}, {spec.size} px"
+    if not isinstance(spec, GreedyBox):
+        return name
+    smoothed = "" if spec.map.smooth == 1 else f" smooth {spec.map.smooth}"
+    return f"{name} by {describe_spec(spec.map.attention)}{smoothed}"

@@ -1,0 +1,141 @@
+"""A matrix laid out for reading: one grid a head and metric, with the marks the paper prints.
+
+Bold is the best attention row of a column and italic the cells where one model both attends and
+embeds (arXiv 2606.03148, appendix F). A dagger warns of a baseline or control that does as well as
+the best attention row, which the paper's matrices do not hold. Values are compared as shown, with
+one decimal, so that cells that read alike are marked alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from .results import Cell, Matrix, Row
+
+METRICS = {"accuracy": "Accuracy", "wga": "Worst-group accuracy"}
+DASH = "–"
+DAGGER = "†"
+_BLOCKS = ("attention", "control", "baseline")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a grid. value: in per cent, NaN if missing; rival: see the dagger above."""
+
+    text: str
+    value: float = math.nan
+    best: bool = False
+    diagonal: bool = False
+    rival: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a grid; opens: it is the first of the attention rows, controls or baselines."""
+
+    row: Row
+    title: str
+    opens: bool
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One metric of one head: lines are sources of boxes, columns embedding models."""
+
+    head: str
+    metric: str
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] in per cent with one decimal, as the paper prints; a dash for none."""
+    return DASH if share is None or math.isnan(share) else f"{100 * share:.1f}"
+
+
+def grids(matrix: Matrix) -> list[Grid]:
+    """Accuracy and worst-group accuracy of every head, in the matrix's order of heads."""
+    return [grid(matrix, head, metric) for head in matrix.heads for metric in METRICS]
+
+
+def grid(matrix: Matrix, head: str, metric: str) -> Grid:
+    """The grid of one head and one metric ("accuracy" or "wga")."""
+    rows, names = ordered_rows(matrix), titles(matrix)
+    cells = {(cell.row, cell.column): cell for cell in matrix.cells if cell.head == head}
+    columns = [_column(rows, column, cells, metric) for column in matrix.columns]
+    lines = tuple(
+        Line(row, names[row.key], opens(rows, i), tuple(column[i] for column in columns))
+        for i, row in enumerate(rows)
+    )
+    return Grid(head, metric, METRICS[metric], matrix.columns, lines)
+
+
+def ordered_rows(matrix: Matrix) -> list[Row]:
+    """Attention rows, then controls, then baselines; the matrix's order within each."""
+    return sorted(matrix.rows, key=lambda row: _BLOCKS.index(row.kind))
+
+
+def opens(rows: list[Row], index: int) -> bool:
+    """Whether a new block (attention, control, baseline) begins at this row."""
+    return index == 0 or rows[index].kind != rows[index - 1].kind
+
+
+def titles(matrix: Matrix) -> dict[str, str]:
+    """Row key -> label, with crops and smoothing added where two rows share a label."""
+    count = Counter(row.label for row in matrix.rows)
+    return {
+        row.key: row.label if count[row.label] == 1 else f"{row.label} ({settings(row)})"
+        for row in matrix.rows
+    }
+
+
+def settings(row: Row) -> str:
+    """Crops and smoothing in words, such as "crops 64 + 32 px, 3×3 mean"."""
+    sizes = " + ".join(map(str, row.crops))
+    crops = f"{'crop' if len(row.crops) == 1 else 'crops'} {sizes} px" if row.crops else "no crop"
+    return crops if row.smooth <= 1 else f"{crops}, {row.smooth}×{row.smooth} mean"
+
+
+def legend(shown: list[Grid]) -> str:
+    """What the marks that occur in these grids mean, in words."""
+    entries = [entry for each in shown for line in each.lines for entry in line.entries]
+    parts = [
+        ("Bold: best attention of a column.", any(e.best for e in entries)),
+        ("Italic: one model attends and embeds.", any(e.diagonal for e in entries)),
+        (f"{DAGGER} control or baseline at or above the bold one.", any(e.rival for e in entries)),
+        (f"{DASH} not computed.", any(math.isnan(e.value) for e in entries)),
+    ]
+    return " ".join(text for text, occurs in parts if occurs)
+
+
+def _column(
+    rows: list[Row], column: str, cells: dict[tuple[str, str], Cell], metric: str
+) -> list[Entry]:
+    values = [_value(cells.get((row.key, column)), metric) for row in rows]
+    pairs = list(zip(rows, values, strict=True))
+    attended = [value for row, value in pairs if row.kind == "attention" and not math.isnan(value)]
+    top = max(attended, default=math.inf)
+    return [_entry(row, value, top, row.attention == column) for row, value in pairs]
+
+
+def _entry(row: Row, value: float, top: float, same_model: bool) -> Entry:
+    if math.isnan(value):
+        return Entry(DASH)
+    attends = row.kind == "attention"
+    return Entry(
+        text=f"{value:.1f}",
+        value=value,
+        best=attends and value == top,
+        diagonal=attends and same_model,
+        rival=not attends and value >= top,
+    )
+
+
+def _value(cell: Cell | None, metric: str) -> float:
+    """Per cent, rounded as it is shown; NaN for a missing cell or an undefined metric."""
+    share = math.nan if cell is None else float(getattr(cell, metric))
+    return share if math.isnan(share) else float(percent(share))

@@ -1,0 +1,36 @@
+"""Rows of plain values as an aligned table of text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Columns named by the keys of the first row; numbers right-aligned, lines never wrapped."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for key, value in rows[0].items():
+        number = isinstance(value, int | float)
+        table.add_column(key.replace("_", " "), justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    text = io.StringIO()
+    Console(file=text, width=1_000_000, markup=False, highlight=False).print(table, markup=False)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _text(value: Any) -> str:
+    from rich.markup import escape
+
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else escape(str(value))
+    )

@@ -1,0 +1,109 @@
+"""Pictures of one image's attention: the heat over the image, and the boxes on it.
+
+Crops are drawn solid in orange and numbered in the order of selection, the ground truth dashed in
+white; both have a dark edge so that they show on any photograph, in colour or not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+_CROP = (255, 158, 27)
+_TRUTH = (255, 255, 255)
+_EDGE = (0, 0, 0)
+_Corners = tuple[float, float, float, float]
+
+
+def draw_attention(
+    image: NDArray[np.uint8],
+    attention: NDArray[np.floating[Any]],
+    boxes: NDArray[Any],
+    truth: NDArray[Any],
+    side: int = 288,
+) -> NDArray[np.uint8]:
+    """The darkened image under its attention, with boxes: uint8 (side, side, 3).
+
+    image: uint8 (S, S, 3); attention: (S, S), any positive scale (the peak is the brightest
+    colour); boxes, truth: (k, 4) x0, y0, x1, y1 in pixels of the image, half-open.
+    """
+    picture = _resize(heat(image, attention), side)
+    return _with_boxes(picture, boxes, truth, side / image.shape[0])
+
+
+def draw_boxes(
+    image: NDArray[np.uint8], boxes: NDArray[Any], truth: NDArray[Any], side: int = 288
+) -> NDArray[np.uint8]:
+    """The image as it is, with boxes: uint8 (side, side, 3). Arguments as in `draw_attention`."""
+    return _with_boxes(_resize(image, side), boxes, truth, side / image.shape[0])
+
+
+def heat(image: NDArray[np.uint8], attention: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """The image darkened, and inferno over it, the more opaque the higher the attention."""
+    from matplotlib import colormaps
+
+    peak = float(attention.max())
+    level = np.clip(attention / peak, 0, 1) if peak > 0 else np.zeros_like(attention)
+    grey = image.astype(np.float64).mean(axis=2, keepdims=True)
+    base = 0.55 * (0.6 * image + 0.4 * grey)
+    colour = 255 * colormaps["inferno"](0.25 + 0.75 * level)[..., :3]
+    opacity = 0.9 * np.sqrt(level)[..., None]
+    mixed: NDArray[np.uint8] = np.rint((1 - opacity) * base + opacity * colour).astype(np.uint8)
+    return mixed
+
+
+def _resize(image: NDArray[np.uint8], side: int) -> Image.Image:
+    from PIL import Image
+
+    return Image.fromarray(np.ascontiguousarray(image)).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
+
+
+def _with_boxes(
+    picture: Image.Image, boxes: NDArray[Any], truth: NDArray[Any], scale: float
+) -> NDArray[np.uint8]:
+    from PIL import ImageDraw
+
+    pen = ImageDraw.Draw(picture)
+    for box in np.asarray(truth).reshape(-1, 4):
+        _dashed(pen, _corners(box, scale))
+    crops = np.asarray(boxes).reshape(-1, 4)
+    for i, box in enumerate(crops, start=1):
+        _solid(pen, _corners(box, scale), str(i) if len(crops) > 1 else "")
+    drawn: NDArray[np.uint8] = np.asarray(picture)
+    return drawn
+
+
+def _corners(box: NDArray[Any], scale: float) -> _Corners:
+    """The outermost pixels that belong to a half-open box, in the drawn picture."""
+    x0, y0, x1, y1 = (float(edge) * scale for edge in box)
+    return round(x0), round(y0), max(round(x1) - 1, round(x0)), max(round(y1) - 1, round(y0))
+
+
+def _solid(pen: ImageDraw.ImageDraw, corners: _Corners, number: str) -> None:
+    pen.rectangle(corners, outline=_EDGE, width=5)
+    x0, y0, x1, y1 = corners
+    if x1 - x0 > 4 and y1 - y0 > 4:
+        pen.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=_CROP, width=3)
+    if number:
+        pen.rectangle((x0, y0, x0 + 14, y0 + 15), fill=_EDGE)
+        pen.text((x0 + 4, y0 + 1), number, fill=_CROP)
+
+
+def _dashed(pen: ImageDraw.ImageDraw, corners: _Corners) -> None:
+    x0, y0, x1, y1 = corners
+    pen.rectangle(corners, outline=_EDGE, width=3)
+    for x in range(int(x0), int(x1), 10):
+        stop = min(x + 5, x1)
+        pen.line([(x, y0 + 1), (stop, y0 + 1)], fill=_TRUTH, width=2)
+        pen.line([(x, y1 - 1), (stop, y1 - 1)], fill=_TRUTH, width=2)
+    for y in range(int(y0), int(y1), 10):
+        stop = min(y + 5, y1)
+        pen.line([(x0 + 1, y), (x0 + 1, stop)], fill=_TRUTH, width=2)
+        pen.line([(x1 - 1, y), (x1 - 1, stop)], fill=_TRUTH, width=2)

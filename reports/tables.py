@@ -1,0 +1,119 @@
+"""A matrix as text files: tidy CSV, JSON and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, titles
+from .results import Cell, Matrix
+
+_COLUMNS = [
+    *("matrix", "dataset", "collection"),
+    *("row", "label", "kind", "attention", "crops", "smooth", "baseline"),
+    *("embedding", "head", "n_train", "n_test", "n_left_out", "accuracy", "wga", "worst_group"),
+    *("mass", "hit", "crop_hit", "record"),
+]
+
+
+def to_json(matrix: Matrix) -> str:
+    """The whole matrix as indented JSON text; `Matrix.from_json` reads its content."""
+    return json.dumps(matrix.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(matrix: Matrix) -> str:
+    """One line a cell, shares in [0, 1] at full precision, and one column a group's accuracy.
+
+    Several crops are joined by "+". What is not defined is empty; missing cells have no line.
+    """
+    groups = [f"accuracy of {name}" for name in matrix.group_names]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*_COLUMNS, *groups], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_record(matrix, cell) for cell in matrix.cells)
+    return text.getvalue()
+
+
+def to_markdown(matrix: Matrix) -> str:
+    """Notes, one table a head and metric, and the localisation table, for a README or an issue."""
+    shown = grids(matrix)
+    parts = [f"# {escape(matrix.name)}", *map(escape, matrix.notes)]
+    parts += [f"Dataset: {escape(matrix.dataset)}. Values in per cent, on the test split."]
+    parts += [_grid_table(each, f"## {each.title}, {escape(each.head)}") for each in shown]
+    parts += [escape(legend(shown)), _localization_table(matrix)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+
+
+def _record(matrix: Matrix, cell: Cell) -> dict[str, Any]:
+    row = next(each for each in matrix.rows if each.key == cell.row)
+    place = matrix.localization_of(cell.row)
+    return {
+        "matrix": matrix.name,
+        "dataset": matrix.dataset,
+        "collection": matrix.collection,
+        "row": row.key,
+        "label": row.label,
+        "kind": row.kind,
+        "attention": row.attention,
+        "crops": "+".join(map(str, row.crops)),
+        "smooth": row.smooth,
+        "baseline": row.baseline,
+        "embedding": cell.column,
+        "head": cell.head,
+        "n_train": cell.n_train,
+        "n_test": cell.n_test,
+        "n_left_out": cell.n_left_out,
+        "accuracy": _number(cell.accuracy),
+        "wga": _number(cell.wga),
+        "worst_group": cell.worst_group,
+        "mass": _number(place.mass if place else None),
+        "hit": _number(place.hit if place else None),
+        "crop_hit": _number(place.crop_hit if place else None),
+        "record": cell.record,
+        **{f"accuracy of {group.name}": _number(group.accuracy) for group in cell.groups},
+    }
+
+
+def _number(share: float | None) -> float | str:
+    return "" if share is None or math.isnan(share) else float(share)
+
+
+def _grid_table(grid: Grid, heading: str) -> str:
+    head = ["attention \\ embedding", *map(escape, grid.columns)]
+    body = [[escape(line.title), *map(_marked, line.entries)] for line in grid.lines]
+    return f"{heading}\n\n{_table(head, body)}"
+
+
+def _marked(entry: Entry) -> str:
+    stars = "*" * (2 * entry.best + entry.diagonal)
+    return f"{stars}{entry.text}{stars}{DAGGER if entry.rival else ''}"
+
+
+def _localization_table(matrix: Matrix) -> str:
+    if not matrix.localization:
+        return ""
+    names = titles(matrix)
+    head = ["attention", "images", "mass in box", "hit", "crop hit"]
+    places = [(row, matrix.localization_of(row.key)) for row in ordered_rows(matrix)]
+    body = [
+        [escape(names[row.key]), str(place.n)]
+        + [percent(share) for share in (place.mass, place.hit, place.crop_hit)]
+        for row, place in places
+        if place is not None
+    ]
+    return f"## Localisation\n\n{_table(head, body)}"
+
+
+def _table(head: list[str], body: Iterable[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *body])

@@ -1,0 +1,63 @@
+"""A report as files in a folder: each is complete or absent, whatever interrupts the writing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import A2pipeError
+from .page import render_page
+from .plots import heat_map_png
+from .results import GalleryItem, Matrix
+from .tables import to_csv, to_json, to_markdown
+
+
+def write_report(
+    matrix: Matrix, gallery: Sequence[GalleryItem], folder: Path, about_gallery: str = ""
+) -> dict[str, Path]:
+    """Writes matrix.json, .csv, .md, .png and report.html; file name -> path.
+
+    The folder is made if need be, and older reports in it are replaced. Each file is written under
+    a temporary name and renamed. about_gallery: see `render_page`. Raises A2pipeError when the
+    folder cannot be written.
+    """
+    contents = {
+        "matrix.json": to_json(matrix).encode(),
+        "matrix.csv": to_csv(matrix).encode(),
+        "matrix.md": to_markdown(matrix).encode(),
+        "matrix.png": heat_map_png(matrix),
+        "report.html": render_page(matrix, gallery, about_gallery).encode(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {name: _replace(folder / name, content) for name, content in contents.items()}
+    except OSError as error:
+        raise A2pipeError(
+            f"cannot write the report to {folder}: {error.strerror}; choose another folder or "
+            "make room there"
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    """Writes beside the target and renames over it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
