@@ -83,7 +83,8 @@ def cls_row(attention: Any, tokens: Tensor, rotation: Tensor | None = None) -> T
     query, keys = attention.q_norm(query), attention.k_norm(keys)
     if rotation is not None:
         keys = _rotate_patches(attention, keys, rotation)
-    keys = keys.repeat_interleave(query.shape[1] // keys.shape[1], dim=1)
+    if keys.shape[1] < query.shape[1]:
+        keys = keys.repeat_interleave(query.shape[1] // keys.shape[1], dim=1)
     with torch.autocast(tokens.device.type, enabled=False):
         scores = (query.float() * attention.scale) @ keys.float().transpose(-2, -1)
         row: Tensor = scores.softmax(dim=-1).squeeze(-2)

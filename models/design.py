@@ -16,7 +16,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
-from .names import ModelEntry
+from .families import ModelEntry
 from .weights import read_architecture
 
 KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}

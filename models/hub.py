@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ..errors import A2pipeError, UsageError
-from .names import ModelEntry
+from .families import ModelEntry
 
 SHIPPED = Path(__file__).parent / "demo_weights"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -108,9 +108,9 @@ def _download(entry: ModelEntry) -> Path:
 
 
 def _hub_file(repo: str, name: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
-    return Path(hf_hub_download(repo, name, endpoint=constants.ENDPOINT, etag_timeout=TIMEOUT))
+    return Path(hf_hub_download(repo, name, etag_timeout=TIMEOUT))
 
 
 def _missing(entry: ModelEntry, why: str) -> A2pipeError:

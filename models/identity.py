@@ -8,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .families import Channels, ModelEntry
 from .hub import locate
 from .memo import file_key, recall, remember
-from .names import Channels, ModelEntry, resolve
+from .names import resolve
 from .weights import digest_tensors, tensor_digest
 
 if TYPE_CHECKING:

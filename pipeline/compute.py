@@ -15,7 +15,7 @@ from ..cache.artifact import OK, PENDING, UNREADABLE
 from ..errors import BadImageError
 from ..models.preprocessing import to_unit
 from ..stages.embeddings import embed_boxes
-from ..stages.placement import attention_map, chain, place
+from ..stages.placement import chain, grid_map, place
 from ..stages.specs import AttentionSpec, EmbeddingSpec, GreedyBox, MapSpec, ModelSpec
 from .backbones import Backbones
 from .shard import Part, Shard
@@ -126,7 +126,7 @@ def _maps(
     if key not in batch.maps:
         prefix = backbones.prefix_tokens(spec.map.attention.model)
         values = attention.values[rows].astype(np.float32, copy=False)
-        batch.maps[key] = attention_map(spec.map, values, prefix, spec.canvas)
+        batch.maps[key] = grid_map(spec.map, values, prefix)
     return batch.maps[key]
 
 

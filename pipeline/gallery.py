@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
 from ..reports.results import GalleryItem
+from ..stages.heads import grouping
 from ..stages.localization import boxes_on_canvas
 from ..stages.placement import attention_map
 from ..stages.squares import load_squares
@@ -38,7 +39,7 @@ def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:
     """Positions among the cell's test samples, spread evenly within group and outcome."""
     test = cell.arrays["test_index"]
     right = cell.arrays["predictions"] == collection.labels[test]
-    groups = collection.groups[test]
+    groups = grouping(collection)[0][test]
     chosen: list[int] = []
     for group, outcome in itertools.product(np.unique(groups), (True, False)):
         found = np.flatnonzero((groups == group) & (right == outcome))
@@ -55,6 +56,7 @@ def _items(
     maps = _maps(session, cell.row, images)
     boxes = np.stack([session.read(box, images) for box in cell.row.boxes], axis=1)
     canvas = session.experiment.image.size
+    groups, names = grouping(collection)
     return [
         GalleryItem(
             image=load_squares(collection.paths[sample], (canvas,))[canvas],
@@ -63,7 +65,7 @@ def _items(
             truth=boxes_on_canvas(collection, sample, canvas),
             label=collection.class_names[collection.labels[sample]],
             predicted=collection.class_names[cell.arrays["predictions"][position]],
-            group=collection.group_names[collection.groups[sample]],
+            group=names[groups[sample]],
             name=Path(collection.paths[sample]).name,
         )
         for index, (position, sample) in enumerate(zip(chosen, samples, strict=True))

@@ -81,13 +81,12 @@ def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
     return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]
 
 
-def run_local(task: Task, backbones: Backbones, progress: Progress) -> RunStats:
-    """Compute the shards of the task in order and commit each as soon as it is whole.
+def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
+    """Compute the shards of the task in order, commit each as soon as it is whole, and count.
 
     An interruption (KeyboardInterrupt, SystemExit) lets the shard being written finish and drops
     the one being computed.
     """
-    stats = RunStats()
     run = task.plan.experiment.run
     workers = run.workers or os.cpu_count() or 1
     with (
@@ -103,7 +102,6 @@ def run_local(task: Task, backbones: Backbones, progress: Progress) -> RunStats:
             advance(step.images)
     stats.forward_passes = backbones.forward_passes()
     stats.device = backbones.device()
-    return stats
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,10 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Decode:
-    """One image to decode into squares of these sides; None where no pixels are needed."""
+    """One image to decode into squares of these sides; path is None where no pixels are needed."""
 
     path: str | None
+    digest: str
     sizes: tuple[int, ...]
 
 
@@ -146,7 +145,8 @@ def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Decode]]]
         for start in starts:
             batch = rows[start : start + batch_size]
             jobs = [
-                _Decode(path_of[shard.images[row]] if needed[row] else None, sizes) for row in batch
+                _Decode(path_of[image] if needed[row] else None, image, sizes)
+                for row, image in ((row, shard.images[row]) for row in batch)
             ]
             yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
             images = 0
@@ -156,7 +156,7 @@ def _decode(job: _Decode) -> Squares | BadImageError | None:
     if job.path is None:
         return None
     try:
-        squares: Squares = load_squares(job.path, job.sizes)
+        squares: Squares = load_squares(job.path, job.sizes, job.digest)
     except BadImageError as error:
         return error
     return squares

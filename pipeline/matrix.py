@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,12 +39,13 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         BadImagesError: some images are bad and `run.skip_bad_images` is off; features are stored.
         NotCachedError: `compute` is off and features are missing.
     """
-    record = RunRecord(images=len(session.collection.images))
+    record = RunRecord(images=len(session.collection.images), stats=session.stats)
+    session.may_compute = compute
     split_indices(session.collection)
     check_classes(session.collection)
     session.keep()
     if compute:
-        record.stats = session.compute()
+        session.compute()
     collection = drop_bad_images(session, record)
     with _timed(record, "localization"):
         located = list(localizations(session, collection))
@@ -133,9 +135,13 @@ def _cell(cell: CellResult, left_out: int) -> Cell:
         accuracy=content["accuracy"],
         wga=content["wga"],
         worst_group=content["worst_group"],
-        groups=tuple(GroupAccuracy(**group) for group in content["groups"]),
+        groups=tuple(_group(**group) for group in content["groups"]),
         record=cell.record,
     )
+
+
+def _group(name: str, n: int, accuracy: float | None) -> GroupAccuracy:
+    return GroupAccuracy(name, n, math.nan if accuracy is None else accuracy)
 
 
 def _localization(found: Located) -> Localization:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..cache.catalog import Cache
 from ..cache.references import experiments, remember
 from ..datasets.collection import Collection
 from ..datasets.registry import load
-from ..errors import NotCachedError
+from ..errors import DamagedError, NotCachedError
 from ..stages.placement import chain
 from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
@@ -34,6 +34,8 @@ class Session:
     cache: Cache
     backbones: Backbones
     progress: Progress
+    stats: RunStats = field(default_factory=RunStats)
+    may_compute: bool = True
 
     @property
     def experiment(self) -> Experiment:
@@ -46,7 +48,9 @@ class Session:
     def compute(self, through: str = STAGES[-1], rank: int = 0, world_size: int = 1) -> RunStats:
         """Compute the shards still missing, up to a stage; with ranks, only this rank's."""
         task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
-        return run_local(task, self.backbones, self.progress)
+        if task.shards:
+            run_local(task, self.backbones, self.progress, self.stats)
+        return self.stats
 
     def artifact(self, spec: Spec) -> Artifact:
         """Where the rows of a spec lie.
@@ -64,9 +68,31 @@ class Session:
         return found
 
     def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
-        """Rows of a spec for these image digests, checked against their checksums."""
-        rows: NDArray[Any] = self.artifact(spec).rows(self.plan.field(spec).name, images)
+        """Rows of a spec for these image digests, checked against their checksums.
+
+        Raises:
+            DamagedError: stored bytes are damaged and `may_compute` is off; else they are computed
+                again.
+        """
+        artifact = self.artifact(spec)
+        try:
+            rows: NDArray[Any] = artifact.rows(self.plan.field(spec).name, images)
+        except DamagedError:
+            if not self.may_compute:
+                raise
+            self._mend(artifact)
+            rows = self.artifact(spec).rows(self.plan.field(spec).name, images)
         return rows
+
+    def _mend(self, artifact: Artifact) -> None:
+        """Drop the damaged shards of an artifact and compute them again."""
+        for shard in range(artifact.cut.shards):
+            try:
+                artifact.read_shard(shard)
+            except DamagedError as error:
+                self.progress.say(f"{error} Computing it again.")
+                artifact.discard(shard)
+        self.compute(artifact.stage)
 
     def keep(self, records: Iterable[str] = (), replace: bool = False) -> None:
         """Note what this experiment uses, so that `cache gc` leaves it alone.
@@ -129,7 +155,7 @@ def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
         section.name,
         section.root,
         options=section.options,
-        memo=cache_root / "index" / "images.json",
+        memo=cache_root / "index",
         workspace=cache_root / "collections",
     )
     limit = experiment.run.limit

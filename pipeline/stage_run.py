@@ -24,9 +24,9 @@ def compute_stage(
         BadImagesError: all is done, some images are bad and `run.skip_bad_images` is off.
     """
     specs = _specs_of_stage(session.plan, through)
-    record = RunRecord(images=len(session.collection.images))
+    record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.keep()
-    record.stats = session.compute(through, rank, world_size)
+    session.compute(through, rank, world_size)
     if world_size == 1:
         drop_bad_images(session, record, through)
     record.save(session.cache.root)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..datasets.collection import Collection, check_classes
 from ..errors import UsageError
@@ -24,7 +25,8 @@ def fit_cell(
 ) -> tuple[dict[str, Any], Arrays]:
     """Fit on the train split, score on the test split.
 
-    features: (N, d), one row a sample of the collection, all finite.
+    features: (N, d), one row a sample of the collection, all finite. One BLAS thread fits, so that
+    the result does not depend on the number of cores.
 
     Returns:
         What the record says (counts, accuracy, accuracy by group, WGA; accuracies in [0, 1]) and
@@ -37,7 +39,8 @@ def fit_cell(
     train, test = split_indices(collection)
     check_classes(collection)
     start = time.perf_counter()
-    head = make_head(kind, parameters).fit(features[train], collection.labels[train])
+    with threadpool_limits(1):
+        head = make_head(kind, parameters).fit(features[train], collection.labels[train])
     predictions = np.asarray(head.predict(features[test]), np.int64)
     arrays: Arrays = {"test_index": test, "predictions": predictions}
     if hasattr(head, "predict_proba"):
@@ -50,9 +53,10 @@ def fit_cell(
 def score(
     predictions: NDArray[np.int64], collection: Collection, test: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Accuracy, accuracy by group and WGA over the test samples."""
-    truth, groups = collection.labels[test], collection.groups[test]
-    by_group = per_group(truth, predictions, groups, collection.group_names)
+    """Accuracy, accuracy by group (None for an empty one) and WGA over the test samples."""
+    truth = collection.labels[test]
+    groups, names = grouping(collection)
+    by_group = per_group(truth, predictions, groups[test], names)
     worst = worst_group(by_group)
     return {
         "n_test": len(test),
@@ -60,9 +64,17 @@ def score(
         "wga": worst.accuracy,
         "worst_group": worst.name,
         "groups": [
-            {"name": group.name, "n": group.n, "accuracy": group.accuracy} for group in by_group
+            {"name": group.name, "n": group.n, "accuracy": group.accuracy if group.n else None}
+            for group in by_group
         ],
     }
+
+
+def grouping(collection: Collection) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Group of each sample and the groups' names; a collection without groups has its classes."""
+    if collection.group_names:
+        return collection.groups, collection.group_names
+    return collection.labels, collection.class_names
 
 
 def split_indices(collection: Collection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,24 +14,28 @@ from .specs import BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
 Boxes = NDArray[np.int32]
 
 
+def grid_map(spec: MapSpec, rows: NDArray[np.float32], prefix: int) -> NDArray[np.float64]:
+    """Attention rows (B, heads, tokens) as maps over the patches, (B, g, g), that sum to 1."""
+    return smooth(patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading), spec.smooth)
+
+
 def attention_map(
     spec: MapSpec, rows: NDArray[np.float32], prefix: int, size: int
 ) -> NDArray[np.float64]:
-    """Attention rows (B, heads, tokens) as maps (B, size, size) that sum to 1."""
-    maps = patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading)
-    return upsample(smooth(maps, spec.smooth), size)
+    """Attention rows (B, heads, tokens) as maps over pixels, (B, size, size), that sum to 1."""
+    return upsample(grid_map(spec, rows, prefix), size)
 
 
 def place(
     spec: BoxSpec,
     images: Sequence[str],
     previous: Boxes,
-    maps: NDArray[np.float64] | None = None,
+    grid_maps: NDArray[np.float64] | None = None,
 ) -> Boxes:
     """One box per image: int32 (B, 4) in pixels of the canvas.
 
     images: content digests, which seed random boxes; previous: (k, B, 4), the boxes to stay off;
-    maps: (B, canvas, canvas), for greedy boxes.
+    grid_maps: (B, g, g), for greedy boxes, which are placed on them upsampled to the canvas.
     """
     if isinstance(spec, FullBox):
         return full_box(len(images), spec.canvas)
@@ -39,9 +43,9 @@ def place(
         return center_box(len(images), spec.size, spec.canvas)
     if isinstance(spec, RandomBox):
         return random_box(images, spec.size, spec.canvas, spec.seed, previous)
-    if maps is None:
+    if grid_maps is None:
         raise ValueError("a greedy box needs the attention maps it is placed on")
-    return greedy_box(maps, spec.size, previous)
+    return greedy_box(grid_maps, spec.size, previous, canvas=spec.canvas, images=images)
 
 
 def chain(spec: BoxSpec) -> tuple[BoxSpec, ...]:

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_a_late_writer_with_other_bytes_leaves_a_shard_that_holds_together(
     one, two = kit.make(tmp_path, backend=backend, done=False), kit.make(tmp_path, backend=backend)
     two.discard(0)
     arrays = kit.rows(two.layout.images[:4])
-    other = {**arrays, "embedding": arrays["embedding"] + 1}
+    other = {**arrays, "embedding": arrays["embedding"] * 2}
     write = type(one.store).write
 
     def write_and_be_overtaken(store, shard, given):
@@ -172,11 +173,39 @@ def test_a_late_writer_with_other_bytes_leaves_a_shard_that_holds_together(
     assert one.read_shard(0)["embedding"].tolist() == other["embedding"].tolist()
 
 
+def test_a_marker_that_does_not_tell_what_lies_on_disk_is_replaced(
+    tmp_path, kit, monkeypatch, backend
+):
+    """Another writer committed in between, but this one's bytes came to lie on top."""
+    artifact = kit.make(tmp_path, backend=backend, done=False)
+    arrays, ones = kit.rows(artifact.layout.images[:4]), np.ones(4, np.uint8)
+    other = {**arrays, "embedding": arrays["embedding"] * 2}
+    write = type(artifact.store).write
+
+    def write_on_top(store, shard, given):
+        monkeypatch.setattr(type(artifact.store), "write", write)
+        artifact.commit(0, other, ones)
+        return write(store, shard, given)
+
+    monkeypatch.setattr(type(artifact.store), "write", write_on_top)
+    artifact.commit(0, arrays, ones)
+    assert artifact.read_shard(0)["embedding"].tolist() == arrays["embedding"].tolist()
+
+
+def test_a_marker_that_names_other_files_means_missing(tmp_path, kit):
+    artifact = kit.make(tmp_path)
+    marker = artifact.ledger.read(0)
+    artifact.ledger.write(replace(marker, files={}))
+    assert artifact.missing() == [0]
+    with pytest.raises(DamagedError, match="marker of shard 0"):
+        artifact.read_shard(0)
+
+
 def test_a_stale_marker_of_other_bytes_is_replaced(tmp_path, kit, backend):
     artifact = kit.make(tmp_path, backend=backend)
     first_file(artifact, 0).unlink()
     arrays = kit.rows(artifact.layout.images[:4])
-    arrays["embedding"] += 1
+    arrays["embedding"] *= 2
     artifact.commit(0, arrays, np.ones(4, np.uint8))
     assert artifact.read_shard(0)["embedding"].tolist() == arrays["embedding"].tolist()
 

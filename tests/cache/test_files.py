@@ -115,3 +115,8 @@ def test_bytes_are_checked_against_size_and_checksum(tmp_path):
         read_checked(path, FileSum(5, "0" * 64), verify=True)
     with pytest.raises(DamagedError, match="is gone"):
         read_checked(tmp_path / "y", total, verify=True)
+
+
+def test_what_cannot_be_read_at_all_is_one_sentence(tmp_path):
+    with pytest.raises(A2pipeError, match="could not be read"):
+        read_checked(tmp_path, FileSum(0, ""), verify=True)

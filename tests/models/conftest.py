@@ -52,7 +52,7 @@ SIZES = {
     "plain": (48, 96, 224),
 }
 
-GAINS = {"post norm": 1.0, "swiglu": 1.5}
+GAINS = {"post norm": 1.0, "swiglu": 1.8}
 
 
 def sharpen(module: nn.Module, gain: float, seed: int = 0) -> nn.Module:
@@ -134,8 +134,6 @@ def at_size(module: Any, size: int) -> Any:
     """timm's own way of changing the input size, on a copy."""
     other = copy.deepcopy(module)
     if not getattr(other, "dynamic_img_size", False):
-        if not hasattr(other, "_traits"):
-            other._traits = {}
         other.set_input_size((size, size))
     return other
 

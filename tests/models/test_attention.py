@@ -8,6 +8,7 @@ import timm
 import torch
 from timm.layers.attention import Attention
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from a2pipe.errors import UsageError
 from a2pipe.models.attention import check_readable, cls_attention, cls_row
@@ -98,6 +99,24 @@ def test_the_block_read_last_forms_one_query_and_no_values(tiny, pixels) -> None
         cls_attention(module, pixels(48), [1])
     assert not [shape for shape in shapes.seen if shape[-1] == 3 * 48]
     assert (2, 3, 1, 37) in shapes.seen
+
+
+def operations(work) -> int:
+    """Multiplications and additions of matrix products and convolutions."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def test_the_last_block_costs_less_than_a_forward_pass(kind, tiny, pixels) -> None:
+    module = tiny(kind)
+    images = pixels(module.patch_embed.img_size[0])
+    forward = operations(lambda: module.forward_features(images))
+    blocks = len(module.blocks)
+    last = operations(lambda: cls_attention(module, images, [blocks]))
+    first = operations(lambda: cls_attention(module, images, [1]))
+    assert last < forward * (1 - 0.5 / blocks)
+    assert first < forward / blocks
 
 
 def test_half_precision_rows_are_float32_and_close(tiny, backbone_of, pixels) -> None:

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import backbone as backbones
-from a2pipe.models import names
 from a2pipe.models.backbone import load_backbone
+from a2pipe.models.families import IMAGENET, TABLE
 from a2pipe.models.hub import SHIPPED
 
 DESIGN = {"dim": 96, "depth": 4, "heads": 3, "patch": 8, "grid": 6}
@@ -47,7 +47,7 @@ def test_the_demo_reads_images_larger_than_it_was_trained_on(demo_file, pixels) 
 
 @pytest.mark.parametrize(
     "entry",
-    [entry for entry in names.TABLE.values() if entry.source == "shipped"],
+    [entry for entry in TABLE.values() if entry.source == "shipped"],
     ids=lambda entry: entry.name,
 )
 def test_what_ships_loads(entry, pixels) -> None:
@@ -97,7 +97,7 @@ def test_official_checkpoints_load_under_timms_names(
     torch.save(official_dinov2(network, registers), path)
     loaded = load_backbone("dinov2_vits14_reg" if registers else "dinov2_vits14", weights=path)
     network.set_input_size((98, 98))
-    mean, std = (torch.tensor(part).view(3, 1, 1) for part in names.IMAGENET)
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in IMAGENET)
     expected = network.forward_features((pixels(98) - mean) / std)[:, 0]
     difference = np.abs(loaded.embed(pixels(98)) - expected.numpy()).max()
     assert difference < 1e-5 if registers else 1e-3 < difference < 5

@@ -18,11 +18,13 @@ from a2pipe.models.names import resolve
 
 ENTRY = resolve("dinov2_vits14")
 COMMIT = "0123456789" * 4
+HUB = constants.ENDPOINT
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch) -> None:
     """An empty hub cache, and no hub."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -82,7 +84,10 @@ class Hub(http.server.BaseHTTPRequestHandler):
 def test_weights_are_fetched_once(monkeypatch, capsys) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        address = f"http://127.0.0.1:{server.server_port}"
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(HUB, address)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         path = hub.locate(ENTRY)
         server.shutdown()
     assert path.read_bytes() == Hub.content

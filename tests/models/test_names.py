@@ -9,8 +9,9 @@ from timm.models import get_pretrained_cfg
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import names
+from a2pipe.models.families import CLIP, TABLE
 
-PUBLISHED = [entry for entry in names.TABLE.values() if entry.repo]
+PUBLISHED = [entry for entry in TABLE.values() if entry.repo]
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_the_official_names_are_there() -> None:
     dinov2 = {f"dinov2_vit{size}14{reg}" for size in "sblg" for reg in ("", "_reg")}
     dino = {f"dino_vit{size}{patch}" for size in "sb" for patch in (8, 16)}
     dinov3 = {f"dinov3_vit{rest}" for rest in ("s16", "s16plus", "b16", "l16", "h16plus", "7b16")}
-    assert dinov2 | dino | dinov3 <= names.TABLE.keys()
+    assert dinov2 | dino | dinov3 <= TABLE.keys()
 
 
 def test_openclip_l14_is_normalised_by_halves() -> None:
@@ -63,7 +64,7 @@ def test_openclip_l14_is_normalised_by_halves() -> None:
 
 def test_a_timm_name_brings_what_timm_knows() -> None:
     entry = names.resolve("vit_base_patch16_clip_224.laion2b")
-    assert (entry.timm, entry.mean) == ("vit_base_patch16_clip_224.laion2b", names.CLIP[0])
+    assert (entry.timm, entry.mean) == ("vit_base_patch16_clip_224.laion2b", CLIP[0])
     assert names.resolve("vit_small_patch14_dinov2").timm == "vit_small_patch14_dinov2.lvd142m"
 
 
@@ -82,9 +83,7 @@ def test_an_unknown_name_is_refused_with_near_ones(wrong, near) -> None:
 
 
 def test_an_installed_package_adds_models_but_takes_no_name(plugins) -> None:
-    extra = replace(
-        names.TABLE["demo_localizer_s"], name="their_vit", file="/elsewhere/w.safetensors"
-    )
+    extra = replace(TABLE["demo_localizer_s"], name="their_vit", file="/elsewhere/w.safetensors")
     taken = replace(extra, name="dinov2_vits14")
     plugins(lambda: [extra, taken])
     assert names.resolve("their_vit") is extra

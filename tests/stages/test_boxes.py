@@ -77,6 +77,7 @@ def integer_maps(count: int, side: int, seed: int) -> np.ndarray:
     values = generator.integers(0, limits, size=(count, side, side))
     density = generator.choice([0.02, 0.3, 1.0], size=(count, 1, 1))
     values *= generator.random(values.shape) < density
+    values += generator.choice([0, 0, 10**8], size=(count, 1, 1))  # sums that differ by 1e-11
     values[:, -1, -1] += values.sum(axis=(1, 2)) == 0
     return values
 
@@ -87,7 +88,7 @@ class TestGreedyOnPixels:
         side = data.draw(st.integers(2, 9))
         cells = st.lists(st.integers(0, 3), min_size=side * side, max_size=side * side)
         values = np.array(data.draw(cells.filter(any))).reshape(side, side)
-        sizes = data.draw(st.lists(st.integers(1, max(side // 2, 1)), min_size=1, max_size=2))
+        sizes = data.draw(st.lists(st.integers(1, max(side // 3, 1)), min_size=1, max_size=2))
         scale = data.draw(st.sampled_from([1.0, 1 / 3, 1e-9, 12345.678]))
         found = greedy_boxes((values / values.sum() * scale)[None], sizes)
         assert as_lists(found) == [searched(values, sizes)]

@@ -1,0 +1,1 @@
+"""Pretraining of the demo's small backbones on pasted glyphs."""

@@ -1,0 +1,72 @@
+"""A tiny labelled dataset on disk, and experiments on it that compute in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+GROUPS = ("0 on dark", "0 on light", "1 on dark", "1 on light")
+
+
+def write_images(folder: Path, count: int, start: int = 0) -> list[dict[str, Any]]:
+    """`count` noise images of 40 x 30 px with a bright or dark square in a known box."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(start, start + count):
+        rng = np.random.default_rng(number)
+        label, place = number % 2, (number // 2) % 2
+        pixels = rng.integers(0, 60, (30, 40, 3)) + 90 * place
+        x, y = (int(value) for value in rng.integers(0, 20, 2))
+        pixels[y : y + 10, x : x + 10] = 250 if label else 5
+        name = f"{number:05d}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+        split = "train" if number % 8 < 5 else "test"
+        box = {"x0": x, "y0": y, "x1": x + 10, "y1": y + 10}
+        rows.append(
+            {
+                "path": name,
+                "label": str(label),
+                "group": GROUPS[2 * label + place],
+                "split": split,
+                **box,
+            }
+        )
+    return rows
+
+
+def write_manifest(folder: Path, rows: list[dict[str, Any]], name: str = "manifest.csv") -> Path:
+    """The rows as a CSV beside the images."""
+    path = folder / name
+    lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture()
+def images(tmp_path: Path) -> Path:
+    """A folder with 80 images and their manifest."""
+    folder = tmp_path / "images"
+    write_manifest(folder, write_images(folder, 80))
+    return folder
+
+
+@pytest.fixture()
+def experiment(images: Path) -> Callable[..., dict[str, Any]]:
+    """A mapping for `load_experiment`; keyword arguments replace whole sections."""
+
+    def make(**sections: Any) -> dict[str, Any]:
+        base: dict[str, Any] = {
+            "name": "tiny",
+            "dataset": {"name": str(images / "manifest.csv")},
+            "image": {"size": 48},
+            "attention": {"models": ["demo_localizer_s_random"]},
+            "crops": {"sizes": [16]},
+            "embedding": {"models": ["demo_localizer_s_random"]},
+            "run": {"batch_size": 16, "shard_size": 32, "device": "cpu"},
+        }
+        return {**base, **sections}
+
+    return make
