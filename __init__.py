@@ -1,3 +1,67 @@
-"""a2pipe: attention maps, crop boxes, crop embeddings and heads, computed once."""
+"""a2pipe: attention maps, crop boxes, crop embeddings and heads, each computed once.
+
+    import a2pipe
+    matrix = a2pipe.build_matrix("experiment.toml")
+    features = a2pipe.open_features("experiment.toml", row="full image", model="dinov2_vits14_reg")
+
+Everything here is imported when first used, so `import a2pipe` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Backbone": ".models.backbone",
+    "Cache": ".cache.catalog",
+    "Collection": ".datasets.collection",
+    "Experiment": ".pipeline.experiment",
+    "Matrix": ".reports.results",
+    "View": ".pipeline.views",
+    "A2pipeError": ".errors",
+    "build_matrix": ".pipeline.api",
+    "load_backbone": ".models.backbone",
+    "load_collection": ".pipeline.api",
+    "load_experiment": ".pipeline.experiment",
+    "open_attention": ".pipeline.views",
+    "open_boxes": ".pipeline.views",
+    "open_features": ".pipeline.views",
+}
+
+__all__ = [
+    "A2pipeError",
+    "Backbone",
+    "Cache",
+    "Collection",
+    "Experiment",
+    "Matrix",
+    "View",
+    "build_matrix",
+    "load_backbone",
+    "load_collection",
+    "load_experiment",
+    "open_attention",
+    "open_boxes",
+    "open_features",
+]
+
+if TYPE_CHECKING:
+    from .cache.catalog import Cache
+    from .datasets.collection import Collection
+    from .errors import A2pipeError
+    from .models.backbone import Backbone, load_backbone
+    from .pipeline.api import build_matrix, load_collection
+    from .pipeline.experiment import Experiment, load_experiment
+    from .pipeline.views import View, open_attention, open_boxes, open_features
+    from .reports.results import Matrix
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -14,7 +14,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_digits, load_sample_images
 
 Half: TypeAlias = Literal["left", "right"]
 Box: TypeAlias = tuple[int, int, int, int]
@@ -70,6 +69,8 @@ class Composite:
 @cache
 def digit_masks() -> DigitMasks:
     """All 1,797 digits of `sklearn.datasets.load_digits`, in its order, as alpha masks."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     alpha = np.stack([_alpha_mask(image) for image in digits.images])
     return DigitMasks(alpha, digits.target.astype(np.int64))
@@ -96,6 +97,8 @@ def photo_half(
     photo: str, half: Half, scales: tuple[float, ...] = SCALES
 ) -> tuple[NDArray[np.uint8], ...]:
     """One half of `china` or `flower` at each scale: uint8 RGB (height, width, 3)."""
+    from sklearn.datasets import load_sample_images
+
     whole = load_sample_images().images[PHOTOS.index(photo)]
     middle = whole.shape[1] // 2
     part = Image.fromarray(whole[:, :middle] if half == "left" else whole[:, middle:])

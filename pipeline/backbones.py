@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.backbone import BackboneInfo, identify, load_backbone
+from ..models.identity import BackboneInfo, identify
 from ..stages.specs import ModelSpec
 from .experiment import Experiment, RunSection
 
@@ -36,6 +36,8 @@ class Backbones:
     def get(self, model: ModelSpec) -> Backbone:
         """The backbone; loaded on the first call."""
         if model not in self._loaded:
+            from ..models.backbone import load_backbone
+
             self._loaded[model] = load_backbone(
                 model.name,
                 weights=self._run.weights.get(model.name),

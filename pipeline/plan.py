@@ -10,7 +10,7 @@ from typing import Literal
 from ..cache.layout import ArrayField
 from ..datasets.collection import Collection
 from ..errors import UsageError
-from ..models.backbone import BackboneInfo
+from ..models.identity import BackboneInfo
 from ..stages.specs import (
     AttentionSpec,
     BoxSpec,

@@ -1,0 +1,44 @@
+# Every target sets itself up in .venv; nothing is needed beforehand but Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := cache datasets heads metrics models pipeline reports stages
+READY := $(VENV)/.ready
+
+.PHONY: demo test quick lint typecheck bench clean
+.DEFAULT_GOAL := demo
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("a2pipe needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	touch $@
+
+demo: $(READY)  ## a whole matrix from images and backbones that ship with the package
+	$(BIN)/a2pipe demo --cache .demo-cache --out results/demo-01
+
+test: $(READY)  ## everything, with coverage
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report term:skip-covered
+
+quick: $(READY)  ## without what takes more than ten seconds
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow'
+
+lint: $(READY) typecheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The repository's root is the package, so mypy sees it through a link that bears its name.
+typecheck: $(READY)
+	mkdir -p $(VENV)/typed
+	ln -sfn ../.. $(VENV)/typed/a2pipe
+	MYPYPATH=$(VENV)/typed $(BIN)/mypy --config-file pyproject.toml \
+		-m a2pipe -m a2pipe.cli -m a2pipe.cli_options -m a2pipe.errors \
+		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
+
+bench: $(READY)  ## speed, side by side with peers
+	$(BIN)/python benchmarks/boxes.py
+	$(BIN)/python benchmarks/attention.py
+
+clean:
+	rm -rf $(VENV) .demo-cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

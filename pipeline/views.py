@@ -1,0 +1,163 @@
+"""Cached arrays for Python: attention rows, boxes and features of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache.artifact import Artifact
+from ..datasets.collection import Collection
+from ..errors import UsageError
+from .experiment import Experiment
+from .plan import Plan, PlanRow, Spec
+from .session import Session, open_session
+
+Form = Literal["numpy", "dask", "zarr"]
+T = TypeVar("T")
+Source = Experiment | Path | str | Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Rows of the cache, one for each unique image of a collection.
+
+    values: (images, ...) as numpy.ndarray, dask.array.Array, or the stored zarr.Array (h5py.Dataset
+        on the HDF5 backend); NumPy and Dask check every byte they read against its checksum.
+    status: uint8 (images,); 1 is good, 2 unreadable, 3 not finite; bad rows hold NaN (boxes: -1).
+    images: content digests, in row order.
+    collection: the samples; several may share one image.
+    """
+
+    values: Any
+    status: NDArray[np.uint8]
+    images: tuple[str, ...]
+    collection: Collection
+
+    @property
+    def row_of_sample(self) -> NDArray[np.int64]:
+        """Row of each sample of the collection; -1 where its file could not even be read."""
+        row_of = {image: row for row, image in enumerate(self.images)}
+        return np.array([row_of.get(digest, -1) for digest in self.collection.digests], np.int64)
+
+
+def open_attention(
+    experiment: Source,
+    model: str | None = None,
+    *,
+    block: int | None = None,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """CLS rows of the softmax attention: float32 (images, heads, tokens), prefix tokens first.
+
+    model, block: which; may be left out where the experiment has one.
+
+    Raises:
+        UsageError: the experiment has no such model or block, or several and none was named.
+        NotCachedError: the rows have not been computed.
+    """
+    session = open_session(experiment, cache)
+    found = [
+        spec
+        for spec in session.plan.attention
+        if model in (None, spec.model.name) and block in (None, spec.block)
+    ]
+    known = [f"{spec.model.name} block {spec.block}" for spec in session.plan.attention]
+    return _view(session, _only(found, "attention", known), form)
+
+
+def open_boxes(
+    experiment: Source,
+    row: str | None = None,
+    *,
+    crop: int = 0,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """Crop boxes: int32 (images, 4), x0, y0, x1, y1 half-open, in pixels of the resized image.
+
+    row: label or key of a row of the matrix, or an attention model that has one row; crop: which
+    of the row's crops, from 0.
+
+    Raises:
+        UsageError: the experiment has no such row or crop, or several rows and none was named.
+        NotCachedError: the boxes have not been computed.
+    """
+    session = open_session(experiment, cache)
+    boxes = _row(session.plan, row).boxes
+    if not 0 <= crop < len(boxes):
+        raise UsageError(f"The row has crops 0 to {len(boxes) - 1}, not {crop}.")
+    return _view(session, boxes[crop], form)
+
+
+def open_features(
+    experiment: Source,
+    row: str | None = None,
+    model: str | None = None,
+    *,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """Embeddings of a row's crops under one embedding model: float32 (images, crops * d).
+
+    row: as for `open_boxes`; model: an embedding model, may be left out where there is one. The
+    stored array of form "zarr" is one crop's, so a row of several crops has none.
+
+    Raises:
+        UsageError: the experiment has no such row or model, or several and none was named.
+        NotCachedError: the embeddings have not been computed.
+    """
+    session = open_session(experiment, cache)
+    columns = session.plan.columns
+    column = _only([name for name in columns if model in (None, name)], "model", columns)
+    specs = session.plan.features(_row(session.plan, row), column)
+    views = [_view(session, spec, form) for spec in specs]
+    if len(views) == 1:
+        return views[0]
+    if form == "zarr":
+        raise UsageError("Several crops are several stored arrays; open them as numpy or dask.")
+    status = np.max([view.status for view in views], axis=0)
+    values = _concatenate([view.values for view in views], form)
+    return View(values, status, views[0].images, session.collection)
+
+
+def _row(plan: Plan, name: str | None) -> PlanRow:
+    rows = [row for row in plan.rows if name in (None, row.label, row.key, row.attention)]
+    return _only(rows, "row", [row.label for row in plan.rows])
+
+
+def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
+    if len(found) != 1:
+        problem = f"Several {what}s fit; name one" if found else f"There is no such {what}; choose"
+        raise UsageError(f"{problem} of: {'; '.join(known) or 'none'}.")
+    return found[0]
+
+
+def _view(session: Session, spec: Spec, form: Form) -> View:
+    artifact = session.artifact(spec)
+    values = _values(artifact, session.plan.field(spec).name, form)
+    status = artifact.read("status")
+    return View(values, status, artifact.layout.images, session.collection)
+
+
+def _values(artifact: Artifact, name: str, form: Form) -> Any:
+    if form == "numpy":
+        return artifact.read(name)
+    if form == "dask":
+        return artifact.dask(name)
+    if form == "zarr":
+        return artifact.open(name)
+    raise UsageError(f"There is no form {form!r}; choose numpy, dask or zarr.")
+
+
+def _concatenate(blocks: list[Any], form: Form) -> Any:
+    if form == "dask":
+        from dask.array import concatenate
+
+        return concatenate(blocks, axis=1)  # type: ignore[no-untyped-call]
+    return np.concatenate(blocks, axis=1)
