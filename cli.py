@@ -198,7 +198,7 @@ def experiment() -> None:
 
 @experiment.command("new")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", default="waterbirds", show_default=True)
+@click.option("--dataset", default="images", show_default=True, help="Name or path.")
 def experiment_new(path: Path, dataset: str) -> None:
     """Write a commented experiment file to start from."""
     from .pipeline.demo import new_experiment
@@ -407,9 +407,13 @@ def _session_of(
 def _compute(
     through: str, as_json: bool, rank: int = 0, world_size: int = 1, **options: Any
 ) -> None:
+    from .pipeline.bad_images import refuse_bad_images
     from .pipeline.stage_run import compute_stage
 
-    _emit(compute_stage(_session_of(**options), through, rank, world_size), as_json)
+    session = _session_of(**options)
+    run = compute_stage(session, through, rank, world_size)
+    _emit(run.lines, as_json)
+    refuse_bad_images(run.bad, session.experiment.run.skip_bad_images)
 
 
 def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = True) -> None:

@@ -88,7 +88,7 @@ _DATASET = [
         "--dataset-option",
         "dataset.options",
         "KEY=VALUE",
-        "An option of the dataset, e.g. label=species. May be repeated.",
+        "An option of the dataset, e.g. seed=3; VALUE may be JSON. May be repeated.",
         multiple=True,
         callback=_pairs,
     ),
@@ -138,7 +138,9 @@ _CROPS = [
         multiple=True,
         type=int,
     ),
-    _flag("--heads", "attention.heads", "NAME", "Aggregation over attention heads.  [mean]"),
+    _flag(
+        "--attention-heads", "attention.heads", "NAME", "Aggregation over attention heads.  [mean]"
+    ),
     _flag(
         "--reading",
         "attention.reading",

@@ -56,8 +56,8 @@ class Collection:
         for field in ("labels", "groups", "splits", "boxes", "image_ids", "digests", "sizes"):
             if len(getattr(self, field)) != len(self.paths):
                 raise UsageError(
-                    f"dataset {self.name}: {len(getattr(self, field))} {field} for {len(self)} "
-                    "samples; its loader has to give one a sample"
+                    f"Dataset {self.name}: {len(getattr(self, field))} {field} for {len(self)} "
+                    "samples; its loader has to give one a sample."
                 )
         _require_names(self.name, "labels", self.labels, self.class_names)
         _require_names(self.name, "groups", self.groups, self.group_names)
@@ -126,7 +126,7 @@ class Collection:
         """
         if n < 1:
             raise UsageError(
-                f"a limit of {n} leaves no sample of {self.name}: give a positive number"
+                f"A limit of {n} leaves no sample of {self.name}: give a positive number."
             )
         if n >= len(self):
             return self
@@ -147,8 +147,8 @@ def check_classes(collection: Collection) -> None:
     unseen = [collection.class_names[label] for label in sorted(test - train)]
     if unseen:
         raise UsageError(
-            f"dataset {collection.name}: no training sample of {_listed(unseen)}, which the test "
-            "split has; add some, or leave those test samples out"
+            f"Dataset {collection.name}: no training sample of {_listed(unseen)}, which the test "
+            "split has; add some, or leave those test samples out."
         )
 
 
@@ -156,14 +156,14 @@ def _require_labelled(collection: Collection, split: str) -> None:
     labels = collection.labels[collection.splits == split]
     if len(labels) == 0:
         raise UsageError(
-            f"dataset {collection.name} has no {split} samples, which a head needs: name the "
-            "splits train, val and test by folder or by a split column"
+            f"Dataset {collection.name} has no {split} samples, which a head needs: name the "
+            "splits train, val and test by folder or by a split column."
         )
     missing = int((labels < 0).sum())
     if missing:
         raise UsageError(
-            f"dataset {collection.name}: {missing} of {len(labels)} {split} samples have no label; "
-            "label them or leave them out"
+            f"Dataset {collection.name}: {missing} of {len(labels)} {split} samples have no label; "
+            "label them or leave them out."
         )
 
 
@@ -172,8 +172,8 @@ def _require_names(
 ) -> None:
     if len(values) and not -1 <= values.min() <= values.max() < len(names):
         raise UsageError(
-            f"dataset {name}: {field} run from {values.min()} to {values.max()}, "
-            f"but there are {len(names)} names; number them from 0, or -1 for none"
+            f"Dataset {name}: {field} run from {values.min()} to {values.max()}, "
+            f"but there are {len(names)} names; number them from 0, or -1 for none."
         )
 
 

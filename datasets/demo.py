@@ -102,7 +102,7 @@ def demo_recipe(
 ) -> DemoRecipe:
     """The recipe of a named collection; a `-balanced` name sets `spurious` to 0.5."""
     if name not in DEMO_NAMES:
-        raise UsageError(f"unknown demo {name!r}: choose one of {', '.join(DEMO_NAMES)}")
+        raise UsageError(f"Unknown demo {name!r}: choose one of {', '.join(DEMO_NAMES)}.")
     share = 0.5 if name.endswith(BALANCED) else spurious
     return DemoRecipe(CLASSES[name.removesuffix(BALANCED)], seed, split_seed, train, test, share)
 
@@ -170,7 +170,7 @@ def _require_same(folder: Path, recipe: DemoRecipe) -> None:
     """Refuse to write over a collection of another recipe."""
     path = folder / RECIPE
     if not path.exists() or path.read_text() != _recipe_text(recipe):
-        raise UsageError(f"{folder} holds another collection: choose an empty folder for this demo")
+        raise UsageError(f"{folder} holds another collection: choose an empty folder.")
 
 
 def _recipe_text(recipe: DemoRecipe) -> str:

@@ -38,7 +38,7 @@ def _value(request: Request, key: str) -> Any:
         return OPTIONS[key](value)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"dataset {request.name}: option {key} = {value!r} is not a number; give one"
+            f"Dataset {request.name}: option {key} = {value!r} is not a number; give one."
         ) from error
 
 
@@ -46,7 +46,7 @@ def _target(request: Request, options: dict[str, Any]) -> Path:
     if request.root is not None:
         return request.root.expanduser()
     if request.workspace is None:
-        raise UsageError(f"dataset {request.name} is built on the spot: give a root to build it in")
+        raise UsageError(f"Dataset {request.name} is built on the spot: give a root for it.")
     recipe = sha256(json.dumps(options).encode()).hexdigest()[:8]
     return request.workspace / (f"{request.name}-{recipe}" if options else request.name)
 
@@ -59,7 +59,7 @@ def _built(target: Path, name: str, options: dict[str, Any]) -> Path:
         return build_demo(target, name, **options)
     except OSError as error:
         raise A2pipeError(
-            f"demo {name} cannot be built in {target} ({error.strerror}): choose another folder"
+            f"Demo {name} cannot be built in {target} ({error.strerror}): choose another folder."
         ) from error
 
 

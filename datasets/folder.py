@@ -40,7 +40,7 @@ def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None
     found = list(_find(root))
     if not found:
         raise UsageError(
-            f"no images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif, …"
+            f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif, …."
         )
     return collect(_samples(root, name or root.name, found), memo)
 
@@ -64,9 +64,9 @@ def _samples(root: Path, name: str, found: list[_Found]) -> Samples:
 
 def _require_folder(root: Path) -> None:
     if not root.exists():
-        raise UsageError(f"dataset folder {root} does not exist: check the root")
+        raise UsageError(f"Dataset folder {root} does not exist: check the root.")
     if not root.is_dir():
-        raise UsageError(f"{root} is not a folder: give the folder that holds the images")
+        raise UsageError(f"{root} is not a folder: give the folder that holds the images.")
 
 
 def _find(root: Path) -> Iterator[_Found]:
@@ -77,7 +77,7 @@ def _find(root: Path) -> Iterator[_Found]:
     if len(splits) < len(folders) and "train" in kinds and len(kinds) > 1:
         others = ", ".join(folder.name for folder in folders if folder not in splits)
         raise UsageError(
-            f"{root} has split folders and others beside them ({others}): move those away"
+            f"{root} has split folders and others beside them ({others}): move those away."
         )
     if not splits or len(splits) < len(folders):
         yield from _find_classes(root, "", folders)
@@ -104,7 +104,7 @@ def _require_no_images(folder: Path) -> None:
     if beside:
         raise UsageError(
             f"{folder} holds images beside its subfolders ({Path(beside[0]).name}): "
-            "put every image in a class folder, or none"
+            "put every image in a class folder, or none."
         )
 
 
@@ -151,6 +151,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             visible = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be listed ({error.strerror}): check its rights"
+            f"{folder} cannot be listed ({error.strerror}): check its rights."
         ) from error
     return sorted(visible, key=lambda entry: entry.name)

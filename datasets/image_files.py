@@ -79,7 +79,7 @@ def explain(path: Path, error: OSError | ValueError) -> A2pipeError:
         return BadImageError("the path is not a possible file name")
     if error.errno in _MACHINE_FAULTS:
         return A2pipeError(
-            f"{path} could not be read ({error.strerror}): free this machine's resources, run again"
+            f"{path} could not be read ({error.strerror}): free this machine's resources."
         )
     if isinstance(error, FileNotFoundError):
         dangling = path.is_symlink()

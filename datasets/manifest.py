@@ -105,7 +105,7 @@ def _called(
     names = tuple(name_of[key] for key in keys)
     table.refuse(label.map(name_of) != named, "class", "is not the same for every row of one label")
     if len(set(names)) < len(names):
-        raise UsageError(f"{table.path}: two labels have the same class name; give each its own")
+        raise UsageError(f"{table.path}: two labels have the same class name; give each its own.")
     return names
 
 

@@ -85,14 +85,19 @@ def names() -> list[tuple[str, str]]:
     return built_in + [(name, _summary(found)) for name, found in sorted(_foreign().items())]
 
 
+def is_registered(name: str) -> bool:
+    """Whether a name stands for a dataset of its own, so that it is no path."""
+    return name in _BUILT_IN or name in _foreign()
+
+
 def check_options(request: Request, allowed: Iterable[str]) -> None:
     """Raise UsageError for an option that the dataset does not have."""
     allowed = sorted(allowed)
     for option in request.options:
         if option not in allowed:
             hint = get_close_matches(option, allowed, 1, 0) if allowed else []
-            advice = f"did you mean {hint[0]!r}?" if hint else "it has none; remove it"
-            raise UsageError(f"dataset {request.name} has no option {option!r}: {advice}")
+            advice = f"did you mean {hint[0]!r}?" if hint else "it has none; remove it."
+            raise UsageError(f"Dataset {request.name} has no option {option!r}: {advice}")
 
 
 def _loader(name: str) -> Loader:
@@ -112,8 +117,8 @@ def _unknown(name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, list(known), 3, 0.5)
     advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
     return UsageError(
-        f"unknown dataset {name!r}: {advice} (a folder of images, a .csv and a .parquet manifest "
-        "can be given by their path)"
+        f"Unknown dataset {name!r}: {advice} (a folder of images, a .csv and a .parquet manifest "
+        "can be given by their path)."
     )
 
 
@@ -132,8 +137,8 @@ def _loaded(point: EntryPoint) -> Loader:
         loader: Loader = point.load()
     except (ImportError, AttributeError) as error:
         raise UsageError(
-            f"dataset {point.name!r} cannot be loaded from {point.value} ({error}): repair or "
-            "remove the package that offers it"
+            f"Dataset {point.name!r} cannot be loaded from {point.value} ({error}): repair or "
+            "remove the package that offers it."
         ) from error
     return loader
 

@@ -35,7 +35,9 @@ class Table:
         """A column by our name, or None. Raises UsageError when `columns` names one not there."""
         wanted = self.columns.get(name)
         if wanted is not None:
-            return self.frame[wanted] if wanted in self.frame else self._refuse_absent(wanted)
+            if wanted not in self.frame:
+                raise self._lacks(wanted, f"name another by the dataset option {name}=COLUMN")
+            return self.frame[wanted]
         for column in (name, ALIASES.get(name)):
             if column in self.frame:
                 return self.frame[column]
@@ -50,11 +52,12 @@ class Table:
 
     def absent(self, wanted: str) -> UsageError:
         """The error for a column that is not there; it names those that are."""
+        remedy = f"rename one, or say which it is by the dataset option {wanted}=COLUMN"
+        return self._lacks(wanted, remedy)
+
+    def _lacks(self, wanted: str, remedy: str) -> UsageError:
         there = ", ".join(map(str, self.frame.columns))
-        return UsageError(
-            f"{self.path} has no column {wanted!r} (its columns: {there}): rename one, or say "
-            "which it is"
-        )
+        return UsageError(f"{self.path} has no column {wanted!r} (its columns: {there}): {remedy}.")
 
     def refuse(self, bad: ArrayLike, column: str, problem: str) -> None:
         """Raise UsageError for the first of the rows for which `bad` holds, if any.
@@ -66,10 +69,7 @@ class Table:
             row = int(rows[0])
             value = self.frame.get(self.columns.get(column, column))
             shown = "" if value is None else f" ({value.iloc[row]!r})"
-            raise UsageError(f"{self.path}, row {row + 1}: {column}{shown} {problem}")
-
-    def _refuse_absent(self, wanted: str) -> pd.Series[str]:
-        raise self.absent(wanted)
+            raise UsageError(f"{self.path}, row {row + 1}: {column}{shown} {problem}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +85,12 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     for name in columns:
         if name not in COLUMNS:
             near = get_close_matches(name, COLUMNS, 1, 0) or COLUMNS
-            raise UsageError(f"a manifest has no column {name!r}: did you mean {near[0]!r}?")
+            raise UsageError(f"A manifest has no column {name!r}: did you mean {near[0]!r}?")
     if not path.is_file():
-        raise UsageError(f"manifest {path} does not exist: check its path")
+        raise UsageError(f"Manifest {path} does not exist: check its path.")
     frame = _read_frame(path)
     if frame.empty:
-        raise UsageError(f"manifest {path} has no rows: list one sample a row")
+        raise UsageError(f"Manifest {path} has no rows: list one sample a row.")
     return Table(path, frame, columns)
 
 
@@ -170,10 +170,10 @@ def _read_frame(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise UsageError(f"manifest {path} cannot be read as a table: {_brief(error)}") from error
-    raise UsageError(f"manifest {path} is neither .csv nor .parquet: convert it to one of these")
+        raise UsageError(f"Manifest {path} cannot be read as a table: {_brief(error)}.") from error
+    raise UsageError(f"Manifest {path} is neither .csv nor .parquet: convert it to one of these.")
 
 
 def _brief(error: Exception) -> str:
-    """The first line of a message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The first line of a message, without a full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

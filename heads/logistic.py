@@ -60,7 +60,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Raise UsageError for a value no fit can use."""
         if self.features not in FEATURES:
             names = " or ".join(repr(name) for name in FEATURES)
-            raise UsageError(f"the logistic head has no features {self.features!r}: use {names}")
+            raise UsageError(f"The logistic head has no features {self.features!r}: use {names}.")
         _check_positive("C", self.C)
         _check_positive("tol", self.tol)
         if self.max_iter is not None:
@@ -137,9 +137,9 @@ def _fit_converged(X: Floats, y: NDArray[Any], *, C: float, tol: float) -> Logis
     if X.dtype != np.float64:
         return _fit_converged(X.astype(np.float64), y, C=C, tol=tol)
     raise A2pipeError(
-        f"the logistic head (C={C:g}, tol={tol:g}) did not converge on {len(X)} samples of "
+        f"The logistic head (C={C:g}, tol={tol:g}) did not converge on {len(X)} samples of "
         f"{X.shape[1]} features ({reason}): standardise the features, lower C, raise tol, or set "
-        "max_iter to accept an unfinished fit"
+        "max_iter to accept an unfinished fit."
     )
 
 
@@ -160,4 +160,4 @@ def _check_positive(name: str, value: Any, *kinds: type) -> None:
     right = isinstance(value, kinds or (int, float)) and not isinstance(value, bool)
     if not right or not math.isfinite(value) or value <= 0:
         kind = "whole number" if kinds else "number"
-        raise UsageError(f"the logistic head's {name} is a positive {kind}, not {value!r}")
+        raise UsageError(f"The logistic head's {name} is a positive {kind}, not {value!r}.")

@@ -46,7 +46,7 @@ def _factory(kind: str) -> Callable[..., Any]:
         return factory
     registered = _registered()
     if kind not in registered:
-        raise UsageError(f"there is no head {kind!r}: {_suggest(kind, kinds())}")
+        raise UsageError(f"There is no head {kind!r}: {_suggest(kind, kinds())}")
     loaded: Callable[..., Any] = registered[kind].load()
     return loaded
 
@@ -64,11 +64,11 @@ def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[...
     for name in parameters:
         if name not in known:
             raise UsageError(
-                f"the head {kind!r} has no parameter {name!r}: {_suggest(name, known)}"
+                f"The head {kind!r} has no parameter {name!r}: {_suggest(name, known)}"
             )
 
 
 def _suggest(name: str, known: Any) -> str:
     """What the user may have meant."""
     near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"use {', '.join(known) or 'none'}"
+    return f"did you mean {near[0]!r}?" if near else f"use {', '.join(known) or 'none'}."

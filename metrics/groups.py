@@ -31,7 +31,7 @@ def accuracy(labels: Labels, predictions: Labels) -> float:
     """
     right = _right(labels, predictions)
     if not len(right):
-        raise A2pipeError("there is no sample to score: the split is empty")
+        raise A2pipeError("There is no sample to score: the split is empty.")
     return float(right.mean())
 
 
@@ -84,7 +84,7 @@ def adjusted_average(groups: Sequence[GroupAccuracy], train_sizes: Sequence[int]
     pairs = [(g, size) for g, size in zip(groups, train_sizes, strict=True) if size]
     if not pairs or any(group.n == 0 for group, _ in pairs):
         raise A2pipeError(
-            "the adjusted average needs test samples of every group that occurs in training"
+            "The adjusted average needs test samples of every group that occurs in training."
         )
     weighted = sum(group.accuracy * size for group, size in pairs)
     return float(weighted / sum(size for _, size in pairs))
@@ -100,5 +100,5 @@ def _filled(groups: Sequence[GroupAccuracy]) -> list[GroupAccuracy]:
     """The groups that have samples."""
     filled = [group for group in groups if group.n]
     if not filled:
-        raise A2pipeError("no group has any sample to score")
+        raise A2pipeError("No group has any sample to score.")
     return filled

@@ -31,19 +31,19 @@ def check_readable(module: nn.Module, name: str) -> None:
     if not isinstance(module, VisionTransformer | Eva):
         raise UsageError(
             f"{name} is a {kind}, not a vision transformer with a CLS token; choose a ViT such as "
-            "dinov2_vits14_reg"
+            "dinov2_vits14_reg."
         )
     if module.cls_token is None:
         raise UsageError(
             f"{name} has no CLS token (it pools its patches), so there is no CLS attention to "
-            "read; choose a ViT with a class token, such as dinov2_vits14_reg"
+            "read; choose a ViT with a class token, such as dinov2_vits14_reg."
         )
     for block in module.blocks:
         attention = getattr(block, "attn", None)
         if type(block) not in PRE_NORM + POST_NORM or type(attention) not in ATTENTIONS:
             raise UsageError(
                 f"{name} is made of {type(block).__name__} with {type(attention).__name__}, whose "
-                "attention this package does not read; choose a plain ViT"
+                "attention this package does not read; choose a plain ViT."
             )
 
 

@@ -85,8 +85,8 @@ class Backbone:
         if size < patch or size % patch:
             below, above = max(patch, size // patch * patch), (size // patch + 1) * patch
             raise UsageError(
-                f"an input size of {size} is not a multiple of the {patch} pixel patches of "
-                f"{self.info.name}; use {below} or {above}"
+                f"An input size of {size} is not a multiple of the {patch} pixel patches of "
+                f"{self.info.name}; use {below} or {above}."
             )
         if size != self._size:
             set_input_size(self._module, self._native, self.info.input_size, size, self._positions)
@@ -95,7 +95,7 @@ class Backbone:
     def _enter(self, pixels: Tensor) -> Tensor:
         """Normalised pixels on the device, with the model ready for their size."""
         if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3]:
-            raise A2pipeError(f"pixels have to be (B, 3, S, S), not {tuple(pixels.shape)}")
+            raise A2pipeError(f"Pixels have to be (B, 3, S, S), not {tuple(pixels.shape)}.")
         self.set_input_size(pixels.shape[2])
         self.forward_passes += len(pixels)
         images = pixels.to(self.device, torch.float32)
@@ -105,7 +105,7 @@ class Backbone:
         wrong = [block for block in blocks if not 1 <= block <= self.info.blocks]
         if wrong or not blocks:
             asked = f"block {wrong[0]} is not one of them" if wrong else "name at least one"
-            raise UsageError(f"{self.info.name} has blocks 1 to {self.info.blocks}; {asked}")
+            raise UsageError(f"{self.info.name} has blocks 1 to {self.info.blocks}; {asked}.")
 
     @contextlib.contextmanager
     def _numerics(self) -> Iterator[None]:
@@ -143,7 +143,7 @@ def load_backbone(
     token; A2pipeError if the weights cannot be had, read or do not fit.
     """
     if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}; use {', '.join(PRECISIONS)}")
+        raise UsageError(f"There is no precision {precision!r}; use {', '.join(PRECISIONS)}.")
     chosen = choose_device(device)
     info = identify(name, weights=weights, offline=offline, memo=memo)
     backbone = Backbone(info, _load(name, weights), chosen, precision, resolve(name).positions)
@@ -171,12 +171,12 @@ def choose_device(device: str = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or mps") from error
+        raise UsageError(f"There is no device {device!r}; use auto, cpu, cuda or mps.") from error
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
     if chosen.type not in present:
-        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or mps")
+        raise UsageError(f"There is no device {device!r}; use auto, cpu, cuda or mps.")
     if not present[chosen.type]:
-        raise A2pipeError(f"this machine has no {chosen.type} device; use `--device cpu`")
+        raise A2pipeError(f"This machine has no {chosen.type} device; use `--device cpu`.")
     return chosen
 
 

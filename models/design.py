@@ -60,9 +60,9 @@ def design_of(entry: ModelEntry, path: Path | None) -> Design:
     missing = sorted({*KEYWORDS, "grid"} - arguments.keys())
     if missing:
         raise A2pipeError(
-            f"the weights {path} of {entry.name} do not say the architecture "
+            f"The weights {path} of {entry.name} do not say the architecture "
             f"({', '.join(missing)}); give a safetensors file with it as JSON under "
-            '"architecture" in its metadata'
+            '"architecture" in its metadata.'
         )
     named = {KEYWORDS[name]: arguments[name] for name in KEYWORDS}
     return Design("VisionTransformer", _pairs(named), entry.positions, arguments["grid"])
@@ -83,7 +83,7 @@ def outline(design: Design) -> nn.Module:
             return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
         except (NotImplementedError, RuntimeError, TypeError) as error:
             raise UsageError(
-                f"timm cannot outline {design.model} ({error}); choose a plain ViT"
+                f"Timm cannot outline {design.model} ({error}); choose a plain ViT."
             ) from error
 
 
@@ -120,9 +120,9 @@ def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> No
     if wrong:
         first = wrong[0]
         raise A2pipeError(
-            f"the weights {origin} do not fit the model: {len(wrong)} tensors differ, first "
+            f"The weights {origin} do not fit the model: {len(wrong)} tensors differ, first "
             f"{first} (model: {wanted.get(first, 'none')}, file: {given.get(first, 'none')}); "
-            "give the checkpoint of this very model"
+            "give the checkpoint of this very model."
         )
 
 
@@ -134,7 +134,7 @@ def _make_buffers(module: nn.Module) -> None:
         if not waiting:
             continue
         if not hasattr(part, "init_non_persistent_buffers"):
-            raise A2pipeError(f"{type(part).__name__} needs a newer timm; upgrade timm")
+            raise A2pipeError(f"{type(part).__name__} needs a newer timm; upgrade timm.")
         for name in waiting:
             part._buffers[name] = torch.empty_like(part.get_buffer(name), device="cpu")
         part.init_non_persistent_buffers()

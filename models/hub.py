@@ -30,17 +30,17 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
         return _shipped(entry)
     if not entry.repo:
         raise A2pipeError(
-            f"no weights of {entry.name} are published on the hub; give a checkpoint of it with "
-            "`--weights FILE`"
+            f"No weights of {entry.name} are published on the hub; give a checkpoint of it with "
+            f"`--weights {entry.name}=FILE`."
         )
     return _cached(entry) or _fetch(entry, offline)
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:
     if entry.source == "random":
-        raise UsageError(f"{entry.name} is the control without weights; leave out `--weights`")
+        raise UsageError(f"{entry.name} is the control without weights; leave out `--weights`.")
     if not weights.is_file():
-        raise UsageError(f"the weights {weights} for {entry.name} are not a file; check the path")
+        raise UsageError(f"The weights {weights} for {entry.name} are not a file; check the path.")
     return weights
 
 
@@ -48,7 +48,7 @@ def _shipped(entry: ModelEntry) -> Path:
     path = Path(entry.file) if entry.file else SHIPPED / f"{entry.name}.safetensors"
     if not path.is_file():
         raise A2pipeError(
-            f"the weights that ship for {entry.name} are missing ({path}); reinstall the package"
+            f"The weights that ship for {entry.name} are missing ({path}); reinstall the package."
         )
     return path
 
@@ -98,9 +98,9 @@ def _download(entry: ModelEntry) -> Path:
             continue
         except GatedRepoError as error:
             raise A2pipeError(
-                f"the weights of {entry.name} are gated; accept the licence at "
+                f"The weights of {entry.name} are gated; accept the licence at "
                 f"https://huggingface.co/{entry.repo}, log in with `hf auth login`, or use "
-                "`--weights FILE`"
+                f"`--weights {entry.name}=FILE`."
             ) from error
         except Exception as error:
             raise _missing(entry, f"the hub said: {_first_line(error)}") from error
@@ -115,9 +115,9 @@ def _hub_file(repo: str, name: str) -> Path:
 
 def _missing(entry: ModelEntry, why: str) -> A2pipeError:
     return A2pipeError(
-        f"the weights of {entry.name} are not on this machine and {why}; run "
+        f"The weights of {entry.name} are not on this machine and {why}; run "
         f"`a2pipe models fetch {entry.name}` on a machine with a network that shares its hub "
-        "cache, or use `--weights FILE`"
+        f"cache, or use `--weights {entry.name}=FILE`."
     )
 
 

@@ -34,13 +34,13 @@ def _entries_of(point: EntryPoint) -> list[ModelEntry]:
         entries = [loaded] if isinstance(loaded, ModelEntry) else list(loaded)
     except Exception as error:
         raise A2pipeError(
-            f"the model plug-in {point.name!r} ({point.value}) cannot be loaded ({error}); "
-            "mend or uninstall the package that brings it"
+            f"The model plug-in {point.name!r} ({point.value}) cannot be loaded ({error}); "
+            "mend or uninstall the package that brings it."
         ) from error
     if not all(isinstance(entry, ModelEntry) for entry in entries):
         raise A2pipeError(
-            f"the model plug-in {point.name!r} ({point.value}) gives something else than "
-            "ModelEntry; mend or uninstall the package that brings it"
+            f"The model plug-in {point.name!r} ({point.value}) gives something else than "
+            "ModelEntry; mend or uninstall the package that brings it."
         )
     return entries
 
@@ -89,8 +89,8 @@ def _channels(values: Iterable[float]) -> Channels:
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, [entry.name for entry in entries()] + _timm_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too"
-    return f"there is no model called {name!r}; {hint} `a2pipe models ls` lists the names"
+    hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too."
+    return f"There is no model called {name!r}; {hint} `a2pipe models list` lists the names."
 
 
 def _timm_names() -> list[str]:

@@ -67,12 +67,12 @@ def _side(images: Tensor, boxes: npt.NDArray[np.int32]) -> int:
     """The one side that all boxes have."""
     height, width = images.shape[-2:]
     if boxes.shape != (len(images), 4):
-        raise A2pipeError(f"{len(images)} images need as many boxes, not {boxes.shape}")
+        raise A2pipeError(f"{len(images)} images need as many boxes, not {boxes.shape}.")
     sides = np.unique(boxes[:, 2:] - boxes[:, :2])
     if len(boxes) and (len(sides) != 1 or sides[0] < 1):
-        raise A2pipeError("the crop boxes of one batch are not squares of one size")
+        raise A2pipeError("The crop boxes of one batch are not squares of one size.")
     if (boxes[:, :2] < 0).any() or (boxes[:, 2:] > (width, height)).any():
-        raise A2pipeError(f"a crop box leaves its {width} x {height} image")
+        raise A2pipeError(f"A crop box leaves its {width} x {height} image.")
     return int(sides[0]) if len(boxes) else 1
 
 

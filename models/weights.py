@@ -102,8 +102,8 @@ def _load_pth(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise A2pipeError(
-            f"the checkpoint {path} holds more than tensors and would have to be unpickled, which "
-            "may run code; save its state dict alone, best as .safetensors"
+            f"The checkpoint {path} holds more than tensors and would have to be unpickled, which "
+            "may run code; save its state dict alone, best as .safetensors."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise _unreadable(path, error) from error
@@ -121,10 +121,10 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
     named = content.items() if isinstance(content, Mapping) else ()
     tensors = {name: value for name, value in named if isinstance(value, torch.Tensor)}
     if not tensors:
-        raise A2pipeError(f"the checkpoint {path} holds no named tensors; give a state dict")
+        raise A2pipeError(f"The checkpoint {path} holds no named tensors; give a state dict.")
     return tensors
 
 
 def _unreadable(path: Path, error: Exception) -> A2pipeError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return A2pipeError(f"the weights file {path} cannot be read ({reason}); fetch it again")
+    return A2pipeError(f"The weights file {path} cannot be read ({reason}); fetch it again.")

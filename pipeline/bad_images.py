@@ -24,11 +24,18 @@ class BadImagesError(A2pipeError):
 
     exit_code = 3
 
-    def __init__(self, bad: list[BadImage], remedy: str):
+    def __init__(self, bad: list[BadImage]):
         listing = "".join(f"\n  {image.path}: {image.reason}" for image in bad)
         count = f"{len(bad)} image{'s' if len(bad) > 1 else ''} could not be used"
-        super().__init__(f"{count}; {remedy}{listing}")
+        remedy = "Mend these, or leave them out with --skip-bad-images:"
+        super().__init__(f"{count}; all others are done. {remedy}{listing}")
         self.bad = bad
+
+
+def refuse_bad_images(bad: list[BadImage], skip: bool) -> None:
+    """Raise BadImagesError if there are bad images, unless they are to be skipped."""
+    if bad and not skip:
+        raise BadImagesError(bad)
 
 
 def find_bad_images(collection: Collection, artifacts: Iterable[Artifact]) -> list[BadImage]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from .experiment import Experiment, load_experiment
 
 NOTES = (
@@ -51,10 +53,10 @@ def demo_experiment(
 
 TEMPLATE = """\
 # An a2pipe experiment. What is left out has a default; `a2pipe experiment show FILE` prints all.
-name = "{name}"
+name = {name}
 
 [dataset]
-name = "{dataset}"            # a registered name (a2pipe datasets), a folder, or a manifest
+name = {dataset}                      # a folder, a manifest, or a registered name (a2pipe datasets)
 
 [attention]
 models = ["dinov2_vits14_reg"]       # where to look
@@ -64,7 +66,7 @@ layers = "last"                      # or "all", or block numbers such as [11, 1
 sizes = [64, 32]                     # pixels of the 224 px image; [[64], [64, 32]] for two lists
 
 [embedding]
-models = ["dinov2_vits14_reg", "dinov2_vitg14_reg"]      # what to extract
+models = ["dinov2_vits14_reg", "dinov2_vitb14_reg"]      # what to extract
 baselines = ["full", "center:128", "random"]
 
 [[head]]
@@ -73,6 +75,17 @@ kind = "logistic"
 
 
 def new_experiment(path: Path, dataset: str) -> None:
-    """Write a commented experiment file; FileExistsError if there is one."""
-    with path.open("x", encoding="utf-8") as file:
-        file.write(TEMPLATE.format(name=path.stem, dataset=dataset))
+    """Write a commented experiment file.
+
+    Raises:
+        UsageError: there is a file already, or none can be written there.
+    """
+    content = TEMPLATE.format(name=json.dumps(path.stem), dataset=json.dumps(dataset))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists already; choose another name or delete it.") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"{path} cannot be written ({reason}); choose another path.") from error

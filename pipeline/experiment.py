@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from ..datasets.registry import is_registered
 from ..errors import UsageError
 from .baselines import Baseline, parse_baseline
 
@@ -74,7 +76,15 @@ class AttentionSection(Section):
     @field_validator("layers", mode="before")
     @classmethod
     def _one_layer(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int) else value
+        """Numbers as a tuple; said here, as a union's own message names one of its halves."""
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if value in ("last", "all"):
+            return value
+        if not numbers or not all(type(number) is int for number in numbers):
+            raise ValueError(
+                f'write "last", "all" or block numbers such as [11, 12], not {value!r}'
+            )
+        return tuple(numbers)
 
 
 class CropsSection(Section):
@@ -88,14 +98,14 @@ class CropsSection(Section):
     def _descending(cls, lists: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
         for sizes in lists:
             if list(sizes) != sorted(sizes, reverse=True):
-                raise ValueError(f"crop sizes must not grow along a list, got {list(sizes)}")
+                raise ValueError(f"sizes must not grow along a list, as they do in {list(sizes)}")
         return lists
 
     @field_validator("smooth")
     @classmethod
     def _odd(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if any(value % 2 == 0 for value in values):
-            raise ValueError(f"smooth must be odd, got {list(values)}")
+            raise ValueError(f"a side of the mean filter must be odd, not {list(values)}")
         return values
 
 
@@ -159,7 +169,9 @@ class Experiment(Section):
     attention: AttentionSection = AttentionSection()
     crops: CropsSection = CropsSection()
     embedding: EmbeddingSection = EmbeddingSection()
-    head: tuple[HeadSection, ...] = (HeadSection(),)
+    head: Annotated[tuple[HeadSection, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
+        HeadSection(),
+    )
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
 
@@ -167,25 +179,33 @@ class Experiment(Section):
     @classmethod
     def _plain_name(cls, value: str) -> str:
         if not value or value.startswith(".") or "/" in value or "\\" in value:
-            raise ValueError(f"must be usable as a file name, got {value!r}")
+            raise ValueError(f"a name is used as a file name, which {value!r} cannot be")
         return value
 
     @model_validator(mode="after")
     def _crops_fit(self) -> Experiment:
-        largest = max((size for sizes in self.crops.sizes for size in sizes), default=0)
-        if self.attention.models and largest > self.image.size:
-            raise ValueError(
-                f"crops.sizes: a crop of {largest} px does not fit into "
-                f"an image of {self.image.size} px"
-            )
+        if "sizes" in self.crops.model_fields_set and self.too_large_crop:
+            raise ValueError(self.too_large_crop)
         return self
 
     @model_validator(mode="after")
     def _heads_differ(self) -> Experiment:
         labels = [head.label for head in self.head]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"head: give each head its own name, got {', '.join(labels)}")
+            raise ValueError(f"Give each head its own name; these are {', '.join(labels)}")
         return self
+
+    @property
+    def too_large_crop(self) -> str:
+        """What is wrong with the largest crop that is to be placed, or an empty string."""
+        largest = max(size for sizes in self.crops.sizes for size in sizes)
+        placed = self.attention.models or any("random" in name for name in self.embedding.baselines)
+        if not placed or largest <= self.image.size:
+            return ""
+        return (
+            f"A crop of {largest} px does not fit into an image of {self.image.size} px; "
+            "change crops.sizes or image.size"
+        )
 
 
 def load_experiment(
@@ -195,16 +215,17 @@ def load_experiment(
 
     overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
     "head.options" describe one head that replaces all heads of the source. In a TOML file, a
-    relative `dataset.root` and relative weight files are taken from the file's own folder.
+    relative `dataset.root`, a dataset given by its path and relative weight files are taken from
+    the file's own folder.
 
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
     """
-    where = "experiment" if source is None or isinstance(source, Mapping) else str(source)
+    where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
     content, overrides = _content(source), dict(overrides or {})
-    head = {"kind": overrides.pop("head.kind", "logistic"), **overrides.pop("head.options", {})}
-    if head != {"kind": "logistic"}:
-        content["head"] = [head]
+    if overrides.keys() & {"head.kind", "head.options"}:
+        kind = overrides.pop("head.kind", "logistic")
+        content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
     for key, value in overrides.items():
         _put(content, key.split("."), value)
     if "dataset" not in content:
@@ -221,7 +242,11 @@ def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"Cannot read the experiment {path}: {error.strerror}.") from error
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"The experiment {path} cannot be read ({reason}); `a2pipe experiment new {path.name}` "
+            "writes one to start from."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
     return _anchored({"name": path.stem, **content}, path.parent)
@@ -232,21 +257,34 @@ def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     dataset, run = content.get("dataset"), content.get("run")
     if isinstance(dataset, dict) and isinstance(dataset.get("root"), str):
         dataset["root"] = folder / Path(dataset["root"]).expanduser()
+    if isinstance(dataset, dict) and isinstance(dataset.get("name"), str):
+        dataset["name"] = _beside(dataset["name"], folder)
     if isinstance(run, dict) and isinstance(run.get("weights"), dict):
         run["weights"] = {name: folder / str(file) for name, file in run["weights"].items()}
     return content
+
+
+def _beside(name: str, folder: Path) -> str:
+    """A dataset that is a path, taken from the experiment's folder if it lies there."""
+    there = folder / Path(name).expanduser()
+    return str(there) if there.exists() and not is_registered(name) else name
 
 
 def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
     *sections, last = keys
     for section in sections:
         content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            return  # which the validation refuses
     content[last] = value
 
 
 def to_toml(experiment: Experiment) -> str:
-    """The whole experiment with every default written out, as TOML that reads back equal."""
-    content = experiment.model_dump(mode="json", exclude_none=True)
+    """The whole experiment with every default written out, as TOML that reads back equal.
+
+    TOML has no word for none, so a key that is not set stands in a comment.
+    """
+    content = experiment.model_dump(mode="json")
     heads = content.pop("head")
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
@@ -261,7 +299,10 @@ def _table(header: str, table: dict[str, Any]) -> str:
 
 
 def _assignments(table: dict[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
+    return "".join(
+        f"# {key} is not set\n" if value is None else f"{_key(key)} = {_value(value)}\n"
+        for key, value in table.items()
+    )
 
 
 def _key(key: str) -> str:
@@ -270,7 +311,8 @@ def _key(key: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -281,23 +323,36 @@ def _validate(content: Mapping[str, Any], where: str) -> Experiment:
         return Experiment.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{where}: {_sentence(first)}") from error
+        raise UsageError(_sentence(first, where)) from error
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Any, where: str) -> str:
+    """What is wrong with which key, from the first error that pydantic found."""
     place = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
+    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
     if error["type"] == "extra_forbidden":
-        return f"unknown key {place!r}{_hint(error['loc'])}."
+        return f"Unknown key {place!r}{where}; {_hint(error['loc'])}"
     if error["type"] == "missing":
-        return f"the key {place!r} is missing."
-    message = error["msg"].removeprefix("Value error, ").removesuffix(".")
-    return f"{place}: {message}." if place else f"{message}."
+        return f"The key {place!r} is missing{where}."
+    if error["type"] == "model_type":
+        return f"{place!r}{where} is a section of its own: write [{place}] and its keys below."
+    if error["type"] == "too_short":
+        return f"{place!r}{where} needs at least one value."
+    if message.startswith("Input should"):
+        return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
+    return f"{place!r}{where}: {message}." if place else f"{message}{where}."
+
+
+def _expected(message: str) -> str:
+    """Pydantic's "Input should be a valid integer, unable to ...", in the words of TOML."""
+    wanted = re.sub(r", (unable|got) .*", "", message.removeprefix("Input "))
+    return wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
 
 
 def _hint(location: tuple[str | int, ...]) -> str:
     known = list(_known_keys(location[:-1]))
     near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; valid keys are {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"valid keys are {', '.join(known)}."
 
 
 def _known_keys(location: tuple[str | int, ...]) -> Iterator[str]:

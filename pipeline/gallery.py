@@ -41,7 +41,7 @@ def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:
     right = cell.arrays["predictions"] == collection.labels[test]
     groups = grouping(collection)[0][test]
     chosen: list[int] = []
-    for group, outcome in itertools.product(np.unique(groups), (True, False)):
+    for group, outcome in itertools.product(np.unique(groups[groups >= 0]), (True, False)):
         found = np.flatnonzero((groups == group) & (right == outcome))
         spread = np.linspace(0, len(found) - 1, min(each, len(found))).round().astype(int)
         chosen += [int(position) for position in found[spread]]

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from ..cache.artifact import Artifact
@@ -15,6 +15,7 @@ from ..cache.catalog import Cache
 from ..cache.fingerprint import fingerprint
 from ..cache.gather import Gathered
 from ..errors import BadImageError
+from ..stages.boxes import NoRoomError
 from ..stages.squares import load_squares
 from .backbones import Backbones
 from .compute import Batch, Rows, Squares, compute_batch
@@ -96,7 +97,8 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
         closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as batches,
     ):
         for step, decoded in batches:
-            _compute(step, decoded, backbones, stats)
+            with _named_by_path(task.plan.collection.path_of):
+                _compute(step, decoded, backbones, stats)
             if step.last:
                 writer.submit(step.shard)
             advance(step.images)
@@ -121,6 +123,15 @@ class _Decode:
     path: str | None
     digest: str
     sizes: tuple[int, ...]
+
+
+@contextmanager
+def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
+    """Name the image without room by its file; the stages know it by its digest alone."""
+    try:
+        yield
+    except NoRoomError as error:
+        raise NoRoomError(path_of[error.image], error.problem) from error
 
 
 def _compute(

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from .. import __version__
 from ..datasets.collection import Collection, check_classes
+from ..errors import UsageError
+from ..heads.registry import make_head
 from ..reports.results import Cell, GroupAccuracy, Localization, Matrix, Row
-from ..stages.heads import split_indices
-from .bad_images import BadImagesError
+from ..stages.heads import grouping, split_indices
+from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, fit_cells
 from .localize import Located, localizations
 from .plan import PlanRow
@@ -35,14 +37,14 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     """Compute missing features (unless `compute` is off), fit missing cells, localise.
 
     Raises:
-        UsageError: the dataset cannot carry a head (splits, classes).
+        UsageError: the experiment has no cell, or a head that does not exist, or the dataset cannot
+            carry a head (splits, classes).
         BadImagesError: some images are bad and `run.skip_bad_images` is off; features are stored.
         NotCachedError: `compute` is off and features are missing.
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.may_compute = compute
-    split_indices(session.collection)
-    check_classes(session.collection)
+    _check(session)
     session.keep()
     if compute:
         session.compute()
@@ -58,19 +60,29 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     return MatrixRun(matrix, tuple(cells), collection, record)
 
 
-def drop_bad_images(session: Session, record: RunRecord, through: str = "embeddings") -> Collection:
+def _check(session: Session) -> None:
+    """Refuse, before anything is computed, what no head could be fitted on."""
+    if not session.plan.rows:
+        raise UsageError("Nothing to look at: name at least one attention model or baseline.")
+    if not session.plan.columns:
+        raise UsageError("Nothing to extract: name at least one embedding model.")
+    for head in session.experiment.head:
+        make_head(head.kind, head.parameters)
+    split_indices(session.collection)
+    check_classes(session.collection)
+
+
+def drop_bad_images(session: Session, record: RunRecord) -> Collection:
     """The collection without bad images.
 
     Raises:
         BadImagesError: there are some, and the experiment does not say to skip them.
     """
-    record.bad = session.bad_images(through)
-    if record.bad and not session.experiment.run.skip_bad_images:
+    record.bad = session.bad_images()
+    skip = session.experiment.run.skip_bad_images
+    if record.bad and not skip:
         record.save(session.cache.root)
-        raise BadImagesError(
-            record.bad,
-            "all others are done. Mend these, or leave them out with --skip-bad-images:",
-        )
+    refuse_bad_images(record.bad, skip)
     usable = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(usable)
     return usable
@@ -100,7 +112,7 @@ def _assemble(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=__version__,
         class_names=collection.class_names,
-        group_names=collection.group_names,
+        group_names=grouping(collection)[1],
         rows=tuple(_row(row) for row in plan.rows),
         columns=plan.columns,
         heads=tuple(head.label for head in plan.experiment.head),

@@ -73,7 +73,14 @@ class Plan:
         return _model_spec(self.backbones[name], self.experiment.run.precision)
 
     def specs(self, through: str = "embeddings") -> tuple[Spec, ...]:
-        """Unique specs of the stages up to `through`, each after those it reads from."""
+        """Unique specs of the stages up to `through`, each after those it reads from.
+
+        Raises:
+            UsageError: they include crops that are larger than the image.
+        """
+        problem = self.experiment.too_large_crop
+        if problem and through != "attention":
+            raise UsageError(f"{problem}.")
         stages = STAGES[: STAGES.index(through) + 1]
         ordered: list[Spec] = list(self.attention)
         ordered += [box for row in self.rows for box in row.boxes]
@@ -234,7 +241,8 @@ def _random_row(
 def _fitting(size: int, canvas: int) -> int:
     if size > canvas:
         raise UsageError(
-            f"embedding.baselines: a crop of {size} px does not fit into an image of {canvas} px."
+            f"A centre crop of {size} px does not fit into an image of {canvas} px; "
+            "change embedding.baselines or image.size."
         )
     return size
 

@@ -62,8 +62,9 @@ class Session:
         found = self.cache.find(spec, self.collection.images, run.shard_size, run.backend)
         if found is None or not found.complete:
             raise NotCachedError(
-                f"The {spec.stage} of {describe_spec(spec)} on {self.collection.name} are not "
-                f"all in the cache {self.cache.root}; compute them with 'a2pipe run'."
+                f"The cache {self.cache.root} lacks some or all {spec.stage} of "
+                f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
+                "`a2pipe run`."
             )
         return found
 
@@ -107,10 +108,17 @@ class Session:
         }
         remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
 
-    def bad_images(self, through: str = STAGES[-1]) -> list[BadImage]:
-        """Images that could not be used, each once, with the reason."""
-        artifacts = [self.artifact(spec) for spec in self.plan.specs(through)]
-        return find_bad_images(self.collection, artifacts)
+    def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
+        """Images that could not be used, each once, with the reason.
+
+        so_far: those of the shards that are done; else NotCachedError unless all are.
+        """
+        run, images = self.experiment.run, self.collection.images
+        specs = self.plan.specs(through)
+        if not so_far:
+            return find_bad_images(self.collection, [self.artifact(spec) for spec in specs])
+        found = [self.cache.find(spec, images, run.shard_size, run.backend) for spec in specs]
+        return find_bad_images(self.collection, [artifact for artifact in found if artifact])
 
     def usable(self, bad: list[BadImage]) -> Collection:
         """The collection without the samples of bad images."""

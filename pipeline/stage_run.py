@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..cache.fingerprint import fingerprint
 from ..errors import UsageError
 from ..stages.localization import annotated
 from .localize import localizations
-from .matrix import drop_bad_images
+from .bad_images import BadImage, refuse_bad_images
 from .plan import Plan, Spec
 from .run_record import RunRecord
 from .session import Session, describe_spec
 
 
-def compute_stage(
-    session: Session, through: str, rank: int = 0, world_size: int = 1
-) -> list[dict[str, Any]]:
-    """Compute the shards missing up to a stage; one line of results a spec of that stage.
+@dataclass(frozen=True)
+class StageRun:
+    """What one stage gave: one line a spec, and the images that could not be used."""
+
+    lines: list[dict[str, Any]]
+    bad: list[BadImage]
+
+
+def compute_stage(session: Session, through: str, rank: int = 0, world_size: int = 1) -> StageRun:
+    """Compute the shards missing up to a stage; with ranks, only this rank's.
 
     Raises:
         UsageError: the experiment names no model for this stage.
-        BadImagesError: all is done, some images are bad and `run.skip_bad_images` is off.
     """
     specs = _specs_of_stage(session.plan, through)
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.keep()
     session.compute(through, rank, world_size)
-    if world_size == 1:
-        drop_bad_images(session, record, through)
+    record.bad = session.bad_images(through, so_far=world_size > 1)
     record.save(session.cache.root)
-    return [_line(session, spec, record) for spec in specs]
+    return StageRun([_line(session, spec, record) for spec in specs], record.bad)
 
 
 def _specs_of_stage(plan: Plan, stage: str) -> list[Spec]:
@@ -65,8 +70,9 @@ def localize_table(session: Session) -> list[dict[str, Any]]:
         raise UsageError("Name at least one attention model with --model.")
     if not len(annotated(session.collection)):
         raise UsageError(f"{session.collection.name} has no bounding boxes to compare with.")
-    compute_stage(session, "boxes")
-    collection = session.usable(session.bad_images("boxes"))
+    bad = compute_stage(session, "boxes").bad
+    refuse_bad_images(bad, session.experiment.run.skip_bad_images)
+    collection = session.usable(bad)
     found = list(localizations(session, collection))
     session.keep([line.record for line in found])
     return [{"row": line.row.label, **line.content} for line in found]

@@ -153,9 +153,9 @@ def read_matrix(path: Path) -> Matrix:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise A2pipeError(f"cannot read {path}: {error.strerror}; check the path") from error
+        raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
     except ValueError as error:
-        raise A2pipeError(f"{path} is not JSON ({error}); write the report again") from error
+        raise A2pipeError(f"{path} is not JSON ({error}); write the report again.") from error
     return Matrix.from_json(data)
 
 
@@ -191,11 +191,11 @@ def address(cell: Cell) -> tuple[str, str, str]:
 def _check_format(data: Any) -> None:
     found = data.get("format") if isinstance(data, dict) else None
     if not isinstance(found, int) or found < 1:
-        raise A2pipeError("this JSON is not an a2pipe matrix: it has no format number")
+        raise A2pipeError("This JSON is not an a2pipe matrix: it has no format number.")
     if found > FORMAT:
         raise A2pipeError(
-            f"this matrix has format {found}, was written by a newer version of a2pipe and cannot "
-            f"be read by this one (format {FORMAT}); update a2pipe"
+            f"This matrix has format {found}, was written by a newer version of a2pipe and cannot "
+            f"be read by this one (format {FORMAT}); update a2pipe."
         )
 
 
@@ -215,13 +215,13 @@ def _check(matrix: Matrix) -> None:
 def _check_known(matrix: Matrix, what: str, used: Iterable[str], known: Iterable[str]) -> None:
     unknown = sorted(set(used) - set(known))
     if unknown:
-        raise A2pipeError(f"matrix '{matrix.name}' lists no {what} '{unknown[0]}' but refers to it")
+        raise A2pipeError(f"Matrix '{matrix.name}' lists no {what} '{unknown[0]}' but uses it.")
 
 
 def _check_once(matrix: Matrix, what: str, items: Iterable[Any]) -> None:
     twice = [each for each, count in Counter(items).items() if count > 1]
     if twice:
-        raise A2pipeError(f"matrix '{matrix.name}' has the {what} {twice[0]!r} more than once")
+        raise A2pipeError(f"Matrix '{matrix.name}' has the {what} {twice[0]!r} more than once.")
 
 
 def _check_shares(matrix: Matrix, cell: Cell) -> None:
@@ -229,5 +229,5 @@ def _check_shares(matrix: Matrix, cell: Cell) -> None:
         if not (math.isnan(value) or 0 <= value <= 1):
             where = " / ".join(address(cell))
             raise A2pipeError(
-                f"matrix '{matrix.name}', cell {where}: {value} is no share between 0 and 1"
+                f"Matrix '{matrix.name}', cell {where}: {value} is no share between 0 and 1."
             )

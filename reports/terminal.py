@@ -47,6 +47,9 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
     for table in _tables(matrix, room, tty):
         console.print(table)
     console.print(_RICH_LEGEND if tty else _PLAIN_LEGEND, markup=tty)
+    left_out = max((cell.n_left_out for cell in matrix.cells), default=0)
+    if left_out:
+        console.print(f"Left out of every number, as their images are bad: {left_out:,} samples.")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -76,14 +76,14 @@ def _present(each: Field[Any], data: Mapping[str, Any], where: str) -> bool:
     """Whether the key is there; its absence is an error only for a field without default."""
     required = each.default is MISSING and each.default_factory is MISSING
     if each.name not in data and required:
-        raise A2pipeError(f"{where} has no '{each.name}'; the file is incomplete, write it again")
+        raise A2pipeError(f"{where} has no '{each.name}'; the file is incomplete, write it again.")
     return each.name in data
 
 
 def _one_of(allowed: tuple[Any, ...], value: Any, where: str) -> Any:
     if value not in allowed:
         known = ", ".join(map(str, allowed))
-        raise A2pipeError(f"{where} is {value!r}, which is none of {known}")
+        raise A2pipeError(f"{where} is {value!r}, which is none of {known}.")
     return value
 
 
@@ -91,5 +91,5 @@ def _expect(kind: Any, value: Any, where: str) -> Any:
     """`value` if it has the type; true and false are no numbers here."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         wanted = getattr(kind, "__name__", "number")
-        raise A2pipeError(f"{where} is {value!r}, where a {wanted} is expected")
+        raise A2pipeError(f"{where} is {value!r}, where a {wanted} is expected.")
     return value

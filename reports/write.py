@@ -35,8 +35,8 @@ def write_report(
         return {name: _replace(folder / name, content) for name, content in contents.items()}
     except OSError as error:
         raise A2pipeError(
-            f"cannot write the report to {folder}: {error.strerror}; choose another folder or "
-            "make room there"
+            f"Cannot write the report to {folder}: {error.strerror}; choose another folder or "
+            "make room there."
         ) from error
 
 

@@ -37,6 +37,15 @@ def tolerance(canvas: int) -> float:
     return float(8 * canvas * np.finfo(np.float64).eps)
 
 
+class NoRoomError(UsageError):
+    """An image has no room for a crop off its earlier ones. image: its name, as it was given."""
+
+    def __init__(self, image: str, problem: str) -> None:
+        super().__init__(f"Image {image} {problem}")
+        self.image = image
+        self.problem = problem
+
+
 def greedy_box(
     maps: NDArray[Any],
     size: int,
@@ -72,7 +81,7 @@ def greedy_boxes(
     images: B names for messages.
 
     Raises UsageError for a size below 1 or above the canvas, A2pipeError for a map that is not
-    finite or empty, and for an image that has no room off its earlier boxes.
+    finite or empty, and NoRoomError for an image that has no room off its earlier boxes.
     """
     maps = np.asarray(maps, dtype=np.float64)
     canvas = maps.shape[-1] if canvas is None else canvas
@@ -108,7 +117,7 @@ def random_box(
     previous boxes alone, so it is the same in any batch and any order.
     previous: (k, B, 4), boxes placed before this one.
 
-    Raises UsageError for a size below 1 or above the canvas, A2pipeError if an image has no room.
+    Raises UsageError for a size below 1 or above the canvas, NoRoomError if an image has no room.
     """
     _check_sizes([size], canvas)
     taken = _by_image(previous, len(digests))
@@ -116,7 +125,7 @@ def random_box(
     for row, digest in enumerate(digests):
         free = np.flatnonzero(_free_positions(size, canvas, taken[row]))
         if not len(free):
-            raise _no_room(size, canvas, taken[row], f"image {digest}")
+            raise _no_room(size, canvas, taken[row], digest)
         draw = _generator(seed, digest, canvas, size, len(taken[row])).integers(len(free))
         boxes[row] = _box_at(int(free[draw]), size, canvas)
     return boxes
@@ -168,7 +177,7 @@ def _place(
 ) -> list[Box]:
     """Boxes of all sizes for one image."""
     if not (np.isfinite(total) and total > 0):
-        raise A2pipeError(f"the attention map of {name} is empty or not finite: leave it out")
+        raise A2pipeError(f"The attention map of image {name} is empty or not finite.")
     placed: list[Box] = []
     for size in sizes:
         placed.append(_best(total, sums(size), size, [*taken, *placed], canvas, name))
@@ -228,16 +237,18 @@ def _check_sizes(sizes: Sequence[int], canvas: int) -> None:
     for size in sizes:
         if not 1 <= size <= canvas:
             raise UsageError(
-                f"a crop of {size} px does not fit a canvas of {canvas} px: use 1 to {canvas}"
+                f"A crop of {size} px does not fit a canvas of {canvas} px: use 1 to {canvas}."
             )
 
 
 def _name(images: Sequence[str] | None, row: int) -> str:
-    return f"image {images[row] if images is not None else row}"
+    return images[row] if images is not None else str(row)
 
 
-def _no_room(size: int, canvas: int, taken: list[Box], name: str) -> A2pipeError:
-    return A2pipeError(
-        f"{name} has no room for a crop of {size} px off its {len(taken)} earlier crops on a "
-        f"canvas of {canvas} px: use smaller or fewer crops"
+def _no_room(size: int, canvas: int, taken: list[Box], image: str) -> NoRoomError:
+    earlier = "its earlier crop" if len(taken) == 1 else f"its {len(taken)} earlier crops"
+    return NoRoomError(
+        image,
+        f"has no room for a crop of {size} px off {earlier} on a canvas of {canvas} px: use "
+        "smaller or fewer crops.",
     )

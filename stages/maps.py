@@ -63,7 +63,7 @@ def smooth(maps: Floats, side: int) -> Floats:
     Raises UsageError unless side is odd and positive.
     """
     if side < 1 or side % 2 == 0:
-        raise UsageError(f"cannot smooth over {side} cells: the side is an odd number, such as 3")
+        raise UsageError(f"Cannot smooth over {side} cells: the side is an odd number, such as 3.")
     if side == 1:
         return maps
     means = _mean_filter(maps.shape[-1], side)
@@ -122,9 +122,9 @@ def _sums(maps: Floats) -> Floats:
 
 def _check_names(heads: str, reading: str) -> None:
     if heads not in AGGREGATORS:
-        raise UsageError(f"unknown head aggregation {heads!r}: use {_listed(AGGREGATORS)}")
+        raise UsageError(f"Unknown head aggregation {heads!r}: use {_listed(AGGREGATORS)}.")
     if reading not in READINGS:
-        raise UsageError(f"unknown reading of attention {reading!r}: use {_listed(READINGS)}")
+        raise UsageError(f"Unknown reading of attention {reading!r}: use {_listed(READINGS)}.")
 
 
 def _listed(names: Any) -> str:
@@ -136,8 +136,8 @@ def _grid_side(patches: int, prefix: int) -> int:
     side = isqrt(patches)
     if side == 0 or side * side != patches:
         raise A2pipeError(
-            f"an attention row with {patches} tokens after its {prefix} prefix tokens is no square "
-            "grid: check the model's number of prefix tokens"
+            f"An attention row with {patches} tokens after its {prefix} prefix tokens is no square "
+            "grid: check the model's number of prefix tokens."
         )
     return side
 

@@ -56,7 +56,7 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
 
 def _require_unchanged(path: Path, handle: BufferedReader, digest: str) -> None:
     if not hashlib.file_digest(handle, "sha256").hexdigest().startswith(digest):
-        raise A2pipeError(f"{path} has changed since it was indexed: run again to read it anew")
+        raise A2pipeError(f"{path} has changed since it was indexed: run again to read it anew.")
     handle.seek(0)
 
 

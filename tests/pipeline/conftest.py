@@ -1,5 +1,6 @@
 """A tiny labelled dataset on disk, and experiments on it that compute in a second."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,28 +46,33 @@ def write_manifest(folder: Path, rows: list[dict[str, Any]], name: str = "manife
     return path
 
 
-@pytest.fixture()
-def images(tmp_path: Path) -> Path:
+def tiny_experiment(images: Path, **sections: Any) -> dict[str, Any]:
+    """A mapping for `load_experiment`; keyword arguments replace whole sections."""
+    base: dict[str, Any] = {
+        "name": "tiny",
+        "dataset": {"name": str(images / "manifest.csv")},
+        "image": {"size": 48},
+        "attention": {"models": ["demo_localizer_s_random"]},
+        "crops": {"sizes": [16]},
+        "embedding": {"models": ["demo_localizer_s_random"]},
+        "run": {"batch_size": 16, "shard_size": 32, "device": "cpu"},
+    }
+    return {**base, **sections}
+
+
+def tiny_images(folder: Path) -> Path:
     """A folder with 80 images and their manifest."""
-    folder = tmp_path / "images"
     write_manifest(folder, write_images(folder, 80))
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with 80 images and their manifest, for one test."""
+    return tiny_images(tmp_path / "images")
+
+
+@pytest.fixture
 def experiment(images: Path) -> Callable[..., dict[str, Any]]:
-    """A mapping for `load_experiment`; keyword arguments replace whole sections."""
-
-    def make(**sections: Any) -> dict[str, Any]:
-        base: dict[str, Any] = {
-            "name": "tiny",
-            "dataset": {"name": str(images / "manifest.csv")},
-            "image": {"size": 48},
-            "attention": {"models": ["demo_localizer_s_random"]},
-            "crops": {"sizes": [16]},
-            "embedding": {"models": ["demo_localizer_s_random"]},
-            "run": {"batch_size": 16, "shard_size": 32, "device": "cpu"},
-        }
-        return {**base, **sections}
-
-    return make
+    """`tiny_experiment` on those images."""
+    return functools.partial(tiny_experiment, images)

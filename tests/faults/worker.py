@@ -1,0 +1,100 @@
+"""One command of a2pipe, with a fault at a chosen write if one is asked for.
+
+`conftest.py` runs this file in a process forked from one that has imported everything. It sets
+`request`: argv; output (stdout and stderr go to this path with .out and .err); and optionally user
+(an id to run as), fault ("kill" or "full"), within (writes below this folder count), and step
+(which write it hits, from 0) or met (a file: the first write that is not listed there is hit, and
+listed).
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+request: dict[str, Any]
+
+
+class Fault:
+    """Watches what changes files below a folder: creating, flushing, renaming; hits one of them."""
+
+    def __init__(self, within: str, fault: str, step: int = -1, met: str | None = None) -> None:
+        self.within, self.fault, self.step = within, fault, step
+        self.file = Path(met) if met else None
+        self.met = set(self.file.read_text().splitlines()) if self.file else set()
+        self.count, self.full = 0, False
+        self.thread = threading.local()
+
+    def install(self) -> None:
+        flush = os.fsync
+
+        def watched(descriptor: int) -> None:
+            self.meet("flush", self.thread.path)
+            flush(descriptor)
+
+        os.fsync = watched
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in ("open", "os.mkdir", "os.rename"):
+            return
+        if not isinstance(arguments[0], str | os.PathLike):
+            return
+        path = self.thread.path = os.fspath(arguments[0])
+        if event != "open" or arguments[2] & WRITING:
+            self.meet(event, path)
+
+    def meet(self, event: str, path: str) -> None:
+        if not path.startswith(self.within):
+            return
+        self.count += 1
+        if self.full:
+            self.strike()
+        elif self.file is None:
+            if self.count == self.step + 1:
+                self.strike()
+        elif (name := f"{event} {plain(path)}") not in self.met:
+            self.met.add(name)
+            self.file.write_text("\n".join(sorted(self.met)))
+            self.strike()
+
+    def strike(self) -> None:
+        if self.fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.full = True
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def plain(path: str) -> str:
+    """The path without what differs from run to run: temporary names and the time."""
+    folder, _, name = path.rpartition("/")
+    return folder if folder.endswith("/runs") else f"{folder}/{name.lstrip('.').split('.')[0]}"
+
+
+def divert(output: str) -> None:
+    """Send stdout and stderr to files."""
+    for stream, suffix in ((sys.stdout, ".out"), (sys.stderr, ".err")):
+        stream.flush()
+        with Path(output + suffix).open("w") as file:
+            os.dup2(file.fileno(), stream.fileno())
+
+
+def run() -> None:
+    from a2pipe.cli import main
+
+    divert(request["output"])
+    if "user" in request:
+        os.setuid(request["user"])
+    if "fault" in request:
+        names = ("within", "fault", "step", "met")
+        Fault(**{name: request[name] for name in names if name in request}).install()
+    sys.argv = ["a2pipe", *request["argv"]]
+    main()
+
+
+if __name__ == "worker":
+    run()
