@@ -174,7 +174,7 @@ def plan(as_json: bool, **options: Any) -> None:
 @cli.command()
 @experiment_options("embeddings")
 def status(as_json: bool, **options: Any) -> None:
-    """Per stage: shards done and missing, bad images; heads fitted."""
+    """Per stage: shards done and missing, rows missing, bad images."""
     from .pipeline.inventory import status_table
 
     _emit(status_table(_session_of(**options)), as_json)
@@ -444,6 +444,14 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _one_sentence(error: click.ClickException) -> str:
+    """What click has to say, with the way to the help of the command it is about."""
+    message = error.format_message()
+    ended = message if message.endswith((".", "?", ")")) else f"{message}."
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{ended} See `{context.command_path} --help`." if context else ended
+
+
 def _terminate(*_: object) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
@@ -455,9 +463,11 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        sys.exit(asked.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _fail(_one_sentence(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("Interrupted; what was committed is kept.", EXIT_INTERRUPTED)
     except A2pipeError as error:

@@ -40,7 +40,7 @@ def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None
     found = list(_find(root))
     if not found:
         raise UsageError(
-            f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif, …."
+            f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif."
         )
     return collect(_samples(root, name or root.name, found), memo)
 
@@ -64,7 +64,7 @@ def _samples(root: Path, name: str, found: list[_Found]) -> Samples:
 
 def _require_folder(root: Path) -> None:
     if not root.exists():
-        raise UsageError(f"Dataset folder {root} does not exist: check the root.")
+        raise UsageError(f"Dataset folder {root} does not exist: check its path.")
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder: give the folder that holds the images.")
 

@@ -117,8 +117,8 @@ def _unknown(name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, list(known), 3, 0.5)
     advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
     return UsageError(
-        f"Unknown dataset {name!r}: {advice} (a folder of images, a .csv and a .parquet manifest "
-        "can be given by their path)."
+        f"Unknown dataset {name!r}: {advice}; a folder of images, a .csv or a .parquet manifest is "
+        "given by its path."
     )
 
 

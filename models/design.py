@@ -78,7 +78,7 @@ def outline(design: Design) -> nn.Module:
     with torch.device("meta"):
         if design.model == "VisionTransformer":
             side = design.grid * arguments["patch_size"]
-            return VisionTransformer(img_size=side, num_classes=0, **arguments)
+            return VisionTransformer(side, num_classes=0, weight_init="skip", **arguments)
         try:
             return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
         except (NotImplementedError, RuntimeError, TypeError) as error:

@@ -45,7 +45,6 @@ def demo_experiment(
                 "baselines": ["full@96", "center:32", "random"],
                 "input_size": 48,
             },
-            "head": [{"kind": "logistic", "features": "standardized", "C": 0.1}],
             "run": run or {},
         }
     )

@@ -66,10 +66,11 @@ def _check(session: Session) -> None:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")
     if not session.plan.columns:
         raise UsageError("Nothing to extract: name at least one embedding model.")
-    for head in session.experiment.head:
-        make_head(head.kind, head.parameters)
     split_indices(session.collection)
     check_classes(session.collection)
+    if not session.is_complete():  # else a wrong head is found before long, and without importing it
+        for head in session.experiment.head:
+            make_head(head.kind, head.parameters)
 
 
 def drop_bad_images(session: Session, record: RunRecord) -> Collection:

@@ -57,7 +57,7 @@ class PlainProgress:
         def advance(count: int) -> None:
             nonlocal done, last
             done += count
-            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            if done < total and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
                 self.say(_rate(what, done, total, last - start))
 

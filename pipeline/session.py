@@ -52,14 +52,22 @@ class Session:
             run_local(task, self.backbones, self.progress, self.stats)
         return self.stats
 
+    def stored(self, spec: Spec) -> Artifact | None:
+        """What the cache has of a spec, complete or not; None if nothing."""
+        run = self.experiment.run
+        return self.cache.find(spec, self.collection.images, run.shard_size, run.backend)
+
+    def is_complete(self) -> bool:
+        """Whether every row that the plan needs is stored."""
+        return all((found := self.stored(spec)) and found.complete for spec in self.plan.specs())
+
     def artifact(self, spec: Spec) -> Artifact:
         """Where the rows of a spec lie.
 
         Raises:
             NotCachedError: they have not been computed, or not all of them.
         """
-        run = self.experiment.run
-        found = self.cache.find(spec, self.collection.images, run.shard_size, run.backend)
+        found = self.stored(spec)
         if found is None or not found.complete:
             raise NotCachedError(
                 f"The cache {self.cache.root} lacks some or all {spec.stage} of "
@@ -95,7 +103,9 @@ class Session:
                 artifact.discard(shard)
         self.compute(artifact.stage)
 
-    def keep(self, records: Iterable[str] = (), replace: bool = False) -> None:
+    def keep(
+        self, records: Iterable[str] = (), replace: bool = False, through: str = STAGES[-1]
+    ) -> None:
         """Note what this experiment uses, so that `cache gc` leaves it alone.
 
         replace: forget what an earlier run of this name used, which is done at a run's end.
@@ -104,7 +114,7 @@ class Session:
         uses: set[str | Path] = set(records)
         uses |= {
             self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
-            for spec in self.plan.specs()
+            for spec in self.plan.specs(through)
         }
         remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
 
@@ -113,11 +123,8 @@ class Session:
 
         so_far: those of the shards that are done; else NotCachedError unless all are.
         """
-        run, images = self.experiment.run, self.collection.images
         specs = self.plan.specs(through)
-        if not so_far:
-            return find_bad_images(self.collection, [self.artifact(spec) for spec in specs])
-        found = [self.cache.find(spec, images, run.shard_size, run.backend) for spec in specs]
+        found = [self.stored(spec) if so_far else self.artifact(spec) for spec in specs]
         return find_bad_images(self.collection, [artifact for artifact in found if artifact])
 
     def usable(self, bad: list[BadImage]) -> Collection:

@@ -8,8 +8,8 @@ from typing import Any
 from ..cache.fingerprint import fingerprint
 from ..errors import UsageError
 from ..stages.localization import annotated
-from .localize import localizations
 from .bad_images import BadImage, refuse_bad_images
+from .localize import localizations
 from .plan import Plan, Spec
 from .run_record import RunRecord
 from .session import Session, describe_spec
@@ -31,7 +31,7 @@ def compute_stage(session: Session, through: str, rank: int = 0, world_size: int
     """
     specs = _specs_of_stage(session.plan, through)
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
-    session.keep()
+    session.keep(through=through)
     session.compute(through, rank, world_size)
     record.bad = session.bad_images(through, so_far=world_size > 1)
     record.save(session.cache.root)
@@ -74,5 +74,5 @@ def localize_table(session: Session) -> list[dict[str, Any]]:
     refuse_bad_images(bad, session.experiment.run.skip_bad_images)
     collection = session.usable(bad)
     found = list(localizations(session, collection))
-    session.keep([line.record for line in found])
+    session.keep([line.record for line in found], through="boxes")
     return [{"row": line.row.label, **line.content} for line in found]

@@ -6,6 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SHOWN = {"fingerprint": 12}
+"""Characters shown of a column; so many digits of a fingerprint are enough to name it."""
+
 
 def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Columns named by the keys of the first row; numbers right-aligned, lines never wrapped."""
@@ -18,7 +21,7 @@ def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
         number = isinstance(value, int | float)
         table.add_column(key.replace("_", " "), justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(_text(value)[: SHOWN.get(key)] for key, value in row.items()))
     text = io.StringIO()
     Console(file=text, width=1_000_000, markup=False, highlight=False).print(table, markup=False)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

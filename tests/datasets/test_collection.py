@@ -155,7 +155,7 @@ def test_limit_invariants(parts: list[tuple[int, str]], n: int) -> None:
 
 
 def test_fields_of_different_length() -> None:
-    with pytest.raises(UsageError, match="dataset birds: 1 labels for 2 samples"):
+    with pytest.raises(UsageError, match="Dataset birds: 1 labels for 2 samples"):
         replace(collection([0, 1]), labels=np.array([0]))
 
 

@@ -142,7 +142,7 @@ def test_order_does_not_depend_on_the_directory(write: Write, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["readme.txt"], "no images in"),
+        (["readme.txt"], "No images in"),
         (["a.png", "cat/1.png"], "holds images beside its subfolders"),
         (["train/a.png", "train/cat/1.png", "test/cat/1.png"], "holds images beside"),
         (["train/cat/1.png", "test/cat/1.png", "cat/1.png"], "split folders and others beside"),

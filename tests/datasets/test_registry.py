@@ -65,7 +65,7 @@ def test_memo_is_kept_in_its_folder(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("demo-1", {}, "unknown dataset 'demo-1': did you mean demo-01"),
+        ("demo-1", {}, "Unknown dataset 'demo-1': did you mean demo-01"),
         ("foldr", {}, "did you mean folder"),
         ("qqq", {}, "choose one of demo-01"),
         ("folder", {}, "needs a root"),

@@ -86,7 +86,7 @@ def test_nothing_to_score_is_an_error():
     nothing = np.array([], dtype=np.int64)
     with pytest.raises(A2pipeError, match="no sample"):
         accuracy(nothing, nothing)
-    with pytest.raises(A2pipeError, match="no group"):
+    with pytest.raises(A2pipeError, match="No group"):
         worst_group(per_group(nothing, nothing, nothing, NAMES))
 
 

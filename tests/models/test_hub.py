@@ -31,7 +31,7 @@ def empty_cache(tmp_path, monkeypatch) -> None:
 
 
 def test_offline_says_how_to_get_them(capsys) -> None:
-    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights FILE"):
+    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"):
         hub.locate(ENTRY, offline=True)
     assert capsys.readouterr().err == ""
 
@@ -44,7 +44,7 @@ def test_the_hubs_own_offline_switch_counts(monkeypatch) -> None:
 
 def test_no_network_says_the_same_within_seconds(capsys) -> None:
     start = time.monotonic()
-    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights FILE"):
+    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"):
         load_backbone("dinov2_vits14")
     assert time.monotonic() - start < 10
     assert "fetching the weights of dinov2_vits14" in capsys.readouterr().err
@@ -116,7 +116,7 @@ def test_a_given_file_comes_first(tmp_path) -> None:
 
 def test_a_model_without_an_address_asks_for_a_file() -> None:
     with pytest.raises(
-        A2pipeError, match=r"no weights of ibot_vits16 are published.*--weights FILE"
+        A2pipeError, match=r"No weights of ibot_vits16 are published.*--weights ibot_vits16=FILE"
     ):
         hub.locate(resolve("ibot_vits16"))
 

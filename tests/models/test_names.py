@@ -77,7 +77,7 @@ def test_a_timm_name_brings_what_timm_knows() -> None:
     ],
 )
 def test_an_unknown_name_is_refused_with_near_ones(wrong, near) -> None:
-    with pytest.raises(UsageError, match="there is no model called") as refusal:
+    with pytest.raises(UsageError, match="There is no model called") as refusal:
         names.resolve(wrong)
     assert near in str(refusal.value)
 

@@ -116,7 +116,7 @@ def test_unknown_keys_are_passed_over_and_defaults_filled_in(matrix: Matrix) -> 
 
 
 def test_missing_or_broken_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(A2pipeError, match="cannot read"):
+    with pytest.raises(A2pipeError, match="Cannot read"):
         read_matrix(tmp_path / "no.json")
     (tmp_path / "torn.json").write_text('{"format": 1')
     with pytest.raises(A2pipeError, match="is not JSON"):

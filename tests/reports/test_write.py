@@ -48,5 +48,5 @@ def test_an_interrupted_write_leaves_the_old_file(
 
 def test_a_folder_that_is_a_file_is_one_sentence(matrix: Matrix, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    with pytest.raises(A2pipeError, match="cannot write the report to"):
+    with pytest.raises(A2pipeError, match="Cannot write the report to"):
         write.write_report(matrix, [], tmp_path / "taken")

@@ -68,7 +68,7 @@ class TestPatchMaps:
 
     @pytest.mark.parametrize("wrong", [{"heads": "median"}, {"reading": "sliced"}])
     def test_unknown_names_are_usage_errors(self, wrong):
-        with pytest.raises(UsageError, match=r"unknown .* use '"):
+        with pytest.raises(UsageError, match=r"Unknown .* use '"):
             patch_maps(random_rows(1, 2, 5), 1, **wrong)
 
 

@@ -1,0 +1,165 @@
+"""The commands as a user types them, on a tiny folder of images."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from a2pipe.cli import cli
+
+MODEL = "demo_localizer_s_random"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """train/ and test/ with two classes of twelve and six images."""
+    root = tmp_path_factory.mktemp("pets")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 6)):
+        for name, brightness in (("cat", 40), ("dog", 160)):
+            (root / split / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.integers(0, 80, (24, 32, 3)) + brightness
+                image = Image.fromarray(pixels.astype(np.uint8))
+                image.save(root / split / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(folder, cache, monkeypatch, tmp_path):
+    """Run a command in an empty folder; flags for the tiny dataset are added."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str, dataset: bool = True):
+        flags = ["--cache", str(cache)]
+        if dataset:
+            flags += ["--dataset", str(folder), "--image-size", "48", "--device", "cpu", "-q"]
+        return CliRunner(catch_exceptions=False).invoke(cli, [*arguments, *flags])
+
+    return call
+
+
+def test_each_stage_says_where_its_result_lies(run, cache):
+    result = run("extract-attn", "--model", MODEL, "--json")
+    (line,) = json.loads(result.stdout)
+    assert line["rows"] == 36
+    assert Path(line["folder"]).is_relative_to(cache)
+    assert (Path(line["folder"]) / "spec.json").is_file()
+
+
+def test_stages_one_by_one_end_in_a_matrix_without_further_passes(run):
+    crops = ["--crop-sizes", "16,8"]
+    both = ["--attention-model", MODEL, "--embedding-model", MODEL, *crops, "--baseline", "full"]
+    assert len(json.loads(run("select-crops", "--model", MODEL, *crops, "--json").stdout)) == 2
+    assert run("embed-crops", *both).exit_code == 0
+    result = run("fit-heads", *both, "--head-option", "C=0.5", "--json", "--out", "out")
+    matrix = json.loads(result.stdout)
+    assert matrix["run"]["forward_passes_total"] == 0
+    assert len(matrix["cells"]) == 2
+    assert {Path(path).name for path in matrix["files"].values()} == {
+        "matrix.json",
+        "matrix.csv",
+        "matrix.md",
+        "matrix.png",
+        "report.html",
+    }
+    assert all(Path(path).is_file() for path in matrix["files"].values())
+
+
+def test_flags_win_over_the_file(run, tmp_path):
+    (tmp_path / "e.toml").write_text('[dataset]\nname = "demo-01"\n[image]\nsize = 96\n')
+    shown = json.loads(run("experiment", "show", "e.toml", "--json").stdout)
+    assert shown["image"]["size"] == 48
+
+
+def test_a_new_experiment_loads_and_is_not_overwritten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, ["experiment", "new", "a.toml"]).exit_code == 0
+    shown = CliRunner().invoke(cli, ["experiment", "show", "a.toml"])
+    assert 'models = ["dinov2_vits14_reg"]' in shown.stdout
+    assert CliRunner().invoke(cli, ["experiment", "new", "a.toml"]).exit_code != 0
+
+
+def test_plan_computes_nothing_and_status_counts(run):
+    crops = ["--shard-size", "10", "--crop-sizes", "16", "--attention-model", MODEL]
+    plan = json.loads(run("plan", *crops, "--json").stdout)
+    assert {line["stage"] for line in plan} == {"attention", "boxes"}
+    assert plan[0]["shards"] == 4
+    assert plan[0]["shards_done"] == 0
+    assert plan[0]["rows_reusable"] == 36
+    run("extract-attn", "--shard-size", "10", "--model", MODEL)
+    status = json.loads(run("status", *crops, "--json").stdout)
+    assert status[0] == {
+        "stage": "attention",
+        "artifacts": 1,
+        "shards_done": 4,
+        "shards_missing": 0,
+        "rows_missing": 0,
+        "bad_images": 0,
+    }
+
+
+def test_ranks_share_the_shards(run):
+    sizes = ["--attention-model", MODEL, "--shard-size", "7", "--crop-sizes", "24"]
+    sizes += ["--embedding-model", MODEL]
+    for rank in range(3):
+        assert run("run", *sizes, "--rank", str(rank), "--world-size", "3").exit_code == 0
+    status = json.loads(run("status", *sizes, "--json").stdout)
+    assert [line["shards_missing"] for line in status] == [0, 0, 0]
+
+
+def test_the_cache_is_listed_verified_exported_and_cleaned(run, tmp_path):
+    run("extract-attn", "--model", MODEL)
+    listed = json.loads(run("cache", "ls", "--json", dataset=False).stdout)
+    attention = next(line for line in listed if line["stage"] == "attention")
+    assert attention["model"] == MODEL
+    shown = json.loads(run("cache", "show", attention["fingerprint"], dataset=False).stdout)
+    assert shown["model"]["name"] == MODEL
+    verified = run("cache", "verify", "--deep", dataset=False)
+    assert (verified.exit_code, verified.stdout) == (0, "no damage found\n")
+    out = tmp_path / "attention.npy"
+    run("cache", "export", attention["fingerprint"], str(out), dataset=False)
+    assert np.load(out).shape == (36, 3, 37)
+    assert run("cache", "gc", dataset=False).exit_code == 0
+
+
+def test_models_and_datasets_are_listed(run):
+    models = json.loads(CliRunner().invoke(cli, ["models", "list", "--json"]).stdout)
+    assert {"dinov2_vits14", "demo_localizer_s"} <= {line["name"] for line in models}
+    assert "demo_localizer_s" in CliRunner().invoke(cli, ["models"]).stdout
+    assert (
+        "vit_small_patch14" in CliRunner().invoke(cli, ["models", "show", "dinov2_vits14"]).stdout
+    )
+    assert "demo-01" in CliRunner().invoke(cli, ["datasets"]).stdout
+    shown = json.loads(run("datasets", "show", "--json").stdout)
+    assert sum(line["samples"] for line in shown) == 36
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in cli.commands)])
+def test_every_command_explains_itself(command):
+    result = CliRunner().invoke(cli, [*command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) > 4
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['a2pipe', '--help']\n"
+        "from a2pipe.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'timm', 'numpy', 'zarr', 'h5py', 'sklearn', 'pydantic', 'rich'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
