@@ -452,15 +452,19 @@ def _one_sentence(error: click.ClickException) -> str:
     return f"{ended} See `{context.command_path} --help`." if context else ended
 
 
+class Terminated(SystemExit):
+    """SIGTERM: unwinds as an interruption does, so that a shard being written is finished."""
+
+
 def _terminate(*_: object) -> NoReturn:
-    sys.exit(EXIT_TERMINATED)
+    raise Terminated(EXIT_TERMINATED)
 
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="a2pipe", standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.exceptions.NoArgsIsHelpError as asked:
@@ -470,6 +474,8 @@ def main() -> None:
         _fail(_one_sentence(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("Interrupted; what was committed is kept.", EXIT_INTERRUPTED)
+    except Terminated:
+        _fail("Terminated; what was committed is kept.", EXIT_TERMINATED)
     except A2pipeError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:

@@ -23,5 +23,9 @@ class BadImageError(A2pipeError):
     """An image file cannot be decoded; the message is the reason alone, without the path."""
 
 
+class UnwritableError(A2pipeError):
+    """A folder or file that this user may only read."""
+
+
 class DamagedError(A2pipeError):
     """Stored bytes do not match their checksum."""

@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import A2pipeError, DamagedError
+from ..errors import A2pipeError, DamagedError, UnwritableError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR}
 _NO_FOLDER_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _TEMPORARY = re.compile(r"^\..+\.[^.]+\.\d+\.[0-9a-f]{8}\.tmp$")
 
@@ -47,11 +48,13 @@ def is_temporary(name: str) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into one sentence: disk full, not permitted, or another."""
+    """Turn a failure to write `path` into one sentence: disk full, not permitted
+    (UnwritableError), or another (A2pipeError)."""
     try:
         yield
     except OSError as error:
-        raise A2pipeError(_sentence(error, path)) from error
+        kind = UnwritableError if error.errno in _FORBIDDEN else A2pipeError
+        raise kind(_sentence(error, path)) from error
 
 
 def _sentence(error: OSError, path: Path) -> str:
@@ -65,6 +68,8 @@ def _sentence(error: OSError, path: Path) -> str:
             f"{path} may not be written ({error.strerror}): choose a folder you can write to "
             "with --cache or $A2PIPE_CACHE."
         )
+    if error.errno in _IN_THE_WAY:
+        return f"{path} could not be written, as a file is in the way: choose another folder."
     return f"{path} could not be written ({error.strerror or error}): check the path and the disk."
 
 

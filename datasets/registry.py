@@ -115,9 +115,9 @@ def _loader(name: str) -> Loader:
 
 def _unknown(name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, list(known), 3, 0.5)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+    advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}."
     return UsageError(
-        f"Unknown dataset {name!r}: {advice}; a folder of images, a .csv or a .parquet manifest is "
+        f"Unknown dataset {name!r}: {advice} A folder of images, a .csv or a .parquet manifest is "
         "given by its path."
     )
 

@@ -75,5 +75,6 @@ def _fit_heads(
             if features is None:
                 features = features_of(session, collection, row, column)
             found = fit_cell(head.kind, head.parameters, features, collection)
-            records.write(spec, *found)
+            with session.noting():
+                records.write(spec, *found)
         yield CellResult(row, column, head.label, fingerprint(spec), *found)

@@ -44,7 +44,8 @@ def _localize_row(
     found = records.read(spec)
     if found is None:
         found = _measure(session, collection, row, attention_map)
-        records.write(spec, *found)
+        with session.noting():
+            records.write(spec, *found)
     return Located(row, fingerprint(spec), found[0])
 
 

@@ -55,7 +55,8 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         cells = _fit(session, collection)
     records = [cell.record for cell in cells] + [found.record for found in located]
     session.keep(records, replace=True)
-    record.save(session.cache.root)
+    with session.noting():
+        record.save(session.cache.root)
     matrix = _assemble(session, collection, cells, located, record)
     return MatrixRun(matrix, tuple(cells), collection, record)
 
@@ -68,7 +69,9 @@ def _check(session: Session) -> None:
         raise UsageError("Nothing to extract: name at least one embedding model.")
     split_indices(session.collection)
     check_classes(session.collection)
-    if not session.is_complete():  # else a wrong head is found before long, and without importing it
+    if (
+        not session.is_complete()
+    ):  # else a wrong head is found before long, and without importing it
         for head in session.experiment.head:
             make_head(head.kind, head.parameters)
 
@@ -82,7 +85,8 @@ def drop_bad_images(session: Session, record: RunRecord) -> Collection:
     record.bad = session.bad_images()
     skip = session.experiment.run.skip_bad_images
     if record.bad and not skip:
-        record.save(session.cache.root)
+        with session.noting():
+            record.save(session.cache.root)
     refuse_bad_images(record.bad, skip)
     usable = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(usable)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..cache.files import atomic_write_bytes
+from ..cache.files import atomic_write_bytes, make_folder
 from .bad_images import BadImage
 from .local import RunStats
 
@@ -57,10 +57,10 @@ class RunRecord:
         }
 
     def save(self, cache_root: Path) -> Path:
-        """Write the record under the cache's runs/ and return its path."""
+        """Write the record under the cache's runs/ and return its path, or raise A2pipeError."""
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = cache_root / "runs" / f"{stamp}-{socket.gethostname()}-{os.getpid()}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         atomic_write_bytes(path, json.dumps(self.content(), indent=2).encode())
         return path
 

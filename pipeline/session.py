@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ..cache.catalog import Cache
 from ..cache.references import experiments, remember
 from ..datasets.collection import Collection
 from ..datasets.registry import load
-from ..errors import DamagedError, NotCachedError
+from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.placement import chain
 from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
@@ -36,6 +37,7 @@ class Session:
     progress: Progress
     stats: RunStats = field(default_factory=RunStats)
     may_compute: bool = True
+    read_only: bool = False
 
     @property
     def experiment(self) -> Experiment:
@@ -103,10 +105,22 @@ class Session:
                 artifact.discard(shard)
         self.compute(artifact.stage)
 
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """To write what is of use later but not to this run, such as its record: where the cache
+        may only be read, one line says so, once, and the run goes on."""
+        try:
+            yield
+        except UnwritableError:
+            if not self.read_only:
+                self.progress.say(f"{self.cache.root} may not be written; nothing is noted there.")
+            self.read_only = True
+
     def keep(
         self, records: Iterable[str] = (), replace: bool = False, through: str = STAGES[-1]
     ) -> None:
-        """Note what this experiment uses, so that `cache gc` leaves it alone.
+        """Note what this experiment uses, so that `cache gc` leaves it alone; nothing where the
+        cache may only be read.
 
         replace: forget what an earlier run of this name used, which is done at a run's end.
         """
@@ -116,7 +130,8 @@ class Session:
             self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
             for spec in self.plan.specs(through)
         }
-        remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
+        with suppress(UnwritableError):
+            remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
 
     def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
         """Images that could not be used, each once, with the reason.

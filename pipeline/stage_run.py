@@ -34,7 +34,8 @@ def compute_stage(session: Session, through: str, rank: int = 0, world_size: int
     session.keep(through=through)
     session.compute(through, rank, world_size)
     record.bad = session.bad_images(through, so_far=world_size > 1)
-    record.save(session.cache.root)
+    with session.noting():
+        record.save(session.cache.root)
     return StageRun([_line(session, spec, record) for spec in specs], record.bad)
 
 
@@ -47,15 +48,16 @@ def _specs_of_stage(plan: Plan, stage: str) -> list[Spec]:
 
 
 def _line(session: Session, spec: Spec, record: RunRecord) -> dict[str, Any]:
-    run, images = session.experiment.run, session.collection.images
-    folder = session.cache.folder(spec, images, run.shard_size, run.backend)
+    found = session.stored(spec)
+    assert found is not None, "what was just computed is stored"
     return {
         "stage": spec.stage,
         "what": describe_spec(spec),
         "fingerprint": fingerprint(spec),
-        "rows": len(images),
+        "rows": found.cut.rows,
+        "shards": f"{len(found.markers())}/{found.cut.shards}",
         "bad": len(record.bad),
-        "folder": str(folder),
+        "folder": str(found.folder),
     }
 
 
@@ -69,7 +71,9 @@ def localize_table(session: Session) -> list[dict[str, Any]]:
     if not session.experiment.attention.models:
         raise UsageError("Name at least one attention model with --model.")
     if not len(annotated(session.collection)):
-        raise UsageError(f"{session.collection.name} has no bounding boxes to compare with.")
+        raise UsageError(
+            f"Dataset {session.collection.name} has no bounding boxes to compare with."
+        )
     bad = compute_stage(session, "boxes").bad
     refuse_bad_images(bad, session.experiment.run.skip_bad_images)
     collection = session.usable(bad)

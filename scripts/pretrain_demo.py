@@ -73,7 +73,7 @@ def localizer(size: str, seed: int, out: Path, device: str, threads: int, views:
     required=True,
     help="Weights to start from.",
 )
-@click.option("--views", default=700_000, show_default=True, help="Images to train on.")
+@click.option("--views", default=240_000, show_default=True, help="Images to train on.")
 def embedder(
     size: str, seed: int, out: Path, device: str, threads: int, start: Path, views: int
 ) -> None:
@@ -85,7 +85,7 @@ def embedder(
         raise click.ClickException(f"{start} is not of size {size}: {architecture}")
     sources = load_sources(EMBEDDER_SCALES, torch.device(device))
     objective = CleanGlyph(sources, architecture.dim)
-    schedule = Schedule(views, checkpoint=1000, log=100)
+    schedule = Schedule(views, checkpoint=500, log=100)
     _train(network, architecture, objective, schedule, out, seed)
 
 

@@ -88,7 +88,7 @@ def split_indices(collection: Collection) -> tuple[NDArray[np.int64], NDArray[np
     for name, found in (("train", train), ("test", test)):
         if not len(found):
             raise UsageError(
-                f"None of the {len(collection)} samples of {collection.name} is in the {name} "
+                f"No sample of {collection.name} ({len(collection)} in all) is in the {name} "
                 "split, which a head needs; name the splits in the manifest's split column or in "
                 "folders train/ and test/."
             )

@@ -18,9 +18,9 @@ from .views import (
 
 TEMPERATURE = 0.2
 CURRICULUM = 0.5
-THUMBNAIL_WEIGHT = 0.25
+THUMBNAIL_WEIGHT = 2.0
 GLYPH_SIDE = 8
-THUMBNAIL_SIDE = 3
+THUMBNAIL_SIDE = 6
 
 
 class Objective(Protocol):
@@ -55,7 +55,7 @@ class BackgroundSwap:
 
 
 class CleanGlyph:
-    """Denoising: a linear layer on CLS draws the clean 8x8 glyph and a 3x3 thumbnail."""
+    """Denoising: a linear layer on CLS draws the clean 8x8 glyph and a 6x6 thumbnail."""
 
     def __init__(self, sources: Sources, dim: int, batch: int = 64) -> None:
         self.sources, self.views_per_step = sources, batch

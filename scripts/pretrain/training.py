@@ -56,7 +56,9 @@ class Run:
         )
         plain_attention(network)
         self.both = nn.ModuleList([network, objective.head]).to(self.device)
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.both, schedule), betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.both, schedule), betas=(0.9, 0.98), fused=True
+        )
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         self.losses: list[Tensor] = []

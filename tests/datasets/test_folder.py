@@ -162,7 +162,7 @@ def test_layout_that_cannot_be_understood(
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere does not exist: check the root"):
+    with pytest.raises(UsageError, match=r"nowhere does not exist: check its path"):
         load_folder(tmp_path / "nowhere")
 
 

@@ -56,6 +56,11 @@ def test_manifest_in_every_way(table: Path, folder: Path) -> None:
     assert len(load("manifest", table, options=columns).unreadable) == 2
 
 
+def test_a_column_can_be_an_option_of_its_own(table: Path, folder: Path) -> None:
+    nested = load(str(table), folder, options={"columns": {"path": "file"}})
+    assert load(str(table), folder, options={"path": "file"}).digest == nested.digest
+
+
 def test_memo_is_kept_in_its_folder(folder: Path, tmp_path: Path) -> None:
     first = load(str(folder), memo=tmp_path / "index")
     assert [path.name for path in (tmp_path / "index").iterdir()] == ["images.json"]

@@ -10,6 +10,7 @@ import os
 import runpy
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -90,41 +91,61 @@ class Command:
 Launch = Callable[..., Command]
 
 
-@pytest.fixture(scope="session")
-def forks() -> Any:
-    """The process that everything is forked from; one thread, so that a fork is whole."""
-    single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-    before = {name: os.environ.get(name) for name in single}
-    os.environ.update(single)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    first = context.Process(target=int)
-    first.start()
-    first.join()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-    return context
+class Forks:
+    """Starts commands as forks of one process that has imported everything."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.commands: list[Command] = []
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(PRELOADED)
 
-@pytest.fixture()
-def launch(forks: Any, tmp_path: Path) -> Iterator[Launch]:
-    """Start `a2pipe ARGV` with the keyword arguments of worker.py; what still runs is killed."""
-    started: list[Command] = []
-
-    def start(*argv: str | Path, **request: Any) -> Command:
-        output = str(tmp_path / f"command{len(started)}")
+    def start(self, *argv: str | Path | int, **request: Any) -> Command:
+        """Start `a2pipe ARGV` with the keyword arguments of worker.py."""
+        output = str(self.folder / f"command{len(self.commands)}")
         request |= {"argv": [str(word) for word in argv], "output": output}
         arguments = (WORKER, {"request": request}, "worker")
-        command = Command(forks.Process(target=runpy.run_path, args=arguments), output)
-        started.append(command)
-        command.process.start()
+        process = self.context.Process(target=runpy.run_path, args=arguments)
+        with one_thread():
+            process.start()
+        self.commands.append(Command(process, output))
+        return self.commands[-1]
+
+    def run(self, *argv: str | Path | int, **request: Any) -> Command:
+        """Start a command that has to succeed, and wait for it."""
+        command = self.start(*argv, **request)
+        assert command.wait() == 0, command.err
         return command
 
-    yield start
-    for command in started:
-        if command.process.is_alive():
-            command.process.kill()
-        command.process.join(PATIENCE)
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for command in self.commands:
+            if command.process.is_alive():
+                command.process.kill()
+                command.process.join(PATIENCE)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The process that is forked has one thread, so that a fork is whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OMP", "OPENBLAS", "MKL"):
+            patch.setenv(f"{name}_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    forks = Forks(tmp_path_factory.mktemp("commands"))
+    yield forks
+    forks.stop()
+
+
+@pytest.fixture
+def launch(forks: Forks) -> Iterator[Launch]:
+    """Start a command; it is killed at the end of the test if it still runs."""
+    yield forks.start
+    forks.stop()
 
 
 def write_dataset(folder: Path, count: int) -> Path:
@@ -157,36 +178,54 @@ def write_experiment(path: Path, manifest: Path, crops: str, baselines: str, bac
         attention = {{ models = ["{MODEL}"] }}
         crops = {{ sizes = {crops} }}
         embedding = {{ models = ["{MODEL}"], baselines = {baselines}, input_size = 24 }}
-        run = {{ backend = "{backend}", shard_size = 4, batch_size = 2, device = "cpu", workers = 2 }}
+        run = {{ backend = "{backend}", shard_size = 4, batch_size = 2, workers = 2 }}
         """
     )
     return path
 
 
-@pytest.fixture(params=["zarr", "hdf5"])
+@pytest.fixture(params=["zarr", "hdf5"], scope="session")
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@dataclass(frozen=True)
+class Study:
+    """An experiment file, and what a run of it gives that nothing disturbs."""
+
+    experiment: Path
+    markers: int
+    arrays: dict[str, bytes]
+    results: dict[str, Any]
+
+    def assert_given(self, cache: Path, out: Path | None = None) -> None:
+        """A cache holds these arrays, bit for bit, and no damage; a report says the same."""
+        assert verify(Cache(cache), deep=True) == []
+        assert arrays(cache) == self.arrays
+        if out is not None:
+            assert results(out) == self.results
+
+
+def make_study(forks: Forks, folder: Path, count: int, more: tuple[str, str], to: str) -> Study:
+    manifest = write_dataset(folder / "images", count)
+    experiment = write_experiment(folder / "faults.toml", manifest, *more, to)
+    cache, out = folder / "cache", folder / "out"
+    forks.run("build-matrix", experiment, "--cache", cache, "--out", out)
+    return Study(experiment, markers(cache), arrays(cache), results(out))
+
+
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("data") / "images", 40)
+def study(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Study:
+    """40 images in 10 shards, 9 specs: 90 markers."""
+    crops, baselines = "[[16], [16, 8]]", '["full", "random"]'
+    folder = tmp_path_factory.mktemp("study")
+    return make_study(forks, folder, 40, (crops, baselines), backend)
 
 
-@pytest.fixture()
-def experiment(manifest: Path, tmp_path: Path, backend: str) -> Path:
-    """40 images in 10 shards, 13 specs: 130 markers."""
-    baselines = '["full", "center:16", "random"]'
-    return write_experiment(
-        tmp_path / "faults.toml", manifest, "[[16], [16, 8]]", baselines, backend
-    )
-
-
-@pytest.fixture()
-def small(tmp_path: Path, backend: str) -> Path:
+@pytest.fixture(scope="session")
+def small(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Study:
     """8 images in 2 shards, 3 specs."""
-    manifest = write_dataset(tmp_path / "small", 8)
-    return write_experiment(tmp_path / "small.toml", manifest, "[16]", "[]", backend)
+    return make_study(forks, tmp_path_factory.mktemp("small"), 8, ("[16]", "[]"), backend)
 
 
 def markers(cache: Path) -> int:

@@ -1,12 +1,13 @@
 """One command of a2pipe, with a fault at a chosen write if one is asked for.
 
 `conftest.py` runs this file in a process forked from one that has imported everything. It sets
-`request`: argv; output (stdout and stderr go to this path with .out and .err); and optionally user
-(an id to run as), or fault ("kill" or "full") and within (writes below this folder count) with
-either step (which write is hit, from 0) or met (a file: the first write that is not listed there is
-hit, and listed). A disk that is full stays full.
+`request`: argv; output (stdout and stderr go to this path with .out and .err); and optionally
+bound (modes of files hold even for root), or fault ("kill" or "full") and within (writes below this
+folder count) with either step (which write is hit, from 0) or met (a file: the first write that is
+not listed there is hit, and listed). A disk that is full stays full.
 """
 
+import ctypes
 import errno
 import os
 import re
@@ -19,7 +20,6 @@ from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 STEPS = ("open", "flush", "os.rename")
-request: dict[str, Any]
 
 
 class Fault:
@@ -87,6 +87,16 @@ def what(path: str) -> str:
     return re.sub(r"/(attention|boxes|embeddings)(/[0-9a-f]{32}|$)", "/STAGE", path)
 
 
+def give_up_override() -> None:
+    """Drop CAP_DAC_OVERRIDE (Linux), which lets root write whatever the modes say."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: low words, then high
+    if libc.capget(header, sets) == 0:
+        sets[0] &= ~(1 << 1)
+        libc.capset(header, sets)
+
+
 def divert(output: str) -> None:
     """Send stdout and stderr to files."""
     for stream, suffix in ((sys.stdout, ".out"), (sys.stderr, ".err")):
@@ -95,12 +105,12 @@ def divert(output: str) -> None:
             os.dup2(file.fileno(), stream.fileno())
 
 
-def run() -> None:
+def run(request: dict[str, Any]) -> None:
     from a2pipe.cli import main
 
     divert(request["output"])
-    if "user" in request:
-        os.setuid(request["user"])
+    if request.get("bound") and os.geteuid() == 0:
+        give_up_override()
     if "fault" in request:
         names = ("within", "fault", "step", "met")
         Fault(**{name: request[name] for name in names if name in request}).install()
@@ -109,4 +119,4 @@ def run() -> None:
 
 
 if __name__ == "worker":
-    run()
+    run(globals()["request"])

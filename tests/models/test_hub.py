@@ -31,7 +31,9 @@ def empty_cache(tmp_path, monkeypatch) -> None:
 
 
 def test_offline_says_how_to_get_them(capsys) -> None:
-    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"):
+    with pytest.raises(
+        A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"
+    ):
         hub.locate(ENTRY, offline=True)
     assert capsys.readouterr().err == ""
 
@@ -44,7 +46,9 @@ def test_the_hubs_own_offline_switch_counts(monkeypatch) -> None:
 
 def test_no_network_says_the_same_within_seconds(capsys) -> None:
     start = time.monotonic()
-    with pytest.raises(A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"):
+    with pytest.raises(
+        A2pipeError, match=r"a2pipe models fetch dinov2_vits14.*--weights dinov2_vits14=FILE"
+    ):
         load_backbone("dinov2_vits14")
     assert time.monotonic() - start < 10
     assert "fetching the weights of dinov2_vits14" in capsys.readouterr().err

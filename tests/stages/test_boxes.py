@@ -193,7 +193,9 @@ class TestGreedyContract:
     def test_an_image_without_room_is_named(self):
         pixels = np.zeros((2, 4, 4))
         pixels[0, 0, 0] = pixels[1, 1:3, 1:3] = 1
-        with pytest.raises(A2pipeError, match="Image 1f has no room for a crop of 2 px off its earlier"):
+        with pytest.raises(
+            A2pipeError, match="Image 1f has no room for a crop of 2 px off its earlier"
+        ):
             greedy_boxes(pixels, [2, 2], images=["0e", "1f"])
 
     @pytest.mark.parametrize("canvas", [None, 9])

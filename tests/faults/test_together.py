@@ -1,0 +1,61 @@
+"""Several processes on one cache: no locks, the same bits."""
+
+import json
+
+import pytest
+
+from .conftest import markers
+
+
+@pytest.mark.parametrize(
+    ("processes", "backend"), [(2, "zarr"), (4, "zarr"), (4, "hdf5")], indirect=["backend"]
+)
+def test_processes_on_the_same_experiment_give_the_same_bits(launch, study, tmp_path, processes):
+    cache = tmp_path / "cache"
+    outs = [tmp_path / f"out{number}" for number in range(processes)]
+    build = ("build-matrix", study.experiment, "--quiet", "--cache", cache)
+    commands = [launch(*build, "--out", out) for out in outs]
+    assert [(command.wait(), command.err) for command in commands] == [(0, "")] * processes
+    for out in outs:
+        study.assert_given(cache, out)
+
+
+@pytest.mark.parametrize(("size", "backend"), [(2, "zarr"), (3, "hdf5")], indirect=["backend"])
+def test_ranks_make_up_the_whole(launch, study, tmp_path, size):
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    run = ("run", study.experiment, "--cache", cache, "--world-size", size)
+    ranks = [launch(*run, "--rank", rank) for rank in range(size)]
+    assert [rank.wait() for rank in ranks] == [0] * size
+    study.assert_given(cache)
+    build = launch("build-matrix", study.experiment, "--cache", cache, "--out", out)
+    assert build.wait() == 0
+    study.assert_given(cache, out)
+    record = json.loads((out / "matrix.json").read_text())["run"]
+    assert record["forward_passes"] == {}
+    assert (record["images_decoded"], record["shards_computed"]) == (0, 0)
+
+
+@pytest.mark.parametrize("backend", ["zarr"], indirect=True)
+def test_a_rank_alone_does_its_share_and_says_so(launch, study, tmp_path):
+    cache = tmp_path / "cache"
+    alone = ("run", study.experiment, "--cache", cache, "--rank", 1, "--world-size", 3)
+    first = launch(*alone, "--json")
+    assert first.wait() == 0
+    lines = json.loads(first.out)
+    assert {(line["stage"], line["shards"]) for line in lines} == {("embeddings", "3/10")}
+    assert "images: 12 of 12" in first.err
+    assert markers(cache) == study.markers * 3 // 10
+    again = launch(*alone)
+    assert again.wait() == 0
+    assert "3/10" in again.out
+    assert "images" not in again.err
+
+
+def test_another_number_of_ranks_takes_over(launch, small, tmp_path):
+    run = ("run", small.experiment, "--cache", tmp_path)
+    assert launch(*run, "--rank", 0, "--world-size", 2).wait() == 0
+    assert markers(tmp_path) == 3
+    rest = launch(*run)
+    assert rest.wait() == 0
+    assert "images: 4 of 4" in rest.err
+    small.assert_given(tmp_path)
