@@ -23,7 +23,7 @@ _HOME = {
     "build_matrix": ".pipeline.api",
     "load_backbone": ".models.backbone",
     "load_collection": ".pipeline.api",
-    "load_experiment": ".pipeline.experiment",
+    "load_experiment": ".pipeline.experiment_file",
     "open_attention": ".pipeline.views",
     "open_boxes": ".pipeline.views",
     "open_features": ".pipeline.views",
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from .errors import A2pipeError
     from .models.backbone import Backbone, load_backbone
     from .pipeline.api import build_matrix, load_collection
-    from .pipeline.experiment import Experiment, load_experiment
+    from .pipeline.experiment import Experiment
+    from .pipeline.experiment_file import load_experiment
     from .pipeline.views import View, open_attention, open_boxes, open_features
     from .reports.results import Matrix
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
+from .cli_manage import cache, datasets, experiment, models
 from .cli_options import (
     cache_option,
     experiment_options,
@@ -20,10 +21,10 @@ from .cli_options import (
     out_option,
     quiet_option,
 )
+from .cli_output import emit
 from .errors import A2pipeError
 
 if TYPE_CHECKING:
-    from .cache.catalog import Cache
     from .pipeline.session import Session
 
 EXIT_INTERRUPTED = 130
@@ -38,7 +39,9 @@ class Sections(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="a2pipe")
 def cli() -> None:
     """Attention maps -> crop boxes -> crop embeddings -> heads, each computed once.
@@ -88,7 +91,10 @@ def demo(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Compute a whole matrix from images and backbones that ship with the package."""
+    """Compute a whole matrix from what ships with the package.
+
+    Needs no network and no data: images and backbones are part of the package.
+    """
     from .pipeline.demo import demo_experiment
 
     run = {"backend": backend, **({"limit": limit} if limit else {})}
@@ -103,21 +109,30 @@ def demo(
 @cli.command("extract-attn")
 @experiment_options("attention")
 def extract_attn(**options: Any) -> None:
-    """Store the CLS attention of every image, per head, prefix tokens included."""
+    """Store the CLS attention of every image.
+
+    Rows of the full softmax, per head, prefix tokens included.
+    """
     _compute("attention", **options)
 
 
 @cli.command("select-crops")
 @experiment_options("boxes")
 def select_crops(**options: Any) -> None:
-    """Place crop boxes greedily on the attention maps (computed if missing)."""
+    """Place crop boxes greedily on the attention maps.
+
+    Attention that is missing is computed first.
+    """
     _compute("boxes", **options)
 
 
 @cli.command("embed-crops")
 @experiment_options("embeddings")
 def embed_crops(**options: Any) -> None:
-    """Embed every crop and baseline with every embedding model (boxes computed if missing)."""
+    """Embed every crop and baseline with every embedding model.
+
+    Boxes and attention that are missing are computed first.
+    """
     _compute("embeddings", **options)
 
 
@@ -125,7 +140,10 @@ def embed_crops(**options: Any) -> None:
 @out_option
 @experiment_options("heads")
 def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Fit heads on features that are in the cache; computes no feature."""
+    """Fit heads on features that are in the cache.
+
+    Computes no feature; exit code 4 if one is missing.
+    """
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
@@ -133,7 +151,7 @@ def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
 @out_option
 @experiment_options("heads")
 def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Compute what is missing, fit the missing heads, write matrix and report."""
+    """Compute what is missing, fit heads, write the report."""
     _matrix(_session_of(**options), out, as_json)
 
 
@@ -142,7 +160,10 @@ def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
 @click.option("--world-size", default=1, show_default=True, help="Into how many shares.")
 @experiment_options("embeddings")
 def run(rank: int, world_size: int, **options: Any) -> None:
-    """Compute missing shards and fit nothing; several ranks may share one cache."""
+    """Compute missing shards and fit nothing.
+
+    Several ranks may share one cache, on one machine or many.
+    """
     if not 0 <= rank < world_size:
         raise click.UsageError(f"--rank must be at least 0 and below --world-size ({world_size}).")
     _compute("embeddings", rank=rank, world_size=world_size, **options)
@@ -151,11 +172,14 @@ def run(rank: int, world_size: int, **options: Any) -> None:
 @cli.command()
 @experiment_options("boxes")
 def localize(as_json: bool, **options: Any) -> None:
-    """Mass in box, hit rate and crop hit rate of every attention model, where boxes are known."""
+    """Compare attention maps and crops with ground-truth boxes.
+
+    Prints mass in box, hit rate and crop hit rate of every attention model.
+    """
     from .pipeline.stage_run import localize_table
 
     table = localize_table(_session_of(**options))
-    _emit(table, as_json)
+    emit(table, as_json)
 
 
 # --- looking ------------------------------------------------------------------------------------
@@ -164,229 +188,46 @@ def localize(as_json: bool, **options: Any) -> None:
 @cli.command()
 @experiment_options("embeddings")
 def plan(as_json: bool, **options: Any) -> None:
-    """Show what an experiment needs and what of it is missing; computes nothing."""
+    """Show what is needed and what of it is missing.
+
+    Computes nothing and writes nothing.
+    """
     from .pipeline.estimate import needs
 
     session = _session_of(**options)
-    _emit([need.to_json() for need in needs(session.plan, session.cache)], as_json)
+    emit([need.to_json() for need in needs(session.plan, session.cache)], as_json)
 
 
 @cli.command()
 @experiment_options("embeddings")
 def status(as_json: bool, **options: Any) -> None:
-    """Per stage: shards done and missing, rows missing, bad images."""
+    """Shards done and missing, and bad images, per stage."""
     from .pipeline.inventory import status_table
 
-    _emit(status_table(_session_of(**options)), as_json)
+    emit(status_table(_session_of(**options)), as_json)
 
 
 @cli.command()
 @out_option
 @experiment_options("heads")
 def report(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Write the report again from what the cache has; computes no feature."""
+    """Write the report again from what the cache has.
+
+    Computes no feature; exit code 4 if one is missing.
+    """
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-# --- experiment files ---------------------------------------------------------------------------
-
-
-@cli.group()
-def experiment() -> None:
-    """Experiment files."""
-
-
-@experiment.command("new")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", default="images", show_default=True, help="Name or path.")
-def experiment_new(path: Path, dataset: str) -> None:
-    """Write a commented experiment file to start from."""
-    from .pipeline.demo import new_experiment
-
-    new_experiment(path, dataset)
-    click.echo(f"wrote {path}")
-
-
-@experiment.command("show")
-@experiment_options("heads")
-def experiment_show(
-    source: Path | None, overrides: Mapping[str, Any], as_json: bool, **_: Any
-) -> None:
-    """Print an experiment with every default."""
-    from .pipeline.experiment import load_experiment, to_toml
-
-    loaded = load_experiment(source, overrides)
-    click.echo(loaded.model_dump_json(indent=2) if as_json else to_toml(loaded), nl=as_json)
-
-
-# --- cache --------------------------------------------------------------------------------------
-
-
-@cli.group()
-def cache() -> None:
-    """What is stored: list, show, verify, clean, export."""
-
-
-@cache.command("ls")
-@cache_option
-@json_option
-def cache_ls(cache_root: Path | None, as_json: bool) -> None:
-    """List artifacts: stage, fingerprint, model, rows, shards, bytes."""
-    from .pipeline.inventory import inventory
-
-    _emit(inventory(_cache(cache_root)), as_json)
-
-
-@cache.command("show")
-@click.argument("fingerprint")
-@cache_option
-def cache_show(fingerprint: str, cache_root: Path | None) -> None:
-    """Print the spec of an artifact, given the beginning of its fingerprint."""
-    from .pipeline.inventory import find_artifact
-
-    artifact = find_artifact(_cache(cache_root), fingerprint)
-    click.echo(json.dumps({"folder": str(artifact.folder), **artifact.spec}, indent=2))
-
-
-@cache.command("verify")
-@click.option("--deep", is_flag=True, help="Read every byte and compare checksums.")
-@click.option("--repair", is_flag=True, help="Drop the markers of damaged shards.")
-@cache_option
-@json_option
-def cache_verify(deep: bool, repair: bool, cache_root: Path | None, as_json: bool) -> None:
-    """Check markers and file sizes, with --deep every checksum."""
-    from .cache.verify import verify
-
-    problems = verify(_cache(cache_root), deep=deep, repair=repair)
-    rows = [{"folder": str(p.folder), "shard": p.shard, "problem": p.what} for p in problems]
-    _emit(rows, as_json, empty="no damage found")
-    if problems and not repair:
-        raise A2pipeError(
-            f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found; "
-            "--repair drops the damaged shards, the next run computes them again."
-        )
-
-
-@cache.command("gc")
-@click.option("--apply", is_flag=True, help="Delete; without it, only show.")
-@cache_option
-@json_option
-def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
-    """Show, or delete, what no named experiment refers to."""
-    from .cache.gc import gc
-
-    freed = gc(_cache(cache_root), apply=apply)
-    rows = [{"path": str(c.path), "bytes": c.bytes, "why": c.why} for c in freed]
-    _emit(rows, as_json, empty="nothing to free")
-    if rows and not as_json:
-        total = sum(c.bytes for c in freed)
-        verb = "freed" if apply else "to be freed; delete with --apply"
-        click.echo(f"{total:,} bytes {verb}")
-
-
-@cache.command("export")
-@click.argument("fingerprint")
-@click.argument("target", type=click.Path(path_type=Path))
-@cache_option
-def cache_export(fingerprint: str, target: Path, cache_root: Path | None) -> None:
-    """Write an artifact as .npy, .parquet, .zarr or .h5, by the suffix of TARGET."""
-    from .cache.export import export
-    from .pipeline.inventory import find_artifact
-
-    for path in export(find_artifact(_cache(cache_root), fingerprint), target):
-        click.echo(str(path))
-
-
-# --- models and datasets ------------------------------------------------------------------------
-
-
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def models(ctx: click.Context) -> None:
-    """Backbones: list them, show one, fetch weights ahead."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(models_list)
-
-
-@models.command("list")
-@json_option
-def models_list(as_json: bool = False) -> None:
-    """Names that can be given to --model; any timm ViT name works too."""
-    from .models.names import entries
-
-    rows = [
-        {"name": e.name, "family": e.family, "source": e.source, "licence": e.licence}
-        for e in entries()
-    ]
-    _emit(rows, as_json)
-
-
-@models.command("show")
-@click.argument("name")
-@json_option
-def models_show(name: str, as_json: bool) -> None:
-    """Everything known of one backbone."""
-    from .models.names import resolve
-
-    entry = resolve(name)
-    rows = [{"key": key, "value": str(value)} for key, value in vars(entry).items()]
-    _emit({key: str(value) for key, value in vars(entry).items()} if as_json else rows, as_json)
-
-
-@models.command("fetch")
-@click.argument("names", nargs=-1, required=True)
-def models_fetch(names: tuple[str, ...]) -> None:
-    """Fetch weights now, for machines without a network later."""
-    from .models.identity import locate_weights
-    from .models.names import resolve
-
-    for name in names:
-        click.echo(f"{name}: {locate_weights(resolve(name), None, offline=False) or 'no file'}")
-
-
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def datasets(ctx: click.Context) -> None:
-    """Datasets: list the registered ones, look into one."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(datasets_list)
-
-
-@datasets.command("list")
-@json_option
-def datasets_list(as_json: bool = False) -> None:
-    """Names that can be given to --dataset; a folder or a manifest works too."""
-    from .datasets.registry import names
-
-    _emit([{"name": name, "what": what} for name, what in names()], as_json)
-
-
-@datasets.command("show")
-@experiment_options("attention")
-def datasets_show(
-    source: Path | None,
-    overrides: Mapping[str, Any],
-    cache_root: Path | None,
-    as_json: bool,
-    **_: Any,
-) -> None:
-    """Counts by split and group; EXPERIMENT or --dataset says which."""
-    from .pipeline.inventory import dataset_table
-
-    _emit(dataset_table(source, overrides, cache_root), as_json)
+for group in (experiment, cache, models, datasets):
+    cli.add_command(group)
 
 
 # --- shared -------------------------------------------------------------------------------------
 
 
-def _cache(root: Path | None) -> Cache:
-    from .cache.catalog import Cache
-
-    return Cache(root)
-
-
 def _session(source: Any, overrides: Any, cache_root: Path | None, quiet: bool) -> Session:
-    from .pipeline.experiment import Experiment, load_experiment
+    from .pipeline.experiment import Experiment
+    from .pipeline.experiment_file import load_experiment
     from .pipeline.progress import make_progress
     from .pipeline.session import open_session
 
@@ -412,7 +253,7 @@ def _compute(
 
     session = _session_of(**options)
     run = compute_stage(session, through, rank, world_size)
-    _emit(run.lines, as_json)
+    emit(run.lines, as_json)
     refuse_bad_images(run.bad, session.experiment.run.skip_bad_images)
 
 
@@ -427,16 +268,6 @@ def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = T
     click.echo(render_terminal(matrix))
     for name, path in files.items():
         click.echo(f"{name}: {path}")
-
-
-def _emit(rows: Any, as_json: bool, empty: str = "nothing") -> None:
-    """Rows of plain values as an aligned table, or as JSON."""
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    from .reports.listing import plain_table
-
-    click.echo(plain_table(rows) if rows else empty)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -10,7 +10,8 @@ from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..reports.results import Matrix
 from . import matrix, session
-from .experiment import Experiment, load_experiment
+from .experiment import Experiment
+from .experiment_file import load_experiment
 from .progress import make_progress
 
 Source = Experiment | Path | str | Mapping[str, Any]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .experiment import Experiment, load_experiment
+from .experiment import Experiment
+from .experiment_file import load_experiment
 
 NOTES = (
     "What this is: handwritten digits (scikit-learn's) pasted on two photographs, 95 % of the "

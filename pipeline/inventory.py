@@ -14,7 +14,7 @@ from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..errors import NotCachedError, UsageError
 from .estimate import needs
-from .experiment import load_experiment
+from .experiment_file import load_experiment
 from .plan import STAGES
 from .session import Session, load_collection
 

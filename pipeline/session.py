@@ -21,7 +21,8 @@ from ..stages.placement import chain
 from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
-from .experiment import Experiment, load_experiment
+from .experiment import Experiment
+from .experiment_file import load_experiment
 from .local import RunStats, prepare, run_local
 from .plan import STAGES, Plan, Spec, make_plan
 from .progress import Progress, SilentProgress

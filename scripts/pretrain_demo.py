@@ -73,9 +73,17 @@ def localizer(size: str, seed: int, out: Path, device: str, threads: int, views:
     required=True,
     help="Weights to start from.",
 )
-@click.option("--views", default=240_000, show_default=True, help="Images to train on.")
+@click.option("--views", default=700_000, show_default=True, help="Images to train on.")
+@click.option("--learning-rate", default=1e-3, show_default=True, help="The highest.")
 def embedder(
-    size: str, seed: int, out: Path, device: str, threads: int, start: Path, views: int
+    size: str,
+    seed: int,
+    out: Path,
+    device: str,
+    threads: int,
+    start: Path,
+    views: int,
+    learning_rate: float,
 ) -> None:
     """Denoising training at many glyph sizes, from a trained localiser."""
     torch.set_num_threads(threads)
@@ -85,7 +93,7 @@ def embedder(
         raise click.ClickException(f"{start} is not of size {size}: {architecture}")
     sources = load_sources(EMBEDDER_SCALES, torch.device(device))
     objective = CleanGlyph(sources, architecture.dim)
-    schedule = Schedule(views, checkpoint=500, log=100)
+    schedule = Schedule(views, learning_rate, checkpoint=500, log=100)
     _train(network, architecture, objective, schedule, out, seed)
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 import a2pipe
 from a2pipe.cli import cli
-from a2pipe.pipeline.experiment import Experiment, HeadSection, Section, load_experiment
+from a2pipe.pipeline.experiment import Experiment, HeadSection, Section
+from a2pipe.pipeline.experiment_file import load_experiment
 
 ROOT = Path(a2pipe.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

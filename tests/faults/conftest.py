@@ -216,10 +216,10 @@ def make_study(forks: Forks, folder: Path, count: int, more: tuple[str, str], to
 
 @pytest.fixture(scope="session")
 def study(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Study:
-    """40 images in 10 shards, 9 specs: 90 markers."""
+    """32 images in 8 shards, 9 specs: 72 markers."""
     crops, baselines = "[[16], [16, 8]]", '["full", "random"]'
     folder = tmp_path_factory.mktemp("study")
-    return make_study(forks, folder, 40, (crops, baselines), backend)
+    return make_study(forks, folder, 32, (crops, baselines), backend)
 
 
 @pytest.fixture(scope="session")

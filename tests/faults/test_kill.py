@@ -1,6 +1,7 @@
 """Killed at any instant, the cache holds nothing wrong; the next run completes it bit for bit."""
 
 import numpy as np
+import pytest
 
 from .conftest import assert_sound, markers
 
@@ -20,6 +21,7 @@ def test_kill_9_ten_times_at_random_instants(launch, study, tmp_path, backend):
     study.assert_given(cache, out)
 
 
+@pytest.mark.parametrize("backend", ["zarr"], indirect=True)
 def test_kill_9_while_heads_are_fitted_and_the_report_is_made(launch, study, tmp_path):
     cache, out = tmp_path / "cache", tmp_path / "out"
     build = ("build-matrix", study.experiment, "--cache", cache, "--out", out)

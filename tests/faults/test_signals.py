@@ -32,7 +32,7 @@ def test_a_signal_ends_the_run_and_the_next_completes_it(launch, study, tmp_path
 
 @pytest.mark.parametrize("stop", [INTERRUPTED, TERMINATED], ids=["interrupted", "terminated"])
 @pytest.mark.parametrize("backend", ["zarr"], indirect=True)
-@pytest.mark.parametrize("folder", ["index", "fits"])
+@pytest.mark.parametrize("folder", ["experiments", "fits"])
 def test_a_signal_before_and_after_the_shards(launch, small, tmp_path, stop, folder):
     cache = tmp_path / "cache"
     number, code, line = stop

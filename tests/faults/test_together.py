@@ -7,20 +7,25 @@ import pytest
 from .conftest import markers
 
 
-@pytest.mark.parametrize(
-    ("processes", "backend"), [(2, "zarr"), (4, "zarr"), (4, "hdf5")], indirect=["backend"]
-)
-def test_processes_on_the_same_experiment_give_the_same_bits(launch, study, tmp_path, processes):
-    cache = tmp_path / "cache"
-    outs = [tmp_path / f"out{number}" for number in range(processes)]
+@pytest.mark.parametrize("backend", ["zarr"], indirect=True)
+def test_two_processes_on_one_experiment_give_the_same_bits(launch, study, tmp_path):
+    cache, outs = tmp_path / "cache", [tmp_path / "out1", tmp_path / "out2"]
     build = ("build-matrix", study.experiment, "--quiet", "--cache", cache)
     commands = [launch(*build, "--out", out) for out in outs]
-    assert [(command.wait(), command.err) for command in commands] == [(0, "")] * processes
+    assert [(command.wait(), command.err) for command in commands] == [(0, "")] * 2
     for out in outs:
         study.assert_given(cache, out)
 
 
-@pytest.mark.parametrize(("size", "backend"), [(2, "zarr"), (3, "hdf5")], indirect=["backend"])
+@pytest.mark.parametrize("backend", ["hdf5"], indirect=True)
+def test_four_processes_on_one_experiment_give_the_same_bits(launch, study, tmp_path):
+    run = ("run", study.experiment, "--quiet", "--cache", tmp_path)
+    commands = [launch(*run) for _ in range(4)]
+    assert [(command.wait(), command.err) for command in commands] == [(0, "")] * 4
+    study.assert_given(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "backend"), [(3, "zarr")], indirect=["backend"])
 def test_ranks_make_up_the_whole(launch, study, tmp_path, size):
     cache, out = tmp_path / "cache", tmp_path / "out"
     run = ("run", study.experiment, "--cache", cache, "--world-size", size)
@@ -42,12 +47,12 @@ def test_a_rank_alone_does_its_share_and_says_so(launch, study, tmp_path):
     first = launch(*alone, "--json")
     assert first.wait() == 0
     lines = json.loads(first.out)
-    assert {(line["stage"], line["shards"]) for line in lines} == {("embeddings", "3/10")}
+    assert {(line["stage"], line["shards"]) for line in lines} == {("embeddings", "3/8")}
     assert "images: 12 of 12" in first.err
-    assert markers(cache) == study.markers * 3 // 10
+    assert markers(cache) == study.markers * 3 // 8
     again = launch(*alone)
     assert again.wait() == 0
-    assert "3/10" in again.out
+    assert "3/8" in again.out
     assert "images" not in again.err
 
 

@@ -45,8 +45,10 @@ def test_blocks_come_in_the_order_asked_for(tiny, backbone_of, pixels) -> None:
 
 def test_head_width_may_differ_from_dim_over_heads() -> None:
     attention = Attention(48, num_heads=3, attn_head_dim=24, qkv_bias=True).eval()
-    attention.qkv.weight.data.mul_(10)
-    tokens = torch.randn((2, 30, 48), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    for weights in attention.parameters():
+        weights.data.normal_(std=0.2, generator=generator)
+    tokens = torch.randn((2, 30, 48), generator=generator)
     caught = []
     attention.fused_attn = False
     attention.attn_drop.register_forward_pre_hook(lambda _, given: caught.append(given[0]))

@@ -6,7 +6,8 @@ import pytest
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.baselines import Baseline, parse_baseline
-from a2pipe.pipeline.experiment import Experiment, load_experiment, to_toml
+from a2pipe.pipeline.experiment import Experiment
+from a2pipe.pipeline.experiment_file import load_experiment, to_toml
 
 MINIMAL = {"dataset": {"name": "demo-01"}}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment import load_experiment
+from a2pipe.pipeline.experiment_file import load_experiment
 from a2pipe.pipeline.plan import make_plan
 from a2pipe.pipeline.session import identify_all, load_collection
 from a2pipe.stages.specs import EmbeddingSpec, GreedyBox

@@ -1,0 +1,212 @@
+"""Commands that look after things: experiment files, the cache, models, datasets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .cli_options import cache_option, experiment_options, json_option
+from .cli_output import emit
+from .errors import A2pipeError
+
+if TYPE_CHECKING:
+    from .cache.catalog import Cache
+
+
+def open_cache(root: Path | None) -> Cache:
+    """The cache at `root`, or the default one."""
+    from .cache.catalog import Cache
+
+    return Cache(root)
+
+
+# --- experiment files ---------------------------------------------------------------------------
+
+
+@click.group()
+def experiment() -> None:
+    """Experiment files."""
+
+
+@experiment.command("new")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--dataset", default="images", show_default=True, help="Name or path.")
+def experiment_new(path: Path, dataset: str) -> None:
+    """Write a commented experiment file to start from."""
+    from .pipeline.demo import new_experiment
+
+    new_experiment(path, dataset)
+    click.echo(f"wrote {path}")
+
+
+@experiment.command("show")
+@experiment_options("heads")
+def experiment_show(
+    source: Path | None, overrides: Mapping[str, Any], as_json: bool, **_: Any
+) -> None:
+    """Print an experiment with every default."""
+    from .pipeline.experiment_file import load_experiment, to_toml
+
+    loaded = load_experiment(source, overrides)
+    click.echo(loaded.model_dump_json(indent=2) if as_json else to_toml(loaded), nl=as_json)
+
+
+# --- cache --------------------------------------------------------------------------------------
+
+
+@click.group()
+def cache() -> None:
+    """What is stored: list, show, verify, clean, export."""
+
+
+@cache.command("ls")
+@cache_option
+@json_option
+def cache_ls(cache_root: Path | None, as_json: bool) -> None:
+    """List artifacts: stage, fingerprint, model, rows, shards, bytes."""
+    from .pipeline.inventory import inventory
+
+    emit(inventory(open_cache(cache_root)), as_json)
+
+
+@cache.command("show")
+@click.argument("fingerprint")
+@cache_option
+def cache_show(fingerprint: str, cache_root: Path | None) -> None:
+    """Print the spec of an artifact, given the beginning of its fingerprint."""
+    from .pipeline.inventory import find_artifact
+
+    artifact = find_artifact(open_cache(cache_root), fingerprint)
+    click.echo(json.dumps({"folder": str(artifact.folder), **artifact.spec}, indent=2))
+
+
+@cache.command("verify")
+@click.option("--deep", is_flag=True, help="Read every byte and compare checksums.")
+@click.option("--repair", is_flag=True, help="Drop the markers of damaged shards.")
+@cache_option
+@json_option
+def cache_verify(deep: bool, repair: bool, cache_root: Path | None, as_json: bool) -> None:
+    """Check markers and file sizes, with --deep every checksum."""
+    from .cache.verify import verify
+
+    problems = verify(open_cache(cache_root), deep=deep, repair=repair)
+    rows = [{"folder": str(p.folder), "shard": p.shard, "problem": p.what} for p in problems]
+    emit(rows, as_json, empty="no damage found")
+    if problems and not repair:
+        raise A2pipeError(
+            f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found; "
+            "--repair drops the damaged shards, the next run computes them again."
+        )
+
+
+@cache.command("gc")
+@click.option("--apply", is_flag=True, help="Delete; without it, only show.")
+@cache_option
+@json_option
+def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
+    """Show, or delete, what no named experiment refers to."""
+    from .cache.gc import gc
+
+    freed = gc(open_cache(cache_root), apply=apply)
+    rows = [{"path": str(c.path), "bytes": c.bytes, "why": c.why} for c in freed]
+    emit(rows, as_json, empty="nothing to free")
+    if rows and not as_json:
+        total = sum(c.bytes for c in freed)
+        verb = "freed" if apply else "to be freed; delete with --apply"
+        click.echo(f"{total:,} bytes {verb}")
+
+
+@cache.command("export")
+@click.argument("fingerprint")
+@click.argument("target", type=click.Path(path_type=Path))
+@cache_option
+def cache_export(fingerprint: str, target: Path, cache_root: Path | None) -> None:
+    """Write an artifact as .npy, .parquet, .zarr or .h5, by the suffix of TARGET."""
+    from .cache.export import export
+    from .pipeline.inventory import find_artifact
+
+    for path in export(find_artifact(open_cache(cache_root), fingerprint), target):
+        click.echo(str(path))
+
+
+# --- models and datasets ------------------------------------------------------------------------
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """Backbones: list them, show one, fetch weights ahead."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(models_list)
+
+
+@models.command("list")
+@json_option
+def models_list(as_json: bool = False) -> None:
+    """Names that can be given to --model; any timm ViT name works too."""
+    from .models.names import entries
+
+    rows = [
+        {"name": e.name, "family": e.family, "source": e.source, "licence": e.licence}
+        for e in entries()
+    ]
+    emit(rows, as_json)
+
+
+@models.command("show")
+@click.argument("name")
+@json_option
+def models_show(name: str, as_json: bool) -> None:
+    """Everything known of one backbone."""
+    from .models.names import resolve
+
+    entry = resolve(name)
+    rows = [{"key": key, "value": str(value)} for key, value in vars(entry).items()]
+    emit({key: str(value) for key, value in vars(entry).items()} if as_json else rows, as_json)
+
+
+@models.command("fetch")
+@click.argument("names", nargs=-1, required=True)
+def models_fetch(names: tuple[str, ...]) -> None:
+    """Fetch weights now, for machines without a network later."""
+    from .models.identity import locate_weights
+    from .models.names import resolve
+
+    for name in names:
+        click.echo(f"{name}: {locate_weights(resolve(name), None, offline=False) or 'no file'}")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def datasets(ctx: click.Context) -> None:
+    """Datasets: list the registered ones, look into one."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(datasets_list)
+
+
+@datasets.command("list")
+@json_option
+def datasets_list(as_json: bool = False) -> None:
+    """Names that can be given to --dataset; a folder or a manifest works too."""
+    from .datasets.registry import names
+
+    emit([{"name": name, "what": what} for name, what in names()], as_json)
+
+
+@datasets.command("show")
+@experiment_options("attention")
+def datasets_show(
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    cache_root: Path | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    """Counts by split and group; EXPERIMENT or --dataset says which."""
+    from .pipeline.inventory import dataset_table
+
+    emit(dataset_table(source, overrides, cache_root), as_json)

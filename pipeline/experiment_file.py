@@ -1,0 +1,172 @@
+"""Reading an experiment from TOML, flags or a mapping; writing it out with every default."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..datasets.registry import is_registered
+from ..errors import UsageError
+from .experiment import Experiment
+
+
+def load_experiment(
+    source: Path | str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None = None
+) -> Experiment:
+    """Read an experiment from a TOML file or a mapping of the same shape, or from overrides alone.
+
+    overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
+    "head.options" describe one head that replaces all heads of the source. In a TOML file, a
+    relative `dataset.root`, a dataset given by its path and relative weight files are taken from
+    the file's own folder.
+
+    Raises:
+        UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
+    """
+    where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
+    content, overrides = _content(source), dict(overrides or {})
+    if overrides.keys() & {"head.kind", "head.options"}:
+        kind = overrides.pop("head.kind", "logistic")
+        content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
+    for key, value in overrides.items():
+        _put(content, key.split("."), value)
+    if "dataset" not in content:
+        raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
+    if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
+        content.setdefault("name", Path(str(content["dataset"]["name"])).stem or "experiment")
+    return _validate(content, where)
+
+
+def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
+    if source is None or isinstance(source, Mapping):
+        return copy.deepcopy(dict(source or {}))
+    path = Path(source)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"The experiment {path} cannot be read ({reason}); `a2pipe experiment new {path.name}` "
+            "writes one to start from."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+    return _anchored({"name": path.stem, **content}, path.parent)
+
+
+def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of an experiment file, taken from the folder it lies in."""
+    dataset, run = content.get("dataset"), content.get("run")
+    if isinstance(dataset, dict) and isinstance(dataset.get("root"), str):
+        dataset["root"] = folder / Path(dataset["root"]).expanduser()
+    if isinstance(dataset, dict) and isinstance(dataset.get("name"), str):
+        dataset["name"] = _beside(dataset["name"], folder)
+    if isinstance(run, dict) and isinstance(run.get("weights"), dict):
+        run["weights"] = {name: folder / str(file) for name, file in run["weights"].items()}
+    return content
+
+
+def _beside(name: str, folder: Path) -> str:
+    """A dataset that is a path, taken from the experiment's folder if it lies there."""
+    there = folder / Path(name).expanduser()
+    return str(there) if there.exists() and not is_registered(name) else name
+
+
+def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
+    *sections, last = keys
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            return  # which the validation refuses
+    content[last] = value
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The whole experiment with every default written out, as TOML that reads back equal.
+
+    TOML has no word for none, so a key that is not set stands in a comment.
+    """
+    content = experiment.model_dump(mode="json")
+    heads = content.pop("head")
+    scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    lines = [_assignments(scalars)]
+    lines += [_table(f"[{name}]", table) for name, table in tables.items()]
+    lines += [_table("[[head]]", head) for head in heads]
+    return "\n".join(lines)
+
+
+def _table(header: str, table: dict[str, Any]) -> str:
+    return f"{header}\n{_assignments(table)}"
+
+
+def _assignments(table: dict[str, Any]) -> str:
+    return "".join(
+        f"# {key} is not set\n" if value is None else f"{_key(key)} = {_value(value)}\n"
+        for key, value in table.items()
+    )
+
+
+def _key(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _validate(content: Mapping[str, Any], where: str) -> Experiment:
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(_sentence(first, where)) from error
+
+
+def _sentence(error: Any, where: str) -> str:
+    """What is wrong with which key, from the first error that pydantic found."""
+    place = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
+    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
+    if error["type"] == "extra_forbidden":
+        return f"Unknown key {place!r}{where}; {_hint(error['loc'])}"
+    if error["type"] == "missing":
+        return f"The key {place!r} is missing{where}."
+    if error["type"] == "model_type":
+        return f"{place!r}{where} is a section of its own: write [{place}] and its keys below."
+    if error["type"] == "too_short":
+        return f"{place!r}{where} needs at least one value."
+    if message.startswith("Input should"):
+        return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
+    return f"{place!r}{where}: {message}." if place else f"{message}{where}."
+
+
+def _expected(message: str) -> str:
+    """Pydantic's "Input should be a valid integer, unable to ...", in the words of TOML."""
+    wanted = re.sub(r", (unable|got) .*", "", message.removeprefix("Input "))
+    return wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
+
+
+def _hint(location: tuple[str | int, ...]) -> str:
+    known = list(_known_keys(location[:-1]))
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"valid keys are {', '.join(known)}."
+
+
+def _known_keys(location: tuple[str | int, ...]) -> Iterator[str]:
+    section: Any = Experiment
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    yield from section.model_fields
