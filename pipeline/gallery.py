@@ -20,7 +20,7 @@ from .plan import PlanRow
 from .session import Session
 
 
-def gallery(session: Session, run: MatrixRun, each: int = 3) -> list[GalleryItem]:
+def gallery(session: Session, run: MatrixRun, each: int = 4) -> list[GalleryItem]:
     """Up to `each` right and `each` wrong test images a group, under the best attention cell."""
     best = _best_cell(run.cells)
     if best is None:

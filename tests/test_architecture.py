@@ -28,8 +28,15 @@ HEAVY += ("dask", "rich", "pydantic", "numpy", "PIL", "transformers", "safetenso
 
 def modules() -> list[Path]:
     """Every module of the package, relative to its root."""
-    code = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
-    return sorted(path for path in code if path.parts[0].split(".")[0] in {*FLOOR, "__init__"})
+    code = [*ROOT.glob("*.py"), *(path for folder in shipped() for path in folder.rglob("*.py"))]
+    return sorted(path.relative_to(ROOT) for path in code)
+
+
+def shipped() -> list[Path]:
+    """The folders at the root that may hold code of the package."""
+    aside = (*NOT_SHIPPED, "build", "dist", "results", "shared")
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in aside]
+    return [folder for folder in folders if not folder.name.startswith((".", "_"))]
 
 
 def room_of(path: Path) -> str:
@@ -131,13 +138,6 @@ def test_pyproject_names_every_folder_with_code():
     assert sorted(listed) == sorted(
         [".".join(["a2pipe", *folder.parts]) for folder in folders] + ["a2pipe"]
     )
-
-
-def shipped() -> list[Path]:
-    """The folders at the root that may hold code of the package."""
-    aside = (*NOT_SHIPPED, "build", "dist", "results", "shared")
-    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in aside]
-    return [folder for folder in folders if not folder.name.startswith((".", "_"))]
 
 
 def test_every_folder_of_the_package_has_an_init():
