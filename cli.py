@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -293,6 +294,8 @@ def _terminate(*_: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence and an exit code."""
+    # Waiting threads of a model leave their core to decoding and to other processes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(prog_name="a2pipe", standalone_mode=False)

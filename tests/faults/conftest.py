@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import spawn
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ class Forks:
         request |= {"argv": [str(word) for word in argv], "output": output}
         arguments = (WORKER, {"request": request}, "worker")
         process = self.context.Process(target=runpy.run_path, args=arguments)
-        with one_thread():
+        with bare():
             process.start()
         self.commands.append(Command(process, output))
         return self.commands[-1]
@@ -126,9 +127,17 @@ class Forks:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """The process that is forked has one thread, so that a fork is whole."""
+def bare() -> Iterator[None]:
+    """What is forked has one thread, so that a fork is whole, and each fork only its command: not
+    the main module of the tests, nor the measuring of coverage, whose warnings go to stderr."""
+    given = spawn.get_preparation_data
+    unwanted = ("init_main_from_name", "init_main_from_path", "stowaway")
+
+    def preparation(name: str) -> dict[str, Any]:
+        return {key: value for key, value in given(name).items() if key not in unwanted}
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spawn, "get_preparation_data", preparation)
         for name in ("OMP", "OPENBLAS", "MKL"):
             patch.setenv(f"{name}_NUM_THREADS", "1")
         yield
