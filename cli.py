@@ -98,7 +98,7 @@ def demo(
     """
     from .pipeline.demo import demo_experiment
 
-    run = {"backend": backend, **({"limit": limit} if limit else {})}
+    run = {"backend": backend, **({} if limit is None else {"limit": limit})}
     experiment = demo_experiment(digits, balanced=balanced, seed=seed, run=run)
     session = _session(experiment, None, cache_root, quiet)
     _matrix(session, out, as_json)
@@ -267,6 +267,8 @@ def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = T
         click.echo(json.dumps({**matrix.to_json(), "files": {k: str(v) for k, v in files.items()}}))
         return
     click.echo(render_terminal(matrix))
+    passes, decoded = matrix.run["forward_passes_total"], matrix.run["images_decoded"]
+    click.echo(f"computed: {passes:,} forward passes, {decoded:,} images decoded")
     for name, path in files.items():
         click.echo(f"{name}: {path}")
 

@@ -12,7 +12,7 @@ from ..errors import A2pipeError, DamagedError, NotCachedError
 from .artifact import Artifact
 from .files import make_folder
 from .fingerprint import fingerprint
-from .gather import Gathered
+from .gather import KEPT_BYTES, Gathered
 from .header import header_of, write_header
 from .images import write_images
 from .layout import (
@@ -23,8 +23,8 @@ from .layout import (
     STATUS_FIELD,
     ArrayField,
     Backend,
-    Layout,
     artifact_folder,
+    layout_of,
 )
 from .store import make_store
 
@@ -50,7 +50,7 @@ class Cache:
         self, spec: Any, images: Sequence[str], shard_size: int = 1024, backend: Backend = "zarr"
     ) -> Path:
         """Where the spec's rows of these images lie, or would lie."""
-        layout = Layout(tuple(images), shard_size, backend)
+        layout = layout_of(tuple(images), shard_size, backend)
         return artifact_folder(self.root, spec.stage, fingerprint(spec), layout.rows_id)
 
     def find(
@@ -78,7 +78,7 @@ class Cache:
         around the shards it has. A2pipeError if the folder may not be written, if the disk is full,
         or if the same address was stored with other fields.
         """
-        layout = Layout(tuple(images), shard_size, backend)
+        layout = layout_of(tuple(images), shard_size, backend)
         folder = artifact_folder(self.root, spec.stage, fingerprint(spec), layout.rows_id)
         with suppress(NotCachedError, DamagedError):
             return _with_fields(Artifact(folder), fields)
@@ -104,16 +104,23 @@ class Cache:
         return found
 
     def gather(
-        self, fingerprint: str, images: Sequence[str], exclude: Path | None = None
+        self,
+        fingerprint: str,
+        images: Sequence[str],
+        exclude: Path | None = None,
+        kept_bytes: int = KEPT_BYTES,
     ) -> Gathered:
-        """Which of `images` have a row in another row folder of this fingerprint than `exclude`."""
+        """Which of `images` have a row in another row folder of this fingerprint than `exclude`.
+
+        kept_bytes: how much of what is read from there may stay in memory.
+        """
         siblings = []
         here = exclude.absolute() if exclude is not None else None
         for artifact in self.artifacts(prefix=fingerprint):
             with suppress(DamagedError):
                 if artifact.folder != here and artifact.layout.images:
                     siblings.append(artifact)
-        return Gathered(siblings, images)
+        return Gathered(siblings, images, kept_bytes)
 
 
 def stage_folders(root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DamagedError
 from .files import atomic_write_bytes
 from .header import Header
-from .layout import IMAGES, Layout
+from .layout import IMAGES, Layout, layout_of
 
 
 def write_images(folder: Path, images: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def read_layout(folder: Path, header: Header) -> Layout:
     """The artifact's layout; DamagedError if the digests are not those the folder is named for."""
     try:
         images = tuple(np.load(folder / IMAGES).astype(np.str_).tolist())
-        layout = Layout(images, header.shard_size, header.backend)
+        layout = layout_of(images, header.shard_size, header.backend)
     except Exception as error:  # whatever a damaged file makes numpy raise
         raise DamagedError(_sentence(folder)) from error
     if layout.rows_id != header.rows_id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,16 @@ from ..errors import A2pipeError
 from .fingerprint import digest_of
 from .sealed import FORMAT
 
-__all__ = ["FORMAT", "STATUS_FIELD", "ArrayField", "Backend", "Cut", "Layout", "artifact_folder"]
+__all__ = [
+    "FORMAT",
+    "STATUS_FIELD",
+    "ArrayField",
+    "Backend",
+    "Cut",
+    "Layout",
+    "artifact_folder",
+    "layout_of",
+]
 
 Backend = Literal["zarr", "hdf5"]
 BACKENDS: tuple[Backend, ...] = ("zarr", "hdf5")
@@ -142,6 +151,13 @@ class Layout:
     def row_of(self) -> dict[str, int]:
         """Row of each image."""
         return {image: row for row, image in enumerate(self.images)}
+
+
+@lru_cache(maxsize=4)
+def layout_of(images: tuple[str, ...], shard_size: int, backend: Backend) -> Layout:
+    """The layout; artifacts over the same images share it, as a million digests take seconds to
+    hash and a hundred megabytes to hold."""
+    return Layout(images, shard_size, backend)
 
 
 def artifact_folder(root: Path, stage: str, fingerprint: str, rows_id: str) -> Path:

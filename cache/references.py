@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from ..errors import A2pipeError
+from ..errors import A2pipeError, DamagedError
 from .files import atomic_write_bytes, explained, fsync_dir, make_folder
 from .layout import EXPERIMENTS, FORMAT
 from .ledger import now
@@ -50,6 +50,17 @@ def experiments(root: Path) -> dict[str, set[str]]:
     return {unquote(path.stem): _uses(path) for path in paths if not path.name.startswith(".")}
 
 
+def uses_of(root: Path, name: str) -> set[str]:
+    """What one named experiment uses; nothing if it has no note, or a torn one.
+
+    A2pipeError if a newer version wrote the note.
+    """
+    try:
+        return _uses(_path(root, name))
+    except DamagedError:
+        return set()
+
+
 def referred(root: Path) -> set[str]:
     """Everything that some named experiment uses; raises as `experiments` does."""
     return set().union(*experiments(root).values())
@@ -64,12 +75,14 @@ def is_referred(relative: Path, uses: set[str]) -> bool:
 def _uses(path: Path) -> set[str]:
     try:
         data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
     except OSError as error:
         raise A2pipeError(f"{path} could not be read ({error.strerror}).") from error
     refuse_newer(path, data)
     document = unseal(data)
     if document is None:
-        raise A2pipeError(
+        raise DamagedError(
             f"{path} is torn or altered, so what its experiment uses is unknown: run the "
             "experiment again, or delete this file if the experiment is no longer wanted."
         )

@@ -146,7 +146,8 @@ def tight_box(alpha: NDArray[np.float32]) -> Box:
 def _alpha_mask(image: NDArray[np.float64]) -> NDArray[np.float32]:
     """8x8 grey levels 0..16 -> one pixel of margin -> bicubic 32x32 -> soft threshold."""
     padded = np.pad(image, 1).astype(np.float32) / np.float32(16)
-    return np.clip((resize_mask(padded, MASK_SIZE) - 0.25) / 0.35, 0, 1).astype(np.float32)
+    sharpened = (resize_mask(padded, MASK_SIZE) - 0.25) / 0.35
+    return np.asarray(np.clip(sharpened, 0, 1), np.float32)
 
 
 @cache

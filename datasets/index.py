@@ -70,7 +70,7 @@ def _read(path: str, known: Remembered | None) -> Remembered | Unreadable:
     try:
         status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
         stamp = (status.st_size, status.st_mtime_ns)
-        if known is not None and known[:2] == stamp:
+        if known is not None and known[:2] == stamp and os.access(path, os.R_OK):
             return known
         with open_file(Path(path)) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]

@@ -39,6 +39,15 @@ def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
     return head
 
 
+def defaults(kind: str) -> dict[str, Any]:
+    """The parameters of a head that may be left out, with the values they then have.
+
+    Raises UsageError for an unknown kind.
+    """
+    known = inspect.signature(_factory(kind)).parameters.values()
+    return {found.name: found.default for found in known if found.default is not found.empty}
+
+
 def _factory(kind: str) -> Callable[..., Any]:
     if kind in BUILT_IN:
         module, name = BUILT_IN[kind]

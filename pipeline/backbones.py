@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import A2pipeError
 from ..models.identity import BackboneInfo, identify
 from ..stages.specs import ModelSpec
 from .experiment import Experiment, RunSection
@@ -34,19 +35,31 @@ class Backbones:
         self._loaded: dict[ModelSpec, Backbone] = {}
 
     def get(self, model: ModelSpec) -> Backbone:
-        """The backbone; loaded on the first call."""
-        if model not in self._loaded:
-            from ..models.backbone import load_backbone
+        """The backbone; loaded on the first call.
 
-            self._loaded[model] = load_backbone(
-                model.name,
-                weights=self._run.weights.get(model.name),
-                device=self._run.device,
-                precision=model.precision,
-                offline=self._run.offline,
-                memo=self._memo,
-            )
+        Raises:
+            A2pipeError: its weights are no longer those that were identified.
+        """
+        if model not in self._loaded:
+            self._loaded[model] = self._load(model)
         return self._loaded[model]
+
+    def _load(self, model: ModelSpec) -> Backbone:
+        from ..models.backbone import load_backbone
+
+        backbone = load_backbone(
+            model.name,
+            weights=self._run.weights.get(model.name),
+            device=self._run.device,
+            precision=model.precision,
+            offline=self._run.offline,
+            memo=self._memo,
+        )
+        if backbone.info.weights != model.weights:
+            raise A2pipeError(
+                f"The weights of {model.name} have changed since this run began: run again."
+            )
+        return backbone
 
     def prefix_tokens(self, model: ModelSpec) -> int:
         """Tokens before the patches: CLS and registers."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +17,8 @@ from pydantic import (
 )
 
 from .baselines import Baseline, parse_baseline
+
+T = TypeVar("T")
 
 
 def _as_list(value: Any) -> Any:
@@ -28,7 +31,11 @@ def _as_crop_lists(value: Any) -> Any:
     return value if any(isinstance(item, list | tuple) for item in value) else [value]
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+def _without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_without_repeats)]
 CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 OddInt = Annotated[int, Field(ge=1, multiple_of=1)]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -75,7 +82,7 @@ class AttentionSection(Section):
             raise ValueError(
                 f'write "last", "all" or block numbers such as [11, 12], not {value!r}'
             )
-        return tuple(numbers)
+        return _without_repeats(tuple(numbers))
 
 
 class CropsSection(Section):

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ..datasets.registry import is_registered
 from ..errors import UsageError
+from ..heads.registry import defaults
 from .experiment import Experiment
 
 
@@ -92,7 +93,11 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
 def to_toml(experiment: Experiment) -> str:
     """The whole experiment with every default written out, as TOML that reads back equal.
 
-    TOML has no word for none, so a key that is not set stands in a comment.
+    TOML has no word for none, so a key that is not set stands in a comment, as do the defaults of
+    a head's own parameters.
+
+    Raises:
+        UsageError: there is no such head.
     """
     content = experiment.model_dump(mode="json")
     heads = content.pop("head")
@@ -100,12 +105,21 @@ def to_toml(experiment: Experiment) -> str:
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     lines = [_assignments(scalars)]
     lines += [_table(f"[{name}]", table) for name, table in tables.items()]
-    lines += [_table("[[head]]", head) for head in heads]
+    lines += [_head_table(head) for head in heads]
     return "\n".join(lines)
 
 
 def _table(header: str, table: dict[str, Any]) -> str:
     return f"{header}\n{_assignments(table)}"
+
+
+def _head_table(head: dict[str, Any]) -> str:
+    """A head, with the defaults of its parameters in comments: written, they would be another
+    head to the cache."""
+    left_out = {key: value for key, value in defaults(head["kind"]).items() if key not in head}
+    lines = _assignments(left_out).splitlines()
+    comments = [line if line.startswith("#") else f"# {line}" for line in lines]
+    return "\n".join([_table("[[head]]", head).rstrip(), *comments, ""])
 
 
 def _assignments(table: dict[str, Any]) -> str:

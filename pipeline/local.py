@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..cache.fingerprint import fingerprint
-from ..cache.gather import Gathered
+from ..cache.gather import KEPT_BYTES, Gathered
 from ..errors import BadImageError
 from ..stages.boxes import NoRoomError
 from ..stages.squares import load_squares
@@ -30,7 +30,7 @@ SHARDS_BEING_WRITTEN = 2
 
 @dataclass
 class RunStats:
-    """What a run did: counts of images and shards, seconds by activity (they overlap)."""
+    """What a run did: counts of images and shards, seconds by stage and activity (they overlap)."""
 
     shards: int = 0
     decoded: int = 0
@@ -38,9 +38,9 @@ class RunStats:
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
 
-    def spend(self, what: str, start: float) -> None:
-        """Add the time since `start` (of time.perf_counter) to an activity."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
+    def spend(self, what: str, seconds: float) -> None:
+        """Add to the time that an activity or a stage has taken."""
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,10 @@ def prepare(
     missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
     gathered = {
         spec: cache.gather(
-            fingerprint(spec), _lacking(artifacts[spec], numbers), artifacts[spec].folder
+            fingerprint(spec),
+            _lacking(artifacts[spec], numbers),
+            artifacts[spec].folder,
+            KEPT_BYTES // len(artifacts),
         )
         for spec, numbers in missing.items()
         if numbers
@@ -143,7 +146,7 @@ def _compute(
     start = time.perf_counter()
     compute_batch(Batch(step.shard, step.rows, decoded), backbones)
     stats.decoded += sum(item is not None for item in decoded)
-    stats.spend("compute", start)
+    stats.spend("compute", time.perf_counter() - start)
 
 
 def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Decode]]]:
@@ -188,16 +191,22 @@ class _Writer:
         self._pending: deque[Future[None]] = deque()
 
     def submit(self, shard: Shard) -> None:
-        """Queue a shard; raises what an earlier write raised."""
+        """Queue a shard; raises what an earlier write raised, as soon as it has."""
         self._pending.append(self._pool.submit(self._commit, shard))
-        while len(self._pending) > SHARDS_BEING_WRITTEN:
+        while self._pending and self._is_due():
             self._pending.popleft().result()
+
+    def _is_due(self) -> bool:
+        """Whether the oldest write is over, or has to be waited for."""
+        return self._pending[0].done() or len(self._pending) > SHARDS_BEING_WRITTEN
 
     def _commit(self, shard: Shard) -> None:
         start = time.perf_counter()
         commit_shard(shard, self._task.artifacts, self._task.plan)
         self._stats.shards += 1
-        self._stats.spend("write", start)
+        self._stats.spend("write", time.perf_counter() - start)
+        for part in shard.open_parts:
+            self._stats.spend(part.spec.stage, part.seconds)
 
     def __enter__(self) -> _Writer:
         return self

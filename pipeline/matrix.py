@@ -69,11 +69,10 @@ def _check(session: Session) -> None:
         raise UsageError("Nothing to extract: name at least one embedding model.")
     split_indices(session.collection)
     check_classes(session.collection)
-    if (
-        not session.is_complete()
-    ):  # else a wrong head is found before long, and without importing it
-        for head in session.experiment.head:
-            make_head(head.kind, head.parameters)
+    if session.is_complete():
+        return  # a wrong head is found soon enough, and a right one need not be imported
+    for head in session.experiment.head:
+        make_head(head.kind, head.parameters)
 
 
 def drop_bad_images(session: Session, record: RunRecord) -> Collection:

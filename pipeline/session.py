@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
-from ..cache.references import experiments, remember
+from ..cache.references import remember, uses_of
 from ..datasets.collection import Collection
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.placement import chain
-from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox
+from ..stages.specs import AttentionSpec, CenterBox, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
 from .experiment import Experiment
@@ -123,16 +123,18 @@ class Session:
         """Note what this experiment uses, so that `cache gc` leaves it alone; nothing where the
         cache may only be read.
 
-        replace: forget what an earlier run of this name used, which is done at a run's end.
+        replace: forget what an earlier run of this name used, which is done at a run's end. A
+        run under a limit is noted beside the whole, not in its place.
         """
         run, root, name = self.experiment.run, self.cache.root, self.experiment.name
+        name += f" limit {run.limit}" if run.limit else ""
         uses: set[str | Path] = set(records)
         uses |= {
             self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
             for spec in self.plan.specs(through)
         }
         with suppress(UnwritableError):
-            remember(root, name, uses if replace else uses | experiments(root).get(name, set()))
+            remember(root, name, uses if replace else uses | uses_of(root, name))
 
     def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
         """Images that could not be used, each once, with the reason.
@@ -198,9 +200,11 @@ def describe_spec(spec: Spec) -> str:
     if isinstance(spec, AttentionSpec):
         return f"{spec.model.name}, block {spec.block}"
     if isinstance(spec, EmbeddingSpec):
-        return f"{spec.model.name} of {describe_spec(spec.box)}"
+        return f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
     if isinstance(spec, FullBox):
         return "full image"
+    if isinstance(spec, CenterBox):
+        return f"centre crop, {spec.size} px"
     number = len(chain(spec)) + 1
     name = f"{spec.kind} crop {number}, {spec.size} px"
     if not isinstance(spec, GreedyBox):

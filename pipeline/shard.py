@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache.artifact import NOT_FINITE, OK, PENDING, UNREADABLE, Artifact
+from ..cache.artifact import NOT_FINITE, OK, PENDING, Artifact
 from ..cache.gather import Gathered
 from ..cache.ledger import BadRow
 from ..errors import DamagedError
 from ..stages.specs import AttentionSpec, EmbeddingSpec, GreedyBox
 from .plan import Plan, Spec
-
-STATUS_WORDS = {UNREADABLE: "unreadable", NOT_FINITE: "not finite"}
 
 
 @dataclass

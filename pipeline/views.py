@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache.artifact import Artifact
+from ..cache.artifact import OK, Artifact
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from .experiment import Experiment
@@ -40,9 +40,17 @@ class View:
 
     @property
     def row_of_sample(self) -> NDArray[np.int64]:
-        """Row of each sample of the collection; -1 where its file could not even be read."""
+        """Row of each sample of the collection; one past the last, so that indexing with it fails,
+        where the file could not even be read."""
         row_of = {image: row for row, image in enumerate(self.images)}
-        return np.array([row_of.get(digest, -1) for digest in self.collection.digests], np.int64)
+        none = len(self.images)
+        return np.array([row_of.get(digest, none) for digest in self.collection.digests], np.int64)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which samples of the collection have a good row."""
+        good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
+        return good
 
 
 def open_attention(

@@ -43,7 +43,7 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
     at fault. Safe to call from many threads; Pillow releases the GIL while it decodes and converts.
     """
     path = Path(path)
-    with open_file(path) as handle:
+    with _open(path, digest) as handle:
         try:
             if digest is not None:
                 _require_unchanged(path, handle, digest)
@@ -52,6 +52,17 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
             raise
         except Exception as error:  # Pillow raises nearly anything on damaged files
             raise _explain(path, error, max_pixels) from error
+
+
+def _open(path: Path, digest: str | None) -> BufferedReader:
+    try:
+        return open_file(path)
+    except BadImageError as error:
+        if digest is None:
+            raise
+        raise A2pipeError(
+            f"{path} could be read when it was indexed and now cannot ({error}): run again."
+        ) from error
 
 
 def _require_unchanged(path: Path, handle: BufferedReader, digest: str) -> None:

@@ -138,6 +138,11 @@ def test_wrong_flags(command, base, tmp_path, case):
     assert not list((tmp_path / "cache").glob("*/*/*/done/*"))
 
 
+def test_a_demo_limited_to_nothing_is_refused(command, tmp_path):
+    sentence = refused(command("demo", "--limit", "0", "--cache", str(tmp_path / "cache")), 2)
+    assert "'run.limit' should be greater than 0" in sentence
+
+
 def test_an_unknown_command_and_none_at_all(command):
     assert "Did you mean 'extract-attn'?" in refused(command("extract-atn"), 2)
     assert "Usage: a2pipe" in command().err

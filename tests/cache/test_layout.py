@@ -59,3 +59,9 @@ def test_a_field_survives_json(fill):
     back = field_from_json(field.to_json())
     assert back == field
     assert repr(back.fill) == repr(fill)
+
+
+def test_artifacts_over_the_same_images_share_their_layout(tmp_path, kit):
+    first, second = kit.make(tmp_path, size=1), kit.make(tmp_path, size=2)
+    assert first.layout is second.layout
+    assert kit.make(tmp_path, n=9).layout is not first.layout

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from a2pipe.cache.references import experiments, forget, is_referred, referred, remember
+from a2pipe.cache.references import (
+    experiments,
+    forget,
+    is_referred,
+    referred,
+    remember,
+    uses_of,
+)
 from a2pipe.errors import A2pipeError
 
 
@@ -65,3 +72,18 @@ def test_a_use_covers_its_path_what_is_below_and_its_fingerprint():
     assert is_referred(path, {"a" * 32})
     assert is_referred(Path("fits") / ("a" * 32 + ".json"), {"a" * 32})
     assert not is_referred(path, {"a" * 31, f"fits/{'a' * 32}", "c" * 32})
+
+
+def test_uses_of_one_experiment_do_not_depend_on_the_notes_of_others(tmp_path):
+    remember(tmp_path, "one", ["a"])
+    (tmp_path / "experiments" / "other.json").write_bytes(b"torn")
+    assert uses_of(tmp_path, "one") == {"a"}
+    assert uses_of(tmp_path, "other") == set()
+    assert uses_of(tmp_path, "unknown") == set()
+
+
+def test_an_experiment_run_again_mends_its_torn_note(tmp_path):
+    remember(tmp_path, "one", ["a"])
+    (tmp_path / "experiments" / "one.json").write_bytes(b"torn")
+    remember(tmp_path, "one", {"b"} | uses_of(tmp_path, "one"))
+    assert referred(tmp_path) == {"b"}

@@ -6,13 +6,15 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from a2pipe.datasets import index
 from a2pipe.datasets.index import Indexed, Unreadable, read_index
-from a2pipe.errors import A2pipeError
+from a2pipe.errors import A2pipeError, BadImageError
 
 Write = Callable[..., Path]
 
@@ -164,6 +166,20 @@ def test_file_that_vanished_is_not_remembered_as_there(write: Write, tmp_path: P
     read_index([path], memo)
     path.unlink()
     assert read_index([path], memo) == [Unreadable("file is missing")]
+
+
+def test_file_that_may_no_longer_be_read_is_not_remembered_as_readable(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, memo = write("a.png"), tmp_path / "memo.json"
+    read_index([path], memo)
+
+    def refused(_: Path) -> BufferedReader:
+        raise BadImageError("file cannot be read: permission denied")
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(index, "open_file", refused)
+    assert read_index([path], memo) == [Unreadable("file cannot be read: permission denied")]
 
 
 def test_memo_keeps_the_files_of_other_collections(

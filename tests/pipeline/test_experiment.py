@@ -29,6 +29,25 @@ def test_several_lists_of_sizes_stay_several():
     assert lists == ((64,), (64, 32))
 
 
+def test_a_name_or_a_block_given_twice_counts_once():
+    sections = {
+        "attention": {"models": ["demo_localizer_s"] * 2, "layers": [4, 4]},
+        "embedding": {"models": ["demo_embedder_s"] * 2, "baselines": ["full", "full"]},
+    }
+    experiment = load_experiment({**MINIMAL, **sections})
+    assert experiment.attention.models == ("demo_localizer_s",)
+    assert experiment.attention.layers == (4,)
+    assert experiment.embedding.models == ("demo_embedder_s",)
+    assert experiment.embedding.baselines == ("full",)
+
+
+def test_the_defaults_of_a_head_are_shown_beside_what_is_set():
+    written = to_toml(load_experiment({**MINIMAL, "head": [{"kind": "logistic", "C": 0.1}]}))
+    head = written.partition("[[head]]\n")[2].splitlines()
+    assert head[:3] == ['kind = "logistic"', 'name = ""', "C = 0.1"]
+    assert head[3:] == ['# features = "raw"', "# tol = 0.0001", "# max_iter is not set"]
+
+
 def test_head_parameters_are_kept():
     experiment = load_experiment({**MINIMAL, "head": [{"kind": "logistic", "C": 0.1}]})
     assert experiment.head[0].parameters == {"C": 0.1}

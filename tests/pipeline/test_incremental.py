@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from a2pipe.cache.catalog import Cache
+from a2pipe.cache.gc import gc
 from a2pipe.pipeline.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import open_session
 
@@ -135,3 +137,11 @@ def test_limit_takes_a_part_that_the_whole_reuses(experiment, tmp_path):
     part = {"batch_size": 16, "shard_size": 32, "device": "cpu", "limit": 40}
     assert passes(experiment(run=part), tmp_path / "cache") == {RANDOM: 80}
     assert passes(experiment(), tmp_path / "cache") == {RANDOM: 80}
+
+
+def test_gc_spares_the_whole_after_a_run_under_a_limit(experiment, tmp_path):
+    passes(experiment(), tmp_path / "cache")
+    part = {"batch_size": 16, "shard_size": 32, "device": "cpu", "limit": 40}
+    passes(experiment(run=part), tmp_path / "cache")
+    gc(Cache(tmp_path / "cache"), apply=True)
+    assert passes(experiment(), tmp_path / "cache") == {}

@@ -91,3 +91,14 @@ def test_the_public_names_are_there():
     assert set(a2pipe.__all__) <= set(dir(a2pipe))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = a2pipe.nothing
+
+
+def test_a_sample_without_a_row_is_not_usable_and_takes_no_other_row(experiment, images, tmp_path):
+    (images / "00003.png").unlink()
+    (images / "00005.png").write_bytes(b"no image")
+    open_session(experiment(), tmp_path / "cache").compute()
+    view = a2pipe.open_features(experiment(), cache=tmp_path / "cache")
+    assert np.flatnonzero(~view.usable).tolist() == [3, 5]
+    assert np.isfinite(view.values[view.row_of_sample[view.usable]]).all()
+    with pytest.raises(IndexError):
+        view.values[view.row_of_sample]

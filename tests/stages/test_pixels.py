@@ -341,6 +341,12 @@ def test_changed_file_is_told_from_the_indexed_one(tmp_path: Path) -> None:
     assert not isinstance(caught.value, BadImageError)
 
 
+def test_file_gone_since_it_was_indexed_is_no_bad_image(tmp_path: Path) -> None:
+    with pytest.raises(A2pipeError, match="could be read when it was indexed") as caught:
+        decode(tmp_path / "gone.png", digest="0" * 32)
+    assert not isinstance(caught.value, BadImageError)
+
+
 def test_no_warning_is_issued(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

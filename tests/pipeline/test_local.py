@@ -1,0 +1,65 @@
+"""The local executor: what fails, fails soon; what it did, it says."""
+
+import threading
+
+import pytest
+
+from a2pipe.errors import A2pipeError
+from a2pipe.models.backbone import Backbone
+from a2pipe.pipeline import local
+from a2pipe.pipeline.session import open_session
+
+
+def test_seconds_are_counted_for_each_stage(experiment, tmp_path):
+    stats = open_session(experiment(), tmp_path / "cache").compute()
+    assert {"attention", "boxes", "embeddings", "compute", "write"} == stats.seconds.keys()
+
+
+def test_a_failed_write_stops_the_run_at_the_next_shard(experiment, tmp_path, monkeypatch):
+    failed, shards = threading.Event(), []
+    submit = local._Writer.submit
+
+    def refuse(shard, *_):
+        failed.set()
+        raise A2pipeError(f"No space is left for shard {shard.number}.")
+
+    def submit_after_the_failure(writer, shard):
+        shards.append(shard.number)
+        if shard.number:
+            failed.wait()
+            writer._pool.submit(int).result()
+        submit(writer, shard)
+
+    monkeypatch.setattr(local, "commit_shard", refuse)
+    monkeypatch.setattr(local._Writer, "submit", submit_after_the_failure)
+    tiny = experiment(run={"batch_size": 8, "shard_size": 8, "device": "cpu"})
+    with pytest.raises(A2pipeError, match="No space is left for shard 0"):
+        open_session(tiny, tmp_path / "cache").compute()
+    assert len(shards) <= 2
+
+
+def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypatch):
+    session = open_session(experiment(), tmp_path / "cache")
+    (model,) = {spec.model for spec in session.plan.attention}
+    loaded = session.backbones.get(model)
+    other = Backbone.__new__(Backbone)
+    other.info = type(loaded.info)(**{**vars(loaded.info), "weights": "0" * 32})
+    monkeypatch.setattr("a2pipe.models.backbone.load_backbone", lambda *_, **__: other)
+    again = open_session(experiment(), tmp_path / "cache")
+    with pytest.raises(A2pipeError, match="have changed since this run began"):
+        again.compute()
+
+
+def test_rows_read_for_reuse_share_one_allowance(experiment, tmp_path, monkeypatch):
+    kept = []
+    gather = local.Cache.gather
+
+    def record(cache, fingerprint, images, exclude=None, kept_bytes=0):
+        kept.append(kept_bytes)
+        return gather(cache, fingerprint, images, exclude, kept_bytes)
+
+    monkeypatch.setattr(local.Cache, "gather", record)
+    session = open_session(experiment(), tmp_path / "cache")
+    local.prepare(session.plan, session.cache, session.plan.specs())
+    assert len(kept) == 3
+    assert sum(kept) <= local.KEPT_BYTES
