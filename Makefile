@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := cache datasets heads metrics models pipeline reports stages
 READY := $(VENV)/.ready
+# One process a core, a file in one process, one thread in each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: demo test quick lint typecheck bench clean
 .DEFAULT_GOAL := demo
@@ -19,10 +21,10 @@ demo: $(READY)  ## a whole matrix from images and backbones that ship with the p
 	$(BIN)/a2pipe demo --cache .demo-cache --out results/demo-01
 
 test: $(READY)  ## everything, with coverage
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report term:skip-covered
+	$(PYTEST) --cov --cov-report term:skip-covered
 
 quick: $(READY)  ## without what takes more than ten seconds
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(READY) typecheck
 	$(BIN)/ruff check .

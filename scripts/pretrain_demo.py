@@ -73,7 +73,7 @@ def localizer(size: str, seed: int, out: Path, device: str, threads: int, views:
     required=True,
     help="Weights to start from.",
 )
-@click.option("--views", default=700_000, show_default=True, help="Images to train on.")
+@click.option("--views", default=850_000, show_default=True, help="Images to train on.")
 @click.option("--learning-rate", default=1e-3, show_default=True, help="The highest.")
 def embedder(
     size: str,
