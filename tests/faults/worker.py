@@ -109,6 +109,8 @@ def run(request: dict[str, Any]) -> None:
     from a2pipe.cli import main
 
     divert(request["output"])
+    os.chdir(Path(request["output"]).parent)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal starts a command
     if request.get("bound") and os.geteuid() == 0:
         give_up_override()
     if "fault" in request:
