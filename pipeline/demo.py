@@ -10,15 +10,25 @@ from ..errors import UsageError
 from .experiment import Experiment
 from .experiment_file import load_experiment
 
-NOTES = (
+NO_EVIDENCE = (
+    "It shows that the pipeline works; two photographs are no evidence about natural images."
+)
+SPURIOUS = (
     "What this is: handwritten digits (scikit-learn's) pasted on two photographs, 95 % of the "
-    "training digits on the photograph of their class. It shows that the pipeline works; two "
-    "photographs are no evidence about natural images.",
+    f"training digits on the photograph of their class. {NO_EVIDENCE}"
+)
+BALANCED = (
+    "What this is: the control of the demo. Handwritten digits (scikit-learn's) pasted on two "
+    f"photographs, in training too without regard to their class. {NO_EVIDENCE}"
+)
+MODELS = (
     "The small backbones that ship were trained on synthetic pastes of other digits on other parts "
-    "of the photographs; they are not published models. A randomly initialised localiser is shown "
-    "as a control.",
-    "Part of the gain of cropping is zoom, not the removal of the background: see the same matrix "
-    "on balanced training data (a2pipe demo --balanced).",
+    "of the photographs, so that a background can mislead the embedders; they are not published "
+    "models. A randomly initialised localiser is shown as a control."
+)
+ZOOM = (
+    "Part of the gain of cropping is zoom, not the removal of the background: compare the matrices "
+    "of spurious and of balanced training data (a2pipe demo, a2pipe demo --balanced)."
 )
 
 
@@ -34,7 +44,7 @@ def demo_experiment(
     return load_experiment(
         {
             "name": name if seed == 0 else f"{name}-seed{seed}",
-            "notes": NOTES,
+            "notes": (BALANCED if balanced else SPURIOUS, MODELS, ZOOM),
             "dataset": {"name": name, "options": {"seed": seed}},
             "image": {"size": 96},
             "attention": {
