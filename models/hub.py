@@ -87,6 +87,7 @@ def _reachable(address: str) -> bool:
 
 
 def _download(entry: ModelEntry) -> Path:
+    from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
     for name in FILE_NAMES:
@@ -99,7 +100,7 @@ def _download(entry: ModelEntry) -> Path:
         except GatedRepoError as error:
             raise A2pipeError(
                 f"The weights of {entry.name} are gated; accept the licence at "
-                f"https://huggingface.co/{entry.repo}, log in with `hf auth login`, or use "
+                f"{ENDPOINT}/{entry.repo}, log in with `hf auth login`, or use "
                 f"`--weights {entry.name}=FILE`."
             ) from error
         except Exception as error:
