@@ -12,12 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..errors import A2pipeError, DamagedError, NotCachedError
+from ..errors import DamagedError, NotCachedError
 from .files import atomic_write_bytes, host_name
 from .fingerprint import canonical, describe, fingerprint
 from .layout import FORMAT, SPEC, ArrayField, Backend, Cut, Layout, field_from_json
 from .ledger import now
-from .sealed import refuse_newer, seal, unseal
+from .sealed import read_sealed, seal
 
 _PACKAGES = ("a2pipe", "h5py", "numpy", "pillow", "timm", "torch", "zarr")
 
@@ -82,15 +82,9 @@ def read_header(folder: Path) -> Header:
     """
     path = folder / SPEC
     try:
-        data = path.read_bytes()
+        document = read_sealed(path)
     except (FileNotFoundError, NotADirectoryError):
         raise NotCachedError(f"{folder} holds no artifact: there is no {SPEC} in it.") from None
-    except OSError as error:
-        raise A2pipeError(
-            f"{path} could not be read ({error.strerror}): check the disk."
-        ) from error
-    refuse_newer(path, data)
-    document = unseal(data)
     if document is None:
         raise DamagedError(f"{path} is torn or altered: run `a2pipe cache verify --repair`.")
     fields = tuple(field_from_json(field) for field in document.pop("fields"))

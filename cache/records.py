@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import A2pipeError, DamagedError
+from ..errors import DamagedError
 from .files import FileSum, atomic_write_bytes, make_folder, read_checked
 from .fingerprint import canonical, describe, fingerprint
 from .header import provenance
 from .layout import FORMAT
-from .sealed import refuse_newer, seal, unseal
+from .sealed import read_sealed, seal
 
 Record = tuple[dict[str, Any], dict[str, Any]]
 
@@ -72,16 +72,7 @@ def read_record(path: Path) -> Record:
 
     FileNotFoundError, DamagedError, or A2pipeError if a newer version wrote it.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise A2pipeError(
-            f"{path} could not be read ({error.strerror}): check the disk."
-        ) from error
-    refuse_newer(path, data)
-    document = unseal(data)
+    document = read_sealed(path)
     if document is None:
         raise DamagedError(f"{path} is torn or altered: it has to be computed again.")
     packed = read_checked(path.with_suffix(".npz"), FileSum(**document["arrays"]), verify=True)

@@ -13,7 +13,7 @@ from ..errors import A2pipeError, DamagedError
 from .files import atomic_write_bytes, explained, fsync_dir, make_folder
 from .layout import EXPERIMENTS, FORMAT
 from .ledger import now
-from .sealed import refuse_newer, seal, unseal
+from .sealed import read_sealed, seal
 
 
 def remember(root: Path, name: str, uses: Iterable[str | Path]) -> None:
@@ -74,13 +74,9 @@ def is_referred(relative: Path, uses: set[str]) -> bool:
 
 def _uses(path: Path) -> set[str]:
     try:
-        data = path.read_bytes()
+        document = read_sealed(path)
     except (FileNotFoundError, NotADirectoryError):
         return set()
-    except OSError as error:
-        raise A2pipeError(f"{path} could not be read ({error.strerror}).") from error
-    refuse_newer(path, data)
-    document = unseal(data)
     if document is None:
         raise DamagedError(
             f"{path} is torn or altered, so what its experiment uses is unknown: run the "

@@ -51,6 +51,24 @@ def refuse_newer(path: Path, data: bytes) -> None:
         )
 
 
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """The document at `path` without its checksum; None if it is torn or altered.
+
+    FileNotFoundError or NotADirectoryError if there is none; A2pipeError if it cannot be read or a
+    newer version wrote it.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise A2pipeError(
+            f"{path} could not be read ({error.strerror}): check the disk."
+        ) from error
+    refuse_newer(path, data)
+    return unseal(data)
+
+
 def _checksum(document: Mapping[str, Any]) -> str:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

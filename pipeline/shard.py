@@ -79,9 +79,11 @@ class Shard:
         return needs
 
     def canvas_sizes(self) -> tuple[int, ...]:
-        """Sides, in pixels, of the squares that the open parts read."""
+        """Sides, in pixels, of the squares that rows still to be computed are made from."""
         sizes = set()
         for part in self.open_parts:
+            if not (part.status == PENDING).any():
+                continue
             if isinstance(part.spec, AttentionSpec):
                 sizes.add(part.spec.input_size)
             elif isinstance(part.spec, EmbeddingSpec):
