@@ -147,37 +147,45 @@ def models(ctx: click.Context) -> None:
 @models.command("list")
 @json_option
 def models_list(as_json: bool = False) -> None:
-    """Names that can be given to --model; any timm ViT name works too."""
+    """Names that can be given to --model; any timm ViT with a CLS token works too.
+
+    size in parameters; patch in pixels; grid of patches at 224 px; prefix: CLS and register tokens;
+    norm: which normalisation; weights: whether they are on this machine.
+    """
+    from .models.listing import columns, summary
     from .models.names import entries
 
-    rows = [
-        {"name": e.name, "family": e.family, "source": e.source, "licence": e.licence}
-        for e in entries()
-    ]
-    emit(rows, as_json)
+    summaries = [summary(entry) for entry in entries()]
+    emit(summaries if as_json else columns(summaries), as_json)
 
 
 @models.command("show")
 @click.argument("name")
 @json_option
 def models_show(name: str, as_json: bool) -> None:
-    """Everything known of one backbone."""
+    """Everything known of one backbone, by any of its names."""
+    from .models.listing import details
     from .models.names import resolve
 
-    entry = resolve(name)
-    rows = [{"key": key, "value": str(value)} for key, value in vars(entry).items()]
-    emit({key: str(value) for key, value in vars(entry).items()} if as_json else rows, as_json)
+    known = details(resolve(name))
+    rows = [{"key": key.replace("_", " "), "value": _shown(known[key])} for key in known]
+    emit(known if as_json else rows, as_json)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @models.command("fetch")
 @click.argument("names", nargs=-1, required=True)
 def models_fetch(names: tuple[str, ...]) -> None:
     """Fetch weights now, for machines without a network later."""
-    from .models.identity import locate_weights
-    from .models.names import resolve
+    from .models.fetching import fetch_all
 
-    for name in names:
-        click.echo(f"{name}: {locate_weights(resolve(name), None, offline=False) or 'no file'}")
+    for name, done in fetch_all(names):
+        click.echo(f"{name}: {done}")
 
 
 @click.group(invoke_without_command=True)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
-from .attention import cls_attention
+from .acceleration import compile_blocks, explained, lowered
+from .attention import embed_patches, read_cls
 from .design import design_of, fill, outline
 from .identity import BackboneInfo, identify, locate_weights
 from .names import resolve
@@ -24,6 +25,7 @@ from .weights import read_tensors
 
 __all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
 
+Floats = npt.NDArray[np.float32]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -31,7 +33,8 @@ class Backbone:
     """A loaded backbone; `load_backbone` makes it.
 
     info: what it is. device: where it runs. precision: of the blocks; attention scores, softmax and
-    results are float32 in any. forward_passes: how many images have been sent through it so far.
+    results are float32 in any. compiled: whether torch.compile made the blocks' code, on the first
+    call. forward_passes: how many images have been sent through it so far.
     """
 
     def __init__(
@@ -41,17 +44,21 @@ class Backbone:
         device: torch.device,
         precision: str = "fp32",
         positions: str = "antialias",
+        compiled: bool = False,
     ) -> None:
         self.info = info
         self.device = device
         self.precision = precision
         self.forward_passes = 0
-        self._module: Any = module.to(device)
+        self.compiled = compiled
+        self._module: Any = lowered(module.to(device), PRECISIONS[precision])
         self._positions = positions
         self._native = cast("Tensor | None", self._module.pos_embed)
         self._size = info.input_size
+        if compiled:
+            compile_blocks(self._module)
 
-    def attention(self, pixels: Tensor, blocks: Sequence[int]) -> npt.NDArray[np.float32]:
+    def attention(self, pixels: Tensor, blocks: Sequence[int]) -> Floats:
         """CLS rows of the softmax attention of the given blocks, before any aggregation.
 
         pixels: float (B, 3, S, S) in [0, 1], not normalised, on any device; S a multiple of the
@@ -61,20 +68,31 @@ class Backbone:
         cannot be.
         """
         self._check_blocks(blocks)
-        images = self._enter(pixels)
-        with self._numerics():
-            rows = cls_attention(self._module, images, blocks)
+        rows, _ = self._read(pixels, blocks, embed=False)
         return _to_numpy(rows)
 
-    def embed(self, pixels: Tensor) -> npt.NDArray[np.float32]:
+    def embed(self, pixels: Tensor) -> Floats:
         """CLS embeddings: token 0 after the final norm, without any classification head.
 
         pixels: float (B, 3, S, S) in [0, 1], as for `attention`. Returns float32 (B, dim).
         """
-        images = self._enter(pixels)
-        with self._numerics():
-            features = self._module.forward_features(images)[:, 0]
+        _, features = self._read(pixels, (), embed=True)
         return _to_numpy(features)
+
+    def attention_and_embedding(
+        self, pixels: Tensor, blocks: Sequence[int]
+    ) -> tuple[Floats, Floats]:
+        """`attention` and `embed` of the same pixels, bit for bit, in one pass."""
+        self._check_blocks(blocks)
+        rows, features = self._read(pixels, blocks, embed=True)
+        return _to_numpy(rows), _to_numpy(features)
+
+    def _read(
+        self, pixels: Tensor, blocks: Sequence[int], embed: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        with self._numerics(), explained() if self.compiled else contextlib.nullcontext():
+            tokens, rotation = embed_patches(self._module, self._enter(pixels))
+            return read_cls(self._module, tokens, rotation, blocks, embed=embed)
 
     def set_input_size(self, size: int) -> None:
         """Make ready for size x size pixels; `attention` and `embed` do so by themselves.
@@ -117,8 +135,9 @@ class Backbone:
             yield
 
 
-def _to_numpy(values: Tensor) -> npt.NDArray[np.float32]:
-    array: npt.NDArray[np.float32] = values.float().cpu().numpy()
+def _to_numpy(values: Tensor | None) -> Floats:
+    assert values is not None
+    array: Floats = values.float().cpu().numpy()
     return array
 
 
@@ -129,6 +148,7 @@ def load_backbone(
     device: str = "auto",
     input_size: int | None = None,
     precision: str = "fp32",
+    compiled: bool = False,
     offline: bool = False,
     memo: Path | None = None,
 ) -> Backbone:
@@ -136,8 +156,9 @@ def load_backbone(
 
     weights: a checkpoint (.safetensors, or .pth with tensors alone) in place of the published one.
     device: "auto" takes CUDA, then MPS, then the CPU. input_size: side in pixels to be ready for;
-    None is the native one. precision: fp32, bf16 or fp16 of the blocks. offline: never touch the
-    network. memo: see `identify`.
+    None is the native one. precision: fp32, bf16 or fp16 of the blocks. compiled: let torch.compile
+    make the blocks' code, which changes results by rounding. offline: never touch the network.
+    memo: see `identify`.
 
     Raises UsageError for an unknown name, device, precision or size and for a model without a CLS
     token; A2pipeError if the weights cannot be had, read or do not fit.
@@ -146,7 +167,8 @@ def load_backbone(
         raise UsageError(f"There is no precision {precision!r}; use {', '.join(PRECISIONS)}.")
     chosen = choose_device(device)
     info = identify(name, weights=weights, offline=offline, memo=memo)
-    backbone = Backbone(info, _load(name, weights), chosen, precision, resolve(name).positions)
+    module, positions = _load(name, weights), resolve(name).positions
+    backbone = Backbone(info, module, chosen, precision, positions, compiled)
     if input_size is not None:
         backbone.set_input_size(input_size)
     return backbone

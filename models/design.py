@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +9,16 @@ from typing import Any
 
 import timm
 import torch
-from timm.models import eva, vision_transformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
-from .families import ModelEntry
+from .entry import ModelEntry
+from .official import to_timm
 from .weights import read_architecture
 
 KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}
-NOT_OF_THE_BACKBONE = ("head.", "head_dist.", "decoder_", "mask_token", "masked_embed")
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -87,43 +85,59 @@ def outline(design: Design) -> nn.Module:
             ) from error
 
 
+def count_parameters(module: nn.Module) -> int:
+    """Numbers that were learned, of a network that may be outlined only."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def fill(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Module:
     """Put the weights into an outlined network, as float32 on the CPU, frozen, in evaluation mode.
 
-    tensors: by the names of timm or of the official checkpoints that timm converts. origin: where
-    they come from, for the error. Raises A2pipeError if they do not fit the network exactly.
+    tensors: by the names of timm or of an official checkpoint (see `official`). origin: where they
+    come from, for the error. Raises A2pipeError if they do not fit the network exactly; a file of
+    another patch or grid is not resampled.
     """
-    converted = {
-        name: tensor.float()
-        for name, tensor in _convert(module, tensors).items()
-        if not name.startswith(NOT_OF_THE_BACKBONE)
-    }
-    _check_fit(module, converted, origin)
+    given = to_timm(module, tensors, origin)
+    _check_fit(module, given, origin)
+    converted = {name: tensor.float() for name, tensor in given.items()}
     module.load_state_dict(converted, strict=True, assign=True)
     _make_buffers(module)
     return module.requires_grad_(False).eval()
 
 
-def _convert(module: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names and shapes of an official checkpoint as timm has them."""
-    given = dict(tensors)
-    with contextlib.redirect_stdout(io.StringIO()):  # timm prints where a bias is left out
-        if isinstance(module, eva.Eva):
-            return dict(eva.checkpoint_filter_fn(given, module))
-        return dict(vision_transformer.checkpoint_filter_fn(given, module, adapt_layer_scale=True))
-
-
 def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = sorted({name for name, _ in wanted.items() ^ given.items()})
-    if wrong:
-        first = wrong[0]
+    reshaped = [
+        f"{name} {_shown(given[name])} for {_shown(wanted[name])}"
+        for name in sorted(wanted.keys() & given.keys())
+        if wanted[name] != given[name]
+    ]
+    differing = {
+        "missing": sorted(wanted.keys() - given.keys()),
+        "left over": sorted(given.keys() - wanted.keys()),
+        "of another shape": reshaped,
+    }
+    count = sum(map(len, differing.values()))
+    if count:
+        kinds = "; ".join(_first_few(kind, names) for kind, names in differing.items() if names)
         raise A2pipeError(
-            f"The weights {origin} do not fit the model: {len(wrong)} tensors differ, first "
-            f"{first} (model: {wanted.get(first, 'none')}, file: {given.get(first, 'none')}); "
+            f"The weights {origin} do not fit the model: {_tensors(count)}, {kinds}; "
             "give the checkpoint of this very model."
         )
+
+
+def _tensors(count: int) -> str:
+    return "1 tensor differs" if count == 1 else f"{count} tensors differ"
+
+
+def _first_few(kind: str, names: list[str]) -> str:
+    more = ", ..." if len(names) > FEW else ""
+    return f"{len(names)} {kind} ({', '.join(names[:FEW])}{more})"
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
 
 
 def _make_buffers(module: nn.Module) -> None:

@@ -3,189 +3,230 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
 
-Channels = tuple[float, float, float]
-Source = Literal["hub", "shipped", "random"]
+from .entry import CLIP, HALVES, IMAGENET, Channels, ModelEntry, Positions
 
-IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-CLIP: tuple[Channels, Channels] = (
-    (0.48145466, 0.4578275, 0.40821073),
-    (0.26862954, 0.26130258, 0.27577711),
-)
-HALVES: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DEMO_SMALL = (("dim", 96), ("depth", 4), ("heads", 3), ("patch", 8), ("grid", 6))
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One backbone.
-
-    timm: timm model name with its tag; "" is timm's `VisionTransformer` built from `arguments`, or,
-        where the weights file says it, from the file's own "architecture".
-    arguments: keyword arguments for the model, as pairs.
-    mean, std: normalisation per RGB channel of values in [0, 1].
-    input_size: native side in pixels.
-    source: "hub" is fetched once from the Hugging Face hub; "shipped" lies in a file of the
-        package; "random" is a control that never saw an image, drawn from seed 0.
-    repo: hub repository of the weights, "" where there is none and a weights file has to be given.
-    positions: how position embeddings are resampled to another grid: "antialias" is bicubic with
-        antialiasing (timm, and the official DINOv2 models with registers); "offset" is bicubic
-        without it, with a scale 0.1 patches too large (the official DINO, iBOT and DINOv2 models).
-    file: path of the weights of a "shipped" model; "" is the package's own folder.
-    """
-
-    name: str
-    family: str
-    timm: str
-    arguments: tuple[tuple[str, Any], ...]
-    paper_name: str
-    mean: Channels
-    std: Channels
-    input_size: int
-    source: Source
-    licence: str
-    repo: str = ""
-    positions: Literal["antialias", "offset"] = "antialias"
-    file: str = ""
 
 
 def hub_entry(
     name: str,
     family: str,
     timm: str,
-    paper_name: str,
+    called: tuple[str, ...],
     input_size: int,
     licence: str,
     *,
+    parameters: float = 0.0,
+    patch: int = 0,
+    prefix_tokens: int = 0,
     scaling: tuple[Channels, Channels] = IMAGENET,
-    positions: Literal["antialias", "offset"] = "antialias",
+    positions: Positions = "antialias",
     published: bool = True,
+    rotary: bool = False,
 ) -> ModelEntry:
-    """An entry for a timm model, whose weights are published on the hub unless said otherwise."""
+    """An entry for a timm model, whose weights are published on the hub unless said otherwise.
+
+    called: its other names; the first is the paper's, "" where it has none.
+    """
     repo = f"timm/{timm}" if published else ""
+    paper_name, *aliases = called
     return ModelEntry(
-        name, family, timm, (), paper_name, *scaling, input_size, "hub", licence, repo, positions
+        name=name,
+        family=family,
+        timm=timm,
+        arguments=(),
+        paper_name=paper_name,
+        mean=scaling[0],
+        std=scaling[1],
+        input_size=input_size,
+        source="hub",
+        licence=licence,
+        repo=repo,
+        positions=positions,
+        aliases=tuple(aliases),
+        parameters=parameters,
+        patch=patch,
+        prefix_tokens=prefix_tokens,
+        rotary=rotary,
     )
 
 
 def _dino() -> Iterable[ModelEntry]:
-    for letter, size in (("s", "small"), ("b", "base")):
-        for patch in (16, 8):
+    for letter, size, millions in (
+        ("s", "small", {16: 21.67, 8: 21.67}),
+        ("b", "base", {16: 85.80, 8: 85.81}),
+    ):
+        for patch, parameters in millions.items():
+            shown = f"ViT-{letter.upper()}"
+            short = (f"DINOv1 {shown}", f"DINO {shown}") if patch == 16 else ()
             yield hub_entry(
                 f"dino_vit{letter}{patch}",
                 "DINO",
                 f"vit_{size}_patch{patch}_224.dino",
-                f"DINO ViT-{letter.upper()}/{patch}",
+                (f"DINOv1 {shown}/{patch}", f"DINO {shown}/{patch}", *short),
                 224,
                 "Apache-2.0",
+                parameters=parameters,
+                patch=patch,
+                prefix_tokens=1,
                 positions="offset",
             )
 
 
 def _dinov2() -> Iterable[ModelEntry]:
-    sizes = (("s", "small"), ("b", "base"), ("l", "large"), ("g", "giant"))
-    for letter, size in sizes:
-        shown = letter if letter == "g" else letter.upper()
-        for suffix, part, words in (("", "", ""), ("_reg", "reg4_", " with registers")):
-            yield hub_entry(
-                f"dinov2_vit{letter}14{suffix}",
-                "DINOv2",
-                f"vit_{size}_patch14_{part}dinov2.lvd142m",
-                f"DINOv2 ViT-{shown}/14{words}",
-                518,
-                "Apache-2.0",
-                positions="antialias" if suffix else "offset",
-            )
+    """The paper's DINOv2 models are those with registers."""
+    for letter, size, parameters in (
+        ("s", "small", 22.06),
+        ("b", "base", 86.58),
+        ("l", "large", 304.37),
+        ("g", "giant", 1136.48),
+    ):
+        patched, short = f"DINOv2 ViT-{letter.upper()}/14", f"DINOv2 ViT-{letter.upper()}"
+        plain = ("", f"{patched} without registers", f"{short} without registers")
+        with_registers = (patched, short, f"{patched} with registers", f"{short} with registers")
+        yield hub_entry(
+            f"dinov2_vit{letter}14",
+            "DINOv2",
+            f"vit_{size}_patch14_dinov2.lvd142m",
+            plain,
+            518,
+            "Apache-2.0",
+            parameters=parameters,
+            patch=14,
+            prefix_tokens=1,
+            positions="offset",
+        )
+        yield hub_entry(
+            f"dinov2_vit{letter}14_reg",
+            "DINOv2",
+            f"vit_{size}_patch14_reg4_dinov2.lvd142m",
+            with_registers,
+            518,
+            "Apache-2.0",
+            parameters=parameters,
+            patch=14,
+            prefix_tokens=5,
+        )
 
 
 def _dinov3() -> Iterable[ModelEntry]:
-    sizes = (
-        ("s16", "small", "S/16"),
-        ("s16plus", "small_plus", "S+/16"),
-        ("b16", "base", "B/16"),
-        ("l16", "large", "L/16"),
-        ("h16plus", "huge_plus", "H+/16"),
-        ("7b16", "7b", "7B/16"),
-    )
-    for letters, size, shown in sizes:
+    for letters, size, shown, parameters in (
+        ("s16", "small", "S", 21.59),
+        ("s16plus", "small_plus", "S+", 28.68),
+        ("b16", "base", "B", 85.64),
+        ("l16", "large", "L", 303.08),
+        ("h16plus", "huge_plus", "H+", 840.51),
+        ("7b16", "7b", "7B", 6716.03),
+    ):
         yield hub_entry(
             f"dinov3_vit{letters}",
             "DINOv3",
             f"vit_{size}_patch16_dinov3.lvd1689m",
-            f"DINOv3 ViT-{shown}",
+            (f"DINOv3 ViT-{shown}/16", f"DINOv3 ViT-{shown}"),
             256,
             "DINOv3 licence",
+            parameters=parameters,
+            patch=16,
+            prefix_tokens=5,
+            rotary=True,
         )
 
 
 def _mae() -> Iterable[ModelEntry]:
-    sizes = (("b16", "base_patch16"), ("l16", "large_patch16"), ("h14", "huge_patch14"))
-    for letters, size in sizes:
-        shown = f"MAE ViT-{letters[0].upper()}/{letters[1:]}"
+    for letter, size, patch, parameters in (
+        ("b", "base", 16, 85.80),
+        ("l", "large", 16, 303.30),
+        ("h", "huge", 14, 630.76),
+    ):
+        shown = f"MAE ViT-{letter.upper()}"
         yield hub_entry(
-            f"mae_vit{letters}", "MAE", f"vit_{size}_224.mae", shown, 224, "CC-BY-NC-4.0"
+            f"mae_vit{letter}{patch}",
+            "MAE",
+            f"vit_{size}_patch{patch}_224.mae",
+            (f"{shown}/{patch}", shown, f"mae_vit_{size}_patch{patch}"),
+            224,
+            "CC-BY-NC-4.0",
+            parameters=parameters,
+            patch=patch,
+            prefix_tokens=1,
         )
 
 
 def _ibot() -> Iterable[ModelEntry]:
-    for letter, size in (("s", "small"), ("b", "base"), ("l", "large")):
+    for letter, size, parameters in (
+        ("s", "small", 21.67),
+        ("b", "base", 85.80),
+        ("l", "large", 303.30),
+    ):
+        shown = f"iBOT ViT-{letter.upper()}"
         yield hub_entry(
             f"ibot_vit{letter}16",
             "iBOT",
             f"vit_{size}_patch16_224",
-            f"iBOT ViT-{letter.upper()}/16",
+            (f"{shown}/16", shown),
             224,
             "Apache-2.0",
+            parameters=parameters,
+            patch=16,
+            prefix_tokens=1,
             positions="offset",
             published=False,
         )
 
 
 def _openclip() -> Iterable[ModelEntry]:
-    sizes = (
-        ("b16", "base_patch16", "B/16", CLIP),
-        ("l14", "large_patch14", "L/14", HALVES),
-        ("h14", "huge_patch14", "H/14", CLIP),
-        ("g14", "giant_patch14", "g/14", CLIP),
-    )
-    for letters, size, shown, scaling in sizes:
+    for letter, size, patch, tag, scaling, parameters in (
+        ("B", "base", 16, "laion2b_s34b_b88k", CLIP, 85.80),
+        ("L", "large", 14, "laion2b_s32b_b82k", HALVES, 303.18),
+        ("H", "huge", 14, "laion2b_s32b_b79k", CLIP, 630.77),
+        ("g", "giant", 14, "laion2b_s12b_b42k", CLIP, 1011.20),
+    ):
+        shown, official = f"OpenCLIP ViT-{letter}", f"ViT-{letter}-{patch}"
         yield hub_entry(
-            f"openclip_vit{letters}",
+            f"openclip_vit{letter.lower()}{patch}",
             "OpenCLIP",
-            f"vit_{size}_clip_224.laion2b",
-            f"OpenCLIP ViT-{shown}",
+            f"vit_{size}_patch{patch}_clip_224.laion2b",
+            (f"{shown}/{patch}", shown, f"OpenCLIP {official}", f"{official}/{tag}"),
             224,
             "MIT",
+            parameters=parameters,
+            patch=patch,
+            prefix_tokens=1,
             scaling=scaling,
         )
 
 
 def _demo() -> Iterable[ModelEntry]:
     for role in ("localizer", "embedder"):
-        for letter in ("s", "m"):
+        for letter, parameters in (("s", 0.47), ("m", 1.54)):
             yield ModelEntry(
                 f"demo_{role}_{letter}",
                 "demo",
                 "",
                 (),
-                f"demo {role} {letter.upper()}",
+                "",
                 *HALVES,
                 48,
                 "shipped",
                 "Apache-2.0",
+                parameters=parameters,
+                patch=8,
+                prefix_tokens=1,
             )
     yield ModelEntry(
         "demo_localizer_s_random",
         "demo",
         "",
         DEMO_SMALL,
-        "demo localizer S, random weights (control)",
+        "",
         *HALVES,
         48,
         "random",
         "Apache-2.0",
+        parameters=0.47,
+        patch=8,
+        prefix_tokens=1,
     )
 
 

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ..errors import A2pipeError, UsageError
-from .families import ModelEntry
+from .entry import ModelEntry
 
 SHIPPED = Path(__file__).parent / "demo_weights"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -36,6 +36,14 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
     return _cached(entry) or _fetch(entry, offline)
 
 
+def on_this_machine(entry: ModelEntry) -> Path | None:
+    """The weights file, if it lies in the package or in the hub's local cache; no network."""
+    if entry.source == "shipped":
+        path = _shipped_path(entry)
+        return path if path.is_file() else None
+    return _cached(entry) if entry.repo else None
+
+
 def _given(entry: ModelEntry, weights: Path) -> Path:
     if entry.source == "random":
         raise UsageError(f"{entry.name} is the control without weights; leave out `--weights`.")
@@ -45,12 +53,16 @@ def _given(entry: ModelEntry, weights: Path) -> Path:
 
 
 def _shipped(entry: ModelEntry) -> Path:
-    path = Path(entry.file) if entry.file else SHIPPED / f"{entry.name}.safetensors"
+    path = _shipped_path(entry)
     if not path.is_file():
         raise A2pipeError(
             f"The weights that ship for {entry.name} are missing ({path}); reinstall the package."
         )
     return path
+
+
+def _shipped_path(entry: ModelEntry) -> Path:
+    return Path(entry.file) if entry.file else SHIPPED / f"{entry.name}.safetensors"
 
 
 def _cached(entry: ModelEntry) -> Path | None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .families import Channels, ModelEntry
+from .entry import Channels, ModelEntry
 from .hub import locate
 from .memo import file_key, recall, remember
 from .names import resolve
@@ -29,7 +29,7 @@ class BackboneInfo:
     mean, std: normalisation per RGB channel of values in [0, 1].
     input_size: native side in pixels. patch: side of a patch in pixels.
     prefix_tokens: CLS plus registers, which stand before the patches in every row.
-    heads, dim, blocks: attention heads, embedding length, depth.
+    heads, dim, blocks: attention heads, embedding length, depth. parameters: how many.
     """
 
     name: str
@@ -43,6 +43,7 @@ class BackboneInfo:
     heads: int
     dim: int
     blocks: int
+    parameters: int
 
 
 def identify(
@@ -61,8 +62,7 @@ def identify(
     cannot be had.
     """
     entry = resolve(name)
-    if entry.family == "timm":
-        _refuse_early(entry)
+    refuse_unreadable(entry)
     path = locate_weights(entry, weights, offline)
     key = _key(entry, path)
     known = recall(memo, key)
@@ -80,8 +80,13 @@ def locate_weights(entry: ModelEntry, weights: Path | None, offline: bool) -> Pa
     return locate(entry, weights, offline)
 
 
-def _refuse_early(entry: ModelEntry) -> None:
-    """Before anything is fetched, refuse what could not be read."""
+def refuse_unreadable(entry: ModelEntry) -> None:
+    """Before anything is fetched, refuse a timm model whose CLS attention could not be read.
+
+    Raises UsageError, which says why. The models of the table are known to be readable.
+    """
+    if entry.family != "timm":
+        return
     from .attention import check_readable
     from .design import design_of, outline
 
@@ -117,6 +122,8 @@ def _random_digest(outlined: nn.Module) -> str:
 
 def describe(entry: ModelEntry, design: Design, module: Any, digest: str) -> BackboneInfo:
     """The facts of a network, outlined or filled."""
+    from .design import count_parameters
+
     return BackboneInfo(
         name=entry.name,
         architecture=design.canonical(),
@@ -129,4 +136,5 @@ def describe(entry: ModelEntry, design: Design, module: Any, digest: str) -> Bac
         heads=module.blocks[0].attn.num_heads,
         dim=module.embed_dim,
         blocks=len(module.blocks),
+        parameters=count_parameters(module),
     )

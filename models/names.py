@@ -2,21 +2,23 @@
 
 A name is one of the table of `families` (the official hub names and the models that ship with the
 package), one that an installed package adds through the entry-point group `a2pipe.models` (an entry
-point loads to a `ModelEntry` or an iterable of them), or any timm model name of a ViT with a CLS
-token. Nothing here loads torch or timm unless a name is not in the table.
+point loads to a `ModelEntry` or an iterable of them), another name of either (the paper's, the
+official code's), or any timm model name of a ViT with a CLS token. Nothing here loads torch or timm
+unless a name is in neither table.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from ..errors import A2pipeError, UsageError
-from .families import TABLE, Channels, ModelEntry, hub_entry
+from .entry import Channels, ModelEntry
+from .families import TABLE, hub_entry
 
-__all__ = ["GROUP", "ModelEntry", "entries", "resolve"]
+__all__ = ["GROUP", "ModelEntry", "canonical", "entries", "resolve"]
 
 GROUP = "a2pipe.models"
 
@@ -50,15 +52,34 @@ def entries() -> list[ModelEntry]:
     return list({**_plugins(), **TABLE}.values())
 
 
+def canonical(name: str) -> str:
+    """The one name of a backbone that goes by several; any other name as it is.
+
+    Names are matched whole: the paper's and the official code's in any case, the table's exactly.
+    """
+    entry = _named(name)
+    return name if entry is None else entry.name
+
+
 def resolve(name: str) -> ModelEntry:
     """The backbone called `name`.
 
     Raises UsageError, with the nearest names, if there is none.
     """
-    entry = TABLE.get(name) or _plugins().get(name) or _timm_entry(name)
+    entry = _named(name) or _timm_entry(name)
     if entry is None:
         raise UsageError(_unknown(name))
     return entry
+
+
+def _named(name: str) -> ModelEntry | None:
+    """The table wins over packages, and a name over what others are called."""
+    return _find(name, TABLE) or _find(name, _plugins())
+
+
+def _find(name: str, known: Mapping[str, ModelEntry]) -> ModelEntry | None:
+    by_alias = {called.casefold(): entry for entry in known.values() for called in entry.called}
+    return known.get(name) or by_alias.get(name.casefold())
 
 
 def _timm_entry(name: str) -> ModelEntry | None:
@@ -73,13 +94,13 @@ def _timm_entry(name: str) -> ModelEntry | None:
     except RuntimeError:
         return None
     if config is None:
-        return hub_entry(name, "timm", name, name, 224, "unknown", published=False)
+        return hub_entry(name, "timm", name, ("",), 224, "unknown", published=False)
     tagged = f"{config.architecture}.{config.tag}" if config.tag else name
     mean, std = _channels(config.mean), _channels(config.std)
     licence = config.license or "unknown"
     size = config.input_size[-1]
     repo = config.hf_hub_id or ""
-    return ModelEntry(name, "timm", tagged, (), name, mean, std, size, "hub", licence, repo)
+    return ModelEntry(name, "timm", tagged, (), "", mean, std, size, "hub", licence, repo)
 
 
 def _channels(values: Iterable[float]) -> Channels:
@@ -88,12 +109,22 @@ def _channels(values: Iterable[float]) -> Channels:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, [entry.name for entry in entries()] + _timm_names(), n=3)
+    near = _without_family(name) or difflib.get_close_matches(name, [*_all_names()], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too."
     return f"There is no model called {name!r}; {hint} `a2pipe models list` lists the names."
 
 
-def _timm_names() -> list[str]:
+def _without_family(name: str) -> list[str]:
+    """The paper's names that end so: some of its tables print the size and not the family."""
+    ending = f" {name}".casefold()
+    ends = ([n for n in entry.called if n.casefold().endswith(ending)] for entry in entries())
+    return [names[0] for names in ends if names]
+
+
+def _all_names() -> Iterable[str]:
     import timm
 
-    return [*timm.list_models(), *timm.list_models(pretrained=True)]
+    for entry in entries():
+        yield from (entry.name, *entry.called)
+    yield from timm.list_models()
+    yield from timm.list_models(pretrained=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import pickle
@@ -96,10 +97,12 @@ def _stream_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _load_pth(path: Path) -> dict[str, Tensor]:
+    """A training run's options (an argparse.Namespace) may stand beside the tensors, no more."""
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise A2pipeError(
             f"The checkpoint {path} holds more than tensors and would have to be unpickled, which "

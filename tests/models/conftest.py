@@ -111,7 +111,12 @@ def tiny() -> Callable[[str], Any]:
 def backbone_of() -> Callable[..., Backbone]:
     """A backbone around a copy of a network."""
 
-    def make(module: Any, positions: str = "antialias", precision: str = "fp32") -> Backbone:
+    def make(
+        module: Any,
+        positions: str = "antialias",
+        precision: str = "fp32",
+        compiled: bool = False,
+    ) -> Backbone:
         info = BackboneInfo(
             name="tiny",
             architecture="{}",
@@ -124,8 +129,10 @@ def backbone_of() -> Callable[..., Backbone]:
             heads=module.blocks[0].attn.num_heads,
             dim=module.embed_dim,
             blocks=len(module.blocks),
+            parameters=0,
         )
-        return Backbone(info, copy.deepcopy(module), torch.device("cpu"), precision, positions)
+        device = torch.device("cpu")
+        return Backbone(info, copy.deepcopy(module), device, precision, positions, compiled)
 
     return make
 
@@ -139,9 +146,9 @@ def at_size(module: Any, size: int) -> Any:
 
 
 @pytest.fixture
-def sharpened() -> Callable[[nn.Module], nn.Module]:
+def sharpened() -> Callable[..., nn.Module]:
     """Give a network weights under which its attention is sharp."""
-    return lambda module: sharpen(module, gain=2.0)
+    return lambda module, gain=2.0: sharpen(module, gain)
 
 
 @pytest.fixture(name="normalized")

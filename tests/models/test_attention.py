@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2pipe.errors import UsageError
-from a2pipe.models.attention import check_readable, cls_attention, cls_row
+from a2pipe.models.attention import check_readable, embed_patches, read_cls
+from a2pipe.models.cls_token import cls_row
 
 
 def test_every_block_equals_the_eager_softmax(
@@ -43,6 +44,47 @@ def test_blocks_come_in_the_order_asked_for(tiny, backbone_of, pixels) -> None:
     np.testing.assert_array_equal(forwards, backwards[:, ::-1])
 
 
+def test_no_bit_depends_on_what_else_is_asked(kind, tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny(kind))
+    images = pixels(backbone.info.input_size)
+    rows, embedding = backbone.attention_and_embedding(images, [3, 1, 2])
+    np.testing.assert_array_equal(backbone.embed(images), embedding)
+    for index, block in enumerate([3, 1, 2]):
+        np.testing.assert_array_equal(backbone.attention(images, [block])[:, 0], rows[:, index])
+
+
+def test_a_row_does_not_depend_on_its_batch_mates(kind, tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny(kind))
+    images = pixels(backbone.info.input_size, 3)
+    others = torch.cat([images[:1], 1 - images[1:]])
+    together, elsewhere = (
+        backbone.attention_and_embedding(batch, [1, 3]) for batch in (images, others)
+    )
+    alone = backbone.attention_and_embedding(images[:1], [1, 3])
+    for first, second, third in zip(together, elsewhere, alone, strict=True):
+        np.testing.assert_array_equal(first[0], second[0])
+        assert np.abs(first[1:] - second[1:]).max() > 1e-3
+        np.testing.assert_allclose(first[:1], third, rtol=0, atol=1e-5)
+
+
+def test_permuted_heads_give_permuted_rows_and_the_same_embedding(
+    tiny, backbone_of, pixels
+) -> None:
+    module = tiny("registers")
+    order = torch.tensor([2, 0, 1])
+    permuted = copy.deepcopy(module)
+    for block in permuted.blocks:
+        for tensor in (block.attn.qkv.weight, block.attn.qkv.bias):
+            tensor.copy_(tensor.unflatten(0, (3, 3, 16))[:, order].flatten(0, 2))
+        columns = block.attn.proj.weight.unflatten(1, (3, 16))[:, order].flatten(1)
+        block.attn.proj.weight.copy_(columns)
+    images = pixels(126)
+    rows, embedding = backbone_of(module).attention_and_embedding(images, [1, 2, 3])
+    moved, same = backbone_of(permuted).attention_and_embedding(images, [1, 2, 3])
+    np.testing.assert_allclose(moved, rows[:, :, order.numpy()], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(same, embedding, atol=1e-5)
+
+
 def test_head_width_may_differ_from_dim_over_heads() -> None:
     attention = Attention(48, num_heads=3, attn_head_dim=24, qkv_bias=True).eval()
     generator = torch.Generator().manual_seed(0)
@@ -65,7 +107,7 @@ def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:
     for number, block in enumerate(module.blocks, start=1):
         block.register_forward_hook(lambda *_, number=number: ran.append(number))
         block.mlp.register_forward_hook(lambda *_, number=number: ran.append(-number))
-    cls_attention(module, pixels(module.patch_embed.img_size[0]), [2])
+    read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [2])
     assert ran == [-1, 1]
 
 
@@ -89,7 +131,7 @@ def test_the_token_by_token_matrix_is_never_formed(tiny, pixels) -> None:
     module = tiny("plain")
     with torch.no_grad(), Shapes() as shapes:
         module.set_input_size((96, 96))
-        cls_attention(module, pixels(96), [1, 2, 3])
+        read_cls(module, *embed_patches(module, pixels(96)), [1, 2, 3])
     tokens = 1 + 12 * 12
     assert not [shape for shape in shapes.seen if shape[-2:] == (tokens, tokens)]
     assert any("scaled_dot_product" in name for name in shapes.operations), "fused attention is off"
@@ -98,9 +140,11 @@ def test_the_token_by_token_matrix_is_never_formed(tiny, pixels) -> None:
 def test_the_block_read_last_forms_one_query_and_no_values(tiny, pixels) -> None:
     module = tiny("plain")
     with torch.no_grad(), Shapes() as shapes:
-        cls_attention(module, pixels(48), [1])
+        read_cls(module, *embed_patches(module, pixels(48)), [1])
     assert not [shape for shape in shapes.seen if shape[-1] == 3 * 48]
-    assert (2, 3, 1, 37) in shapes.seen
+    assert (2, 3, 37) in shapes.seen
+    per_token = [shape for shape in shapes.seen if shape[:2] == (2, 37) or shape[:3] == (2, 3, 37)]
+    assert not [shape for shape in per_token if shape[-1] == 16], "keys or values were formed"
 
 
 def operations(work) -> int:
@@ -115,10 +159,20 @@ def test_the_last_block_costs_less_than_a_forward_pass(kind, tiny, pixels) -> No
     images = pixels(module.patch_embed.img_size[0])
     forward = operations(lambda: module.forward_features(images))
     blocks = len(module.blocks)
-    last = operations(lambda: cls_attention(module, images, [blocks]))
-    first = operations(lambda: cls_attention(module, images, [1]))
+    last = operations(lambda: read_cls(module, *embed_patches(module, images), [blocks]))
+    first = operations(lambda: read_cls(module, *embed_patches(module, images), [1]))
     assert last < forward * (1 - 0.5 / blocks)
     assert first < forward / blocks
+
+
+def test_an_embedding_costs_less_than_a_forward_pass(kind, tiny, pixels) -> None:
+    module = tiny(kind)
+    images = pixels(module.patch_embed.img_size[0])
+    forward = operations(lambda: module.forward_features(images))
+    both = operations(
+        lambda: read_cls(module, *embed_patches(module, images), [1, 2, 3], embed=True)
+    )
+    assert both < forward * (1 - 0.5 / len(module.blocks))
 
 
 def test_half_precision_rows_are_float32_and_close(tiny, backbone_of, pixels) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import hub
 from a2pipe.models.backbone import load_backbone
+from a2pipe.models.fetching import fetch_all
 from a2pipe.models.names import resolve
 
 ENTRY = resolve("dinov2_vits14")
@@ -54,14 +55,67 @@ def test_no_network_says_the_same_within_seconds(capsys) -> None:
     assert "fetching the weights of dinov2_vits14" in capsys.readouterr().err
 
 
-def test_what_the_hub_cache_holds_needs_no_network(tmp_path) -> None:
-    folder = tmp_path / "cache" / "models--timm--vit_small_patch14_dinov2.lvd142m"
-    snapshot = folder / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
-    (snapshot / "model.safetensors").write_bytes(b"weights")
-    assert hub.locate(ENTRY, offline=True) == snapshot / "model.safetensors"
+@pytest.fixture
+def cached(tmp_path):
+    """Put a weights file into the hub's cache."""
+
+    def put(entry):
+        folder = tmp_path / "cache" / f"models--{entry.repo.replace('/', '--')}"
+        snapshot = folder / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
+        (snapshot / "model.safetensors").write_bytes(b"weights")
+        return snapshot / "model.safetensors"
+
+    return put
+
+
+def test_what_the_hub_cache_holds_needs_no_network(cached) -> None:
+    assert hub.on_this_machine(ENTRY) is None
+    path = cached(ENTRY)
+    assert hub.locate(ENTRY, offline=True) == path
+    assert hub.on_this_machine(ENTRY) == path
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_offline_counts_for_every_name(how, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "environment")
+    monkeypatch.setattr(hub, "_reachable", lambda _: pytest.fail("touched the network"))
+    with pytest.raises(A2pipeError, match=r"weights of dinov2_vits14_reg .* this run is offline"):
+        load_backbone("DINOv2 ViT-S/14", offline=how == "argument")
+    assert capsys.readouterr().err == ""
+
+
+def test_fetching_goes_on_after_a_failure_and_says_which_failed(cached) -> None:
+    path, done = cached(ENTRY), []
+    asked = ["iBOT ViT-S/16", "dinov2_vits14", "demo_localizer_s_random", "MAE ViT-B/16"]
+    with pytest.raises(A2pipeError, match="2 of 4 models could not be fetched") as failed:
+        done.extend(fetch_all(asked))
+    assert "(ibot_vits16, mae_vitb16): No weights of ibot_vits16" in str(failed.value)
+    assert done == [
+        ("dinov2_vits14", f"already here, {path}"),
+        ("demo_localizer_s_random", "needs no weights"),
+    ]
+
+
+def test_one_failure_is_said_in_its_own_words(cached) -> None:
+    cached(ENTRY)
+    with pytest.raises(A2pipeError, match=r"^No weights of ibot_vits16 are published"):
+        list(fetch_all(["ibot_vits16", "dinov2_vits14"]))
+
+
+@pytest.mark.parametrize("wrong", ["dinov2_vits41", "vit_base_patch16_gap_224"])
+def test_nothing_is_fetched_if_a_name_is_wrong(wrong, monkeypatch) -> None:
+    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(UsageError, match=wrong):
+        next(fetch_all(["dinov2_vits14", wrong]))
+
+
+def test_two_names_of_a_model_are_fetched_once(cached) -> None:
+    cached(resolve("dinov2_vits14_reg"))
+    (only,) = fetch_all(["DINOv2 ViT-S", "dinov2_vits14_reg"])
+    assert only[0] == "dinov2_vits14_reg"
 
 
 class Hub(http.server.BaseHTTPRequestHandler):

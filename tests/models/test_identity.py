@@ -66,6 +66,14 @@ def test_another_checkpoint_is_another_identity(tmp_path) -> None:
     assert one.architecture == other.architecture
 
 
+def test_two_names_of_a_backbone_are_one_identity(tmp_path) -> None:
+    path = tmp_path / "any.safetensors"
+    save_file({"weight": torch.zeros(1)}, path)
+    info = identify("dinov2_vits14_reg", weights=path)
+    assert identify("DINOv2 ViT-S", weights=path) == info
+    assert info.name == "dinov2_vits14_reg"
+
+
 def test_a_remembered_backbone_needs_no_torch(tmp_path) -> None:
     memo, path = tmp_path / "memo.json", tmp_path / "w.safetensors"
     save_file({"weight": torch.zeros(1)}, path)

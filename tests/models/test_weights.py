@@ -1,5 +1,7 @@
 """Weight files: read without pickle, told apart by their tensors."""
 
+import argparse
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -105,3 +107,27 @@ def test_a_file_without_tensors_is_refused(tmp_path) -> None:
     torch.save([1, 2], tmp_path / "a.pth")
     with pytest.raises(A2pipeError, match="holds no named tensors"):
         weights.read_tensors(tmp_path / "a.pth")
+
+
+def test_the_options_of_a_training_run_may_stand_beside_the_tensors(tensors, tmp_path) -> None:
+    allowed = list(torch.serialization.get_safe_globals())
+    torch.save({"model": tensors}, tmp_path / "a.pth")
+    torch.save({"model": tensors, "args": argparse.Namespace(lr=0.1)}, tmp_path / "b.pth")
+    one, other = (weights.tensor_digest(tmp_path / f"{x}.pth") for x in "ab")
+    assert one == other
+    assert torch.serialization.get_safe_globals() == allowed
+
+
+class Options(argparse.Namespace):
+    """Options of a class of their own."""
+
+
+@pytest.mark.parametrize(
+    "options", [argparse.Namespace(path=Harmful("written")), Options(lr=1), torch.nn.Linear(1, 1)]
+)
+def test_nothing_else_may(options, tensors, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": tensors, "args": options}, tmp_path / "a.pth")
+    with pytest.raises(A2pipeError, match="would have to be unpickled"):
+        weights.read_tensors(tmp_path / "a.pth")
+    assert not (tmp_path / "written").exists()

@@ -1,0 +1,63 @@
+"""Lower precision and compiled blocks: how near the results stay, and what is said if it fails."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from a2pipe.errors import A2pipeError
+from a2pipe.models.acceleration import explained, lowered
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_cast_ahead_give_what_autocast_gives(kind, tiny, pixels, dtype) -> None:
+    module = tiny(kind)
+    images = pixels(module.patch_embed.img_size[0])
+    with torch.inference_mode(), torch.autocast("cpu", dtype):
+        expected = module.forward_features(images)
+        found = lowered(copy.deepcopy(module), dtype).forward_features(images)
+    assert torch.equal(found, expected)
+
+
+def test_only_single_precision_leaves_the_weights_alone(tiny) -> None:
+    module = tiny("registers")
+    assert lowered(module, torch.float32).blocks[0].attn.qkv.weight.dtype == torch.float32
+    cast = lowered(module, torch.bfloat16)
+    assert cast.blocks[0].attn.qkv.weight.dtype == torch.bfloat16
+    assert cast.blocks[0].norm1.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_stays_near_for_every_kind(
+    kind, precision, tiny, backbone_of, pixels
+) -> None:
+    module = tiny(kind)
+    images = pixels(module.patch_embed.img_size[0])
+    exact = backbone_of(module).attention_and_embedding(images, [1, 3])
+    rough = backbone_of(module, precision=precision).attention_and_embedding(images, [1, 3])
+    assert [values.dtype for values in rough] == [np.float32, np.float32]
+    np.testing.assert_allclose(rough[0].sum(axis=-1), 1, atol=1e-5)
+    assert 0 < np.abs(rough[0][:, 0] - exact[0][:, 0]).max() < 0.1
+    difference = np.linalg.norm(rough[1] - exact[1], axis=1) / np.linalg.norm(exact[1], axis=1)
+    assert 0 < difference.max() < 0.3
+
+
+@pytest.mark.slow
+def test_compiled_blocks_differ_by_rounding(tiny, backbone_of, pixels) -> None:
+    module = tiny("registers")
+    exact, compiled = backbone_of(module), backbone_of(module, compiled=True)
+    for images in (pixels(126, 3), pixels(126, 1), pixels(224, 2)):
+        expected = exact.attention_and_embedding(images, [1, 3])
+        found = compiled.attention_and_embedding(images, [1, 3])
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_failed_compilation_is_one_sentence() -> None:
+    from torch._dynamo.exc import InternalTorchDynamoError
+
+    said = "no compiler.*leave out `--compile`"
+    with pytest.raises(A2pipeError, match=said) as refusal, explained():
+        raise InternalTorchDynamoError("no compiler\nand a long tale")
+    assert "\n" not in str(refusal.value)
