@@ -27,6 +27,7 @@ from .errors import A2pipeError
 
 if TYPE_CHECKING:
     from .pipeline.session import Session
+    from .reports.study_write import Written
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -171,16 +172,44 @@ def run(rank: int, world_size: int, **options: Any) -> None:
 
 
 @cli.command()
-@experiment_options("boxes")
-def localize(as_json: bool, **options: Any) -> None:
+@out_option
+@experiment_options("boxes", localize=True)
+def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     """Compare attention maps and crops with ground-truth boxes.
 
-    Prints mass in box, hit rate and crop hit rate of every attention model.
+    Mass in box, hit rate, crop hit rate, shares of the token groups and concentration of every
+    attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
     """
-    from .pipeline.stage_run import localize_table
+    from .pipeline.study import publish_study
+    from .reports.study import study_table
 
-    table = localize_table(_session_of(**options))
-    emit(table, as_json)
+    study, written = publish_study(_session_of(**options), out)
+    if as_json:
+        files = {name: str(path) for name, path in written.files.items()}
+        click.echo(json.dumps({**study.to_json(), "files": files}))
+        return
+    emit(study_table(study), as_json)
+    _tell(written)
+
+
+@cli.command()
+@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the plots.  [beside the file; of several, results/A+B]",
+)
+def plot(studies: tuple[Path, ...], out: Path | None) -> None:
+    """Draw the plots of `localize` again.
+
+    STUDIES are one or several localization.json, each a column of panels. Computes nothing.
+    """
+    from .reports.study import read_study
+    from .reports.study_write import write_plots
+
+    found = [read_study(path) for path in studies]
+    _tell(write_plots(found, (out or _beside(studies)).resolve()))
 
 
 # --- looking ------------------------------------------------------------------------------------
@@ -271,6 +300,20 @@ def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = T
     click.echo(f"computed: {passes:,} forward passes, {decoded:,} images decoded")
     for name, path in files.items():
         click.echo(f"{name}: {path}")
+
+
+def _beside(files: tuple[Path, ...]) -> Path:
+    """The folder of a file; for files of several folders, one in results named for all of them."""
+    folders = list(dict.fromkeys(file.resolve().parent for file in files))
+    return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
+
+
+def _tell(written: Written) -> None:
+    """Where each file lies, and why a plot was not drawn."""
+    for name, path in written.files.items():
+        click.echo(f"{name}: {path}")
+    for name, reason in written.left_out.items():
+        click.echo(f"{name}: left out, as {reason}")
 
 
 def _fail(message: str, code: int) -> NoReturn:

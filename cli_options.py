@@ -52,6 +52,24 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
+def _weights(
+    _: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, Path]:
+    """MODEL=FILE by model, and FILE alone under an empty name."""
+    files: dict[str, Path] = {}
+    for item in value:
+        model, equals, file = item.partition("=")
+        if not equals or Path(item).is_file():
+            model, file = "", item
+        if not file:
+            raise click.BadParameter(f"write {model}=FILE, not {item!r}", param=parameter)
+        if model in files:
+            twice = f"for {model}" if model else "without the name of a model; write MODEL=FILE"
+            raise click.BadParameter(f"two files are given {twice}", param=parameter)
+        files[model] = Path(file).expanduser()
+    return files
+
+
 cache_option = click.option(
     "--cache",
     "cache_root",
@@ -139,13 +157,18 @@ _CROPS = [
         type=int,
     ),
     _flag(
-        "--attention-heads", "attention.heads", "NAME", "Aggregation over attention heads.  [mean]"
+        "--attention-heads",
+        "attention.heads",
+        "NAME",
+        "How heads become one map, e.g. max or lowest_entropy_k:4. May be repeated.  [mean]",
+        multiple=True,
     ),
     _flag(
         "--reading",
         "attention.reading",
         "slice|patch-softmax",
-        "Average heads before or after dropping the prefix tokens.  [slice]",
+        "Heads as they are, or each renormalised over the patches first. May be repeated.  [slice]",
+        multiple=True,
     ),
 ]
 
@@ -178,9 +201,40 @@ _HEADS = [
     ),
 ]
 
+
+def _localize(own: bool) -> list[Decorator]:
+    """Flags of [localize]; short names too where they are the command's own."""
+
+    def flag(name: str, metavar: str, help_text: str, **settings: Any) -> Decorator:
+        names = f"--localize-{name} --{name}" if own else f"--localize-{name}"
+        return _flag(names, f"localize.{name}", metavar, help_text, **settings)
+
+    return [
+        flag("split", "train|val|test|all", "Images to localise on.  [test]"),
+        flag(
+            "evaluation",
+            "NAME",
+            "pixels, patch-centre or patch-overlap: the cells that maps are compared with boxes "
+            "on. May be repeated.  [pixels]",
+            multiple=True,
+        ),
+        flag("resamples", "N", "Draws of the bootstrap.  [1000]", type=int),
+        flag("level", "P", "Level of the intervals.  [0.95]", type=float),
+        flag("seed", "N", "Seed of the bootstrap.  [0]", type=int),
+    ]
+
+
 _RUN = [
     _flag("--device", "run.device", "NAME", "auto, cpu, cuda, cuda:1 or mps.  [auto]"),
     _flag("--precision", "run.precision", "TYPE", "fp32, bf16 or fp16; part of addresses.  [fp32]"),
+    _flag(
+        "--compile",
+        "run.compile",
+        "",
+        "Let torch.compile make the models' code; part of addresses.",
+        is_flag=True,
+        default=None,
+    ),
     _flag("--batch-size", "run.batch_size", "N", "Images in a forward pass.  [64]", type=int),
     _flag("--workers", "run.workers", "N", "Decoding threads.  [one a core]", type=int),
     _flag("--backend", "run.backend", "zarr|hdf5", "How arrays are stored.  [zarr]"),
@@ -188,10 +242,10 @@ _RUN = [
     _flag(
         "--weights",
         "run.weights",
-        "MODEL=FILE",
-        "A local file with a model's weights. May be repeated.",
+        "FILE|MODEL=FILE",
+        "A local file with the weights of the one model, or of MODEL. May be repeated.",
         multiple=True,
-        callback=_pairs,
+        callback=_weights,
     ),
     _flag("--offline", "run.offline", "", "Never touch the network.", is_flag=True, default=None),
 ]
@@ -203,7 +257,7 @@ def _models(flags: str, role: str) -> Decorator:
     return _flag(flags, f"{role}.models", "NAME", help_text, multiple=True)
 
 
-def _options_up_to(stage: str) -> list[Decorator]:
+def _options_up_to(stage: str, localize: bool) -> list[Decorator]:
     reached = STAGES.index(stage)
     attention = "--attention-model --model" if reached <= 1 else "--attention-model"
     options = [*_SESSION, *_DATASET, _models(attention, "attention"), *_LAYERS]
@@ -214,11 +268,15 @@ def _options_up_to(stage: str) -> list[Decorator]:
         options += [_models(embedding, "embedding"), *_EMBEDDING]
     if reached >= 3:
         options += _HEADS
+    if reached >= 3 or localize:
+        options += _localize(own=localize)
     return options + _RUN
 
 
-def experiment_options(stage: str) -> Decorator:
+def experiment_options(stage: str, localize: bool = False) -> Decorator:
     """An optional EXPERIMENT argument and the flags that matter up to a stage.
+
+    localize: with the flags of [localize], which is what the command is about.
 
     The command receives `source` (the file, or None), `overrides` (dotted key -> value) and its
     own further options.
@@ -237,7 +295,7 @@ def experiment_options(stage: str) -> Decorator:
             return command(source=experiment or config, overrides=overrides, **rest)
 
         decorated: Callable[..., Any] = wrapped
-        for option in reversed(_options_up_to(stage)):
+        for option in reversed(_options_up_to(stage, localize)):
             decorated = option(decorated)
         path = click.Path(path_type=Path)
         return click.argument("experiment", type=path, required=False)(decorated)

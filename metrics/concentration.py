@@ -7,6 +7,7 @@ On the normalised map over all n = M * M pixels of the canvas, where the publish
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,23 @@ def normalized_entropy(maps: Floats) -> Floats:
     Maps sum to 1; 0 ln 0 counts as 0.
     """
     cells = maps.reshape(len(maps), -1)
-    logs = np.log(cells, out=np.zeros_like(cells), where=cells > 0)
+    logs = np.log(np.maximum(cells, np.finfo(np.float64).tiny))
     entropy: Floats = -np.einsum("bn,bn->b", cells, logs) / math.log(cells.shape[1])
     return entropy
 
 
-def top_share(maps: Floats, share: float) -> Floats:
-    """Attention on the largest cells of each map, (B, h, w) -> (B,).
+def top_shares(maps: Floats, shares: Sequence[float]) -> Floats:
+    """Attention on the largest cells of each map, (B, h, w) -> (B, len(shares)).
 
-    share: fraction of the cells, such as 0.1; their number is rounded to the nearest, halves up.
+    shares: fractions of the cells, such as 0.1; their number is rounded to the nearest, halves up.
     """
     cells = maps.reshape(len(maps), -1)
-    rest = cells.shape[1] - math.floor(share * cells.shape[1] + 0.5)
-    ordered = np.partition(cells, min(rest, cells.shape[1] - 1), axis=1)
-    return np.asarray(ordered[:, rest:].sum(axis=1))
+    counts = [math.floor(share * cells.shape[1] + 0.5) for share in shares]
+    held = np.empty((len(maps), len(shares)))
+    for place in np.argsort(counts)[::-1].tolist():  # each among those of the next larger share
+        cells = _largest(cells, counts[place])
+        held[:, place] = cells.sum(axis=1)
+    return held
 
 
 def token_shares(rows: NDArray[Any], prefix: int) -> Floats:
@@ -45,3 +49,9 @@ def token_shares(rows: NDArray[Any], prefix: int) -> Floats:
     tokens = np.asarray(rows, dtype=np.float64).mean(axis=1)
     parts = (tokens[:, :1], tokens[:, 1:prefix], tokens[:, prefix:])
     return np.stack([part.sum(axis=1) for part in parts], axis=1)
+
+
+def _largest(cells: Floats, count: int) -> Floats:
+    """The `count` largest values of each row, in any order, (B, n) -> (B, count)."""
+    rest = cells.shape[1] - count
+    return cells if rest == 0 else np.partition(cells, min(rest, cells.shape[1] - 1))[:, rest:]

@@ -1,9 +1,10 @@
 """How well maps and crops find the object: mass in box, hit, crop coverage, crop hit.
 
-Maps are (B, M, M) over the canvas, each summing to 1; foregrounds are (B, M, M) masks of the union
-of an image's boxes. An image whose foreground is empty (no box, or boxes that hold no pixel centre)
-has no answer: it is NaN in every measure, and `mean_and_count` leaves it out and says how many
-remain.
+Maps are (B, h, w), each summing to 1: over the pixels of the canvas, or over the patches. The
+foreground is the union of an image's boxes, as a mask of the same cells or as the share of each
+cell that it covers. An image whose foreground is empty (no box, or boxes that hold no cell's
+centre) has no answer: it is NaN in every measure, and `mean_and_count` leaves it out and says how
+many remain.
 Conventions and targets: A², table 3.
 """
 
@@ -46,22 +47,41 @@ def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
     return masks
 
 
-def mass_in_box(maps: Floats, masks: Mask) -> Floats:
-    """Share of each map's attention that lies on the foreground, (B,) in [0, 1] or NaN."""
-    inside = (maps * masks).reshape(len(maps), -1).sum(axis=1)
-    return _answered(inside, masks)
+def patch_centres(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Mask:
+    """Patches whose centre lies in a box, (B, grid, grid); boxes as for `foreground`."""
+    return foreground([_in_cells(image, canvas, grid) for image in boxes], grid)
 
 
-def hit(maps: Floats, masks: Mask) -> Floats:
+def patch_overlap(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Floats:
+    """Share of each patch's area that the union of the boxes covers, (B, grid, grid) in [0, 1].
+
+    Exact, also for boxes that overlap: the canvas is cut at every edge of a box or patch.
+    """
+    covered = np.zeros((len(boxes), grid, grid))
+    for patches, image in zip(covered, boxes, strict=True):
+        patches[:] = _covered(_in_cells(image, canvas, grid), grid)
+    return covered
+
+
+def mass_in_box(maps: Floats, inside: Mask | Floats) -> Floats:
+    """Share of each map's attention that lies on the foreground, (B,) in [0, 1] or NaN.
+
+    inside: (B, h, w), a mask or the share of each cell that is foreground.
+    """
+    return _answered((maps * inside).reshape(len(maps), -1).sum(axis=1), inside)
+
+
+def hit(maps: Floats, inside: Mask | Floats) -> Floats:
     """1 where the map's peak lies on the foreground, else 0, (B,) or NaN.
 
-    Of several peaks (see PEAK_TOLERANCE) the first in row-major order counts.
+    Of several peaks (see PEAK_TOLERANCE) the first in row-major order counts. Of a cell that the
+    foreground covers in part, that part.
     """
     flat = maps.reshape(len(maps), -1)
     largest = flat.max(axis=1, keepdims=True)
     peaks = (flat >= largest * (1 - PEAK_TOLERANCE)).argmax(axis=1)
-    found = masks.reshape(len(masks), -1)[np.arange(len(masks)), peaks]
-    return _answered(found.astype(np.float64), masks)
+    found = inside.reshape(len(inside), -1)[np.arange(len(inside)), peaks]
+    return _answered(found.astype(np.float64), inside)
 
 
 def crop_coverage(crops: NDArray[Any], masks: Mask) -> Floats:
@@ -85,6 +105,29 @@ def mean_and_count(values: Floats) -> tuple[float, int]:
     return (float(known.mean()) if len(known) else float("nan")), len(known)
 
 
-def _answered(values: Floats, masks: Mask) -> Floats:
+def _answered(values: Floats, inside: Mask | Floats) -> Floats:
     """NaN where the foreground is empty."""
-    return np.where(masks.any(axis=(1, 2)), values, np.nan)
+    return np.where(inside.any(axis=(1, 2)), values, np.nan)
+
+
+def _in_cells(boxes: NDArray[Any], canvas: int, grid: int) -> Floats:
+    """Boxes (k, 4) in pixels of the canvas, in units of patches."""
+    return np.asarray(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * grid / canvas)
+
+
+def _covered(boxes: Floats, grid: int) -> Floats:
+    """Share of each cell of the grid that the union of the boxes (k, 4) covers, (grid, grid)."""
+    x_cuts, x_lengths = _strips(boxes[:, 0::2], grid)
+    y_cuts, y_lengths = _strips(boxes[:, 1::2], grid)
+    union = np.zeros((len(y_cuts) - 1, len(x_cuts) - 1))
+    for x0, y0, x1, y1 in np.clip(boxes, 0, grid):
+        rows = slice(*np.searchsorted(y_cuts, (y0, y1)))
+        union[rows, slice(*np.searchsorted(x_cuts, (x0, x1)))] = 1
+    return np.minimum(y_lengths @ union @ x_lengths.T, 1)
+
+
+def _strips(edges: Floats, grid: int) -> tuple[Floats, Floats]:
+    """An axis cut at every edge and grid line: the cuts, and each cell's length in every strip."""
+    cuts = np.unique(np.concatenate([np.arange(grid + 1), np.clip(edges, 0, grid).ravel()]))
+    cell = np.floor((cuts[1:] + cuts[:-1]) / 2)
+    return cuts, np.diff(cuts) * (cell == np.arange(grid)[:, None])

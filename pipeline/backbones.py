@@ -52,6 +52,7 @@ class Backbones:
             weights=self._run.weights.get(model.name),
             device=self._run.device,
             precision=model.precision,
+            compiled=model.compiled,
             offline=self._run.offline,
             memo=self._memo,
         )

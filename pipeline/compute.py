@@ -1,4 +1,8 @@
-"""Computing one batch of one shard: attention, then boxes, then embeddings."""
+"""Computing one batch of one shard: attention, then boxes, then embeddings.
+
+Where one model is asked for the attention and the embedding of the same pixels, that is of whole
+images at one size, a single pass gives both.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,9 @@ from ..errors import BadImageError
 from ..models.preprocessing import to_unit
 from ..stages.embeddings import embed_boxes
 from ..stages.placement import chain, grid_map, place
-from ..stages.specs import AttentionSpec, EmbeddingSpec, GreedyBox, MapSpec, ModelSpec
+from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox, MapSpec, ModelSpec
 from .backbones import Backbones
+from .plan import Spec
 from .shard import Part, Shard
 
 Rows = NDArray[np.int64]
@@ -52,7 +57,7 @@ def compute_batch(batch: Batch, backbones: Backbones) -> None:
     """Fill every open part for the rows of the batch."""
     parts = batch.shard.open_parts
     for group in _by_forward_pass(part for part in parts if _is(part, AttentionSpec)):
-        _compute_attention(batch, group, backbones)
+        _compute_attention(batch, group, _of_same_pixels(group[0].spec, parts), backbones)
     for part in parts:
         if part.spec.stage == "boxes":
             _timed(part, _compute_boxes, batch, backbones)
@@ -85,22 +90,39 @@ def _timed(
     part.seconds += time.perf_counter() - start
 
 
-def _compute_attention(batch: Batch, group: list[Part], backbones: Backbones) -> None:
+def _of_same_pixels(spec: Spec, parts: Iterable[Part]) -> list[Part]:
+    """Embeddings of what the attention model sees, by that very model: of whole images."""
+    assert isinstance(spec, AttentionSpec)
+    box = FullBox(spec.input_size, spec.geometry)
+    same = EmbeddingSpec(box, spec.model, spec.input_size)
+    return [part for part in parts if part.spec == same]
+
+
+def _compute_attention(
+    batch: Batch, group: list[Part], embeddings: list[Part], backbones: Backbones
+) -> None:
     start = time.perf_counter()
     first = group[0].spec
     assert isinstance(first, AttentionSpec)
     wanted = np.unique(np.concatenate([part.todo(batch.rows) for part in group]))
     rows = _readable(batch, group, wanted)
+    embeddings = [part for part in embeddings if len(part.todo(rows))]
     if len(rows):
         backbone = backbones.get(first.model)
         pixels = batch.canvases(rows, first.input_size, backbone.device)
         blocks = [part.spec.block for part in group if isinstance(part.spec, AttentionSpec)]
-        attention = backbone.attention(pixels, blocks)
+        if embeddings:
+            attention, embedded = backbone.attention_and_embedding(pixels, blocks)
+        else:
+            attention = backbone.attention(pixels, blocks)
         for index, part in enumerate(group):
             own = np.isin(rows, part.todo(rows))
             part.fill(rows[own], attention[own, index])
-    for part in group:
-        part.seconds += (time.perf_counter() - start) / len(group)
+        for part in embeddings:
+            own = np.isin(rows, part.todo(rows))
+            part.fill(rows[own], embedded[own])
+    for part in (*group, *embeddings):
+        part.seconds += (time.perf_counter() - start) / (len(group) + len(embeddings))
 
 
 def _compute_boxes(batch: Batch, part: Part, backbones: Backbones) -> None:

@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from ..models.names import canonical
+from ..stages.aggregators import parse_aggregator
 from .baselines import Baseline, parse_baseline
 
 T = TypeVar("T")
@@ -35,9 +37,19 @@ def _without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def _canonical_heads(values: tuple[str, ...]) -> tuple[str, ...]:
+    return _without_repeats(tuple(parse_aggregator(value).text for value in values))
+
+
+def _canonical_models(values: tuple[str, ...]) -> tuple[str, ...]:
+    return _without_repeats(tuple(canonical(value) for value in values))
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_without_repeats)]
+Models = Annotated[Names, AfterValidator(_canonical_models)]
 CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 OddInt = Annotated[int, Field(ge=1, multiple_of=1)]
+Reading = Literal["slice", "patch-softmax"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -63,12 +75,18 @@ class ImageSection(Section):
 
 
 class AttentionSection(Section):
-    """Which models say where to look; input_size is the canvas unless given."""
+    """Which models say where to look, and how their heads become one map; input_size is the canvas
+    unless given. heads: aggregators in their canonical text, so that each counts once."""
 
-    models: Names = ()
+    models: Models = ()
     layers: Literal["last", "all"] | tuple[int, ...] = "last"
-    heads: str = "mean"
-    reading: Literal["slice", "patch-softmax"] = "slice"
+    heads: Annotated[Names, Field(min_length=1), AfterValidator(_canonical_heads)] = ("mean",)
+    reading: Annotated[
+        tuple[Reading, ...],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        AfterValidator(_without_repeats),
+    ] = ("slice",)
     input_size: PositiveInt | None = None
 
     @field_validator("layers", mode="before")
@@ -110,7 +128,7 @@ class CropsSection(Section):
 class EmbeddingSection(Section):
     """Which models say what to extract, and the baselines that need no attention."""
 
-    models: Names = ()
+    models: Models = ()
     baselines: Names = ()
     input_size: PositiveInt | None = None
 
@@ -143,11 +161,27 @@ class HeadSection(BaseModel):
         return self.name or self.kind
 
 
+class LocalizeSection(Section):
+    """On which images and cells maps are compared with boxes; the bootstrap of its intervals."""
+
+    split: Literal["train", "val", "test", "all"] = "test"
+    evaluation: Annotated[
+        tuple[Literal["pixels", "patch-centre", "patch-overlap"], ...],
+        BeforeValidator(_as_list),
+        AfterValidator(_without_repeats),
+        Field(min_length=1),
+    ] = ("pixels",)
+    resamples: Annotated[int, Field(gt=0, le=100_000)] = 1000
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class RunSection(Section):
-    """How it is computed; of these only precision changes any number."""
+    """How it is computed; of these only precision and compile change any number."""
 
     device: str = "auto"
     precision: Precision = "fp32"
+    compile: bool = False
     batch_size: PositiveInt = 64
     workers: PositiveInt | None = None
     backend: Literal["zarr", "hdf5"] = "zarr"
@@ -156,6 +190,16 @@ class RunSection(Section):
     skip_bad_images: bool = False
     offline: bool = False
     weights: dict[str, Path] = Field(default_factory=dict)
+
+    @field_validator("weights")
+    @classmethod
+    def _one_file_a_model(cls, values: dict[str, Path]) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for name, path in values.items():
+            if canonical(name) in files:
+                raise ValueError(f"two files are given for {canonical(name)}; give one")
+            files[canonical(name)] = path
+        return files
 
 
 class Experiment(Section):
@@ -170,6 +214,7 @@ class Experiment(Section):
     head: Annotated[tuple[HeadSection, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
         HeadSection(),
     )
+    localize: LocalizeSection = LocalizeSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
 
@@ -179,6 +224,20 @@ class Experiment(Section):
         if not value or value.startswith(".") or "/" in value or "\\" in value:
             raise ValueError(f"a name is used as a file name, which {value!r} cannot be")
         return value
+
+    @model_validator(mode="after")
+    def _weights_have_a_model(self) -> Experiment:
+        """Weights under an empty name are for the one model there is."""
+        if "" in self.run.weights:
+            named = dict.fromkeys((*self.attention.models, *self.embedding.models))
+            models = [name for name in named if name not in self.run.weights]
+            if len(models) != 1:
+                raise ValueError(
+                    f"The weights {self.run.weights['']} could be those of "
+                    f"{' or '.join(models) or 'no model that is named'}; write MODEL=FILE"
+                )
+            self.run.weights[models.pop()] = self.run.weights.pop("")
+        return self
 
     @model_validator(mode="after")
     def _crops_fit(self) -> Experiment:

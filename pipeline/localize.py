@@ -1,66 +1,158 @@
-"""Localisation of every attention row of a plan, computed only where no record exists."""
+"""Localisation records of maps and crops: read where they are stored, else measured."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..cache.fingerprint import fingerprint
-from ..cache.records import Records
+from ..cache.records import Record, Records
 from ..datasets.collection import Collection
-from ..stages.localization import annotated, boxes_on_canvas, localize
-from ..stages.specs import LocalizeSpec, MapSpec
+from ..stages.localization import (
+    Floats,
+    Subjects,
+    Values,
+    find_subjects,
+    joined,
+    measure_crops,
+    measure_maps,
+    summarize,
+)
+from ..stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
 from .plan import PlanRow
+from .prefetch import prefetch
 from .session import Session
+
+READ_AT_ONCE = 2048
+"""Images whose attention rows are in memory together; twice as many while the next are read."""
+MAPS_A_JOB = 128
+
+Job = tuple[NDArray[np.float32], tuple[Floats, ...]]
+"""Attention rows (n, heads, tokens) and the boxes of their images."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record: its fingerprint, what it says, and the values per image beside it."""
+
+    record: str
+    content: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Located:
-    """Localisation of one row: means over the annotated images, and the record's fingerprint."""
+    """Localisation of one row: means over the images with boxes, and the records behind them.
+
+    content: "n", "mass", "hit" and, where crops were placed, "crop_hit".
+    """
 
     row: PlanRow
-    record: str
+    records: tuple[str, ...]
     content: dict[str, Any]
+
+    @property
+    def record(self) -> str:
+        """Fingerprint of the map's record."""
+        return self.records[0]
+
+
+def check_split(session: Session) -> None:
+    """Raises UsageError if there is no image in the split that maps would be measured on."""
+    if any(row.map for row in session.plan.rows):
+        Measurements(session, session.collection)
 
 
 def localizations(session: Session, collection: Collection) -> Iterator[Located]:
-    """Mass, hit rate and crop hit rate a row; nothing for a collection without boxes."""
-    if not len(annotated(collection)):
+    """Mass, hit rate and crop hit rate a row, on the first of the evaluations.
+
+    Nothing for a collection whose split has no boxes.
+    """
+    measurements = Measurements(session, collection)
+    if not measurements.subjects.boxes:
         return
+    evaluation = session.experiment.localize.evaluation[0]
+    maps: dict[MapSpec, Found] = {}
     for row in session.plan.rows:
         if row.map is not None:
-            yield _localize_row(session, collection, row, row.map)
+            if row.map not in maps:
+                found = measurements.of_map(row.map, evaluation)
+                maps[row.map] = replace(found, arrays={})
+            yield _located(row, maps[row.map], measurements.of_crops(row.boxes))
 
 
-def _localize_row(
-    session: Session, collection: Collection, row: PlanRow, attention_map: MapSpec
-) -> Located:
-    canvas = session.experiment.image.size
-    spec = LocalizeSpec(attention_map, canvas, collection.digest, row.boxes)
-    records = Records(session.cache.root)
-    found = records.read(spec)
-    if found is None:
-        found = _measure(session, collection, row, attention_map)
-        with session.noting():
-            records.write(spec, *found)
-    return Located(row, fingerprint(spec), found[0])
+def _located(row: PlanRow, of_map: Found, of_crops: Found) -> Located:
+    content = {**of_crops.content, **of_map.content}
+    return Located(row, (of_map.record, of_crops.record), content)
 
 
-def _measure(
-    session: Session, collection: Collection, row: PlanRow, attention_map: MapSpec
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    canvas = session.experiment.image.size
-    chosen = annotated(collection)
-    images = [collection.digests[index] for index in chosen]
-    crops = [session.read(box, images) for box in row.boxes]
-    return localize(
-        attention_map,
-        session.read(attention_map.attention, images),
-        session.backbones.prefix_tokens(attention_map.attention.model),
-        canvas,
-        [boxes_on_canvas(collection, index, canvas) for index in chosen],
-        np.array(crops, np.int32).reshape(len(crops), len(chosen), 4),
-    )
+class Measurements:
+    """What was measured on one split of a collection; whatever has no record yet is measured."""
+
+    def __init__(self, session: Session, collection: Collection):
+        self.session = session
+        self.canvas = session.experiment.image.size
+        self.split = session.experiment.localize.split
+        self.collection = collection.digest
+        self.subjects: Subjects = find_subjects(collection, self.split, self.canvas)
+        self._records = Records(session.cache.root)
+
+    def of_map(self, attention_map: MapSpec, evaluation: str) -> Found:
+        """Localisation, token shares and concentration of one map."""
+        spec = LocalizeSpec(attention_map, self.canvas, self.collection, self.split, evaluation)
+        return self._found(spec, self._records.read(spec) or self._measured(spec))
+
+    def of_crops(self, crops: tuple[BoxSpec, ...]) -> Found:
+        """Coverage and hit of a list of crops."""
+        spec = CoverageSpec(crops, self.canvas, self.collection, self.split)
+        return self._found(spec, self._records.read(spec) or self._covered(spec))
+
+    def _found(self, spec: LocalizeSpec | CoverageSpec, record: Record) -> Found:
+        return Found(fingerprint(spec), *record)
+
+    def _measured(self, spec: LocalizeSpec) -> Record:
+        workers = self.session.experiment.run.workers or os.cpu_count() or 1
+        prefix = self.session.backbones.prefix_tokens(spec.map.attention.model)
+
+        def work(job: Job) -> Values:
+            return measure_maps(spec, job[0], prefix, job[1])
+
+        with (
+            threadpool_limits(1),
+            ThreadPoolExecutor(workers, "localize") as pool,
+            closing(prefetch(self._jobs(spec.map.attention), work, pool, ahead=1)) as parts,
+        ):
+            values = joined([part for _, found in parts for part in found])
+        return self._noted(spec, values)
+
+    def _jobs(self, attention: AttentionSpec) -> Iterator[tuple[None, list[Job]]]:
+        images, boxes = self.subjects.images, self.subjects.boxes
+        for start in range(0, len(images), READ_AT_ONCE):
+            part = slice(start, start + READ_AT_ONCE)
+            rows = self.session.read(attention, list(images[part]))
+            yield None, list(_jobs(rows, boxes[part]))
+
+    def _covered(self, spec: CoverageSpec) -> Record:
+        images = list(self.subjects.images)
+        crops = np.stack([self.session.read(box, images) for box in spec.crops])
+        return self._noted(spec, measure_crops(crops, self.subjects, self.canvas))
+
+    def _noted(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
+        record = summarize(values, self.subjects)
+        with self.session.noting():
+            self._records.write(spec, *record)
+        return record
+
+
+def _jobs(rows: NDArray[np.float32], boxes: tuple[Floats, ...]) -> Iterator[Job]:
+    for start in range(0, len(rows), MAPS_A_JOB):
+        part = slice(start, start + MAPS_A_JOB)
+        yield rows[part], boxes[part]

@@ -17,7 +17,7 @@ from ..reports.results import Cell, GroupAccuracy, Localization, Matrix, Row
 from ..stages.heads import grouping, split_indices
 from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, fit_cells
-from .localize import Located, localizations
+from .localize import Located, check_split, localizations
 from .plan import PlanRow
 from .run_record import RunRecord
 from .session import Session
@@ -53,7 +53,9 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         located = list(localizations(session, collection))
     with _timed(record, "heads"):
         cells = _fit(session, collection)
-    records = [cell.record for cell in cells] + [found.record for found in located]
+    records = [cell.record for cell in cells] + [
+        name for found in located for name in found.records
+    ]
     session.keep(records, replace=True)
     with session.noting():
         record.save(session.cache.root)
@@ -69,6 +71,7 @@ def _check(session: Session) -> None:
         raise UsageError("Nothing to extract: name at least one embedding model.")
     split_indices(session.collection)
     check_classes(session.collection)
+    check_split(session)
     if session.is_complete():
         return  # a wrong head is found soon enough, and a right one need not be imported
     for head in session.experiment.head:

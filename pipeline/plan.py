@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from ..cache.layout import ArrayField
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..models.identity import BackboneInfo
+from ..stages.aggregators import check_head_count, parse_aggregator
+from ..stages.placement import map_words
 from ..stages.specs import (
     AttentionSpec,
     BoxSpec,
@@ -23,7 +26,7 @@ from ..stages.specs import (
     RandomBox,
 )
 from .baselines import Baseline
-from .experiment import Experiment
+from .experiment import Experiment, RunSection
 
 Spec = AttentionSpec | BoxSpec | EmbeddingSpec
 STAGES = ("attention", "boxes", "embeddings")
@@ -70,7 +73,7 @@ class Plan:
         return tuple(EmbeddingSpec(box, model, row.input_size) for box in row.boxes)
 
     def model_spec(self, name: str) -> ModelSpec:
-        return _model_spec(self.backbones[name], self.experiment.run.precision)
+        return _model_spec(self.backbones[name], self.experiment.run)
 
     def specs(self, through: str = "embeddings") -> tuple[Spec, ...]:
         """Unique specs of the stages up to `through`, each after those it reads from.
@@ -139,7 +142,9 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
     section = experiment.attention
     size = section.input_size or experiment.image.size
     tokens(info, size)
-    model = _model_spec(info, experiment.run.precision)
+    for heads in section.heads:
+        check_head_count(parse_aggregator(heads), info.heads, info.name)
+    model = _model_spec(info, experiment.run)
     return [AttentionSpec(model, size, block) for block in _blocks(info, section.layers)]
 
 
@@ -157,24 +162,28 @@ def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
 
 def _attention_rows(experiment: Experiment, specs: list[AttentionSpec]) -> list[PlanRow]:
     return [
-        _attention_row(experiment, spec, sizes, smooth)
+        _attention_row(experiment, attention_map, sizes)
         for spec in specs
-        for smooth in experiment.crops.smooth
+        for attention_map in _map_specs(experiment, spec)
         for sizes in experiment.crops.sizes
     ]
 
 
+def _map_specs(experiment: Experiment, spec: AttentionSpec) -> list[MapSpec]:
+    section, smooth = experiment.attention, experiment.crops.smooth
+    return [MapSpec(spec, *ways) for ways in product(section.heads, section.reading, smooth)]
+
+
 def _attention_row(
-    experiment: Experiment, spec: AttentionSpec, sizes: tuple[int, ...], smooth: int
+    experiment: Experiment, attention_map: MapSpec, sizes: tuple[int, ...]
 ) -> PlanRow:
-    section = experiment.attention
-    attention_map = MapSpec(spec, section.heads, section.reading, smooth)
+    spec, smooth = attention_map.attention, attention_map.smooth
     crops = "+".join(map(str, sizes))
-    layer = "" if section.layers == "last" else f" block {spec.block}"
+    layer = "" if experiment.attention.layers == "last" else f" block {spec.block}"
     smoothed = "" if smooth == 1 else f" smooth {smooth}"
     return PlanRow(
-        key=f"{spec.model.name}/block{spec.block}/{crops}/smooth{smooth}",
-        label=f"{spec.model.name}{layer}, {crops} px{smoothed}",
+        key=f"{spec.model.name}/block{spec.block}/{crops}/smooth{smooth}{_map_key(attention_map)}",
+        label=f"{spec.model.name}{layer}, {crops} px{smoothed}{map_words(attention_map)}",
         kind="control" if spec.model.name.endswith("_random") else "attention",
         boxes=greedy_chain(attention_map, sizes, experiment.image.size),
         input_size=_embedding_input(experiment),
@@ -183,6 +192,12 @@ def _attention_row(
         smooth=smooth,
         map=attention_map,
     )
+
+
+def _map_key(attention_map: MapSpec) -> str:
+    """Nothing for the mean of slices, so that rows keep the key they had before there was more."""
+    ways = (attention_map.heads, attention_map.reading)
+    return "".join(f"/{way}" for way in ways if way not in ("mean", "slice"))
 
 
 def greedy_chain(
@@ -251,12 +266,13 @@ def _embedding_input(experiment: Experiment) -> int:
     return experiment.embedding.input_size or experiment.image.size
 
 
-def _model_spec(info: BackboneInfo, precision: str) -> ModelSpec:
+def _model_spec(info: BackboneInfo, run: RunSection) -> ModelSpec:
     return ModelSpec(
         architecture=info.architecture,
         weights=info.weights,
         mean=info.mean,
         std=info.std,
-        precision=precision,
+        precision=run.precision,
+        compiled=run.compile,
         name=info.name,
     )

@@ -17,7 +17,7 @@ from ..cache.references import remember, uses_of
 from ..datasets.collection import Collection
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
-from ..stages.placement import chain
+from ..stages.placement import chain, map_words
 from ..stages.specs import AttentionSpec, CenterBox, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
@@ -210,4 +210,4 @@ def describe_spec(spec: Spec) -> str:
     if not isinstance(spec, GreedyBox):
         return name
     smoothed = "" if spec.map.smooth == 1 else f" smooth {spec.map.smooth}"
-    return f"{name} by {describe_spec(spec.map.attention)}{smoothed}"
+    return f"{name} by {describe_spec(spec.map.attention)}{smoothed}{map_words(spec.map)}"

@@ -7,9 +7,7 @@ from typing import Any
 
 from ..cache.fingerprint import fingerprint
 from ..errors import UsageError
-from ..stages.localization import annotated
-from .bad_images import BadImage, refuse_bad_images
-from .localize import localizations
+from .bad_images import BadImage
 from .plan import Plan, Spec
 from .run_record import RunRecord
 from .session import Session, describe_spec
@@ -59,24 +57,3 @@ def _line(session: Session, spec: Spec, record: RunRecord) -> dict[str, Any]:
         "bad": len(record.bad),
         "folder": str(found.folder),
     }
-
-
-def localize_table(session: Session) -> list[dict[str, Any]]:
-    """Compute attention and boxes where missing, then one line of localisation a row.
-
-    Raises:
-        UsageError: no attention model is named, or the dataset has no boxes.
-        BadImagesError: some images are bad and `run.skip_bad_images` is off.
-    """
-    if not session.experiment.attention.models:
-        raise UsageError("Name at least one attention model with --model.")
-    if not len(annotated(session.collection)):
-        raise UsageError(
-            f"Dataset {session.collection.name} has no bounding boxes to compare with."
-        )
-    bad = compute_stage(session, "boxes").bad
-    refuse_bad_images(bad, session.experiment.run.skip_bad_images)
-    collection = session.usable(bad)
-    found = list(localizations(session, collection))
-    session.keep([line.record for line in found], through="boxes")
-    return [{"row": line.row.label, **line.content} for line in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import A2pipeError
@@ -30,6 +30,14 @@ def write_report(
         "matrix.png": heat_map_png(matrix),
         "report.html": render_page(matrix, gallery, about_gallery).encode(),
     }
+    return write_files(contents, folder)
+
+
+def write_files(contents: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
+    """Writes each content under its name into the folder, which is made if need be; name -> path.
+
+    Raises A2pipeError when the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return {name: _replace(folder / name, content) for name, content in contents.items()}

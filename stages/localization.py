@@ -1,67 +1,185 @@
-"""Localisation of attention maps, and of the crops placed on them, over images with boxes."""
+"""Localisation, token shares and concentration of attention maps over the images of one split."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
+from ..errors import A2pipeError, UsageError
+from ..metrics.concentration import normalized_entropy, token_shares, top_shares
 from ..metrics.localization import (
     crop_coverage,
     crop_hit,
     foreground,
     hit,
     mass_in_box,
-    mean_and_count,
+    patch_centres,
+    patch_overlap,
     scale_boxes,
 )
-from .placement import attention_map
-from .specs import MapSpec
+from .maps import upsample
+from .placement import grid_map
+from .specs import LocalizeSpec
 
-MAPS_AT_ONCE = 256
+Floats = NDArray[np.float64]
+Values = dict[str, Floats]
+"""Name of a measure -> its value for every image, (n,)."""
+
+MEASURES = ("mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25")
+"""What is measured of a map, in the order of tables; "mass" and "hit" need boxes."""
+TOP_SHARES = {"top10": 0.10, "top25": 0.25}
+MAPS_AT_ONCE = 16
+"""Pixel maps worked on at a time: so many stay in a core's cache."""
+MASKS_AT_ONCE = 256
 
 
-def annotated(collection: Collection) -> NDArray[np.int64]:
-    """Positions of the test samples (of all, where there is no test split) that have boxes."""
-    has_boxes = np.array([len(boxes) > 0 for boxes in collection.boxes], bool)
-    in_test = collection.splits == "test"
-    return np.flatnonzero(has_boxes & (in_test if in_test.any() else True))
+@dataclass(frozen=True)
+class Subjects:
+    """The images of one split that maps are measured on; each image counts once.
+
+    index: int64 (n,), position in the collection of the first sample that shows each image.
+    images: their digests. boxes: per image (k, 4), the boxes of all its samples in pixels of the
+        canvas; empty if no image of the split has a box.
+    without_boxes: images left out because they have no box where others do.
+    """
+
+    index: NDArray[np.int64]
+    images: tuple[str, ...]
+    boxes: tuple[Floats, ...]
+    without_boxes: int
 
 
-def boxes_on_canvas(collection: Collection, index: int, canvas: int) -> NDArray[np.float64]:
+def find_subjects(collection: Collection, split: str, canvas: int) -> Subjects:
+    """The readable images of a split, all where the collection has no splits or split is "all".
+
+    Raises:
+        UsageError: the collection has splits, but no image in this one, or none can be read.
+    """
+    samples: dict[str, list[int]] = {}
+    for sample in _samples_of(collection, split).tolist():
+        samples.setdefault(collection.digests[sample], []).append(sample)
+    samples.pop("", None)
+    if not samples:
+        raise UsageError(f"No image of dataset {collection.name} to localise on can be read.")
+    boxes = {image: _boxes_of(collection, found, canvas) for image, found in samples.items()}
+    boxed = [image for image, found in boxes.items() if len(found)]
+    images = boxed or list(samples)
+    return Subjects(
+        index=np.array([samples[image][0] for image in images], np.int64),
+        images=tuple(images),
+        boxes=tuple(boxes[image] for image in boxed),
+        without_boxes=len(samples) - len(images),
+    )
+
+
+def boxes_on_canvas(collection: Collection, index: int, canvas: int) -> Floats:
     """Ground-truth boxes (k, 4) of a sample, mapped through the same squash as its pixels."""
     width, height = collection.sizes[index]
     return scale_boxes(collection.boxes[index], width, height, canvas)
 
 
-def localize(
-    spec: MapSpec,
-    rows: NDArray[np.float32],
-    prefix: int,
-    canvas: int,
-    truth: list[NDArray[np.float64]],
-    crops: NDArray[np.int32],
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Mass in box, hit rate and crop hit rate (A2, section 2 and Table 3).
+def measure_maps(
+    spec: LocalizeSpec, rows: NDArray[np.float32], prefix: int, boxes: Sequence[Floats] = ()
+) -> Values:
+    """Every measure of every map, (n,) each: NaN where an image has no answer.
 
-    rows: (n, heads, tokens); truth: one (k, 4) array an image, pixels of the canvas;
-    crops: (c, n, 4), may be empty. An image whose boxes cover no pixel's centre is left out.
-
-    Returns:
-        Means for the record, and the values per image beside it.
+    rows: (n, heads, tokens) of the full softmax; boxes: (k, 4) an image in pixels of the canvas, or
+    none at all, which leaves out "mass" and "hit" (A², table 3). "cls", "registers" and "patches"
+    are shares of the softmax (figure 10), "entropy", "top10" and "top25" the concentration of the
+    map over the cells of the evaluation (table 19).
     """
-    masks = foreground(truth, canvas)
-    mass, peaks = np.empty(len(rows)), np.empty(len(rows))
-    for start in range(0, len(rows), MAPS_AT_ONCE):
-        part = slice(start, start + MAPS_AT_ONCE)
-        maps = attention_map(spec, rows[part], prefix, canvas)
-        mass[part], peaks[part] = mass_in_box(maps, masks[part]), hit(maps, masks[part])
-    arrays: dict[str, NDArray[Any]] = {"mass": mass, "hit": peaks}
-    mean_mass, count = mean_and_count(mass)
-    content = {"n": count, "mass": mean_mass, "hit": mean_and_count(peaks)[0]}
-    if len(crops):
-        arrays["coverage"] = crop_coverage(crops, masks)
-        content["crop_hit"] = mean_and_count(crop_hit(arrays["coverage"]))[0]
-    return content, arrays
+    parts = [
+        _measure(spec, rows[start : start + MAPS_AT_ONCE], prefix, boxes[start:][:MAPS_AT_ONCE])
+        for start in range(0, len(rows), MAPS_AT_ONCE)
+    ]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Measures of consecutive images as one; there is at least one part."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def measure_crops(crops: NDArray[np.int32], subjects: Subjects, canvas: int) -> Values:
+    """Coverage and hit of the crops (c, n, 4) on every image, (n,) each; NaN without an answer."""
+    parts = []
+    for start in range(0, len(subjects.images), MASKS_AT_ONCE):
+        part = slice(start, start + MASKS_AT_ONCE)
+        parts.append(crop_coverage(crops[:, part], foreground(subjects.boxes[part], canvas)))
+    coverage = np.concatenate(parts)
+    return {"crop_coverage": coverage, "crop_hit": crop_hit(coverage)}
+
+
+def summarize(values: Values, subjects: Subjects) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What a record says: counts and means, and beside it the values of the images that count.
+
+    An image without an answer to one measure is left out of all and counted in `n_left_out`. The
+    array `index` says which sample of the collection each value belongs to.
+
+    Raises:
+        A2pipeError: no image has an answer.
+    """
+    answered = np.asarray(np.isfinite(np.stack(list(values.values()))).all(axis=0))
+    if not answered.any():
+        raise A2pipeError(
+            f"None of the {len(answered)} images to localise on has a box that covers the centre "
+            "of a pixel or patch: check the dataset's boxes, or choose a larger image.size."
+        )
+    kept = {name: each[answered] for name, each in values.items()}
+    left_out = subjects.without_boxes + int((~answered).sum())
+    means = {name: float(each.mean()) for name, each in kept.items()}
+    arrays: dict[str, NDArray[Any]] = {**kept, "index": subjects.index[answered]}
+    return {"n": int(answered.sum()), "n_left_out": left_out, **means}, arrays
+
+
+def _samples_of(collection: Collection, split: str) -> NDArray[np.int64]:
+    present = sorted({str(name) for name in np.unique(collection.splits)} - {""})
+    if split == "all" or not present:
+        return np.arange(len(collection))
+    if split not in present:
+        raise UsageError(
+            f"Dataset {collection.name} has no {split} images to localise on: choose "
+            f"localize.split among {', '.join([*present, 'all'])}."
+        )
+    return np.flatnonzero(collection.splits == split)
+
+
+def _boxes_of(collection: Collection, samples: Sequence[int], canvas: int) -> Floats:
+    """Boxes (k, 4) of all samples that show one image, k may be 0."""
+    found = [boxes_on_canvas(collection, s, canvas) for s in samples if len(collection.boxes[s])]
+    return np.concatenate(found) if found else np.zeros((0, 4))
+
+
+def _measure(
+    spec: LocalizeSpec, rows: NDArray[np.float32], prefix: int, boxes: Sequence[Floats]
+) -> Values:
+    maps = grid_map(spec.map, rows, prefix)
+    grid = maps.shape[-1]
+    if spec.evaluation == "pixels":
+        maps = upsample(maps, spec.canvas)
+    shares = token_shares(rows, prefix)
+    tops = top_shares(maps, list(TOP_SHARES.values()))
+    return {
+        **(_localize(maps, _inside(spec, grid, boxes)) if len(boxes) else {}),
+        **dict(zip(("cls", "registers", "patches"), shares.T, strict=True)),
+        "entropy": normalized_entropy(maps),
+        **dict(zip(TOP_SHARES, tops.T, strict=True)),
+    }
+
+
+def _localize(maps: Floats, inside: NDArray[Any]) -> Values:
+    return {"mass": mass_in_box(maps, inside), "hit": hit(maps, inside)}
+
+
+def _inside(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:
+    """The foreground on the cells of the evaluation, (B, h, w)."""
+    if spec.evaluation == "pixels":
+        return foreground(boxes, spec.canvas)
+    if spec.evaluation == "patch-centre":
+        return patch_centres(boxes, spec.canvas, grid)
+    return patch_overlap(boxes, spec.canvas, grid)

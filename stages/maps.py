@@ -6,7 +6,6 @@ that holds NaN, or no attention on any patch, gives a map of NaN, on which no bo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from math import isqrt
 from typing import Any
@@ -15,17 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError, UsageError
+from .aggregators import check_head_count, parse_aggregator
+from .combine import combine, own_shares
 
 Floats = NDArray[np.float64]
-Aggregator = Callable[[Floats], Floats]
 
-
-def mean_heads(heads: Floats) -> Floats:
-    """(B, heads, patches) -> (B, patches): every head weighs the same."""
-    return np.asarray(heads.mean(axis=1))
-
-
-AGGREGATORS: dict[str, Aggregator] = {"mean": mean_heads}
 READINGS = ("slice", "patch-softmax")
 
 
@@ -37,18 +30,24 @@ def patch_maps(
     rows: (B, heads, tokens), CLS rows of the full softmax; tokens are CLS, registers, then g * g
         patches in row-major order.
     prefix: how many tokens come before the patches.
-    heads: how heads become one map; a name in AGGREGATORS. "mean" is the paper's (A², appendix B).
+    heads: how heads become one map, as `parse_aggregator` reads it; "mean" is the paper's (A²,
+        appendix B).
     reading: "slice" aggregates the heads as they are, so that a head weighs as much as the
         attention it gives to patches; "patch-softmax" first renormalises every head over them.
 
-    Raises UsageError for an unknown name, A2pipeError if the patches do not make a square.
+    A head without attention on any patch adds nothing to the map of its image.
+
+    Raises UsageError for an unknown name or more heads than there are, A2pipeError if the patches
+    do not make a square.
     """
-    _check_names(heads, reading)
-    patches = np.asarray(rows, dtype=np.float64)[:, :, prefix:]
+    aggregator = parse_aggregator(heads)
+    _check_reading(reading)
+    tokens = np.asarray(rows, dtype=np.float64, order="C")
+    patches, registers = tokens[:, :, prefix:], tokens[:, :, 1:prefix]
+    check_head_count(aggregator, tokens.shape[1], "this model")
     side = _grid_side(patches.shape[-1], prefix)
-    if reading == "patch-softmax":
-        patches = _divide(patches, patches.sum(axis=-1, keepdims=True))
-    return normalize(AGGREGATORS[heads](patches).reshape(-1, side, side))
+    values = patches if reading == "slice" else own_shares(patches)
+    return normalize(combine(aggregator, values, patches, registers).reshape(-1, side, side))
 
 
 def normalize(maps: Floats) -> Floats:
@@ -120,15 +119,10 @@ def _sums(maps: Floats) -> Floats:
     return np.asarray(maps.reshape(len(maps), -1).sum(axis=1))
 
 
-def _check_names(heads: str, reading: str) -> None:
-    if heads not in AGGREGATORS:
-        raise UsageError(f"Unknown head aggregation {heads!r}: use {_listed(AGGREGATORS)}.")
+def _check_reading(reading: str) -> None:
     if reading not in READINGS:
-        raise UsageError(f"Unknown reading of attention {reading!r}: use {_listed(READINGS)}.")
-
-
-def _listed(names: Any) -> str:
-    return " or ".join(repr(name) for name in names)
+        names = " or ".join(map(repr, READINGS))
+        raise UsageError(f"Unknown reading of attention {reading!r}: use {names}.")
 
 
 def _grid_side(patches: int, prefix: int) -> int:

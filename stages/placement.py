@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .aggregators import parse_aggregator
 from .boxes import center_box, full_box, greedy_box, random_box
 from .maps import patch_maps, smooth, upsample
 from .specs import BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
@@ -24,6 +25,13 @@ def attention_map(
 ) -> NDArray[np.float64]:
     """Attention rows (B, heads, tokens) as maps over pixels, (B, size, size), that sum to 1."""
     return upsample(grid_map(spec, rows, prefix), size)
+
+
+def map_words(spec: MapSpec) -> str:
+    """What sets a map apart from the mean of full-softmax slices, to be put after its model's name:
+    "", ", max over heads", ", max over heads, each head renormalised"."""
+    heads = "" if spec.heads == "mean" else f", {parse_aggregator(spec.heads).words}"
+    return heads + ("" if spec.reading == "slice" else ", each head renormalised")
 
 
 def place(

@@ -25,6 +25,7 @@ class ModelSpec:
     weights: digest of the weight tensors.
     mean, std: per-channel normalisation of RGB in [0, 1].
     precision: fp32, bf16 or fp16.
+    compiled: the blocks ran as code of torch.compile, which rounds differently.
     name: how people call it; not part of the address.
     """
 
@@ -36,6 +37,7 @@ class ModelSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     precision: str = "fp32"
+    compiled: bool = False
     name: str = label()
 
 
@@ -61,8 +63,9 @@ class AttentionSpec:
 class MapSpec:
     """How an attention row becomes a map over pixels; computed when needed, never stored.
 
-    heads: head aggregation, "mean" is the paper's.
-    reading: "slice" averages full-softmax rows, then keeps the patches; "patch-softmax"
+    heads: head aggregation in its canonical text (`aggregators.parse_aggregator`), of which each
+        aggregator has one; "mean" is the paper's.
+    reading: "slice" aggregates full-softmax rows, then keeps the patches; "patch-softmax"
         renormalises every head over the patches first.
     smooth: side of a mean filter over the patch grid; 1 is off, as in the paper.
     """
@@ -174,12 +177,31 @@ class FitSpec:
 
 @dataclass(frozen=True)
 class LocalizeSpec:
-    """Localisation of one map over the boxes of one collection, and of the crops placed on it."""
+    """What one map holds of the images of one split: localisation, token shares, concentration.
+
+    collection: digest of the collection. split: "train", "val", "test" or "all".
+    evaluation: the cells that count, "pixels" of the canvas, or patches whose foreground is
+        decided by their centre ("patch-centre") or by the area covered ("patch-overlap").
+    """
 
     stage: ClassVar[str] = "localization"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     map: MapSpec
     canvas: int
     collection: str
-    crops: tuple[BoxSpec, ...] = ()
+    split: str = "test"
+    evaluation: str = "pixels"
+
+
+@dataclass(frozen=True)
+class CoverageSpec:
+    """How much of the ground truth one list of crops covers, over the images of one split."""
+
+    stage: ClassVar[str] = "localization"
+    version: ClassVar[int] = 1
+
+    crops: tuple[BoxSpec, ...]
+    canvas: int
+    collection: str
+    split: str = "test"

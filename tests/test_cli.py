@@ -1,6 +1,7 @@
 """The commands as a user types them, on a tiny folder of images."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from huggingface_hub import constants
 from PIL import Image
 
+import a2pipe
 from a2pipe.cli import cli
 
 MODEL = "demo_localizer_s_random"
@@ -143,6 +146,75 @@ def test_models_and_datasets_are_listed(run):
     assert "demo-01" in CliRunner().invoke(cli, ["datasets"]).stdout
     shown = json.loads(run("datasets", "show", "--json").stdout)
     assert sum(line["samples"] for line in shown) == 36
+
+
+def test_the_list_of_models_fits_into_120_columns():
+    lines = CliRunner().invoke(cli, ["models"]).stdout.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert re.split(" {2,}", lines[0])[:4] == ["name", "also called", "family", "size"]
+    (line,) = [line for line in lines if line.startswith("dinov2_vitg14_reg ")]
+    assert re.split(" {2,}", line)[1:5] == ["DINOv2 ViT-G/14", "DINOv2", "1.1B", "14"]
+
+
+def test_the_documented_list_is_what_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    page = (Path(a2pipe.__file__).parent / "docs" / "models.md").read_text(encoding="utf-8")
+    documented = page.partition("$ a2pipe models\n")[2].partition("```")[0]
+    assert CliRunner().invoke(cli, ["models"]).stdout == documented
+
+
+def test_a_model_is_shown_by_any_of_its_names():
+    shown = CliRunner().invoke(cli, ["models", "show", "openclip vit-g-14", "--json"])
+    found = json.loads(shown.stdout)
+    assert found["name"] == "openclip_vitg14"
+    assert "ViT-g-14/laion2b_s12b_b42k" in found["aliases"]
+    assert found["timm"] == "vit_giant_patch14_clip_224.laion2b"
+
+
+def test_fetching_says_what_it_did_and_fails_if_one_did(command):
+    done = command("models", "fetch", "iBOT ViT-S/16", "demo_localizer_s", MODEL)
+    first, second = done.out.splitlines()
+    assert first.startswith("demo_localizer_s: ships with the package, ")
+    assert second == f"{MODEL}: needs no weights"
+    assert done.code == 1
+    assert done.err.startswith("a2pipe: No weights of ibot_vits16 are published on the hub")
+
+
+def test_two_names_of_a_model_are_one_model(run):
+    models = ["--attention-model", "DINOv2 ViT-S/14", "--attention-model", "dinov2_vits14_reg"]
+    weights = ["--weights", "dinov2 vit-s=w.pth"]
+    shown = json.loads(run("experiment", "show", *models, *weights, "--json").stdout)
+    assert shown["attention"]["models"] == ["dinov2_vits14_reg"]
+    assert shown["run"]["weights"] == {"dinov2_vits14_reg": "w.pth"}
+
+
+def test_weights_alone_are_for_the_one_model(run, tmp_path):
+    (tmp_path / "a=b.pth").touch()
+    one = ["--attention-model", "MAE ViT-B/16", "--embedding-model", "mae_vitb16"]
+    for file in ("w.pth", "a=b.pth"):
+        shown = json.loads(run("experiment", "show", *one, "--weights", file, "--json").stdout)
+        assert shown["run"]["weights"] == {"mae_vitb16": file}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "a.pth"], "a.pth could be those of no model that is named"),
+        (
+            ["--weights", "a.pth", "--attention-model", "m", "--embedding-model", "n"],
+            "The weights a.pth could be those of m or n; write MODEL=FILE.",
+        ),
+        (["--weights", "a.pth", "--weights", "b.pth"], "write MODEL=FILE"),
+        (["--weights", "m=a.pth", "--weights", "m=b.pth"], "two files are given for m"),
+        (["--weights", "MAE ViT-B=a", "--weights", "mae_vitb16=b"], "two files are given for mae"),
+        (["--weights", "mae_vitb16="], "write mae_vitb16=FILE"),
+    ],
+)
+def test_weights_for_no_certain_model_are_refused(arguments, message, folder, command):
+    done = command("experiment", "show", "--dataset", folder, *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in cli.commands)])

@@ -122,7 +122,6 @@ WRONG_FLAGS = {
     ),
     "no number": ((*EXTRACT, "--image-size", "x"), ["'x' is not a valid integer", "--help"]),
     "unknown option": ((*EXTRACT, "--modle", "x"), ["No such option", "--model"]),
-    "no boxes": (("localize", "--model", MODEL, "--crop-sizes", "16"), ["no bounding boxes"]),
     "unknown column": (
         (*EXTRACT, "--dataset-option", "label=species"),
         ["no column 'species'", "path, label, group, split"],

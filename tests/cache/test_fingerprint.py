@@ -11,6 +11,7 @@ from a2pipe.cache.fingerprint import canonical, canonical_json, describe, digest
 from a2pipe.stages.specs import (
     AttentionSpec,
     CenterBox,
+    CoverageSpec,
     EmbeddingSpec,
     FitSpec,
     FullBox,
@@ -39,7 +40,10 @@ GOLDEN = {
     "embedding": EMBEDDING,
     "head": HeadSpec("logistic", name="LR"),
     "fit": FitSpec(HeadSpec("logistic"), (EMBEDDING,), "cd" * 16),
-    "localize": LocalizeSpec(MapSpec(ATTENTION), 224, "cd" * 16, (GREEDY,)),
+    "compiled": replace(MODEL, compiled=True),
+    "other map": MapSpec(ATTENTION, "lowest_entropy_k", "patch-softmax"),
+    "localize": LocalizeSpec(MapSpec(ATTENTION), 224, "cd" * 16),
+    "coverage": CoverageSpec((GREEDY,), 224, "cd" * 16),
 }
 GOLDEN_FINGERPRINTS: dict[str, str] = {
     "model": "8a4a8dfc1d178246c3431e4754a6a705",
@@ -53,7 +57,10 @@ GOLDEN_FINGERPRINTS: dict[str, str] = {
     "embedding": "ddcd6602ef7cc65d1b2dbb1a56001b76",
     "head": "acffc8c376d80f5abc25c3a966223597",
     "fit": "7e4043eca52076661cb3c6bd16ecf883",
-    "localize": "0a4dc83d5513d74bc509f0067b904242",
+    "compiled": "d2b2369f5e4ffda53cdb02dd37626429",
+    "other map": "f4c70ecd8ee67f574ac2eb41277aae96",
+    "localize": "3930773cad878afb312d776f0b65c0b5",
+    "coverage": "4da76298edb3c1b12ad38a2395303949",
 }
 
 

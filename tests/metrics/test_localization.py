@@ -12,6 +12,8 @@ from a2pipe.metrics.localization import (
     hit,
     mass_in_box,
     mean_and_count,
+    patch_centres,
+    patch_overlap,
     scale_boxes,
 )
 
@@ -49,6 +51,50 @@ class TestForeground:
         scaled = scale_boxes(np.array([[10, 20, 100, 50]]), 200, 100, 224)
         assert np.allclose(scaled, [[11.2, 44.8, 112, 112]])
         assert scale_boxes(NO_BOX, 200, 100, 224).shape == (0, 4)
+
+
+def by_samples(boxes: np.ndarray, canvas: int, grid: int, fine: int) -> np.ndarray:
+    """Covered share of every patch, by `fine` x `fine` sample points a pixel."""
+    points = by_centres(boxes * fine, canvas * fine)
+    side = canvas * fine // grid
+    return points.reshape(grid, side, grid, side).mean(axis=(1, 3))
+
+
+corners = st.tuples(*[st.integers(-8, 136).map(lambda eighth: eighth / 8)] * 4)
+
+
+class TestPatches:
+    def test_a_patch_belongs_by_its_centre(self):
+        boxes = [np.array([[7, 0, 21, 7.5]]), np.array([[7.1, 0, 20.9, 14]])]
+        inside = patch_centres(boxes, 224, 16)
+        assert np.argwhere(inside[0]).tolist() == [[0, 0]]
+        assert not inside[1].any()
+
+    def test_a_box_covers_parts_of_patches(self):
+        covered = patch_overlap([np.array([[4, 0, 12, 2]]), NO_BOX], 16, 4)
+        assert covered[0, 0].tolist() == [0, 0.5, 0.5, 0]
+        assert covered.sum() == 1
+
+    def test_overlapping_boxes_count_once(self):
+        covered = patch_overlap([np.array([[0, 0, 4, 4], [2, 2, 4, 4], [2, 0, 6, 4]])], 16, 4)
+        assert covered[0, 0].tolist() == [1, 0.5, 0, 0]
+
+    @given(st.lists(corners, max_size=4))
+    def test_overlap_is_exact(self, boxes):
+        boxes = np.array(boxes).reshape(-1, 4)
+        expected = by_samples(boxes, 16, 4, fine=8)
+        assert np.allclose(patch_overlap([boxes], 16, 4)[0], expected, atol=1e-12)
+
+    def test_uniform_attention_holds_the_covered_share(self):
+        boxes = [np.array([[3.3, 1.7, 12.1, 9.9], [5, 5, 15, 11]])]
+        uniform = np.full((1, 4, 4), 1 / 16)
+        area = 8.8 * 8.2 + 10 * 6 - 7.1 * 4.9
+        assert mass_in_box(uniform, patch_overlap(boxes, 16, 4)) == pytest.approx(area / 256)
+
+    def test_a_peak_on_a_patch_covered_in_part_is_a_hit_in_part(self):
+        maps = np.zeros((1, 4, 4))
+        maps[0, 1, 2] = 1
+        assert hit(maps, patch_overlap([np.array([[8, 4, 11, 8]])], 16, 4)) == 0.75
 
 
 class TestMaps:

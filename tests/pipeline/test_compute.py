@@ -117,3 +117,33 @@ def test_random_crops_depend_on_the_seed_and_the_image_alone(experiment, tmp_pat
     once, again = boxes("a", shard_size=32), boxes("b", shard_size=7, batch_size=3)
     np.testing.assert_array_equal(once, again)
     assert len({tuple(box) for box in once.tolist()}) > 40
+
+
+def test_one_pass_gives_attention_and_embedding_of_the_same_pixels(experiment, tmp_path):
+    whole = {"models": [MODEL], "baselines": ["full"]}
+    attention, none = {"models": [MODEL]}, {"models": []}
+
+    def computed(name, **sections):
+        session = open_session(experiment(crops={"sizes": [16]}, **sections), tmp_path / name)
+        session.compute()
+        return session
+
+    both = computed("both", attention=attention, embedding=whole)
+    assert both.stats.forward_passes == {MODEL: 80 + 80}
+    rows = computed("attention", attention=attention, embedding=none)
+    features = computed("embeddings", attention=none, embedding=whole)
+    images = list(both.collection.images)
+    for alone in (rows, features):
+        for spec in alone.plan.specs():
+            np.testing.assert_array_equal(both.read(spec, images), alone.read(spec, images))
+
+
+def test_an_embedding_that_is_stored_is_not_asked_for_again(experiment, tmp_path):
+    def passes(layers):
+        whole = {"models": [MODEL], "baselines": ["full"]}
+        attention = {"models": [MODEL], "layers": layers}
+        session = open_session(experiment(attention=attention, embedding=whole), tmp_path / "cache")
+        return session.compute().forward_passes
+
+    assert passes([4]) == {MODEL: 80 + 80}
+    assert passes([3, 4]) == {MODEL: 80 + 80}

@@ -10,6 +10,7 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
 from a2pipe.pipeline.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.study import make_study
 
 from .conftest import write_images, write_manifest
 
@@ -65,6 +66,27 @@ def test_smoothing_needs_no_new_attention(experiment, tmp_path):
     passes(experiment(), tmp_path / "cache")
     more = experiment(crops={"sizes": [16], "smooth": [1, 3]})
     assert passes(more, tmp_path / "cache") == {RANDOM: 80}
+
+
+def test_an_aggregator_or_a_reading_needs_no_new_attention(experiment, tmp_path):
+    passes(experiment(), tmp_path / "cache")
+    attention = {"models": [RANDOM], "heads": ["mean", "max"]}
+    assert passes(experiment(attention=attention), tmp_path / "cache") == {RANDOM: 80}
+    attention["reading"] = ["slice", "patch-softmax"]
+    assert passes(experiment(attention=attention), tmp_path / "cache") == {RANDOM: 2 * 80}
+    again = [*attention["heads"], "max", "mean"]
+    assert passes(experiment(attention={**attention, "heads": again}), tmp_path / "cache") == {}
+
+
+def test_localising_by_aggregators_needs_no_model(experiment, tmp_path):
+    make_study(open_session(experiment(), tmp_path / "cache"))
+    heads = ["mean", "max", "entropy_weighted", "lowest_entropy_k:2", "topk:2", "head_pruned"]
+    readings = ["slice", "patch-softmax"]
+    attention = {"models": [RANDOM], "heads": heads, "reading": readings}
+    session = open_session(experiment(attention=attention), tmp_path / "cache")
+    assert len(make_study(session).lines) == len(heads) * len(readings)
+    assert session.stats.forward_passes == {}
+    assert session.stats.decoded == 0
 
 
 def test_a_new_head_needs_no_pixels(experiment, tmp_path):

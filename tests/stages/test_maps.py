@@ -66,9 +66,15 @@ class TestPatchMaps:
         with pytest.raises(A2pipeError, match="17 tokens after its 0 prefix tokens"):
             patch_maps(random_rows(1, 2, 17), 0)
 
-    @pytest.mark.parametrize("wrong", [{"heads": "median"}, {"reading": "sliced"}])
-    def test_unknown_names_are_usage_errors(self, wrong):
-        with pytest.raises(UsageError, match=r"Unknown .* use '"):
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"heads": "median"}, "'median' is not understood; write mean, max"),
+            ({"reading": "sliced"}, "Unknown reading .*'sliced': use 'slice' or 'patch-softmax'"),
+        ],
+    )
+    def test_unknown_names_are_usage_errors(self, wrong, said):
+        with pytest.raises(UsageError, match=said):
             patch_maps(random_rows(1, 2, 5), 1, **wrong)
 
 

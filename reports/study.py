@@ -1,0 +1,198 @@
+"""The localisation study: what every attention map holds, with intervals; `localization.json`.
+
+Plain frozen data that the tables and plots of this folder read. Shares, hits and the normalised
+entropy are in [0, 1]; NaN means not defined.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import A2pipeError
+from .wire import build, plain
+
+FORMAT = 1
+KIND = "localization"
+
+_READS = ["heads", "reading", "smooth", "evaluation"]
+_STUDY = ["name", "dataset", "collection", "split", "image_size", "level"]
+_LINE = [
+    *("model", "family", "parameters", "kind", "block", "blocks", "registers"),
+    *(*_READS, "n_left_out", "record"),
+]
+_MEASURE = ["name", "crops", "n", "mean", "std", "low", "high"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number over n images: mean, standard deviation (n - 1), bootstrap interval of the mean.
+
+    name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
+    crops: sides of the crops in pixels of the canvas, for "crop_hit".
+    """
+
+    name: str
+    n: int
+    mean: float
+    std: float
+    low: float
+    high: float
+    crops: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name, with the crops it is about: "crop_hit 64+32"."""
+        return f"{self.name} {joined(self.crops)}" if self.crops else self.name
+
+
+@dataclass(frozen=True)
+class Line:
+    """One attention map: a block of a model, and how its heads become a map.
+
+    model: name; family: of models, such as "DINOv2". parameters: millions, 0 where unknown.
+    kind: "control" is a model that never saw an image. block: 1..blocks, counted from the input.
+    registers: register tokens beside the CLS token. heads, reading, smooth: as in the experiment.
+    evaluation: "pixels", "patch-centre" or "patch-overlap".
+    n: images measured; n_left_out: images without an answer.
+    record: fingerprint of the stored values per image.
+    """
+
+    model: str
+    family: str
+    parameters: float
+    kind: Literal["attention", "control"]
+    block: int
+    blocks: int
+    registers: int
+    heads: str
+    reading: str
+    smooth: int
+    evaluation: str
+    n: int
+    n_left_out: int
+    measures: tuple[Measure, ...]
+    record: str = ""
+
+    @property
+    def reads(self) -> tuple[str, str, int, str]:
+        """Aggregation of heads, reading, smoothing, evaluation: all that is not the model's."""
+        return self.heads, self.reading, self.smooth, self.evaluation
+
+    def measure(self, name: str) -> Measure | None:
+        """The first measure of that name, or None if it was not taken."""
+        return next((each for each in self.measures if each.name == name), None)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Every map of an experiment over the images of one split.
+
+    collection: digest of images, labels, groups, splits and boxes. split: "all" is every image.
+    image_size: side of the canvas in pixels. created: ISO 8601. version: of the package.
+    resamples, level, seed: of the bootstrap. run: versions, device, host, command, seconds, forward
+    passes, bad images.
+    """
+
+    name: str
+    dataset: str
+    collection: str
+    split: str
+    image_size: int
+    created: str
+    version: str
+    resamples: int
+    level: float
+    seed: int
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` of them equals this study."""
+        return {"format": FORMAT, "kind": KIND, **plain(self)}
+
+    @classmethod
+    def from_json(cls, data: Any, where: str = "study") -> Study:
+        """The study of `to_json`. Raises A2pipeError for anything else, or a newer format."""
+        _check_format(data, where)
+        return build(cls, data, where)
+
+
+def read_study(path: Path) -> Study:
+    """The study in a `localization.json`. Raises A2pipeError when it is missing or is not one."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
+    except ValueError as error:
+        raise A2pipeError(f"{path} is not JSON ({error}); write the study again.") from error
+    return Study.from_json(data, str(path))
+
+
+def study_json(study: Study) -> str:
+    """The whole study as indented JSON text."""
+    return json.dumps(study.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def study_csv(study: Study) -> str:
+    """One line a measure of a map, at full precision; several crops are joined by "+"."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["study", *_STUDY[1:], *_LINE, "measure", *_MEASURE[1:]])
+    for line in study.lines:
+        for measure in line.measures:
+            writer.writerow(
+                [*_cells(study, _STUDY), *_cells(line, _LINE), *_cells(measure, _MEASURE)]
+            )
+    return text.getvalue()
+
+
+def study_table(study: Study) -> list[dict[str, Any]]:
+    """One line a map for a terminal: means only, and of `reads` what is not the same everywhere."""
+    varying = [key for key in _READS if len({getattr(line, key) for line in study.lines}) > 1]
+    labels = dict.fromkeys(each.label for line in study.lines for each in line.measures)
+    return [_table_line(line, varying, labels) for line in study.lines]
+
+
+def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
+    means = {each.label: each.mean for each in line.measures}
+    return {
+        "model": line.model,
+        "block": f"{line.block}/{line.blocks}",
+        **{key: getattr(line, key) for key in varying},
+        "n": line.n,
+        **{label: means.get(label, "-") for label in labels},
+    }
+
+
+def _cells(data: Any, keys: Iterable[str]) -> list[Any]:
+    """Fields as cells of a CSV: what is not defined is empty."""
+    values = (plain(getattr(data, key)) for key in keys)
+    return [joined(value) if isinstance(value, list) else value for value in values]
+
+
+def joined(crops: Iterable[int]) -> str:
+    """A crop list in words: "64+32"."""
+    return "+".join(map(str, crops))
+
+
+def _check_format(data: Any, where: str) -> None:
+    if (
+        not isinstance(data, dict)
+        or data.get("kind") != KIND
+        or type(data.get("format")) is not int
+    ):
+        raise A2pipeError(
+            f"{where} is no localisation study; give a localization.json of `a2pipe localize`."
+        )
+    if data["format"] > FORMAT:
+        raise A2pipeError(
+            f"{where} has format {data['format']}, was written by a newer version of a2pipe and "
+            f"cannot be read by this one (format {FORMAT}); update a2pipe."
+        )

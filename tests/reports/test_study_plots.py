@@ -1,0 +1,201 @@
+"""Plots of studies: what stands in them, and which are left out."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from a2pipe.errors import A2pipeError
+from a2pipe.reports.study import Line, Measure, Study
+from a2pipe.reports.study_panels import millions
+from a2pipe.reports.study_plots import (
+    PLOTS,
+    by_block,
+    by_size,
+    series,
+    study_plots,
+    token_shares,
+)
+from a2pipe.reports.study_write import write_plots, write_study
+
+SHARES = {"cls": 0.1, "registers": 0.3, "patches": 0.6}
+CONCENTRATION = {"entropy": 0.9, "top10": 0.4, "top25": 0.7}
+ALL = {"mass": 0.6, "hit": 0.8, **SHARES, **CONCENTRATION}
+
+
+def line(model: str, block: int = 12, blocks: int = 12, **changes: object) -> Line:
+    """A map whose every measure is known; `means` replaces them."""
+    means = changes.pop("means", ALL)
+    assert isinstance(means, dict)
+    measures = tuple(Measure(k, 50, v, 0.2, v - 0.05, v + 0.03) for k, v in means.items())
+    plain = Line(
+        model=model,
+        family="DINOv2",
+        parameters=22.0,
+        kind="attention",
+        block=block,
+        blocks=blocks,
+        registers=4,
+        heads="mean",
+        reading="slice",
+        smooth=1,
+        evaluation="pixels",
+        n=50,
+        n_left_out=0,
+        measures=measures,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def study(lines: Sequence[Line], name: str = "birds") -> Study:
+    return Study(name, name, "ab" * 16, "test", 224, "2026", "0", 1000, 0.95, 0, tuple(lines))
+
+
+SIZES = [
+    line("s", parameters=22, means={**ALL, "mass": 0.8}),
+    line("g", parameters=1100, means={**ALL, "mass": 0.6}),
+    line("clip_b", family="OpenCLIP", parameters=86, registers=0),
+    line("clip_l", family="OpenCLIP", parameters=303, registers=0),
+    line("s_random", kind="control", means={**ALL, "mass": 0.3}),
+]
+BLOCKS = [line("s", block, 3) for block in (3, 1, 2)] + [line("l", block, 4) for block in (1, 2)]
+
+
+def curves(panel: object) -> dict[str, object]:
+    """Lines of a panel by what the legend calls them."""
+    handles, labels = panel.get_legend_handles_labels()  # type: ignore[attr-defined]
+    return dict(zip(labels, handles, strict=True))
+
+
+def test_sizes_are_joined_along_a_family() -> None:
+    mass, _ = by_size([study(SIZES)], ("mass", "hit")).axes
+    found = curves(mass)
+    assert set(found) == {"DINOv2", "OpenCLIP", "random weights (control)"}
+    points, _, bars = found["DINOv2"]  # type: ignore[misc]
+    assert points.get_xydata().tolist() == [[22, 80], [1100, 60]]
+    assert np.allclose(bars[0].get_segments()[0], [[22, 75], [22, 83]])
+    assert found["OpenCLIP"][0].get_linestyle() == "--"  # type: ignore[index]
+    assert points.get_linestyle() == "-"
+    control = found["random weights (control)"]
+    assert control.get_linestyle() == ":"  # type: ignore[attr-defined]
+    assert control.get_ydata() == [30, 30]  # type: ignore[attr-defined]
+    assert mass.get_xscale() == "log"
+
+
+def test_models_with_and_without_registers_are_lines_of_their_own() -> None:
+    mixed = [line("a"), line("b", registers=0), line("c", family="MAE", registers=0)]
+    assert [series(each, mixed) for each in mixed] == [
+        "DINOv2 with registers",
+        "DINOv2 without registers",
+        "MAE",
+    ]
+
+
+def test_blocks_are_in_order_and_the_last_is_starred() -> None:
+    mass, hit = by_block([study(BLOCKS)], ("mass", "hit")).axes
+    found = curves(mass)
+    assert found["s"].get_xdata().tolist() == [1, 2, 3]  # type: ignore[attr-defined]
+    stars = [each for each in hit.lines if each.get_marker() == "*" and len(each.get_xdata())]
+    assert [each.get_xydata().tolist() for each in stars] == [[[3, 80]]]  # `l` was not seen whole
+
+
+def test_shares_are_stacked_to_one_with_the_mass_on_top() -> None:
+    panel, _ = token_shares([study(BLOCKS)]).axes
+    areas = [area.get_paths()[0].get_extents() for area in panel.collections]
+    assert [(round(a.y0, 3), round(a.y1, 3)) for a in areas] == [(0, 0.6), (0.6, 0.9), (0.9, 1)]
+    assert curves(panel)["mass in box"].get_linestyle() == "--"  # type: ignore[attr-defined]
+
+
+def test_several_studies_are_columns_and_many_models_rows() -> None:
+    two = [study(BLOCKS, "birds"), study(BLOCKS, "imagenet")]
+    titles = [panel.get_title() for panel in by_block(two, ("mass",)).axes]
+    assert [title.split(",")[0] for title in titles] == ["birds", "imagenet"]
+    many = [line(f"m{i}", block, 2) for i in range(7) for block in (1, 2)]
+    assert len([p for p in token_shares([study(many)]).axes if p.axison]) == 7
+
+
+def test_one_way_of_reading_is_drawn() -> None:
+    other = [replace(each, heads="max", model="other") for each in BLOCKS]
+    (panel,) = by_block([study([*BLOCKS, *other])], ("mass",)).axes
+    assert set(curves(panel)) == {"s", "l", "last block"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "left_out"),
+    [
+        (SIZES + BLOCKS, set()),
+        (SIZES, {"localization-by-block.png", "concentration-by-block.png", "token-shares.png"}),
+        (SIZES[:1], set(PLOTS)),
+        (
+            [replace(each, measures=each.measures[2:]) for each in SIZES + BLOCKS],
+            {"localization-by-size.png", "localization-by-block.png"},
+        ),
+        (
+            [replace(each, parameters=0.0) for each in SIZES],
+            set(PLOTS),
+        ),
+    ],
+    ids=["all", "one block", "one size", "no boxes", "unknown sizes"],
+)
+def test_plots_without_data_are_left_out_with_a_reason(
+    lines: list[Line], left_out: set[str]
+) -> None:
+    drawn, missing = study_plots([study(lines)])
+    assert set(missing) == left_out
+    assert set(drawn) == set(PLOTS) - left_out
+    assert all(missing.values())
+
+
+def test_pictures_are_png_and_the_same_every_time() -> None:
+    first, _ = study_plots([study(SIZES + BLOCKS)] * 2)
+    for content in first.values():
+        with Image.open(io.BytesIO(content)) as picture:
+            assert min(picture.size) > 400
+    assert study_plots([study(SIZES + BLOCKS)] * 2)[0] == first
+
+
+def test_dollar_signs_are_no_formulas() -> None:
+    strange = [replace(each, model="$x{$", family="$_$") for each in BLOCKS + SIZES]
+    assert len(study_plots([study(strange, r"$\frac{$")])[0]) == len(PLOTS)
+
+
+def test_an_interval_beside_its_mean_is_drawn() -> None:
+    skewed = [replace(each, measures=(Measure("mass", 9, 0.5, 0.2, 0.6, 0.7),)) for each in SIZES]
+    assert "localization-by-size.png" in study_plots([study(skewed)])[0]
+
+
+def test_nothing_at_all_is_an_error() -> None:
+    with pytest.raises(A2pipeError, match="nothing to plot"):
+        study_plots([study(SIZES), study([])])
+
+
+def test_files_are_written_and_an_outdated_plot_is_removed(tmp_path: Path) -> None:
+    whole = write_study(study(SIZES + BLOCKS), tmp_path)
+    assert set(whole.files) == {*PLOTS, "localization.json", "localization.csv"}
+    written = write_plots([study(SIZES)], tmp_path)
+    assert "token-shares.png" in written.left_out
+    assert not (tmp_path / "token-shares.png").exists()
+    assert (tmp_path / "localization.json").exists()
+
+
+def test_numbers_of_parameters_are_short() -> None:
+    assert [millions(v) for v in (0.47, 22.06, 304.4, 1136, 6716)] == [
+        *("470k", "22.1M", "304M", "1.1B", "6.7B")
+    ]
+
+
+def test_pyplot_stays_unloaded() -> None:
+    code = (
+        "import sys; from a2pipe.reports import study_write; "
+        "assert 'matplotlib' not in sys.modules; from matplotlib.figure import Figure; "
+        "import a2pipe.reports.study_plots; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
