@@ -64,15 +64,16 @@ def errors(exact: tuple[Any, Any], other: tuple[Any, Any], prefix: int) -> dict[
     return {**last, "attention_largest": every, **embedding_error(exact[1], other[1])}
 
 
-def correctness(device: str, families: dict[str, str]) -> dict[str, Any]:
+def correctness(options: argparse.Namespace) -> dict[str, Any]:
     """Errors of every family and precision, and whether each is within its limits."""
     report: dict[str, Any] = {}
     images = pixels(4, 224)
-    for family, name in families.items():
+    for family in options.families:
+        name = FAMILIES[family]
         prefix = backbone(name, 224).info.prefix_tokens
         exact = outputs(name, "cpu", "fp32", images)
-        for precision in PRECISIONS:
-            found = errors(exact, outputs(name, device, precision, images), prefix)
+        for precision in options.precisions:
+            found = errors(exact, outputs(name, options.device, precision, images), prefix)
             limits = EXACT
             if precision != "fp32":
                 same = errors(exact, outputs(name, "cpu", precision, images), prefix)
@@ -124,7 +125,7 @@ def speed(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Images per second, and as a multiple of the bare forward pass."""
     images = pixels(options.batch, 224).to(options.device)
     for letter in options.sizes:
-        for precision in PRECISIONS:
+        for precision in options.precisions:
             for compiled in (False, True) if options.compile else (False,):
                 works = ways(SIZES[letter], options.device, precision, compiled, images)
                 spent = medians(works, options.rounds)
@@ -181,6 +182,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
     parser.add_argument("--families", nargs="*", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--precisions", nargs="*", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-compile", dest="compile", action="store_false")
@@ -192,8 +194,7 @@ def main() -> int:
     """Check, measure, write; 1 if a check failed."""
     options = arguments()
     report: dict[str, Any] = {"machine": machine(options.device), "command": sys.argv[1:]}
-    families = {name: FAMILIES[name] for name in options.families}
-    report["correctness"] = correctness(options.device, families)
+    report["correctness"] = correctness(options)
     report["speed"] = {}
     report["memory_MiB"] = {}
     for part, results in (("speed", speed(options)), ("memory_MiB", memory(options))):
