@@ -29,3 +29,8 @@ class UnwritableError(A2pipeError):
 
 class DamagedError(A2pipeError):
     """Stored bytes do not match their checksum."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library has to say, on one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import A2pipeError
+from ..errors import A2pipeError, first_line
 
 PROJECTIONS = (nn.Linear, nn.Conv2d)
+NETWORKS = 4096
 
 
 def lowered(module: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -30,14 +31,18 @@ def compile_blocks(module: Any) -> None:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Say in one sentence why the blocks could not be compiled."""
+def compilation() -> Iterator[None]:
+    """Where compiled blocks run. Nothing falls back to code that was not compiled, however many
+    networks share the code of a block; what cannot be compiled is one sentence."""
+    from torch._dynamo import config
     from torch._dynamo.exc import TorchDynamoException
 
+    limits = {"recompile_limit": NETWORKS, "accumulated_recompile_limit": NETWORKS}
     try:
-        yield
+        with config.patch(**limits, fail_on_recompile_limit_hit=True):
+            yield
     except TorchDynamoException as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise A2pipeError(
-            f"The blocks cannot be compiled on this machine ({reason}); leave out `--compile`."
+            f"The blocks cannot be compiled on this machine ({first_line(error)}); "
+            "leave out `--compile`."
         ) from error

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from timm.layers import PatchEmbed
 from timm.layers.attention import Attention, AttentionRope
 from timm.models.eva import Eva, EvaAttention, EvaBlock
 from timm.models.vision_transformer import Block, VisionTransformer
@@ -32,6 +33,11 @@ def check_readable(module: nn.Module, name: str) -> None:
         raise UsageError(
             f"{name} is a {kind}, not a vision transformer with a CLS token; choose a ViT such as "
             "dinov2_vits14_reg."
+        )
+    if not isinstance(module.patch_embed, PatchEmbed):
+        raise UsageError(
+            f"{name} does not cut the image itself into patches (it has a "
+            f"{type(module.patch_embed).__name__}); choose a plain ViT."
         )
     if module.cls_token is None:
         raise UsageError(
@@ -85,7 +91,13 @@ def read_cls(
     if not embed:
         return read, None
     attended = cls_attended(block.attn, entering, rows[last])
-    return read, module.norm(cls_after_block(block, tokens, attended))[:, 0]
+    return read, _final_norm(module)(cls_after_block(block, tokens, attended))[:, 0]
+
+
+def _final_norm(module: Any) -> nn.Module:
+    """The norm behind the last block, which timm keeps elsewhere in models that pool patches."""
+    norm: nn.Module = module.norm
+    return getattr(module, "fc_norm", norm) if isinstance(norm, nn.Identity) else norm
 
 
 def _angles(module: Any, rotation: Tensor | None, number: int) -> Tensor | None:

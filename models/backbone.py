@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
-from .acceleration import compile_blocks, explained, lowered
+from .acceleration import compilation, compile_blocks, lowered
 from .attention import embed_patches, read_cls
 from .design import design_of, fill, outline
 from .identity import BackboneInfo, identify, locate_weights
@@ -51,7 +51,7 @@ class Backbone:
         self.precision = precision
         self.forward_passes = 0
         self.compiled = compiled
-        self._module: Any = lowered(module.to(device), PRECISIONS[precision])
+        self._module: Any = lowered(module, PRECISIONS[precision]).to(device)
         self._positions = positions
         self._native = cast("Tensor | None", self._module.pos_embed)
         self._size = info.input_size
@@ -90,7 +90,7 @@ class Backbone:
     def _read(
         self, pixels: Tensor, blocks: Sequence[int], embed: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        with self._numerics(), explained() if self.compiled else contextlib.nullcontext():
+        with self._numerics(), compilation() if self.compiled else contextlib.nullcontext():
             tokens, rotation = embed_patches(self._module, self._enter(pixels))
             return read_cls(self._module, tokens, rotation, blocks, embed=embed)
 

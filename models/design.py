@@ -12,7 +12,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from ..errors import A2pipeError, UsageError
+from ..errors import A2pipeError, UsageError, first_line
 from .entry import ModelEntry
 from .official import to_timm
 from .weights import read_architecture
@@ -55,12 +55,13 @@ def design_of(entry: ModelEntry, path: Path | None) -> Design:
         return Design(entry.timm.split(".")[0], _pairs(dict(entry.arguments)), entry.positions)
     written = None if path is None else read_architecture(path)
     arguments = dict(entry.arguments) if written is None else written
-    missing = sorted({*KEYWORDS, "grid"} - arguments.keys())
-    if missing:
+    wanted = sorted({*KEYWORDS, "grid"})
+    wrong = [key for key in wanted if type(arguments.get(key)) is not int or arguments[key] < 1]
+    if wrong:
         raise A2pipeError(
-            f"The weights {path} of {entry.name} do not say the architecture "
-            f"({', '.join(missing)}); give a safetensors file with it as JSON under "
-            '"architecture" in its metadata.'
+            f"The weights{f' {path}' if path else ''} of {entry.name} do not say the architecture "
+            f"({', '.join(wrong)} as positive numbers); give a safetensors file with it as JSON "
+            'under "architecture" in its metadata.'
         )
     named = {KEYWORDS[name]: arguments[name] for name in KEYWORDS}
     return Design("VisionTransformer", _pairs(named), entry.positions, arguments["grid"])
@@ -72,17 +73,27 @@ def _pairs(arguments: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def outline(design: Design) -> nn.Module:
     """The network on the meta device: shapes without memory, no random numbers drawn."""
-    arguments = dict(design.arguments)
-    with torch.device("meta"):
-        if design.model == "VisionTransformer":
-            side = design.grid * arguments["patch_size"]
-            return VisionTransformer(side, num_classes=0, weight_init="skip", **arguments)
-        try:
-            return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
-        except (NotImplementedError, RuntimeError, TypeError) as error:
-            raise UsageError(
-                f"Timm cannot outline {design.model} ({error}); choose a plain ViT."
-            ) from error
+    try:
+        with torch.device("meta"):
+            return _built(design, dict(design.arguments))
+    except (
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UsageError(
+            f"Timm cannot outline {design.model} ({first_line(error)}); choose a plain ViT."
+        ) from error
+
+
+def _built(design: Design, arguments: dict[str, Any]) -> nn.Module:
+    if design.model == "VisionTransformer":
+        side = design.grid * arguments["patch_size"]
+        return VisionTransformer(side, num_classes=0, weight_init="skip", **arguments)
+    return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -99,9 +110,11 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Modul
     """
     given = to_timm(module, tensors, origin)
     _check_fit(module, given, origin)
+    _check_numbers(given, origin)
     converted = {name: tensor.float() for name, tensor in given.items()}
     module.load_state_dict(converted, strict=True, assign=True)
     _make_buffers(module)
+    _fuse(module)
     return module.requires_grad_(False).eval()
 
 
@@ -125,6 +138,21 @@ def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> No
             f"The weights {origin} do not fit the model: {_tensors(count)}, {kinds}; "
             "give the checkpoint of this very model."
         )
+
+
+def _check_numbers(tensors: dict[str, Tensor], origin: str) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            raise A2pipeError(
+                f"The weights {origin} are not finite floating-point numbers (tensor {name}); give "
+                "the checkpoint of this very model."
+            )
+
+
+def _fuse(module: Any) -> None:
+    """Fused attention, whatever the environment tells timm: it rounds differently."""
+    for block in module.blocks:
+        block.attn.fused_attn = True
 
 
 def _tensors(count: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from ..errors import A2pipeError, UsageError
+from ..errors import A2pipeError, UsageError, first_line
 from .entry import ModelEntry
 
 SHIPPED = Path(__file__).parent / "demo_weights"
@@ -47,7 +48,7 @@ def on_this_machine(entry: ModelEntry) -> Path | None:
 def _given(entry: ModelEntry, weights: Path) -> Path:
     if entry.source == "random":
         raise UsageError(f"{entry.name} is the control without weights; leave out `--weights`.")
-    if not weights.is_file():
+    if not os.path.isfile(weights):  # noqa: PTH113 (False for a name that is too long, too)
         raise UsageError(f"The weights {weights} for {entry.name} are not a file; check the path.")
     return weights
 
@@ -116,7 +117,7 @@ def _download(entry: ModelEntry) -> Path:
                 f"`--weights {entry.name}=FILE`."
             ) from error
         except Exception as error:
-            raise _missing(entry, f"the hub said: {_first_line(error)}") from error
+            raise _missing(entry, f"the hub said: {first_line(error)}") from error
     raise _missing(entry, f"{entry.repo} holds none of {', '.join(FILE_NAMES)}")
 
 
@@ -132,7 +133,3 @@ def _missing(entry: ModelEntry, why: str) -> A2pipeError:
         f"`a2pipe models fetch {entry.name}` on a machine with a network that shares its hub "
         f"cache, or use `--weights {entry.name}=FILE`."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from .entry import Channels, ModelEntry
+from .families import TABLE
 from .hub import locate
 from .memo import file_key, recall, remember
 from .names import resolve
@@ -46,6 +48,9 @@ class BackboneInfo:
     parameters: int
 
 
+FIELDS = {field.name for field in fields(BackboneInfo)}
+
+
 def identify(
     name: str,
     *,
@@ -56,7 +61,8 @@ def identify(
     """Describe a backbone: its weights are digested, never put into a network.
 
     weights: a checkpoint to use in place of the published one. offline: never touch the network.
-    memo: a file that remembers; for a weights file it knows, torch is not even imported.
+    memo: a file that remembers; for a model of the table and a weights file that it knows, torch is
+    not even imported.
 
     Raises UsageError for an unknown name or a model without a CLS token, A2pipeError if the weights
     cannot be had.
@@ -66,7 +72,7 @@ def identify(
     path = locate_weights(entry, weights, offline)
     key = _key(entry, path)
     known = recall(memo, key)
-    if isinstance(known, dict):
+    if isinstance(known, dict) and known.keys() == FIELDS:
         return _restore(known)
     info = _inspect(entry, path, memo)
     remember(memo, key, asdict(info))
@@ -85,7 +91,7 @@ def refuse_unreadable(entry: ModelEntry) -> None:
 
     Raises UsageError, which says why. The models of the table are known to be readable.
     """
-    if entry.family != "timm":
+    if entry.name in TABLE or not entry.timm:
         return
     from .attention import check_readable
     from .design import design_of, outline
@@ -95,7 +101,8 @@ def refuse_unreadable(entry: ModelEntry) -> None:
 
 def _key(entry: ModelEntry, path: Path | None) -> str:
     """What the description depends on."""
-    parts = (repr(entry), "" if path is None else file_key(path), version("timm"), version("torch"))
+    versions = [version(name) for name in ("timm", "torch")]
+    parts = (repr(entry), "" if path is None else file_key(path), __version__, *versions)
     return f"model {entry.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 

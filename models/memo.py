@@ -28,9 +28,11 @@ def remember(memo: Path | None, key: str, value: Any) -> None:
 
 
 def file_key(path: Path) -> str:
-    """A file as it lies there now: path, size and time of last change."""
+    """A file as it lies there now; times alone can be set to what they were, its inode and the time
+    of its last change of any kind cannot."""
     state = path.stat()
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+    times = f"{state.st_mtime_ns} {state.st_ctime_ns}"
+    return f"{path.resolve()} {state.st_size} {times} {state.st_ino}"
 
 
 def _read(memo: Path) -> dict[str, Any]:

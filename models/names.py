@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from ..errors import A2pipeError, UsageError
 from .entry import Channels, ModelEntry
-from .families import TABLE, hub_entry
+from .families import TABLE
 
 __all__ = ["GROUP", "ModelEntry", "canonical", "entries", "resolve"]
 
@@ -93,14 +93,15 @@ def _timm_entry(name: str) -> ModelEntry | None:
         config = get_pretrained_cfg(name)
     except RuntimeError:
         return None
-    if config is None:
-        return hub_entry(name, "timm", name, ("",), 224, "unknown", published=False)
+    if config is None:  # a name that timm has given up
+        return None
     tagged = f"{config.architecture}.{config.tag}" if config.tag else name
     mean, std = _channels(config.mean), _channels(config.std)
     licence = config.license or "unknown"
     size = config.input_size[-1]
     repo = config.hf_hub_id or ""
-    return ModelEntry(name, "timm", tagged, (), "", mean, std, size, "hub", licence, repo)
+    family = next((entry.family for entry in entries() if entry.timm == tagged), "timm")
+    return ModelEntry(name, family, tagged, (), "", mean, std, size, "hub", licence, repo)
 
 
 def _channels(values: Iterable[float]) -> Channels:
@@ -109,7 +110,8 @@ def _channels(values: Iterable[float]) -> Channels:
 
 
 def _unknown(name: str) -> str:
-    near = _without_family(name) or difflib.get_close_matches(name, [*_all_names()], n=3)
+    same = [known for known in TABLE if known.casefold() == name.casefold()]
+    near = same or _without_family(name) or difflib.get_close_matches(name, [*_all_names()], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too."
     return f"There is no model called {name!r}; {hint} `a2pipe models list` lists the names."
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import A2pipeError
+from ..errors import A2pipeError, first_line
 from .memo import file_key, recall, remember
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def read_architecture(path: Path) -> dict[str, Any] | None:
     """The "architecture" that a safetensors file carries in its metadata, as JSON; None if none."""
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         return None
     from safetensors import SafetensorError, safe_open
 
@@ -79,7 +79,7 @@ def read_architecture(path: Path) -> dict[str, Any] | None:
 
 def _stream(path: Path) -> Iterator[tuple[str, Tensor]]:
     """Name and tensor in the order of sorted names; of a safetensors file one tensor at a time."""
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         yield from _stream_safetensors(path)
     else:
         yield from sorted(_load_pth(path).items())
@@ -104,13 +104,23 @@ def _load_pth(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _is_checkpoint(path):
+            raise A2pipeError(
+                f"{path} is no checkpoint of PyTorch; give a .pth, or .safetensors under that name."
+            ) from error
         raise A2pipeError(
             f"The checkpoint {path} holds more than tensors and would have to be unpickled, which "
             "may run code; save its state dict alone, best as .safetensors."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged archive raises nearly anything
         raise _unreadable(path, error) from error
     return _tensors_in(content, path)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether the file begins as torch.save begins one: a zip archive, or a bare pickle."""
+    with path.open("rb") as file:
+        return file.read(2).startswith((b"PK", b"\x80"))
 
 
 def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
@@ -123,11 +133,17 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
         content = content[inner]
     named = content.items() if isinstance(content, Mapping) else ()
     tensors = {name: value for name, value in named if isinstance(value, torch.Tensor)}
-    if not tensors:
+    if not tensors or not all(isinstance(name, str) for name in tensors):
         raise A2pipeError(f"The checkpoint {path} holds no named tensors; give a state dict.")
+    if any(each.layout != torch.strided or each.is_quantized for each in tensors.values()):
+        raise A2pipeError(
+            f"The checkpoint {path} holds sparse or quantised tensors; give dense ones."
+        )
     return tensors
 
 
 def _unreadable(path: Path, error: Exception) -> A2pipeError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return A2pipeError(f"The weights file {path} cannot be read ({reason}); fetch it again.")
+    return A2pipeError(
+        f"The weights file {path} cannot be read ({first_line(error)}); "
+        "delete it and fetch it again."
+    )

@@ -7,7 +7,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ..datasets.registry import is_registered
 from ..errors import UsageError
 from ..heads.registry import defaults
+from ..models.names import canonical
 from .experiment import Experiment
 
 
@@ -37,13 +38,30 @@ def load_experiment(
     if overrides.keys() & {"head.kind", "head.options"}:
         kind = overrides.pop("head.kind", "logistic")
         content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
+    given = overrides.get("run.weights", {})
+    if given:
+        overrides["run.weights"] = {**_weights_besides(content, given), **given}
     for key, value in overrides.items():
         _put(content, key.split("."), value)
     if "dataset" not in content:
         raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
         content.setdefault("name", Path(str(content["dataset"]["name"])).stem or "experiment")
-    return _validate(content, where)
+    experiment = _validate(content, where)
+    others = {"attention.models", "embedding.models"} & overrides.keys()
+    _check_used(experiment, given if others else experiment.run.weights)
+    return experiment
+
+
+def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
+    """Refuse weights for a model that is not there; a file's may be for those that flags replace."""
+    named = dict.fromkeys((*experiment.attention.models, *experiment.embedding.models))
+    unused = sorted({canonical(name) for name in weights} - named.keys() - {""})
+    if unused:
+        raise UsageError(
+            f"Weights are given for {', '.join(unused)}, which is no model of this experiment "
+            f"({', '.join(named) or 'it names none'}): name the model, or leave the weights out."
+        )
 
 
 def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -71,7 +89,9 @@ def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(dataset, dict) and isinstance(dataset.get("name"), str):
         dataset["name"] = _beside(dataset["name"], folder)
     if isinstance(run, dict) and isinstance(run.get("weights"), dict):
-        run["weights"] = {name: folder / str(file) for name, file in run["weights"].items()}
+        run["weights"] = {
+            name: folder / Path(str(file)).expanduser() for name, file in run["weights"].items()
+        }
     return content
 
 
@@ -79,6 +99,14 @@ def _beside(name: str, folder: Path) -> str:
     """A dataset that is a path, taken from the experiment's folder if it lies there."""
     there = folder / Path(name).expanduser()
     return str(there) if there.exists() and not is_registered(name) else name
+
+
+def _weights_besides(content: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
+    """The weight files of an experiment but for those models that are given others."""
+    run, replaced = content.get("run"), {canonical(name) for name in given}
+    files = run.get("weights") if isinstance(run, dict) else None
+    kept = files.items() if isinstance(files, dict) else ()
+    return {name: file for name, file in kept if canonical(name) not in replaced}
 
 
 def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 
 def label() -> Any:
-    """A field for people to read: in spec.json, not in the fingerprint."""
-    return field(default="", metadata={"label": True})
+    """A field for people to read: in spec.json, but no part of the fingerprint or of equality."""
+    return field(default="", compare=False, metadata={"label": True})
 
 
 @dataclass(frozen=True)

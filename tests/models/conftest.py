@@ -180,9 +180,14 @@ def eager_rows() -> Callable[[Any, Tensor, int], Tensor]:
 @pytest.fixture
 def timm_features() -> Callable[[Any, Tensor], Tensor]:
     """Oracle: all tokens after the final norm, by timm's own forward pass."""
-    return lambda module, pixels: at_size(module, pixels.shape[-1]).forward_features(
-        normalized(pixels)
-    )
+
+    def features(module: Any, pixels: Tensor) -> Tensor:
+        other = at_size(module, pixels.shape[-1])
+        tokens = other.forward_features(normalized(pixels))
+        pools = isinstance(other.norm, nn.Identity)  # then timm norms what it has pooled
+        return other.fc_norm(tokens) if pools else tokens
+
+    return features
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.acceleration import explained, lowered
+from a2pipe.models.acceleration import compilation, lowered
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -54,10 +55,28 @@ def test_compiled_blocks_differ_by_rounding(tiny, backbone_of, pixels) -> None:
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_every_network_of_a_long_run_is_compiled(pixels) -> None:
+    """The networks share the code of their blocks, of which torch by default compiles eight kinds;
+    a batch of one image is a kind of its own."""
+    from torch._dynamo.utils import counters
+
+    torch.compiler.reset()
+    before = counters["stats"]["unique_graphs"]
+    networks = 10
+    for heads in range(1, networks + 1):
+        module = VisionTransformer(48, 16, embed_dim=12 * heads, depth=1, num_heads=heads).eval()
+        module.blocks[0].compile(backend="eager", dynamic=True)
+        with torch.inference_mode(), compilation():
+            module.forward_features(pixels(48, 3))
+            module.forward_features(pixels(48, 1))
+    assert counters["stats"]["unique_graphs"] - before >= networks
+    torch.compiler.reset()
+
+
 def test_a_failed_compilation_is_one_sentence() -> None:
     from torch._dynamo.exc import InternalTorchDynamoError
 
     said = "no compiler.*leave out `--compile`"
-    with pytest.raises(A2pipeError, match=said) as refusal, explained():
+    with pytest.raises(A2pipeError, match=said) as refusal, compilation():
         raise InternalTorchDynamoError("no compiler\nand a long tale")
     assert "\n" not in str(refusal.value)

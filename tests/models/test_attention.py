@@ -192,6 +192,7 @@ def test_half_precision_rows_are_float32_and_close(tiny, backbone_of, pixels) ->
         ("vit_base_patch16_siglip_224", "has no CLS token"),
         ("beit_base_patch16_224", "is a Beit"),
         ("vit_small_patch16_18x2_224", "ParallelThingsBlock"),
+        ("vit_small_r26_s32_224", "has a HybridEmbed"),
     ],
 )
 def test_what_has_no_cls_attention_is_refused_in_a_sentence(name, words) -> None:

@@ -1,6 +1,7 @@
 """Loading: demo weights, official checkpoints, devices, and what is left alone."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +141,27 @@ def test_nothing_of_a_backbone_is_trainable_or_in_training() -> None:
     module = load_backbone("demo_localizer_s_random")._module
     assert not module.training
     assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"heads": 5}, {"heads": 0}, {"dim": "96"}, {"grid": 6.5}, {"depth": -1}, {"patch": None}],
+    ids=str,
+)
+def test_an_architecture_that_cannot_be_is_refused(change, demo_file, tmp_path) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"architecture": json.dumps({**DESIGN, **change})})
+    with pytest.raises(A2pipeError) as refusal:
+        load_backbone("demo_localizer_s", weights=path, device="cpu")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_path_that_is_too_long_is_no_file() -> None:
+    with pytest.raises(UsageError, match="not a file"):
+        load_backbone("demo_localizer_s", weights=Path("x" * 300), device="cpu")
+
+
+def test_fused_attention_does_not_depend_on_the_environment(monkeypatch) -> None:
+    monkeypatch.setattr("timm.layers.attention.use_fused_attn", lambda *_: False)
+    loaded = load_backbone("demo_localizer_s", device="cpu")
+    assert all(block.attn.fused_attn for block in loaded._module.blocks)

@@ -1,5 +1,7 @@
 """The file that remembers: a convenience, never a condition."""
 
+import os
+
 from a2pipe.models.memo import file_key, recall, remember
 
 
@@ -27,4 +29,24 @@ def test_a_file_that_changed_has_another_key(tmp_path) -> None:
     path.write_text("one")
     before = file_key(path)
     path.write_text("four")
+    assert file_key(path) != before
+
+
+def test_a_file_put_in_its_place_with_its_size_and_time_has_another_key(tmp_path) -> None:
+    path, other = tmp_path / "w", tmp_path / "v"
+    for file, text in ((path, "one"), (other, "two")):
+        file.write_text(text)
+        os.utime(file, (1e9, 1e9))
+    before = file_key(path)
+    other.replace(path)
+    assert file_key(path) != before
+
+
+def test_a_file_rewritten_with_its_time_set_back_has_another_key(tmp_path) -> None:
+    path = tmp_path / "w"
+    path.write_text("one")
+    os.utime(path, (1e9, 1e9))
+    before = file_key(path)
+    path.write_text("two")
+    os.utime(path, (1e9, 1e9))
     assert file_key(path) != before

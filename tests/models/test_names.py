@@ -189,3 +189,18 @@ def test_a_broken_plugin_is_named(loaded, plugins) -> None:
     plugins(loaded)
     with pytest.raises(A2pipeError, match="extra_package:MODELS"):
         names.entries()
+
+
+def test_names_that_timm_has_given_up_are_no_models() -> None:
+    with pytest.raises(UsageError, match="There is no model called"):
+        names.resolve("vit_tiny_patch16_224_in21k")
+
+
+def test_a_timm_name_is_of_the_family_of_its_model() -> None:
+    assert names.resolve("vit_small_patch14_dinov2.lvd142m").family == "DINOv2"
+    assert names.resolve("vit_base_patch16_224.augreg_in21k").family == "timm"
+
+
+def test_another_case_of_a_name_is_told_the_name_itself() -> None:
+    with pytest.raises(UsageError, match=r"did you mean dinov2_vits14\?"):
+        names.resolve("DINOV2_VITS14")

@@ -364,3 +364,11 @@ def test_what_only_timm_converts_still_loads(network, pixels, tmp_path) -> None:
     torch.save(state, tmp_path / "beit_names.pth")
     backbone = load_backbone("dinov2_vits14", weights=tmp_path / "beit_names.pth")
     assert_same_function(backbone, expected, pixels(518, 1))
+
+
+@pytest.mark.parametrize("value", [torch.tensor(float("nan")), torch.tensor(3, dtype=torch.int8)])
+def test_numbers_that_no_network_has_are_refused(value, network, tmp_path) -> None:
+    state = timm_file(network("vit_small_patch16_224.dino").state_dict())
+    state["norm.bias"] = value.expand(state["norm.bias"].shape).clone()
+    said = refusal("dino_vits16", state, tmp_path)
+    assert "not finite floating-point numbers (tensor norm.bias)" in said

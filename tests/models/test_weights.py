@@ -1,6 +1,8 @@
 """Weight files: read without pickle, told apart by their tensors."""
 
 import argparse
+import contextlib
+import random
 
 import pytest
 import torch
@@ -131,3 +133,51 @@ def test_nothing_else_may(options, tensors, tmp_path, monkeypatch) -> None:
     with pytest.raises(A2pipeError, match="would have to be unpickled"):
         weights.read_tensors(tmp_path / "a.pth")
     assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<html>sign in to download</html>", "no checkpoint of PyTorch"),
+        (b"", "cannot be read"),
+        (b"PK\x03\x04 torn", "cannot be read"),
+    ],
+)
+def test_what_is_no_checkpoint_is_called_so(content, said, tmp_path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    with pytest.raises(A2pipeError, match=said) as refusal:
+        weights.read_tensors(path)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [{0: torch.ones(2)}, {0: torch.ones(2), "a": torch.ones(2)}])
+def test_tensors_without_names_are_refused(content, tmp_path) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(A2pipeError, match="no named tensors"):
+        weights.read_tensors(tmp_path / "w.pth")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_sparse_tensors_are_refused(tmp_path) -> None:
+    torch.save({"a": torch.eye(3).to_sparse()}, tmp_path / "w.pth")
+    with pytest.raises(A2pipeError, match="sparse"):
+        weights.read_tensors(tmp_path / "w.pth")
+
+
+def test_the_suffix_may_be_in_capitals(tensors, tmp_path) -> None:
+    save_file(tensors, tmp_path / "a.SAFETENSORS")
+    assert weights.read_tensors(tmp_path / "a.SAFETENSORS").keys() == tensors.keys()
+
+
+def test_no_damaged_checkpoint_ends_in_a_traceback(tensors, tmp_path) -> None:
+    whole, path = tmp_path / "whole.pth", tmp_path / "w.pth"
+    torch.save(tensors, whole)
+    content, generator = whole.read_bytes(), random.Random(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(3):
+            damaged[generator.randrange(len(damaged))] = generator.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(A2pipeError):
+            weights.read_tensors(path)

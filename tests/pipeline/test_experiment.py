@@ -1,6 +1,7 @@
 """The experiment file: defaults, overrides, and what is refused."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -110,7 +111,10 @@ def test_the_source_mapping_is_left_alone():
 
 def test_a_file_takes_its_name_and_anchors_relative_paths(tmp_path):
     path = tmp_path / "birds.toml"
-    path.write_text('[dataset]\nname = "folder"\nroot = "images"\n[run.weights]\nm = "w.pth"\n')
+    path.write_text(
+        '[dataset]\nname = "folder"\nroot = "images"\n[attention]\nmodels = "m"\n'
+        '[run.weights]\nm = "w.pth"\n'
+    )
     experiment = load_experiment(path)
     assert experiment.name == "birds"
     assert experiment.dataset.root == tmp_path / "images"
@@ -163,3 +167,23 @@ def test_baselines_are_read(text, baseline):
 def test_other_baselines_are_refused(text):
     with pytest.raises(UsageError, match="not understood"):
         parse_baseline(text)
+
+
+def test_flags_add_weights_to_those_of_the_file(tmp_path):
+    path = tmp_path / "e.toml"
+    path.write_text(
+        '[dataset]\nname = "demo-01"\n[attention]\nmodels = ["dino_vits16", "mae_vitb16"]\n'
+        '[run.weights]\n"MAE ViT-B/16" = "~/m.pth"\ndino_vits16 = "d.pth"\n'
+    )
+    experiment = load_experiment(path, {"run.weights": {"DINO ViT-S": Path("new.pth")}})
+    files = {"mae_vitb16": Path("~/m.pth").expanduser(), "dino_vits16": Path("new.pth")}
+    assert experiment.run.weights == files
+
+
+def test_weights_for_no_model_of_the_experiment_are_refused():
+    source = {"dataset": {"name": "demo-01"}, "attention": {"models": ["dino_vits16"]}}
+    with pytest.raises(UsageError, match="given for dinov2_vits14, which is no model of this"):
+        load_experiment(source, {"run.weights": {"dinov2_vits14": Path("w.pth")}})
+    source["run"] = {"weights": {"dino_vits16": "w.pth"}}
+    replaced = load_experiment(source, {"attention.models": ["mae_vitb16"]})
+    assert replaced.attention.models == ("mae_vitb16",)

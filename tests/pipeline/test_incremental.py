@@ -1,5 +1,6 @@
 """What is stored is never computed again: forward passes are counted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
+from a2pipe.models.families import TABLE
+from a2pipe.models.hub import SHIPPED
 from a2pipe.pipeline.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.study import make_study
@@ -167,3 +170,12 @@ def test_gc_spares_the_whole_after_a_run_under_a_limit(experiment, tmp_path):
     passes(experiment(run=part), tmp_path / "cache")
     gc(Cache(tmp_path / "cache"), apply=True)
     assert passes(experiment(), tmp_path / "cache") == {}
+
+
+def test_one_model_under_two_names_is_computed_once(experiment, tmp_path, monkeypatch):
+    twin = replace(
+        TABLE[TRAINED], name="twin", aliases=(), file=str(SHIPPED / f"{TRAINED}.safetensors")
+    )
+    monkeypatch.setitem(TABLE, "twin", twin)
+    both = experiment(attention={"models": [TRAINED, "twin"]}, embedding={"models": [TRAINED]})
+    assert passes(both, tmp_path / "cache") == {TRAINED: 80 + 80}
