@@ -99,8 +99,7 @@ _SESSION: list[Decorator] = [
     json_option,
 ]
 
-_DATASET = [
-    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+_PLACE = [
     _flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."),
     _flag(
         "--dataset-option",
@@ -110,6 +109,27 @@ _DATASET = [
         multiple=True,
         callback=_pairs,
     ),
+    _flag(
+        "--rehash",
+        "dataset.rehash",
+        "",
+        "Read every image file anew, whatever is remembered of it.",
+        is_flag=True,
+        default=None,
+    ),
+]
+
+_DATASET = [
+    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    *_PLACE,
+    _flag(
+        "--split-val",
+        "dataset.split_val",
+        "SHARE",
+        "Hold so much of the training images out for validation, where there is no such split.",
+        type=float,
+    ),
+    _flag("--split-seed", "dataset.split_seed", "N", "Which ones are held out.  [0]", type=int),
     _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
     _flag("--limit", "run.limit", "N", "Only N samples, spread over splits and groups.", type=int),
     _flag(
@@ -224,6 +244,8 @@ def _localize(own: bool) -> list[Decorator]:
     ]
 
 
+_WORKERS = _flag("--workers", "run.workers", "N", "Decoding threads.  [one a core]", type=int)
+
 _RUN = [
     _flag("--device", "run.device", "NAME", "auto, cpu, cuda, cuda:1 or mps.  [auto]"),
     _flag("--precision", "run.precision", "TYPE", "fp32, bf16 or fp16; part of addresses.  [fp32]"),
@@ -236,7 +258,7 @@ _RUN = [
         default=None,
     ),
     _flag("--batch-size", "run.batch_size", "N", "Images in a forward pass.  [64]", type=int),
-    _flag("--workers", "run.workers", "N", "Decoding threads.  [one a core]", type=int),
+    _WORKERS,
     _flag("--backend", "run.backend", "zarr|hdf5", "How arrays are stored.  [zarr]"),
     _flag("--shard-size", "run.shard_size", "N", "Images committed at once.  [1024]", type=int),
     _flag(
@@ -273,6 +295,31 @@ def _options_up_to(stage: str, localize: bool) -> list[Decorator]:
     return options + _RUN
 
 
+def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What flags say of keys of the experiment, as dotted key -> value; and everything else."""
+    keys = {key: value for key, value in values.items() if "__" in key or key == "name"}
+    rest = {key: value for key, value in values.items() if key not in keys}
+    given = {key: value for key, value in keys.items() if value not in (None, (), {})}
+    return {key.replace("__", "."): value for key, value in given.items()}, rest
+
+
+def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A dataset's NAME and the flags that say where it lies and how its images are read.
+
+    The command receives `overrides` (dotted key -> value) and its own further options.
+    """
+
+    @functools.wraps(command)
+    def wrapped(dataset: str, **values: Any) -> Any:
+        overrides, rest = _split(values)
+        return command(overrides={"dataset.name": dataset, **overrides}, **rest)
+
+    decorated: Callable[..., Any] = wrapped
+    for option in reversed([*_PLACE, _WORKERS]):
+        decorated = option(decorated)
+    return click.argument("dataset", metavar="NAME")(decorated)
+
+
 def experiment_options(stage: str, localize: bool = False) -> Decorator:
     """An optional EXPERIMENT argument and the flags that matter up to a stage.
 
@@ -285,13 +332,7 @@ def experiment_options(stage: str, localize: bool = False) -> Decorator:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def wrapped(experiment: Path | None, config: Path | None, **values: Any) -> Any:
-            given = {key: value for key, value in values.items() if "__" in key or key == "name"}
-            rest = {key: value for key, value in values.items() if key not in given}
-            overrides = {
-                key.replace("__", "."): value
-                for key, value in given.items()
-                if value not in (None, (), {})
-            }
+            overrides, rest = _split(values)
             return command(source=experiment or config, overrides=overrides, **rest)
 
         decorated: Callable[..., Any] = wrapped

@@ -35,6 +35,7 @@ class Collection:
     digests: 32 hex digits of the SHA-256 of each file's bytes, "" where they could not be read.
     sizes: int64 (N, 2), width and height of the upright image; 0, 0 where unknown.
     unreadable: path -> why its bytes could not be read.
+    remarks: sentences of its loader on what a user should know, such as boxes that were not found.
 
     Raises UsageError when the fields do not have one entry a sample or point at no name.
     """
@@ -51,6 +52,7 @@ class Collection:
     digests: tuple[str, ...]
     sizes: NDArray[np.int64]
     unreadable: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("labels", "groups", "splits", "boxes", "image_ids", "digests", "sizes"):

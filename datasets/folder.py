@@ -92,7 +92,7 @@ def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Fo
     """The images of class folders, or those of a folder without any."""
     if classes:
         _require_no_images(folder)
-    for path in [] if classes else _images_in(folder):
+    for path in [] if classes else images_in(folder):
         yield _Found(path, split, "")
     for each in classes:
         for path in _images_below(each):
@@ -100,7 +100,7 @@ def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Fo
 
 
 def _require_no_images(folder: Path) -> None:
-    beside = _images_in(folder)
+    beside = images_in(folder)
     if beside:
         raise UsageError(
             f"{folder} holds images beside its subfolders ({Path(beside[0]).name}): "
@@ -118,13 +118,13 @@ def _images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iter
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
-    yield from _images_in(folder)
+    yield from images_in(folder)
     for each in _folders_in(folder):
         yield from _images_below(each, (*above, here))
 
 
-def _images_in(folder: Path) -> list[str]:
-    """Whatever is named like an image, files or not."""
+def images_in(folder: Path) -> list[str]:
+    """The paths of whatever is named like an image, files or not, by name; not in subfolders."""
     return [entry.path for entry in _entries(folder) if has_image_suffix(entry.name)]
 
 

@@ -39,6 +39,15 @@ def load_memo(path: Path | None) -> dict[str, Remembered]:
         return {}
 
 
+def forget_memo(path: Path) -> bool:
+    """Remove the memo; False where that is not permitted, so that it must not be trusted."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
 def save_memo(path: Path, memo: dict[str, Remembered]) -> None:
     """Write the memo so that it appears whole or not at all.
 

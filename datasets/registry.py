@@ -15,6 +15,8 @@ from typing import Any
 
 from ..errors import UsageError
 from .collection import Collection
+from .facts import Facts
+from .memo import forget_memo
 
 GROUP = "a2pipe.datasets"
 MANIFESTS = (".csv", ".parquet")
@@ -42,10 +44,11 @@ Loader = Callable[[Request], Collection]
 
 @dataclass(frozen=True)
 class _Entry:
-    """A built-in dataset; its loader is imported when needed."""
+    """A built-in dataset; its loader, and the facts of a benchmark, are imported when needed."""
 
     summary: str
     loader: str
+    facts: str = ""
 
 
 _DEMO = "demo_loader:load_demo"
@@ -56,6 +59,37 @@ _BUILT_IN = {
     "demo-38-balanced": _Entry("its control: class and photograph are independent", _DEMO),
     "folder": _Entry("a folder of images: [split/]class/*.jpg, or images alone", "generic:folder"),
     "manifest": _Entry("a CSV or Parquet table with a row for every sample", "generic:manifest"),
+    "waterbirds": _Entry(
+        "land and water birds on land and on water",
+        "waterbirds:load_waterbirds",
+        "waterbirds:FACTS",
+    ),
+    "celeba": _Entry(
+        "faces: blond hair or not, women and men", "celeba:load_celeba", "celeba:FACTS"
+    ),
+    "imagenet-val": _Entry(
+        "the 50,000 validation images, with boxes", "imagenet:load_imagenet", "imagenet:FACTS"
+    ),
+    "spawrious-o2o-hard": _Entry(
+        "generated dogs: a place for each breed, another one in test",
+        "spawrious:load_spawrious",
+        "spawrious:FACTS_O2O_HARD",
+    ),
+    "spawrious-m2m-hard": _Entry(
+        "generated dogs: two places for two breeds, two others in test",
+        "spawrious:load_spawrious",
+        "spawrious:FACTS_M2M_HARD",
+    ),
+    "metashift-cat-dog": _Entry(
+        "cats indoors and dogs outdoors, in test the other way round",
+        "metashift_cat_dog:load_cat_dog",
+        "metashift_cat_dog:FACTS",
+    ),
+    "metashift-animals": _Entry(
+        "eight animals, in test in other contexts; built first",
+        "metashift_animals:load_animals",
+        "metashift_animals:FACTS",
+    ),
 }
 
 
@@ -66,23 +100,36 @@ def load(
     options: Mapping[str, Any] | None = None,
     memo: Path | None = None,
     workspace: Path | None = None,
+    rehash: bool = False,
 ) -> Collection:
     """Load a dataset by its name, or a folder or a .csv or .parquet manifest by its path.
 
     memo: folder in which the digests of image files are remembered between runs.
     workspace: folder in which a built collection may be placed.
+    rehash: forget what is remembered, of every file, and read these anew.
 
     Raises UsageError for a name that is unknown (with the nearest ones), an option the dataset does
     not have, and a dataset that is not where it should be.
     """
-    request = Request(name, root, options or {}, memo and memo / MEMO, workspace)
-    return _loader(name)(request)
+    file = memo and memo / MEMO
+    if file and rehash and not forget_memo(file):
+        file = None
+    return _loader(name)(Request(name, root, options or {}, file, workspace))
 
 
 def names() -> list[tuple[str, str]]:
     """Every name with one line about it: the built-in ones, then those of other packages."""
     built_in = [(name, entry.summary) for name, entry in _BUILT_IN.items()]
     return built_in + [(name, _summary(found)) for name, found in sorted(_foreign().items())]
+
+
+def facts_of(name: str) -> Facts | None:
+    """What was published of a benchmark; None for every other dataset."""
+    entry = _BUILT_IN.get(name)
+    if entry is None or not entry.facts:
+        return None
+    facts: Facts = _named(entry.facts)
+    return facts
 
 
 def is_registered(name: str) -> bool:
@@ -123,9 +170,14 @@ def _unknown(name: str, known: Iterable[str]) -> UsageError:
 
 
 def _imported(target: str) -> Loader:
-    module, _, function = target.partition(":")
-    loader: Loader = getattr(import_module(f".{module}", __package__), function)
+    loader: Loader = _named(target)
     return loader
+
+
+def _named(target: str) -> Any:
+    """What "module:name" stands for in this folder."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(f".{module}", __package__), name)
 
 
 def _foreign() -> dict[str, EntryPoint]:

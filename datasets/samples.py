@@ -23,6 +23,7 @@ class Samples:
     splits: NDArray[np.str_]
     boxes: Boxes
     image_ids: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def collect(samples: Samples, memo: Path | None = None) -> Collection:

@@ -60,11 +60,15 @@ class Section(BaseModel):
 
 
 class DatasetSection(Section):
-    """Which images: a registered name, a folder, a manifest (.csv, .parquet)."""
+    """Which images: a registered name, a folder, a manifest (.csv, .parquet); split_val: the share
+    of the training images that becomes the validation split; rehash: read every file anew."""
 
     name: str
     root: Path | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    split_val: Annotated[float, Field(gt=0, lt=1)] | None = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    rehash: bool = False
 
 
 class ImageSection(Section):
@@ -228,8 +232,8 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _weights_have_a_model(self) -> Experiment:
         """Weights under an empty name are for the one model there is."""
+        named = dict.fromkeys((*self.attention.models, *self.embedding.models))
         if "" in self.run.weights:
-            named = dict.fromkeys((*self.attention.models, *self.embedding.models))
             models = [name for name in named if name not in self.run.weights]
             if len(models) != 1:
                 raise ValueError(

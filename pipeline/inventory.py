@@ -1,22 +1,16 @@
-"""Tables of what is there: artifacts of a cache, state of an experiment, samples of a dataset."""
+"""Tables of what is there: artifacts of a cache, state of an experiment."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
-from ..datasets.collection import Collection
 from ..errors import NotCachedError, UsageError
 from .estimate import needs
-from .experiment_file import load_experiment
 from .plan import STAGES
-from .session import Session, load_collection
+from .session import Session
 
 Table = list[dict[str, Any]]
 
@@ -59,18 +53,6 @@ def status_table(session: Session) -> Table:
     ]
 
 
-def dataset_table(
-    source: Path | None, overrides: Mapping[str, Any], cache_root: Path | None
-) -> Table:
-    """Samples, images, duplicates and boxes by split and group."""
-    experiment = load_experiment(source, overrides)
-    collection = load_collection(experiment, Cache(cache_root).root)
-    groups = [*range(len(collection.group_names)), -1]
-    cells = itertools.product(dict.fromkeys(collection.splits.tolist()), groups)
-    lines = [_dataset_line(collection, split, group) for split, group in cells]
-    return [line for line in lines if line["samples"]]
-
-
 def _artifact_line(artifact: Artifact) -> dict[str, Any]:
     return {
         "stage": artifact.stage,
@@ -100,16 +82,3 @@ def _bad(session: Session, stage: str) -> int:
         found = session.cache.find(spec, images, run.shard_size, run.backend)
         bad |= {row.image for row in found.bad_rows()} if found else set()
     return len(bad)
-
-
-def _dataset_line(collection: Collection, split: str, group: int) -> dict[str, Any]:
-    chosen = np.flatnonzero((collection.splits == split) & (collection.groups == group))
-    digests = [collection.digests[index] for index in chosen]
-    return {
-        "split": split or "(none)",
-        "group": collection.group_names[group] if group >= 0 else "(none)",
-        "samples": len(chosen),
-        "images": len({digest for digest in digests if digest}),
-        "unreadable": sum(not digest for digest in digests),
-        "with_boxes": sum(len(collection.boxes[index]) > 0 for index in chosen),
-    }

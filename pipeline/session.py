@@ -15,6 +15,7 @@ from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..cache.references import remember, uses_of
 from ..datasets.collection import Collection
+from ..datasets.holdout import hold_out
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.placement import chain, map_words
@@ -118,15 +119,21 @@ class Session:
             self.read_only = True
 
     def keep(
-        self, records: Iterable[str] = (), replace: bool = False, through: str = STAGES[-1]
+        self,
+        records: Iterable[str] = (),
+        replace: bool = False,
+        through: str = STAGES[-1],
+        beside: str = "",
     ) -> None:
         """Note what this experiment uses, so that `cache gc` leaves it alone; nothing where the
         cache may only be read.
 
         replace: forget what an earlier run of this name used, which is done at a run's end. A
-        run under a limit is noted beside the whole, not in its place.
+        run under a limit is noted beside the whole, not in its place. beside: a word that is added
+        to the name, for a use that a later run of this name must not replace.
         """
         run, root, name = self.experiment.run, self.cache.root, self.experiment.name
+        name += f" {beside}" if beside else ""
         name += f" limit {run.limit}" if run.limit else ""
         uses: set[str | Path] = set(records)
         uses |= {
@@ -182,7 +189,8 @@ def open_session(
 
 
 def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
-    """The collection an experiment names, cut to `run.limit` samples if that is set."""
+    """The collection an experiment names, with `dataset.split_val` of its training images held out
+    and cut to `run.limit` samples where these are set."""
     section = experiment.dataset
     collection = load(
         section.name,
@@ -190,7 +198,10 @@ def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
         options=section.options,
         memo=cache_root / "index",
         workspace=cache_root / "collections",
+        rehash=section.rehash,
     )
+    if section.split_val is not None:
+        collection = hold_out(collection, section.split_val, section.split_seed)
     limit = experiment.run.limit
     return collection.limit(limit) if limit else collection
 

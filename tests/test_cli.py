@@ -145,7 +145,7 @@ def test_models_and_datasets_are_listed(run):
     )
     assert "demo-01" in CliRunner().invoke(cli, ["datasets"]).stdout
     shown = json.loads(run("datasets", "show", "--json").stdout)
-    assert sum(line["samples"] for line in shown) == 36
+    assert sum(line["samples"] for line in shown["groups"]) == 36
 
 
 def test_the_list_of_models_fits_into_120_columns():

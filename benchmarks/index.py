@@ -1,0 +1,115 @@
+"""How long a dataset takes to be read: `python benchmarks/index.py [--rows 100000]`.
+
+Three generated datasets in a temporary folder: a manifest whose rows share a few thousand files,
+one of distinct tiny files, and half as many images as in ImageNet with an XML file for each. Each
+is read twice by fresh processes: the first time every file is opened and hashed (the files were
+just written, so the disk's own cache is warm), the second time the memo knows them. Prints one JSON
+object: seconds without the imports, and the process's peak memory, which includes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+SHARED_FILES = 4000
+XML = (
+    "<annotation><folder>val</folder><size><width>{0}</width><height>{0}</height></size><object>"
+    "<name>n01440764</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>7</xmax><ymax>6</ymax></bndbox>"
+    "</object></annotation>"
+)
+
+
+def write_image(path: Path, number: int, side: int) -> None:
+    """A small PNG or JPEG whose bytes no other number has."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("number", str(number))
+    Image.new("RGB", (side, side)).save(path, pnginfo=text, comment=str(number))
+
+
+def write_manifest(folder: Path, rows: int, files: int, side: int) -> Path:
+    """A manifest of `rows` samples over `files` images, and those images."""
+    folder.mkdir()
+    for number in range(files):
+        write_image(folder / f"{number:06d}.png", number, side)
+    splits = ("train", "val", "test")
+    lines = [
+        f"{row % files:06d}.png,{row % 2},{row % 4},{splits[row % 3]},0,0,4,4,{row}"
+        for row in range(rows)
+    ]
+    header = "path,label,group,split,x0,y0,x1,y1,image_id"
+    (folder / "manifest.csv").write_text("\n".join([header, *lines]) + "\n")
+    return folder / "manifest.csv"
+
+
+def write_annotated(folder: Path, count: int, side: int) -> Path:
+    """Images as in ImageNet's flat folder, with an XML file for each."""
+    for part in ("val", "bbox/val"):
+        (folder / part).mkdir(parents=True)
+    for number in range(1, count + 1):
+        name = f"ILSVRC2012_val_{number:08d}"
+        write_image(folder / "val" / f"{name}.JPEG", number, side)
+        (folder / "bbox" / "val" / f"{name}.xml").write_text(XML.format(side))
+    return folder
+
+
+def measured(name: str, root: str, memo: str) -> dict[str, Any]:
+    """Load one dataset in this process: seconds, peak memory in MB, samples and unique images."""
+    from a2pipe.datasets import imagenet, manifest  # noqa: F401 (imports are not what is measured)
+    from a2pipe.datasets.registry import load
+
+    start = time.perf_counter()
+    found = load(name, Path(root), memo=Path(memo))
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1024 if sys.platform != "darwin" else 1 << 20
+    )
+    return {
+        "seconds": round(seconds, 2),
+        "peak_mb": round(peak),
+        "samples": len(found),
+        "images": len(found.images),
+    }
+
+
+def read_twice(name: str, root: Path, memo: Path) -> dict[str, Any]:
+    """First and second reading, each in its own process."""
+    command = [sys.executable, __file__, "--measure", name, str(root), str(memo)]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(2)]
+    first, second = (json.loads(run.stdout) for run in runs)
+    return {"first": first, "second": second}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measured(*options.measure)))
+        return
+    rows = options.rows
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        shared = write_manifest(folder / "shared", rows, min(SHARED_FILES, rows), 64)
+        distinct = write_manifest(folder / "distinct", rows, rows, 8)
+        annotated = write_annotated(folder / "annotated", rows // 2, 8)
+        report = {
+            "manifest, shared files": read_twice("manifest", shared, folder / "memo 1"),
+            "manifest, distinct files": read_twice("manifest", distinct, folder / "memo 2"),
+            "imagenet-val": read_twice("imagenet-val", annotated, folder / "memo 3"),
+        }
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
