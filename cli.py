@@ -181,7 +181,7 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
     """
     from .pipeline.study import publish_study
-    from .reports.study import study_table
+    from .reports.study import left_out_words, study_table
 
     study, written = publish_study(_session_of(**options), out)
     if as_json:
@@ -190,6 +190,8 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
         return
     emit(study_table(study), as_json)
     _tell(written)
+    if left_out := left_out_words(study):
+        click.echo(left_out)
 
 
 @cli.command()
@@ -309,11 +311,13 @@ def _beside(files: tuple[Path, ...]) -> Path:
 
 
 def _tell(written: Written) -> None:
-    """Where each file lies, and why a plot was not drawn."""
+    """Where each file lies, why a plot was not drawn, and what to know of those that were."""
     for name, path in written.files.items():
         click.echo(f"{name}: {path}")
     for name, reason in written.left_out.items():
         click.echo(f"{name}: left out, as {reason}")
+    for remark in written.remarks:
+        click.echo(remark)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -63,7 +63,7 @@ class Records:
         """
         try:
             return read_record(self.path(spec))
-        except (FileNotFoundError, DamagedError):
+        except (FileNotFoundError, NotADirectoryError, DamagedError):
             return None
 
 

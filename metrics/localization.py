@@ -3,8 +3,7 @@
 Maps are (B, h, w), each summing to 1: over the pixels of the canvas, or over the patches. The
 foreground is the union of an image's boxes, as a mask of the same cells or as the share of each
 cell that it covers. An image whose foreground is empty (no box, or boxes that hold no cell's
-centre) has no answer: it is NaN in every measure, and `mean_and_count` leaves it out and says how
-many remain.
+centre) has no answer: it is NaN in every measure.
 Conventions and targets: A², table 3.
 """
 
@@ -41,10 +40,15 @@ def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
     """
     masks = np.zeros((len(boxes), size, size), dtype=np.bool_)
     for mask, image in zip(masks, boxes, strict=True):
-        edges = np.ceil(np.asarray(image, dtype=np.float64).reshape(-1, 4) - 0.5)
-        for x0, y0, x1, y1 in np.clip(edges, 0, size).astype(np.int64).tolist():
+        for x0, y0, x1, y1 in _pixels(image, size).tolist():
             mask[y0:y1, x0:x1] = True
     return masks
+
+
+def covers_a_centre(boxes: NDArray[Any], size: int) -> bool:
+    """Whether `foreground` of these boxes (k, 4) has a pixel."""
+    pixels = _pixels(boxes, size)
+    return bool((pixels[:, 2:] > pixels[:, :2]).all(axis=1).any())
 
 
 def patch_centres(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Mask:
@@ -99,10 +103,10 @@ def crop_hit(coverage: Floats) -> Floats:
     return np.where(np.isnan(coverage), np.nan, (coverage >= CROP_HIT).astype(np.float64))
 
 
-def mean_and_count(values: Floats) -> tuple[float, int]:
-    """Mean over the images that have an answer, and how many they are; (nan, 0) without any."""
-    known = values[~np.isnan(values)]
-    return (float(known.mean()) if len(known) else float("nan")), len(known)
+def _pixels(boxes: NDArray[Any], size: int) -> NDArray[np.int64]:
+    """Boxes (k, 4) as half-open ranges of the pixels whose centres they cover."""
+    edges = np.ceil(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - 0.5)
+    return np.clip(edges, 0, size).astype(np.int64)
 
 
 def _answered(values: Floats, inside: Mask | Floats) -> Floats:

@@ -37,9 +37,13 @@ def compilation() -> Iterator[None]:
     from torch._dynamo import config
     from torch._dynamo.exc import TorchDynamoException
 
-    limits = {"recompile_limit": NETWORKS, "accumulated_recompile_limit": NETWORKS}
+    limits = {
+        "recompile_limit": NETWORKS,
+        "accumulated_recompile_limit": NETWORKS,
+        "fail_on_recompile_limit_hit": True,
+    }
     try:
-        with config.patch(**limits, fail_on_recompile_limit_hit=True):
+        with config.patch(limits):
             yield
     except TorchDynamoException as error:
         raise A2pipeError(

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.layers import PatchEmbed
 from timm.layers.attention import Attention, AttentionRope
+from timm.layers.patch_embed import PatchEmbed
 from timm.models.eva import Eva, EvaAttention, EvaBlock
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn

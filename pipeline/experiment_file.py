@@ -54,7 +54,7 @@ def load_experiment(
 
 
 def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
-    """Refuse weights for a model that is not there; a file's may be for those that flags replace."""
+    """Refuse weights for a model that is not there; a file's may be for one that flags replace."""
     named = dict.fromkeys((*experiment.attention.models, *experiment.embedding.models))
     unused = sorted({canonical(name) for name in weights} - named.keys() - {""})
     if unused:

@@ -16,15 +16,19 @@ from threadpoolctl import threadpool_limits
 from ..cache.fingerprint import fingerprint
 from ..cache.records import Record, Records
 from ..datasets.collection import Collection
+from ..errors import UsageError
 from ..stages.localization import (
     Floats,
+    NoAnswerError,
     Subjects,
     Values,
     find_subjects,
     joined,
     measure_crops,
     measure_maps,
+    samples_of,
     summarize,
+    why_no_boxes,
 )
 from ..stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
 from .plan import PlanRow
@@ -59,27 +63,40 @@ class Located:
     records: tuple[str, ...]
     content: dict[str, Any]
 
-    @property
-    def record(self) -> str:
-        """Fingerprint of the map's record."""
-        return self.records[0]
-
 
 def check_split(session: Session) -> None:
     """Raises UsageError if there is no image in the split that maps would be measured on."""
     if any(row.map for row in session.plan.rows):
-        Measurements(session, session.collection)
+        samples_of(session.collection, session.experiment.localize.split)
 
 
-def localizations(session: Session, collection: Collection) -> Iterator[Located]:
-    """Mass, hit rate and crop hit rate a row, on the first of the evaluations.
+def localizations(session: Session, collection: Collection) -> list[Located]:
+    """Mass, hit rate and crop hit rate a row, on pixels or else on the first evaluation named.
 
-    Nothing for a collection whose split has no boxes.
+    Nothing for a collection whose split has no boxes, or none that can be compared with; where the
+    dataset has boxes, one line of the progress says why.
     """
-    measurements = Measurements(session, collection)
+    if not any(row.map for row in session.plan.rows):
+        return []
+    try:
+        measurements = Measurements(session, collection)
+    except UsageError as reason:
+        session.progress.say(f"Nothing is localised: {reason}")
+        return []
     if not measurements.subjects.boxes:
-        return
-    evaluation = session.experiment.localize.evaluation[0]
+        measurements.say_why_no_boxes()
+        return []
+    try:
+        return list(_localizations(measurements))
+    except NoAnswerError as reason:
+        session.progress.say(f"Nothing is localised: {reason}")
+        return []
+
+
+def _localizations(measurements: Measurements) -> Iterator[Located]:
+    session = measurements.session
+    named = session.experiment.localize.evaluation
+    evaluation = "pixels" if "pixels" in named else named[0]
     maps: dict[MapSpec, Found] = {}
     for row in session.plan.rows:
         if row.map is not None:
@@ -101,18 +118,31 @@ class Measurements:
         self.session = session
         self.canvas = session.experiment.image.size
         self.split = session.experiment.localize.split
-        self.collection = collection.digest
+        self.collection = collection
         self.subjects: Subjects = find_subjects(collection, self.split, self.canvas)
         self._records = Records(session.cache.root)
 
+    def on(self, collection: Collection) -> Measurements:
+        """These on another collection, such as the same without bad images."""
+        same = collection is self.collection
+        return self if same else Measurements(self.session, collection)
+
+    def say_why_no_boxes(self) -> None:
+        """One line of the progress on why nothing is compared with the dataset's boxes, if it has
+        any."""
+        reason = why_no_boxes(self.session.collection, self.collection, self.split, self.canvas)
+        if reason:
+            self.session.progress.say(reason)
+
     def of_map(self, attention_map: MapSpec, evaluation: str) -> Found:
         """Localisation, token shares and concentration of one map."""
-        spec = LocalizeSpec(attention_map, self.canvas, self.collection, self.split, evaluation)
+        digest = self.collection.digest
+        spec = LocalizeSpec(attention_map, self.canvas, digest, self.split, evaluation)
         return self._found(spec, self._records.read(spec) or self._measured(spec))
 
     def of_crops(self, crops: tuple[BoxSpec, ...]) -> Found:
         """Coverage and hit of a list of crops."""
-        spec = CoverageSpec(crops, self.canvas, self.collection, self.split)
+        spec = CoverageSpec(crops, self.canvas, self.collection.digest, self.split)
         return self._found(spec, self._records.read(spec) or self._covered(spec))
 
     def _found(self, spec: LocalizeSpec | CoverageSpec, record: Record) -> Found:

@@ -50,7 +50,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         session.compute()
     collection = drop_bad_images(session, record)
     with _timed(record, "localization"):
-        located = list(localizations(session, collection))
+        located = localizations(session, collection)
     with _timed(record, "heads"):
         cells = _fit(session, collection)
     records = [cell.record for cell in cells] + [

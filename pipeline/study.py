@@ -16,7 +16,7 @@ from ..metrics.intervals import Floats, mean_intervals
 from ..models.names import resolve
 from ..reports.study import Line, Measure, Study
 from ..reports.study_write import Written, write_study
-from ..stages.localization import MEASURES, find_subjects
+from ..stages.localization import MEASURES, check_centres, effective_split
 from ..stages.specs import MapSpec
 from .bad_images import refuse_bad_images
 from .experiment import LocalizeSection
@@ -43,30 +43,46 @@ def publish_study(session: Session, folder: Path | None = None) -> tuple[Study, 
 def make_study(session: Session) -> Study:
     """Compute attention and boxes where missing, then measure every map that has no record yet.
 
-    Boxes are placed only where the dataset has boxes to compare them with.
+    Boxes are placed only where the split has boxes to compare them with.
 
     Raises:
         UsageError: no attention model is named, or the dataset has no image in the split.
-        A2pipeError: no box covers the centre of a pixel or patch.
+        A2pipeError: no box covers the centre of a patch, where that is asked for; or attention is
+            not finite.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     experiment = session.experiment
     if not experiment.attention.models:
         raise UsageError("Name at least one attention model with --model.")
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
-    subjects = find_subjects(session.collection, experiment.localize.split, experiment.image.size)
+    measurements = Measurements(session, session.collection)
+    _check_evaluations(measurements)
     crops_fit = not experiment.too_large_crop
-    through = "boxes" if subjects.boxes and crops_fit else "attention"
+    through = "boxes" if measurements.subjects.boxes and crops_fit else "attention"
     record.bad = compute_stage(session, through).bad
     refuse_bad_images(record.bad, experiment.run.skip_bad_images)
     collection = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(collection)
     start = time.perf_counter()
-    drafts = _drafts(session, collection, with_crops=through == "boxes")
+    measurements = measurements.on(collection)
+    if not measurements.subjects.boxes:
+        measurements.say_why_no_boxes()
+    drafts = _drafts(measurements, with_crops=through == "boxes")
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
-    session.keep([name for each in finished for name in each.records], through=through)
+    records = [name for each in finished for name in each.records]
+    session.keep(records, through=through, beside="localize")
     return _study(session, collection, tuple(each.line for each in finished), record)
+
+
+def _check_evaluations(measurements: Measurements) -> None:
+    """Refuse, before anything is computed, an evaluation to which no image has an answer."""
+    session = measurements.session
+    if "patch-centre" in session.experiment.localize.evaluation:
+        models = {row.map.attention.model.name for row in session.plan.rows if row.map is not None}
+        for model in sorted(models):
+            patch = session.plan.backbones[model].patch
+            check_centres(measurements.subjects, measurements.canvas, patch, model)
 
 
 def _study(
@@ -77,7 +93,7 @@ def _study(
         name=experiment.name,
         dataset=collection.name,
         collection=collection.digest,
-        split=section.split,
+        split=effective_split(collection, section.split),
         image_size=experiment.image.size,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=__version__,
@@ -102,9 +118,9 @@ class _Draft:
     columns: dict[tuple[str, tuple[int, ...]], Floats]
 
 
-def _drafts(session: Session, collection: Collection, with_crops: bool) -> Iterator[_Draft]:
+def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
     """A draft for every map and evaluation, in the order of the plan."""
-    measurements = Measurements(session, collection)
+    session = measurements.session
     maps: dict[MapSpec, list[PlanRow]] = {}
     for row in session.plan.rows:
         if row.map is not None:
@@ -143,6 +159,7 @@ def _line(
         block=attention_map.attention.block,
         blocks=info.blocks,
         registers=info.prefix_tokens - 1,
+        patch=info.patch,
         heads=attention_map.heads,
         reading=attention_map.reading,
         smooth=attention_map.smooth,
@@ -184,5 +201,8 @@ def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft
 
 
 def _measure(name: str, crops: tuple[int, ...], values: Floats, low: float, high: float) -> Measure:
-    std = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    """One image says nothing of how much images differ: NaN."""
+    if len(values) < 2:
+        return Measure(name, len(values), float(values.mean()), math.nan, math.nan, math.nan, crops)
+    std = float(values.std(ddof=1))
     return Measure(name, len(values), float(values.mean()), std, low, high, crops)

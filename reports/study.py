@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,15 @@ from .wire import build, plain
 FORMAT = 1
 KIND = "localization"
 
-_READS = ["heads", "reading", "smooth", "evaluation"]
+_MOST_BLOCKS = 10_000
+_MOST_MILLIONS = 1e9
+_ROUNDING = 1e-6
+
+_WAY = ["heads", "reading", "smooth", "evaluation"]
 _STUDY = ["name", "dataset", "collection", "split", "image_size", "level"]
 _LINE = [
-    *("model", "family", "parameters", "kind", "block", "blocks", "registers"),
-    *(*_READS, "n_left_out", "record"),
+    *("model", "family", "parameters", "kind", "block", "blocks", "registers", "patch"),
+    *(*_WAY, "n_left_out", "record"),
 ]
 _MEASURE = ["name", "crops", "n", "mean", "std", "low", "high"]
 
@@ -32,6 +37,8 @@ _MEASURE = ["name", "crops", "n", "mean", "std", "low", "high"]
 @dataclass(frozen=True)
 class Measure:
     """One number over n images: mean, standard deviation (n - 1), bootstrap interval of the mean.
+
+    The last two are NaN for a single image.
 
     name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
     crops: sides of the crops in pixels of the canvas, for "crop_hit".
@@ -60,7 +67,7 @@ class Line:
     registers: register tokens beside the CLS token. heads, reading, smooth: as in the experiment.
     evaluation: "pixels", "patch-centre" or "patch-overlap".
     n: images measured; n_left_out: images without an answer.
-    record: fingerprint of the stored values per image.
+    record: fingerprint of the stored values per image. patch: side in pixels, 0 where unknown.
     """
 
     model: str
@@ -78,15 +85,17 @@ class Line:
     n_left_out: int
     measures: tuple[Measure, ...]
     record: str = ""
+    patch: int = 0
 
     @property
-    def reads(self) -> tuple[str, str, int, str]:
+    def way(self) -> tuple[str, str, int, str]:
         """Aggregation of heads, reading, smoothing, evaluation: all that is not the model's."""
         return self.heads, self.reading, self.smooth, self.evaluation
 
     def measure(self, name: str) -> Measure | None:
-        """The first measure of that name, or None if it was not taken."""
-        return next((each for each in self.measures if each.name == name), None)
+        """The first measure of that name, or None if it was not taken or has no mean."""
+        known = (each for each in self.measures if not math.isnan(each.mean))
+        return next((each for each in known if each.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,10 @@ class Study:
     def from_json(cls, data: Any, where: str = "study") -> Study:
         """The study of `to_json`. Raises A2pipeError for anything else, or a newer format."""
         _check_format(data, where)
-        return build(cls, data, where)
+        study = build(cls, data, where)
+        for line in study.lines:
+            _check_line(line, where)
+        return study
 
 
 def read_study(path: Path) -> Study:
@@ -130,6 +142,8 @@ def read_study(path: Path) -> Study:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
+    except RecursionError as error:
+        raise A2pipeError(f"{path} is nested too deeply; write the study again.") from error
     except ValueError as error:
         raise A2pipeError(f"{path} is not JSON ({error}); write the study again.") from error
     return Study.from_json(data, str(path))
@@ -153,9 +167,32 @@ def study_csv(study: Study) -> str:
     return text.getvalue()
 
 
+def shown(study: Study) -> list[Line]:
+    """The lines of the way of reading attention that comes first in the study."""
+    return [line for line in study.lines if line.way == study.lines[0].way]
+
+
+def way_words(line: Line) -> str:
+    """How attention is read: "heads: mean, slice, pixels"."""
+    smoothed = "" if line.smooth == 1 else f"smooth {line.smooth}, "
+    return f"heads: {line.heads}, {line.reading}, {smoothed}{line.evaluation}"
+
+
+def left_out_words(study: Study) -> str:
+    """How many images count for nothing and why; "" if all count."""
+    bad = study.run.get("bad_images")
+    unusable = len(bad) if isinstance(bad, list) else 0
+    counts = [line.n_left_out for line in study.lines]
+    without = f"{max(counts, default=0):,} without an answer to every measure"
+    varies = " (at most; see n_left_out)" if len(set(counts)) > 1 else ""
+    parts = [without + varies] if any(counts) else []
+    parts += [f"{unusable:,} that could not be used"] if unusable else []
+    return f"images left out: {', '.join(parts)}" if parts else ""
+
+
 def study_table(study: Study) -> list[dict[str, Any]]:
-    """One line a map for a terminal: means only, and of `reads` what is not the same everywhere."""
-    varying = [key for key in _READS if len({getattr(line, key) for line in study.lines}) > 1]
+    """One line a map for a terminal: means only, and of `way` what is not the same everywhere."""
+    varying = [key for key in _WAY if len({getattr(line, key) for line in study.lines}) > 1]
     labels = dict.fromkeys(each.label for line in study.lines for each in line.measures)
     return [_table_line(line, varying, labels) for line in study.lines]
 
@@ -180,6 +217,17 @@ def _cells(data: Any, keys: Iterable[str]) -> list[Any]:
 def joined(crops: Iterable[int]) -> str:
     """A crop list in words: "64+32"."""
     return "+".join(map(str, crops))
+
+
+def _check_line(line: Line, where: str) -> None:
+    """Refuse what no measuring gives, and no plot could show."""
+    shares = [each for m in line.measures for each in (m.mean, m.low, m.high)]
+    if any(not -_ROUNDING <= share <= 1 + _ROUNDING for share in shares if not math.isnan(share)):
+        raise A2pipeError(f"{where} has a measure of {line.model} that is not in [0, 1]; mend it.")
+    if not 1 <= line.block <= line.blocks <= _MOST_BLOCKS:
+        raise A2pipeError(f"{where} has a block of {line.model} that cannot be; mend it.")
+    if not 0 <= line.parameters <= _MOST_MILLIONS:
+        raise A2pipeError(f"{where} has a size of {line.model} that cannot be; mend it.")
 
 
 def _check_format(data: Any, where: str) -> None:

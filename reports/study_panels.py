@@ -6,10 +6,11 @@ hatches do so in grey. `lines` are of one study, a `name` is that of a measure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .study import Line, Measure, Study
+from .study import Line, Measure, Study, way_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,10 @@ INK, MUTED, _RULE = "#1b1f24", "#5b6470", "#e6e8eb"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "osD^vPX"
 _PANEL = 4.4, 2.7  # inches
+_SPAN = 6.0
+_TICKS = 8
+_LEGEND = 60  # characters
+_LEGEND_HEIGHT = 0.5  # inches
 _CONTROL, _STAR = "random weights (control)", "last block"
 _TITLES = {
     "mass": "mass in box, %",
@@ -93,7 +98,7 @@ def draw_blocks(panel: Axes, lines: Sequence[Line], name: str, style: dict[str, 
     panel.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
     panel.plot(x, y, markersize=3.5, linewidth=1.4, **style)
     if lines[-1].block == lines[-1].blocks:
-        star: dict[str, Any] = {"marker": "*", "markersize": 13, "markeredgecolor": "white"}
+        star: dict[str, Any] = {"marker": "*", "markersize": 9, "markeredgecolor": "white"}
         panel.plot(x[-1:], y[-1:], color=style["color"], zorder=5, linestyle="", **star)
         panel.plot([], [], color=MUTED, label=_STAR, linestyle="", **star)
 
@@ -114,7 +119,8 @@ def draw_tokens(panel: Axes, lines: Sequence[Line]) -> None:
     if mass:
         points = [place for place, _ in mass], [each.mean for _, each in mass]
         panel.plot(*points, color="white", linewidth=3.2)
-        panel.plot(*points, color="black", linestyle="--", linewidth=1.6, label="mass in box")
+        ink = {"color": "black", "linestyle": "--", "linewidth": 1.6, "label": "mass in box"}
+        panel.plot(*points, marker="." if _gaps(x) else "", **ink)
     panel.set_xlim(x[0], x[-1])
     panel.set_ylim(0, 1)
     _tidy(panel)
@@ -136,12 +142,25 @@ def figure_of(studies: Sequence[Study], names: Sequence[str]) -> tuple[Figure, A
     return figure, panels
 
 
-def title_of(study: Study) -> str:
-    """Dataset, split, images, and the way of reading attention that is drawn."""
-    heads, reading, smooth, evaluation = study.lines[0].reads
-    smoothed = "" if smooth == 1 else f", smooth {smooth}"
-    reads = f"{heads} over heads, {reading}{smoothed}, {evaluation}"
-    return f"{study.dataset}, {study.split}, n = {study.lines[0].n:,}\n{reads}"
+def title_of(study: Study, width: int = 58) -> str:
+    """Dataset, split, images, and the way of reading attention that is drawn; width in characters
+    of a line."""
+    first = study.lines[0]
+    about = f"{study.dataset}, {study.split}, n = {first.n:,}"
+    return f"{wrapped(about, width)}\n{wrapped(way_words(first), width)}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text in lines of at most `width` characters, broken after spaces and the signs that join
+    the parts of a model's name, or where there are none."""
+    lines = [""]
+    for part in re.findall(r"[^ _./-]*[ _./-]|[^ _./-]+", text):
+        if len(lines[-1] + part.rstrip()) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _tidy(panel: Axes) -> None:
@@ -158,11 +177,15 @@ def _scale(name: str) -> float:
 
 
 def label_millions(panels: Sequence[Axes]) -> None:
-    """A logarithmic axis of parameters."""
+    """A logarithmic axis of parameters, wide enough for two numbers of two digits."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     for panel in panels:
         panel.set_xscale("log")
+        low, high = panel.get_xlim()
+        if high < _SPAN * low:
+            middle = (low * high) ** 0.5
+            panel.set_xlim(middle / _SPAN**0.5, middle * _SPAN**0.5)
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: millions(value)))
@@ -176,17 +199,24 @@ def millions(value: float) -> str:
     return f"{value:.3g}M" if value < 1000 else f"{value / 1000:.2g}B"
 
 
-def label_blocks(panels: Sequence[Axes]) -> None:
-    """An axis of whole blocks."""
-    from matplotlib.ticker import MaxNLocator
+def label_blocks(panel: Axes, lines: Iterable[Line] = ()) -> None:
+    """An axis of whole blocks; with ticks at those of the lines alone where they leave some out."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
-    for panel in panels:
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.set_xlabel("block", fontsize=9, color=MUTED)
+    blocks = sorted({line.block for line in lines})
+    ticks = FixedLocator(blocks, nbins=_TICKS) if _gaps(blocks) else MaxNLocator(integer=True)
+    panel.xaxis.set_major_locator(ticks)
+    panel.set_xlabel("block", fontsize=9, color=MUTED)
+
+
+def _gaps(blocks: Sequence[int]) -> bool:
+    """Whether ascending blocks leave some out between them."""
+    return bool(blocks) and blocks[-1] - blocks[0] >= len(blocks)
 
 
 def add_legend(figure: Figure, panels: Any) -> None:
-    """One legend below all panels, each name once."""
+    """One legend below all panels, each name once, in as many columns as the figure is wide for;
+    the figure grows by what the panels would lose."""
     found: dict[str, Any] = {}
     for panel in panels.flat:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -194,9 +224,19 @@ def add_legend(figure: Figure, panels: Any) -> None:
     for last in (_CONTROL, _STAR):
         found.update({last: found.pop(last)} if last in found else {})
     columns = max(1, min(len(found), int(figure.get_figwidth() / 2)))
+    legend = _legend(figure, found, columns)
+    while columns > 1 and legend.get_window_extent().width > figure.bbox.width:
+        legend.remove()
+        columns -= 1
+        legend = _legend(figure, found, columns)
+    more = legend.get_window_extent().height / figure.dpi - _LEGEND_HEIGHT
+    figure.set_figheight(figure.get_figheight() + max(0, more))
+
+
+def _legend(figure: Figure, found: dict[str, Any], columns: int) -> Any:
     legend = figure.legend(
         found.values(),
-        found.keys(),
+        [wrapped(label, _LEGEND) for label in found],
         loc="outside lower center",
         ncols=columns,
         fontsize=8,
@@ -205,3 +245,4 @@ def add_legend(figure: Figure, panels: Any) -> None:
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
+    return legend

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import A2pipeError
-from .study import Line, Study
+from .study import Line, Study, shown, way_words
 from .study_panels import (
     INK,
     MUTED,
@@ -26,21 +28,38 @@ from .study_panels import (
     label_millions,
     style_of,
     title_of,
+    wrapped,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Plot: TypeAlias = "Callable[[Sequence[Study]], Figure]"
+
 _ACROSS = 6
 """Panels in a row of models."""
+
+
+_UNKNOWN_FAMILY = "timm"
+"""Of models whose name says nothing of how they were trained: they are no series."""
+_SAME_SIZE = 1.05
 
 
 class TooLittleError(Exception):
     """Why a plot cannot be drawn."""
 
 
-def study_plots(studies: Sequence[Study]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """File name -> PNG of every plot there is data for, and file name -> reason of the others.
+@dataclass(frozen=True)
+class Plots:
+    """PNG by file name; why the others were not drawn; and what else is to be said of them."""
+
+    drawn: dict[str, bytes]
+    left_out: dict[str, str]
+    remarks: tuple[str, ...]
+
+
+def study_plots(studies: Sequence[Study]) -> Plots:
+    """Every plot there is data for, of the studies that have it.
 
     Of several ways of reading attention (heads, reading, smoothing, evaluation) each study's first
     is drawn. Raises A2pipeError for a study without lines.
@@ -48,13 +67,39 @@ def study_plots(studies: Sequence[Study]) -> tuple[dict[str, bytes], dict[str, s
     for study in studies:
         if not study.lines:
             raise A2pipeError(f"There is nothing to plot: the study {study.name} has no line.")
-    drawn, left_out = {}, {}
+    drawn: dict[str, bytes] = {}
+    left_out: dict[str, str] = {}
+    remarks: list[str] = []
     for name, plot in PLOTS.items():
-        try:
-            drawn[name] = png(plot(studies))
-        except TooLittleError as reason:
-            left_out[name] = str(reason)
-    return drawn, left_out
+        tried = [_tried(plot, study) for study in studies]
+        figures = [each for each in tried if not isinstance(each, str)]
+        missing = {place: why for place, why in enumerate(tried) if isinstance(why, str)}
+        if not figures:
+            left_out[name] = missing[0]
+            continue
+        chosen = [study for place, study in enumerate(studies) if place not in missing]
+        drawn[name] = png(figures[0] if len(figures) == 1 else plot(chosen))
+        remarks += [
+            f"{name}: without study {place + 1} ({studies[place].name}), as {why}"
+            for place, why in missing.items()
+        ]
+    return Plots(drawn, left_out, (*remarks, *filter(None, map(_which_way, studies))))
+
+
+def _tried(plot: Plot, study: Study) -> Figure | str:
+    """The plot of one study, or why it cannot be drawn."""
+    try:
+        return plot([study])
+    except TooLittleError as reason:
+        return str(reason)
+
+
+def _which_way(study: Study) -> str:
+    """Which of several ways of reading attention is drawn; "" if there is one."""
+    ways = len({line.way for line in study.lines})
+    if ways < 2:
+        return ""
+    return f"{study.name}: plots show the first of {ways} ways ({way_words(study.lines[0])})"
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:
@@ -64,7 +109,12 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     FigureCanvasAgg(figure)
     content = io.BytesIO()
     figure.savefig(
-        content, format="png", dpi=dpi, facecolor="white", metadata={"Software": "a2pipe"}
+        content,
+        format="png",
+        dpi=dpi,
+        facecolor="white",
+        bbox_inches="tight",
+        metadata={"Software": "a2pipe"},
     )
     return content.getvalue()
 
@@ -112,12 +162,13 @@ def by_block(studies: Sequence[Study], names: Sequence[str]) -> Figure:
                 draw_blocks(
                     panels[row][column], blocks.get(model, []), name, style_of(number, model)
                 )
-    label_blocks(panels[-1])
+    for panel, chosen in zip(panels[-1], lines, strict=True):
+        label_blocks(panel, chosen)
     add_legend(figure, panels)
     return figure
 
 
-def token_shares(studies: Sequence[Study]) -> Figure:
+def by_token(studies: Sequence[Study]) -> Figure:
     """Shares of the token groups block by block, with mass in box, a panel a model (figure 10)."""
     rows = [
         {model: each for model, each in by_model(shown(study)).items() if len(each) > 1}
@@ -125,6 +176,7 @@ def token_shares(studies: Sequence[Study]) -> Figure:
     ]
     if not any(rows):
         raise TooLittleError("it needs two blocks of one model (attention.layers)")
+    _taken(("cls", "registers", "patches"), [shown(study) for study in studies])
     from matplotlib.figure import Figure
 
     lines = list(_panel_rows(studies, rows))
@@ -137,10 +189,10 @@ def token_shares(studies: Sequence[Study]) -> Figure:
             panel.set_axis_off()
         for (model, blocks), panel in zip(chosen, row, strict=False):
             draw_tokens(panel, blocks)
-            panel.set_title(model, fontsize=9, color=INK, parse_math=False)
-        label_blocks(row[: len(chosen)])
-        words = f"{title_of(study)}\nshare of CLS attention"
-        row[0].set_ylabel(words, fontsize=8, color=MUTED, parse_math=False)
+            panel.set_title(wrapped(model, 28), fontsize=8, color=INK, parse_math=False)
+            label_blocks(panel, blocks)
+        words = f"{title_of(study, 34)}\nshare of CLS attention"
+        row[0].set_ylabel(words, fontsize=7, color=MUTED, parse_math=False)
     add_legend(figure, panels)
     return figure
 
@@ -155,11 +207,6 @@ def _panel_rows(
             yield study, chosen[start : start + _ACROSS]
 
 
-def shown(study: Study) -> list[Line]:
-    """The lines of the way of reading attention that comes first in the study."""
-    return [line for line in study.lines if line.reads == study.lines[0].reads]
-
-
 def by_model(lines: Sequence[Line]) -> dict[str, list[Line]]:
     """The blocks of every model, in order of depth."""
     models: dict[str, list[Line]] = {}
@@ -169,11 +216,24 @@ def by_model(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def series(line: Line, lines: Sequence[Line]) -> str:
-    """The family, and whether it has registers where some of its models do and others do not."""
-    among = {each.registers > 0 for each in _attention(lines) if each.family == line.family}
-    if len(among) < 2:
-        return line.family
-    return f"{line.family} {'with' if line.registers else 'without'} registers"
+    """The family, whether it has registers where some of its models do and others do not, and the
+    patch where models of one size differ in it. The model itself where the family is unknown."""
+    if line.family == _UNKNOWN_FAMILY:
+        return line.model
+    family = [each for each in _attention(lines) if each.family == line.family]
+    words = [line.family]
+    if len({each.registers > 0 for each in family}) > 1:
+        words.append(f"{'with' if line.registers else 'without'} registers")
+    alike = [each for each in family if (each.registers > 0) == (line.registers > 0)]
+    if any(_differ_in_patch(a, b) for a, b in combinations(alike, 2)):
+        words.append(f"patch {line.patch}")
+    return " ".join(words)
+
+
+def _differ_in_patch(a: Line, b: Line) -> bool:
+    """Whether two models are of one size and have patches of two."""
+    small, large = sorted((a.parameters, b.parameters))
+    return a.patch != b.patch and large <= _SAME_SIZE * small
 
 
 def _attention(lines: Sequence[Line]) -> list[Line]:
@@ -189,10 +249,10 @@ def _taken(names: Sequence[str], lines: Sequence[Sequence[Line]]) -> list[str]:
     return found
 
 
-PLOTS: dict[str, Callable[[Sequence[Study]], Figure]] = {
+PLOTS: dict[str, Plot] = {
     "localization-by-size.png": partial(by_size, names=("mass", "hit")),
     "localization-by-block.png": partial(by_block, names=("mass", "hit")),
     "concentration-by-size.png": partial(by_size, names=("entropy", "top10", "top25")),
     "concentration-by-block.png": partial(by_block, names=("entropy", "top10", "top25")),
-    "token-shares.png": token_shares,
+    "token-shares.png": by_token,
 }

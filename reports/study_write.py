@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import A2pipeError
 from .study import Study, study_csv, study_json
-from .study_plots import PLOTS, study_plots
+from .study_plots import study_plots
 from .write import write_files
 
 
 @dataclass(frozen=True)
 class Written:
-    """Path of each file by name, and why each plot that is not among them was left out."""
+    """Path of each file by name, why each plot that is not among them was left out, and what else
+    is to be said of the plots."""
 
     files: dict[str, Path]
     left_out: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 def write_study(study: Study, folder: Path) -> Written:
@@ -30,7 +33,7 @@ def write_study(study: Study, folder: Path) -> Written:
     }
     files = write_files(tables, folder)
     plots = write_plots([study], folder)
-    return Written({**files, **plots.files}, plots.left_out)
+    return Written({**files, **plots.files}, plots.left_out, plots.remarks)
 
 
 def write_plots(studies: Sequence[Study], folder: Path) -> Written:
@@ -38,8 +41,18 @@ def write_plots(studies: Sequence[Study], folder: Path) -> Written:
 
     Raises A2pipeError when the folder cannot be written.
     """
-    drawn, left_out = study_plots(studies)
-    files = write_files(drawn, folder)
-    for name in PLOTS.keys() - drawn.keys():
-        (folder / name).unlink(missing_ok=True)
-    return Written(files, left_out)
+    plots = study_plots(studies)
+    files = write_files(plots.drawn, folder)
+    for name in plots.left_out:
+        _remove(folder / name)
+    return Written(files, plots.left_out, plots.remarks)
+
+
+def _remove(path: Path) -> None:
+    """Remove an outdated plot if it is there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise A2pipeError(
+            f"Cannot remove the outdated plot {path}: {error.strerror}; move it away."
+        ) from error

@@ -57,7 +57,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         return _one_of(arguments, value, where)
     if kind is float:
-        return math.nan if value is None else float(_expect((int, float), value, where))
+        return math.nan if value is None else _float(_expect((int, float), value, where), where)
     return _expect(origin or kind, value, where)
 
 
@@ -78,6 +78,19 @@ def _present(each: Field[Any], data: Mapping[str, Any], where: str) -> bool:
     if each.name not in data and required:
         raise A2pipeError(f"{where} has no '{each.name}'; the file is incomplete, write it again.")
     return each.name in data
+
+
+def _float(value: int | float, where: str) -> float:
+    """A number that is no infinity, which `plain` would not have written."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number):
+        raise A2pipeError(
+            f"{where} is larger than any number that is computed with; mend the file."
+        )
+    return number
 
 
 def _one_of(allowed: tuple[Any, ...], value: Any, where: str) -> Any:

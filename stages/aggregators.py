@@ -62,7 +62,7 @@ class Aggregator:
             "lowest_entropy_k": f"{heads} of lowest entropy",
             "topk": f"{heads} largest at each patch",
             "topk_mass": f"{heads} of largest patch mass",
-            "head_pruned": f"heads of entropy up to {_decimal(self.threshold)}",
+            "head_pruned": f"heads of normalised entropy up to {_decimal(self.threshold)}",
             "head_pruned_registers": f"heads of register mass up to {_decimal(self.threshold)}",
         }[self.kind]
 

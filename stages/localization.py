@@ -13,6 +13,7 @@ from ..datasets.collection import Collection
 from ..errors import A2pipeError, UsageError
 from ..metrics.concentration import normalized_entropy, token_shares, top_shares
 from ..metrics.localization import (
+    covers_a_centre,
     crop_coverage,
     crop_hit,
     foreground,
@@ -38,9 +39,15 @@ MAPS_AT_ONCE = 16
 MASKS_AT_ONCE = 256
 
 
+class NoAnswerError(A2pipeError):
+    """No image has an answer to every measure."""
+
+
 @dataclass(frozen=True)
 class Subjects:
     """The images of one split that maps are measured on; each image counts once.
+
+    A box that covers the centre of no pixel of the canvas is none, unless the image has others.
 
     index: int64 (n,), position in the collection of the first sample that shows each image.
     images: their digests. boxes: per image (k, 4), the boxes of all its samples in pixels of the
@@ -61,11 +68,8 @@ def find_subjects(collection: Collection, split: str, canvas: int) -> Subjects:
         UsageError: the collection has splits, but no image in this one, or none can be read.
     """
     samples: dict[str, list[int]] = {}
-    for sample in _samples_of(collection, split).tolist():
+    for sample in samples_of(collection, split):
         samples.setdefault(collection.digests[sample], []).append(sample)
-    samples.pop("", None)
-    if not samples:
-        raise UsageError(f"No image of dataset {collection.name} to localise on can be read.")
     boxes = {image: _boxes_of(collection, found, canvas) for image, found in samples.items()}
     boxed = [image for image, found in boxes.items() if len(found)]
     images = boxed or list(samples)
@@ -75,6 +79,62 @@ def find_subjects(collection: Collection, split: str, canvas: int) -> Subjects:
         boxes=tuple(boxes[image] for image in boxed),
         without_boxes=len(samples) - len(images),
     )
+
+
+def samples_of(collection: Collection, split: str) -> list[int]:
+    """Positions of the samples of a split whose files can be read. Raises as `find_subjects`."""
+    readable = [sample for sample in _split(collection, split) if collection.digests[sample]]
+    if not readable:
+        raise UsageError(f"No image of dataset {collection.name} to localise on can be read.")
+    return readable
+
+
+def effective_split(collection: Collection, split: str) -> str:
+    """The split that is measured: "all" for a collection without splits. UsageError for one that
+    the collection lacks."""
+    present = sorted({str(name) for name in np.unique(collection.splits)} - {""})
+    if split == "all" or not present:
+        return "all"
+    if split not in present:
+        raise UsageError(
+            f"Dataset {collection.name} has no {split} images to localise on: choose "
+            f"localize.split among {', '.join([*present, 'all'])}."
+        )
+    return split
+
+
+def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: int) -> str:
+    """One sentence on why a split has no box to compare with; "" for a dataset without boxes.
+
+    usable: the collection without bad images, of which no image in the split has a box that counts.
+    """
+    if not any(len(boxes) for boxes in whole.boxes):
+        return ""
+    effective = effective_split(usable, split)
+    which = "" if effective == "all" else f"{effective} "
+    if any(len(usable.boxes[sample]) for sample in samples_of(usable, split)):
+        return (
+            f"No box of the {which}images covers the centre of a pixel at image.size {canvas}: "
+            "mass, hit and crop hit are left out."
+        )
+    if any(len(whole.boxes[sample]) for sample in _split(whole, split)):
+        return f"All {which}images with boxes are bad: mass, hit and crop hit are left out."
+    return (
+        f"None of the {which}images has a box, though others of {whole.name} have: mass, hit and "
+        "crop hit are left out (localize.split says which images count)."
+    )
+
+
+def check_centres(subjects: Subjects, canvas: int, patch: int, model: str) -> None:
+    """Raises NoAnswerError if there are boxes, but none covers the centre of a patch."""
+    grid = canvas // patch
+    if subjects.boxes and not any(
+        patch_centres([boxes], canvas, grid).any() for boxes in subjects.boxes
+    ):
+        raise NoAnswerError(
+            f"No box covers the centre of a patch of {model}, which is {patch} px wide: choose "
+            "another localize.evaluation than patch-centre, or a larger image.size."
+        )
 
 
 def boxes_on_canvas(collection: Collection, index: int, canvas: int) -> Floats:
@@ -122,14 +182,11 @@ def summarize(values: Values, subjects: Subjects) -> tuple[dict[str, Any], dict[
     array `index` says which sample of the collection each value belongs to.
 
     Raises:
-        A2pipeError: no image has an answer.
+        NoAnswerError: no image has an answer.
     """
     answered = np.asarray(np.isfinite(np.stack(list(values.values()))).all(axis=0))
     if not answered.any():
-        raise A2pipeError(
-            f"None of the {len(answered)} images to localise on has a box that covers the centre "
-            "of a pixel or patch: check the dataset's boxes, or choose a larger image.size."
-        )
+        raise NoAnswerError(_why_no_answer(values, len(answered)))
     kept = {name: each[answered] for name, each in values.items()}
     left_out = subjects.without_boxes + int((~answered).sum())
     means = {name: float(each.mean()) for name, each in kept.items()}
@@ -137,22 +194,30 @@ def summarize(values: Values, subjects: Subjects) -> tuple[dict[str, Any], dict[
     return {"n": int(answered.sum()), "n_left_out": left_out, **means}, arrays
 
 
-def _samples_of(collection: Collection, split: str) -> NDArray[np.int64]:
-    present = sorted({str(name) for name in np.unique(collection.splits)} - {""})
-    if split == "all" or not present:
-        return np.arange(len(collection))
-    if split not in present:
-        raise UsageError(
-            f"Dataset {collection.name} has no {split} images to localise on: choose "
-            f"localize.split among {', '.join([*present, 'all'])}."
+def _split(collection: Collection, split: str) -> list[int]:
+    """Positions of all samples of a split."""
+    if effective_split(collection, split) == "all":
+        return list(range(len(collection)))
+    return [int(sample) for sample in np.flatnonzero(collection.splits == split)]
+
+
+def _why_no_answer(values: Values, images: int) -> str:
+    if not np.isfinite(values.get("entropy", np.zeros(images))).any():
+        return (
+            f"The attention of all {images} images to localise on is undefined (NaN): check the "
+            "model's weights, or compute in another precision."
         )
-    return np.flatnonzero(collection.splits == split)
+    return (
+        f"None of the {images} images to localise on has a box that covers the centre of a pixel "
+        "or patch: check the dataset's boxes, or choose a larger image.size."
+    )
 
 
 def _boxes_of(collection: Collection, samples: Sequence[int], canvas: int) -> Floats:
-    """Boxes (k, 4) of all samples that show one image, k may be 0."""
+    """Boxes (k, 4) of all samples that show one image; none if they cover no pixel's centre."""
     found = [boxes_on_canvas(collection, s, canvas) for s in samples if len(collection.boxes[s])]
-    return np.concatenate(found) if found else np.zeros((0, 4))
+    boxes = np.concatenate(found) if found else np.zeros((0, 4))
+    return boxes if covers_a_centre(boxes, canvas) else np.zeros((0, 4))
 
 
 def _measure(

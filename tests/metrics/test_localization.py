@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2pipe.metrics.localization import (
+    covers_a_centre,
     crop_coverage,
     crop_hit,
     foreground,
     hit,
     mass_in_box,
-    mean_and_count,
     patch_centres,
     patch_overlap,
     scale_boxes,
@@ -144,8 +144,11 @@ class TestCrops:
         assert crop_coverage(np.empty((0, 2, 4), int), self.masks).tolist() == [0, 0]
 
 
-def test_means_leave_out_images_without_answer():
-    assert mean_and_count(np.array([1.0, np.nan, 0.0])) == (0.5, 2)
-    mean, count = mean_and_count(np.array([np.nan]))
-    assert np.isnan(mean)
-    assert count == 0
+def test_a_box_covers_a_centre_where_its_foreground_has_a_pixel():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(-2, 10, (300, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0, 1.5, (300, 2))], axis=1)
+    found = [covers_a_centre(box[None], 8) for box in boxes]
+    assert found == foreground([box[None] for box in boxes], 8).any(axis=(1, 2)).tolist()
+    assert 0 < sum(found) < 300
+    assert not covers_a_centre(np.zeros((0, 4)), 8)

@@ -148,7 +148,7 @@ def test_nothing_of_a_backbone_is_trainable_or_in_training() -> None:
     [{"heads": 5}, {"heads": 0}, {"dim": "96"}, {"grid": 6.5}, {"depth": -1}, {"patch": None}],
     ids=str,
 )
-def test_an_architecture_that_cannot_be_is_refused(change, demo_file, tmp_path) -> None:
+def test_an_architecture_that_cannot_be_is_refused(change, tmp_path) -> None:
     path = tmp_path / "odd.safetensors"
     save_file({"a": torch.zeros(1)}, path, {"architecture": json.dumps({**DESIGN, **change})})
     with pytest.raises(A2pipeError) as refusal:

@@ -2,17 +2,20 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from a2pipe.cache.records import Records, read_record
-from a2pipe.errors import UsageError
+from a2pipe.cache.references import uses_of
+from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.metrics.intervals import mean_intervals
 from a2pipe.pipeline import localize
 from a2pipe.pipeline.localize import localizations
 from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.progress import SilentProgress
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.study import make_study
 from a2pipe.reports.study import read_study
@@ -188,6 +191,99 @@ def test_the_matrix_shares_the_records(experiment, cache, written):
     assert len({of_crops for _, of_crops in records}) == 2
 
 
+class Said(SilentProgress):
+    """Progress that keeps its lines."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def with_boxes_of(folder: Path, size: float) -> Path:
+    """Images whose boxes are squares of that side, between pixel centres and patch centres."""
+    rows = write_images(folder, 80)
+    for row in rows:
+        row.update(x0=1, y0=1, x1=1 + size, y1=1 + size)
+    write_manifest(folder, rows)
+    return folder
+
+
+def test_boxes_of_no_pixel_leave_the_rest(tmp_path, cache):
+    progress = Said()
+    tree = tiny_experiment(with_boxes_of(tmp_path / "thin", 0.1))
+    (line,) = make_study(open_session(tree, cache, progress)).lines
+    assert (line.n, line.n_left_out) == (TEST_IMAGES, 0)
+    assert line.measure("mass") is None
+    assert line.measure("entropy") is not None
+    assert not (cache / "boxes").exists()
+    assert [said for said in progress.lines if "covers the centre of a pixel" in said]
+
+
+@pytest.mark.parametrize(("size", "evaluation"), [(0.1, "pixels"), (1, "patch-centre")])
+def test_a_matrix_is_made_without_boxes_that_could_be_compared(tmp_path, cache, size, evaluation):
+    progress = Said()
+    folder = with_boxes_of(tmp_path / "thin", size)
+    tree = tiny_experiment(folder, localize={"evaluation": evaluation})
+    matrix = build_matrix(open_session(tree, cache, progress)).matrix
+    assert len(matrix.cells) == 1
+    assert matrix.localization == ()
+    assert len([said for said in progress.lines if "centre" in said]) == 1
+
+
+def test_boxes_of_no_patch_are_refused_before_anything_is_computed(tmp_path, cache):
+    tree = tiny_experiment(
+        with_boxes_of(tmp_path / "small", 1), localize={"evaluation": "patch-centre"}
+    )
+    with pytest.raises(A2pipeError, match="No box covers the centre of a patch of"):
+        study_of(tree, cache)
+    assert not (cache / "attention").exists()
+
+
+def test_a_matrix_is_on_pixels_where_they_are_named(experiment, cache):
+    session = open_session(experiment(localize={"evaluation": ["patch-centre", "pixels"]}), cache)
+    study = make_study(session)
+    (place,) = localizations(session, session.collection)
+    assert place.records[0] == study.lines[1].record
+
+
+def test_a_dataset_without_splits_is_measured_whole(tmp_path, cache):
+    rows = write_images(tmp_path / "plain", 24)
+    for row in rows:
+        del row["split"]
+    write_manifest(tmp_path / "plain", rows)
+    study, _ = study_of(tiny_experiment(tmp_path / "plain"), cache)
+    assert (study.split, study.lines[0].n) == ("all", 24)
+
+
+def test_one_image_has_no_interval(tmp_path, cache):
+    rows = write_images(tmp_path / "one", 6)
+    write_manifest(tmp_path / "one", rows)
+    study, _ = study_of(tiny_experiment(tmp_path / "one"), cache)
+    mass = study.lines[0].measure("mass")
+    assert mass.n == 1
+    assert [math.isnan(each) for each in (mass.mean, mass.std, mass.low, mass.high)] == [
+        *(False, True, True, True)
+    ]
+    assert study.to_json()["lines"][0]["measures"][0]["low"] is None
+
+
+def test_what_a_study_uses_outlives_a_matrix_of_the_same_name(experiment, cache):
+    more = experiment(attention={"models": [RANDOM], "layers": "all"})
+    study, _ = study_of(more, cache)
+    build_matrix(open_session(experiment(), cache))
+    uses = uses_of(cache, "tiny localize")
+    assert {line.record for line in study.lines} <= uses
+
+
+def test_a_file_in_place_of_a_folder_of_the_cache_is_one_sentence(experiment, cache):
+    cache.mkdir()
+    (cache / "localization").write_text("")
+    with pytest.raises(A2pipeError, match="a file is in the way"):
+        study_of(experiment(), cache)
+
+
 def test_crops_as_large_as_the_image_always_hit(experiment, cache):
     study, _ = study_of(experiment(crops={"sizes": [48]}), cache)
     assert study.lines[0].measure("crop_hit").mean == 1.0
@@ -220,6 +316,23 @@ def test_the_command_writes_tables_and_plots(command, base, tmp_path):
     study = read_study(out / "localization.json")
     table = list(csv.DictReader((out / "localization.csv").open(encoding="utf-8")))
     assert len(table) == sum(len(line.measures) for line in study.lines)
+
+
+HEADS = ("--attention-heads", "mean", "--attention-heads", "max")
+
+
+def test_the_command_says_what_was_left_out_and_which_way_is_shown(command, base, images, tmp_path):
+    rows = list(csv.DictReader((images / "manifest.csv").open(encoding="utf-8")))
+    for row in [row for row in rows if row["split"] == "test"][:2]:
+        row.update(x0="1", y0="1", x1="1.1", y1="1.1")
+    write_manifest(images, rows)
+    outcome = command("localize", *base, *HEADS, "--out", tmp_path / "out")
+    assert outcome.code == 0
+    way, left_out = outcome.out.splitlines()[-2:]
+    assert way.endswith(": plots show the first of 2 ways (heads: mean, slice, pixels)")
+    assert left_out == "images left out: 2 without an answer to every measure"
+    again = command("plot", tmp_path / "out" / "localization.json")
+    assert again.out.splitlines()[-1] == way
 
 
 def test_json_is_the_study(command, base, tmp_path):

@@ -16,6 +16,7 @@ from a2pipe.reports.study import (
     Line,
     Measure,
     Study,
+    left_out_words,
     read_study,
     study_csv,
     study_json,
@@ -40,6 +41,7 @@ LINE = Line(
     n_left_out=2,
     measures=(MASS, *CROPS),
     record="cd" * 16,
+    patch=14,
 )
 STUDY = Study(
     name="birds",
@@ -76,6 +78,7 @@ def test_csv_has_a_line_a_measure() -> None:
     assert [line["crops"] for line in lines] == ["", "64", "64+32", ""]
     assert float(lines[0]["low"]) == 0.55
     assert lines[1]["std"] == ""
+    assert lines[0]["patch"] == "14"
     about = ("study", "dataset", "model", "parameters", "heads", "level", "n", "n_left_out")
     expected = ["birds", "waterbirds", "vit_s", "22.06", "mean", "0.95", "40", "2"]
     assert [lines[0][key] for key in about] == expected
@@ -104,6 +107,55 @@ def test_what_is_no_study_is_refused_with_its_path(
     with pytest.raises(A2pipeError, match=said) as refused:
         read_study(path)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("parameters",), 10**400, "larger than any number"),
+        (("parameters",), 1e300, "a size of vit_s that cannot be"),
+        (("block",), 10**400, "a block of vit_s that cannot be"),
+        (("measures", 0, "mean"), 1e300, r"not in \[0, 1\]"),
+        (("measures", 0, "high"), -1.0, r"not in \[0, 1\]"),
+    ],
+)
+def test_absurd_numbers_are_refused(
+    tmp_path: Path, keys: tuple[str | int, ...], value: float, said: str
+) -> None:
+    content = STUDY.to_json()
+    place = content["lines"][0]
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    with pytest.raises(A2pipeError, match=said):
+        read_study(written(tmp_path, content))
+
+
+def test_infinity_and_deep_nesting_are_refused(tmp_path: Path) -> None:
+    infinite = study_json(STUDY).replace("22.06", "1e999", 1)
+    for content, said in ((infinite, "larger than any number"), ("[" * 200_000, "too deeply")):
+        with pytest.raises(A2pipeError, match=said):
+            read_study(written(tmp_path, content))
+
+
+def test_a_file_without_patches_is_read(tmp_path: Path) -> None:
+    content = STUDY.to_json()
+    for line in content["lines"]:
+        del line["patch"]
+    assert [line.patch for line in read_study(written(tmp_path, content)).lines] == [0, 0]
+
+
+def test_a_measure_without_a_mean_was_not_taken() -> None:
+    undefined = replace(MASS, mean=math.nan)
+    assert replace(LINE, measures=(undefined,)).measure("mass") is None
+    assert replace(LINE, measures=(undefined, MASS)).measure("mass") == MASS
+
+
+def test_images_left_out_are_counted_in_a_line() -> None:
+    assert left_out_words(STUDY) == "images left out: 2 without an answer to every measure"
+    bad = replace(STUDY, lines=(replace(LINE, n_left_out=0),), run={"bad_images": [{}, {}]})
+    assert left_out_words(bad) == "images left out: 2 that could not be used"
+    assert left_out_words(replace(bad, run={})) == ""
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

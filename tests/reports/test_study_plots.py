@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,18 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
 from a2pipe.reports.study import Line, Measure, Study
-from a2pipe.reports.study_panels import millions
+from a2pipe.reports.study_panels import millions, wrapped
 from a2pipe.reports.study_plots import (
     PLOTS,
     by_block,
     by_size,
+    by_token,
+    png,
     series,
     study_plots,
-    token_shares,
 )
 from a2pipe.reports.study_write import write_plots, write_study
 
@@ -99,6 +102,67 @@ def test_models_with_and_without_registers_are_lines_of_their_own() -> None:
     ]
 
 
+def test_a_model_of_no_known_family_is_a_line_of_its_own() -> None:
+    lines = [line("vit_a", family="timm"), line("vit_b", family="timm", parameters=86)]
+    (panel,) = by_size([study(lines)], ("mass",)).axes
+    assert set(curves(panel)) == {"vit_a", "vit_b"}
+
+
+def test_models_of_one_size_are_told_by_their_patch() -> None:
+    sizes = {"s16": (21.6, 16), "s8": (21.7, 8), "b16": (85.8, 16), "b8": (85.9, 8)}
+    dino = [line(n, family="DINO", parameters=p, patch=patch) for n, (p, patch) in sizes.items()]
+    assert [series(each, dino) for each in dino] == ["DINO patch 16", "DINO patch 8"] * 2
+    sizes = {"b": (86, 16), "l": (304, 16), "h": (632, 14)}
+    mae = [line(n, family="MAE", parameters=p, patch=patch) for n, (p, patch) in sizes.items()]
+    assert {series(each, [*mae, *dino]) for each in mae} == {"MAE"}
+
+
+def test_sizes_that_are_nearly_equal_have_ticks_that_differ() -> None:
+    lines = [line("a", parameters=21.6), line("b", parameters=22.1)]
+    figure = by_size([study(lines)], ("mass",))
+    png(figure)
+    (panel,) = figure.axes
+    low, high = panel.get_xlim()
+    ticks = [
+        t.get_text()
+        for x, t in zip(panel.get_xticks(), panel.get_xticklabels(), strict=True)
+        if low <= x <= high
+    ]
+    assert len(ticks) == len(set(ticks)) >= 2
+
+
+def test_ticks_stand_at_the_blocks_that_were_measured() -> None:
+    some = [line("s", block, 12) for block in (2, 5, 12)]
+    (panel,) = by_token([study(some)]).axes
+    assert panel.get_xticks().tolist() == [2, 5, 12]
+    (panel,) = by_block([study(some)], ("mass",)).axes
+    assert panel.get_xticks().tolist() == [2, 5, 12]
+
+
+@pytest.mark.parametrize("name", [name for name in PLOTS if "size" not in name])
+def test_long_names_fit_into_the_picture(name: str) -> None:
+    long = "vit_base_patch16_clip_quickgelu_224.metaclip_400m"
+    lines = [
+        line(f"{long}_{i}", block, 2, heads="head_pruned_registers:0.5")
+        for i in range(9)
+        for block in (1, 2)
+    ]
+    figure = PLOTS[name]([study(lines, f"{long}, {long}")])
+    figure.draw_without_rendering()
+    texts = [panel.title for panel in figure.axes] + figure.legends[0].get_texts()
+    extents = [text.get_window_extent() for text in texts if text.get_text()]
+    assert len(extents) > 9
+    assert all(each.x0 >= 0 and each.x1 <= figure.bbox.width for each in extents)
+
+
+@pytest.mark.parametrize("width", [1, 5, 12, 200])
+def test_wrapping_loses_nothing_and_keeps_to_the_width(width: int) -> None:
+    text = "vit_base_patch16_clip.openai, slice with-out end"
+    lines = wrapped(text, width).split("\n")
+    assert max(map(len, lines)) <= width
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
 def test_blocks_are_in_order_and_the_last_is_starred() -> None:
     mass, hit = by_block([study(BLOCKS)], ("mass", "hit")).axes
     found = curves(mass)
@@ -108,7 +172,7 @@ def test_blocks_are_in_order_and_the_last_is_starred() -> None:
 
 
 def test_shares_are_stacked_to_one_with_the_mass_on_top() -> None:
-    panel, _ = token_shares([study(BLOCKS)]).axes
+    panel, _ = by_token([study(BLOCKS)]).axes
     areas = [area.get_paths()[0].get_extents() for area in panel.collections]
     assert [(round(a.y0, 3), round(a.y1, 3)) for a in areas] == [(0, 0.6), (0.6, 0.9), (0.9, 1)]
     assert curves(panel)["mass in box"].get_linestyle() == "--"  # type: ignore[attr-defined]
@@ -119,7 +183,7 @@ def test_several_studies_are_columns_and_many_models_rows() -> None:
     titles = [panel.get_title() for panel in by_block(two, ("mass",)).axes]
     assert [title.split(",")[0] for title in titles] == ["birds", "imagenet"]
     many = [line(f"m{i}", block, 2) for i in range(7) for block in (1, 2)]
-    assert len([p for p in token_shares([study(many)]).axes if p.axison]) == 7
+    assert len([p for p in by_token([study(many)]).axes if p.axison]) == 7
 
 
 def test_one_way_of_reading_is_drawn() -> None:
@@ -148,28 +212,73 @@ def test_one_way_of_reading_is_drawn() -> None:
 def test_plots_without_data_are_left_out_with_a_reason(
     lines: list[Line], left_out: set[str]
 ) -> None:
-    drawn, missing = study_plots([study(lines)])
-    assert set(missing) == left_out
-    assert set(drawn) == set(PLOTS) - left_out
-    assert all(missing.values())
+    plots = study_plots([study(lines)])
+    assert set(plots.left_out) == left_out
+    assert set(plots.drawn) == set(PLOTS) - left_out
+    assert all(plots.left_out.values())
+    assert plots.remarks == ()
+
+
+def test_a_study_without_data_gets_no_panel_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[list[str]] = []
+    plain = PLOTS["token-shares.png"]
+
+    def noted(studies: Sequence[Study]) -> Figure:
+        shown.append([each.name for each in studies])
+        return plain(studies)
+
+    monkeypatch.setitem(PLOTS, "token-shares.png", noted)
+    birds, pets, cars = (
+        study(SIZES + BLOCKS, "birds"),
+        study(SIZES, "pets"),
+        study(BLOCKS, "cars"),
+    )
+    plots = study_plots([birds, pets, cars])
+    assert plots.left_out == {}
+    assert shown[-1] == ["birds", "cars"]
+    said = [each for each in plots.remarks if each.startswith("token-shares.png")]
+    assert said == [
+        "token-shares.png: without study 2 (pets), as it needs two blocks of one model "
+        "(attention.layers)"
+    ]
+
+
+def test_which_of_several_ways_is_shown_is_said() -> None:
+    other = [replace(each, heads="max", smooth=3) for each in SIZES]
+    assert study_plots([study([*other, *SIZES]), study(SIZES, "pets")]).remarks[-1] == (
+        "birds: plots show the first of 2 ways (heads: max, slice, smooth 3, pixels)"
+    )
+
+
+def test_undefined_measures_are_not_drawn() -> None:
+    def undefined(*names: str) -> Study:
+        nothing = dict.fromkeys(names, math.nan)
+        changed = [
+            replace(each, measures=tuple(replace(m, **nothing) for m in each.measures))
+            for each in SIZES + BLOCKS
+        ]
+        return study(changed)
+
+    assert set(study_plots([undefined("mean", "std", "low", "high")]).left_out) == set(PLOTS)
+    assert set(study_plots([undefined("std", "low", "high")]).drawn) == set(PLOTS)
 
 
 def test_pictures_are_png_and_the_same_every_time() -> None:
-    first, _ = study_plots([study(SIZES + BLOCKS)] * 2)
+    first = study_plots([study(SIZES + BLOCKS)] * 2).drawn
     for content in first.values():
         with Image.open(io.BytesIO(content)) as picture:
             assert min(picture.size) > 400
-    assert study_plots([study(SIZES + BLOCKS)] * 2)[0] == first
+    assert study_plots([study(SIZES + BLOCKS)] * 2).drawn == first
 
 
 def test_dollar_signs_are_no_formulas() -> None:
     strange = [replace(each, model="$x{$", family="$_$") for each in BLOCKS + SIZES]
-    assert len(study_plots([study(strange, r"$\frac{$")])[0]) == len(PLOTS)
+    assert len(study_plots([study(strange, r"$\frac{$")]).drawn) == len(PLOTS)
 
 
 def test_an_interval_beside_its_mean_is_drawn() -> None:
     skewed = [replace(each, measures=(Measure("mass", 9, 0.5, 0.2, 0.6, 0.7),)) for each in SIZES]
-    assert "localization-by-size.png" in study_plots([study(skewed)])[0]
+    assert "localization-by-size.png" in study_plots([study(skewed)]).drawn
 
 
 def test_nothing_at_all_is_an_error() -> None:
@@ -184,6 +293,14 @@ def test_files_are_written_and_an_outdated_plot_is_removed(tmp_path: Path) -> No
     assert "token-shares.png" in written.left_out
     assert not (tmp_path / "token-shares.png").exists()
     assert (tmp_path / "localization.json").exists()
+
+
+def test_a_folder_in_place_of_a_plot_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "token-shares.png").mkdir()
+    with pytest.raises(A2pipeError, match="Cannot remove the outdated plot"):
+        write_plots([study(SIZES)], tmp_path)
+    with pytest.raises(A2pipeError, match="Cannot write"):
+        write_plots([study(BLOCKS)], tmp_path)
 
 
 def test_numbers_of_parameters_are_short() -> None:

@@ -10,11 +10,15 @@ from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.stages import localization
 from a2pipe.stages.localization import (
     MEASURES,
+    NoAnswerError,
     Subjects,
+    check_centres,
+    effective_split,
     find_subjects,
     measure_crops,
     measure_maps,
     summarize,
+    why_no_boxes,
 )
 from a2pipe.stages.specs import AttentionSpec, LocalizeSpec, MapSpec, ModelSpec
 
@@ -121,6 +125,24 @@ def test_no_answer_at_all_is_an_error():
         summarize({"mass": np.full(3, np.nan)}, SUBJECTS)
 
 
+def test_attention_that_is_undefined_is_not_laid_at_the_door_of_the_boxes():
+    without_boxes = {"cls": np.full(3, np.nan), "entropy": np.full(3, np.nan)}
+    for values in (without_boxes, {"mass": np.full(3, np.nan), **without_boxes}):
+        with pytest.raises(NoAnswerError, match=r"attention of all 3 images .* undefined"):
+            summarize(values, SUBJECTS)
+
+
+def test_boxes_that_miss_every_patch_centre_are_told_from_others():
+    between = replace(SUBJECTS, boxes=(box(5, 5, 7, 7),) * 3)
+    with pytest.raises(NoAnswerError, match="centre of a patch of vit, which is 8 px"):
+        check_centres(between, 32, 8, "vit")
+    check_centres(replace(SUBJECTS, boxes=(box(5, 5, 7, 7), box(3, 3, 5, 5))), 32, 8, "vit")
+    check_centres(replace(SUBJECTS, boxes=()), 32, 8, "vit")
+
+
+THIN, SQUARE = box(1.1, 0, 1.2, 32), box(0, 0, 9, 9)
+
+
 class Samples(SimpleNamespace):
     """What `find_subjects` reads of a collection."""
 
@@ -130,14 +152,17 @@ class Samples(SimpleNamespace):
 
 def subjects(split, splits, boxes, digests=None):
     """The subjects among images of 64 x 32 px, on a canvas of 32 px."""
-    samples = Samples(
+    return find_subjects(collection(splits, boxes, digests), split, 32)
+
+
+def collection(splits, boxes, digests=None):
+    return Samples(
         name="birds",
         splits=np.array(splits),
         boxes=tuple(boxes),
         digests=tuple(digests or map(str, range(len(splits)))),
         sizes=np.tile([64, 32], (len(splits), 1)),
     )
-    return find_subjects(samples, split, 32)
 
 
 def test_images_of_the_split_that_have_boxes_are_measured():
@@ -165,6 +190,35 @@ def test_an_image_of_several_samples_counts_once_with_all_their_boxes():
     found = subjects("test", ["test"] * 3, boxes, ["x", "x", ""])
     assert found.images == ("x",)
     assert found.boxes[0].tolist() == [[0, 0, 1, 2], [2, 4, 3, 6]]
+
+
+def test_a_box_that_covers_no_pixel_centre_is_none():
+    found = subjects("test", ["test"] * 3, [THIN, SQUARE, np.concatenate([THIN] * 2)])
+    assert (found.images, found.without_boxes) == (("1",), 2)
+    assert subjects("test", ["test"] * 2, [THIN] * 2).boxes == ()
+
+
+@pytest.mark.parametrize(
+    ("bad", "train", "test", "said"),
+    [
+        (NO_BOX, NO_BOX, NO_BOX, ""),
+        (NO_BOX, NO_BOX, THIN, "No box of the test images covers the centre of a pixel"),
+        (SQUARE, NO_BOX, NO_BOX, "All test images with boxes are bad"),
+        (NO_BOX, SQUARE, NO_BOX, "None of the test images has a box, though others of"),
+    ],
+    ids=["no boxes", "too small", "bad", "another split"],
+)
+def test_why_there_is_nothing_to_compare_with(bad, train, test, said):
+    whole = collection(["test", "train", "test"], [bad, train, test], ["", "1", "2"])
+    usable = collection(["train", "test"], [train, test], ["1", "2"])
+    found = why_no_boxes(whole, usable, "test", 32)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_the_split_measured_is_all_without_splits():
+    assert effective_split(collection(["", ""], [NO_BOX] * 2), "test") == "all"
+    assert effective_split(collection(["test", ""], [NO_BOX] * 2), "test") == "test"
 
 
 def test_a_split_without_images_is_refused():
