@@ -79,10 +79,10 @@ def _check_evaluations(measurements: Measurements) -> None:
     """Refuse, before anything is computed, an evaluation to which no image has an answer."""
     session = measurements.session
     if "patch-centre" in session.experiment.localize.evaluation:
-        models = {row.map.attention.model.name for row in session.plan.rows if row.map is not None}
-        for model in sorted(models):
-            patch = session.plan.backbones[model].patch
-            check_centres(measurements.subjects, measurements.canvas, patch, model)
+        grids = {spec.model.name: spec.input_size for spec in session.plan.attention}
+        for model, input_size in grids.items():
+            grid = input_size // session.plan.backbones[model].patch
+            check_centres(measurements.subjects, measurements.canvas, grid, model)
 
 
 def _study(

@@ -125,14 +125,16 @@ def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: int)
     )
 
 
-def check_centres(subjects: Subjects, canvas: int, patch: int, model: str) -> None:
-    """Raises NoAnswerError if there are boxes, but none covers the centre of a patch."""
-    grid = canvas // patch
+def check_centres(subjects: Subjects, canvas: int, grid: int, model: str) -> None:
+    """Raises NoAnswerError if there are boxes, but none covers the centre of a patch.
+
+    grid: patches along a side of the canvas.
+    """
     if subjects.boxes and not any(
         patch_centres([boxes], canvas, grid).any() for boxes in subjects.boxes
     ):
         raise NoAnswerError(
-            f"No box covers the centre of a patch of {model}, which is {patch} px wide: choose "
+            f"No box covers the centre of one of the {grid} x {grid} patches of {model}: choose "
             "another localize.evaluation than patch-centre, or a larger image.size."
         )
 

@@ -236,7 +236,9 @@ def test_boxes_of_no_patch_are_refused_before_anything_is_computed(tmp_path, cac
     tree = tiny_experiment(
         with_boxes_of(tmp_path / "small", 1), localize={"evaluation": "patch-centre"}
     )
-    with pytest.raises(A2pipeError, match="No box covers the centre of a patch of"):
+    with pytest.raises(
+        A2pipeError, match="No box covers the centre of one of the 6 x 6 patches of"
+    ):
         study_of(tree, cache)
     assert not (cache / "attention").exists()
 

@@ -134,10 +134,11 @@ def test_attention_that_is_undefined_is_not_laid_at_the_door_of_the_boxes():
 
 def test_boxes_that_miss_every_patch_centre_are_told_from_others():
     between = replace(SUBJECTS, boxes=(box(5, 5, 7, 7),) * 3)
-    with pytest.raises(NoAnswerError, match="centre of a patch of vit, which is 8 px"):
-        check_centres(between, 32, 8, "vit")
-    check_centres(replace(SUBJECTS, boxes=(box(5, 5, 7, 7), box(3, 3, 5, 5))), 32, 8, "vit")
-    check_centres(replace(SUBJECTS, boxes=()), 32, 8, "vit")
+    with pytest.raises(NoAnswerError, match="centre of one of the 4 x 4 patches of vit"):
+        check_centres(between, 32, 4, "vit")
+    check_centres(replace(SUBJECTS, boxes=(box(5, 5, 7, 7), box(3, 3, 5, 5))), 32, 4, "vit")
+    check_centres(replace(SUBJECTS, boxes=()), 32, 4, "vit")
+    check_centres(between, 32, 8, "vit")  # patches of 4 px have a centre at 6, 6
 
 
 THIN, SQUARE = box(1.1, 0, 1.2, 32), box(0, 0, 9, 9)
