@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .cli_manage import cache, datasets, experiment, models
+from .cli_datasets import datasets
+from .cli_manage import cache, experiment, models
 from .cli_options import (
     cache_option,
     experiment_options,
