@@ -41,6 +41,7 @@ typecheck: $(READY)
 bench: $(READY)  ## speed, side by side with peers
 	$(BIN)/python benchmarks/boxes.py
 	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/index.py
 
 clean:
 	rm -rf $(VENV) .demo-cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

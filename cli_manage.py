@@ -15,7 +15,7 @@ from .cli_options import (
     json_option,
 )
 from .cli_output import emit
-from .errors import A2pipeError
+from .errors import A2pipeError, UsageError
 
 if TYPE_CHECKING:
     from .cache.catalog import Cache
@@ -122,6 +122,20 @@ def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
         total = sum(c.bytes for c in freed)
         verb = "freed" if apply else "to be freed; delete with --apply"
         click.echo(f"{total:,} bytes {verb}")
+
+
+@cache.command("forget")
+@click.argument("name")
+@cache_option
+def cache_forget(name: str, cache_root: Path | None) -> None:
+    """Let gc free what the experiment NAME alone refers to."""
+    from .cache.references import experiments, forget
+
+    root = open_cache(cache_root).root
+    if not forget(root, name):
+        known = ", ".join(map(repr, sorted(experiments(root)))) or "none"
+        raise UsageError(f"No experiment {name!r} is noted in {root}; noted there: {known}.")
+    click.echo(f"forgot {name}; `a2pipe cache gc` shows what that leaves to be freed")
 
 
 @cache.command("export")

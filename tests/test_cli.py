@@ -13,7 +13,9 @@ from huggingface_hub import constants
 from PIL import Image
 
 import a2pipe
+from a2pipe.cache.references import experiments, remember
 from a2pipe.cli import cli
+from a2pipe.errors import UsageError
 
 MODEL = "demo_localizer_s_random"
 
@@ -235,3 +237,17 @@ def test_help_needs_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_forgotten_experiment_is_left_to_gc(tmp_path):
+    remember(tmp_path, "birds", ["ab" * 16])
+    remember(tmp_path, "birds localize", ["cd" * 16])
+    done = CliRunner().invoke(cli, ["cache", "forget", "birds", "--cache", str(tmp_path)])
+    assert (done.exit_code, done.output) == (
+        0,
+        "forgot birds; `a2pipe cache gc` shows what that leaves to be freed\n",
+    )
+    assert experiments(tmp_path).keys() == {"birds localize"}
+    again = CliRunner().invoke(cli, ["cache", "forget", "birds", "--cache", str(tmp_path)])
+    assert isinstance(again.exception, UsageError)
+    assert "noted there: 'birds localize'." in str(again.exception)
