@@ -12,6 +12,7 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 STAGES = ("attention", "boxes", "embeddings", "heads")
+_TOP_LEVEL = ("name", "metrics")
 
 
 def _flag(names: str, key: str, metavar: str, help_text: str, **settings: Any) -> Decorator:
@@ -219,6 +220,13 @@ _HEADS = [
         multiple=True,
         callback=_pairs,
     ),
+    _flag(
+        "--metric",
+        "metrics",
+        "NAME",
+        "What the matrix shows: accuracy, wga or worst_class. May be repeated.  [accuracy, wga]",
+        multiple=True,
+    ),
 ]
 
 
@@ -297,7 +305,7 @@ def _options_up_to(stage: str, localize: bool) -> list[Decorator]:
 
 def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What flags say of keys of the experiment, as dotted key -> value; and everything else."""
-    keys = {key: value for key, value in values.items() if "__" in key or key == "name"}
+    keys = {key: value for key, value in values.items() if "__" in key or key in _TOP_LEVEL}
     rest = {key: value for key, value in values.items() if key not in keys}
     given = {key: value for key, value in keys.items() if value not in (None, (), {})}
     return {key.replace("__", "."): value for key, value in given.items()}, rest

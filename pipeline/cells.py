@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.fingerprint import fingerprint
-from ..cache.records import Records
+from ..cache.records import Record, Records
 from ..datasets.collection import Collection
-from ..stages.heads import fit_cell
+from ..stages.samples import samples_of_collection
+from ..stages.scores import Scores, scores
 from ..stages.specs import FitSpec, HeadSpec
 from .experiment import HeadSection
+from .fits import Fit, run_fits
 from .plan import PlanRow
 from .session import Session
 
@@ -31,27 +33,42 @@ class CellResult:
     content: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
+    @cached_property
+    def scores(self) -> Scores:
+        """What its predictions of the test samples are worth."""
+        return scores(self.content, self.arrays)
 
-def fit_cells(session: Session, collection: Collection) -> Iterator[CellResult]:
-    """Every cell in row order; `collection` is the session's without its bad images."""
-    for row in session.plan.rows:
-        for column in session.plan.columns:
-            yield from _fit_heads(session, collection, row, column)
+
+def fit_cells(
+    session: Session, collection: Collection, advance: Callable[[int], None] = lambda _: None
+) -> list[CellResult]:
+    """Every cell in row order; `collection` is the session's without its bad images.
+
+    Each fit is recorded as soon as it is there, so that an interruption costs those in flight.
+    advance: is told of every cell that is done.
+    """
+    records = Records(session.cache.root)
+    places = [Fit(fit_spec(session, collection, *place), *place) for place in _places(session)]
+    found = {fit.spec: records.read(fit.spec) for fit in places}
+    missing = [fit for fit in places if found[fit.spec] is None]
+    advance(len(places) - len(missing))
+    if missing:
+        for fit, record in run_fits(session, samples_of_collection(collection), missing):
+            with session.noting():
+                records.write(fit.spec, *record)
+            found[fit.spec] = record
+            advance(1)
+    return [_result(fit, found[fit.spec]) for fit in places]
+
+
+def _result(fit: Fit, record: Record | None) -> CellResult:
+    assert record is not None
+    return CellResult(fit.row, fit.column, fit.head.label, fingerprint(fit.spec), *record)
 
 
 def cell_count(session: Session) -> int:
     """How many cells the matrix has."""
-    plan = session.plan
-    return len(plan.rows) * len(plan.columns) * len(plan.experiment.head)
-
-
-def features_of(
-    session: Session, collection: Collection, row: PlanRow, column: str
-) -> NDArray[np.float32]:
-    """Concatenated crop embeddings, one row a sample: float32 (N, n * d)."""
-    images = list(collection.digests)
-    blocks = [session.read(spec, images) for spec in session.plan.features(row, column)]
-    return np.concatenate(blocks, axis=1, dtype=np.float32)
+    return len(_places(session))
 
 
 def fit_spec(
@@ -63,18 +80,11 @@ def fit_spec(
     return FitSpec(spec, session.plan.features(row, column), collection.digest)
 
 
-def _fit_heads(
-    session: Session, collection: Collection, row: PlanRow, column: str
-) -> Iterator[CellResult]:
-    records = Records(session.cache.root)
-    features: NDArray[np.float32] | None = None
-    for head in session.experiment.head:
-        spec = fit_spec(session, collection, row, column, head)
-        found = records.read(spec)
-        if found is None:
-            if features is None:
-                features = features_of(session, collection, row, column)
-            found = fit_cell(head.kind, head.parameters, features, collection)
-            with session.noting():
-                records.write(spec, *found)
-        yield CellResult(row, column, head.label, fingerprint(spec), *found)
+def _places(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
+    plan = session.plan
+    return [
+        (row, column, head)
+        for row in plan.rows
+        for column in plan.columns
+        for head in plan.experiment.head
+    ]

@@ -51,6 +51,7 @@ CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 OddInt = Annotated[int, Field(ge=1, multiple_of=1)]
 Reading = Literal["slice", "patch-softmax"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Metric = Literal["accuracy", "wga", "worst_class"]
 
 
 class Section(BaseModel):
@@ -207,7 +208,10 @@ class RunSection(Section):
 
 
 class Experiment(Section):
-    """A grid: attention models x crop lists x embedding models x heads on one dataset."""
+    """A grid: attention models x crop lists x embedding models x heads on one dataset.
+
+    metrics: what the matrix shows of each cell; worst_class where classes, not groups, matter.
+    """
 
     name: str = "experiment"
     dataset: DatasetSection
@@ -218,6 +222,12 @@ class Experiment(Section):
     head: Annotated[tuple[HeadSection, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
         HeadSection(),
     )
+    metrics: Annotated[
+        tuple[Metric, ...],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        AfterValidator(_without_repeats),
+    ] = ("accuracy", "wga")
     localize: LocalizeSection = LocalizeSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()

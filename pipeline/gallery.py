@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
 from ..reports.results import GalleryItem
-from ..stages.heads import grouping
 from ..stages.localization import boxes_on_canvas
 from ..stages.placement import attention_map
+from ..stages.samples import grouping
 from ..stages.squares import load_squares
 from .cells import CellResult
 from .matrix import MatrixRun
@@ -32,13 +32,13 @@ def gallery(session: Session, run: MatrixRun, each: int = 4) -> list[GalleryItem
 def _best_cell(cells: tuple[CellResult, ...]) -> CellResult | None:
     """The attention cell of highest worst-group accuracy."""
     candidates = [cell for cell in cells if cell.row.kind == "attention"]
-    return max(candidates, key=lambda cell: cell.content["wga"], default=None)
+    return max(candidates, key=lambda cell: cell.scores.worst_group.accuracy, default=None)
 
 
 def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:
     """Positions among the cell's test samples, spread evenly within group and outcome."""
     test = cell.arrays["test_index"]
-    right = cell.arrays["predictions"] == collection.labels[test]
+    right = cell.arrays["test_predictions"] == collection.labels[test]
     groups = grouping(collection)[0][test]
     chosen: list[int] = []
     for group, outcome in itertools.product(np.unique(groups[groups >= 0]), (True, False)):
@@ -64,7 +64,7 @@ def _items(
             boxes=boxes[index],
             truth=boxes_on_canvas(collection, sample, canvas),
             label=collection.class_names[collection.labels[sample]],
-            predicted=collection.class_names[cell.arrays["predictions"][position]],
+            predicted=collection.class_names[cell.arrays["test_predictions"][position]],
             group=names[groups[sample]],
             name=Path(collection.paths[sample]).name,
         )

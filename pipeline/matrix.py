@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .. import __version__
-from ..datasets.collection import Collection, check_classes
+from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..heads.registry import make_head
-from ..reports.results import Cell, GroupAccuracy, Localization, Matrix, Row
-from ..stages.heads import grouping, split_indices
+from ..reports.results import Cell, Localization, Matrix, Row
+from ..stages.samples import grouping, samples_of_collection
 from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, fit_cells
 from .localize import Located, check_split, localizations
@@ -69,8 +68,7 @@ def _check(session: Session) -> None:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")
     if not session.plan.columns:
         raise UsageError("Nothing to extract: name at least one embedding model.")
-    split_indices(session.collection)
-    check_classes(session.collection)
+    samples_of_collection(session.collection)
     check_split(session)
     if session.is_complete():
         return  # a wrong head is found soon enough, and a right one need not be imported
@@ -96,12 +94,8 @@ def drop_bad_images(session: Session, record: RunRecord) -> Collection:
 
 
 def _fit(session: Session, collection: Collection) -> list[CellResult]:
-    cells = []
     with session.progress.bar("heads", cell_count(session)) as advance:
-        for cell in fit_cells(session, collection):
-            cells.append(cell)
-            advance(1)
-    return cells
+        return fit_cells(session, collection, advance)
 
 
 def _assemble(
@@ -127,6 +121,7 @@ def _assemble(
         localization=tuple(_localization(found) for found in located),
         notes=plan.experiment.notes,
         run=record.content(),
+        metrics=plan.experiment.metrics,
     )
 
 
@@ -143,24 +138,22 @@ def _row(row: PlanRow) -> Row:
 
 
 def _cell(cell: CellResult, left_out: int) -> Cell:
-    content = cell.content
+    found = cell.scores
     return Cell(
         row=cell.row.key,
         column=cell.column,
         head=cell.head,
-        n_train=content["n_train"],
-        n_test=content["n_test"],
+        n_train=cell.content["samples"]["train"],
+        n_test=found.n,
         n_left_out=left_out,
-        accuracy=content["accuracy"],
-        wga=content["wga"],
-        worst_group=content["worst_group"],
-        groups=tuple(_group(**group) for group in content["groups"]),
+        accuracy=found.accuracy,
+        wga=found.worst_group.accuracy,
+        worst_group=found.worst_group.name,
+        groups=found.groups,
+        worst_class=found.worst_class.accuracy,
+        classes=found.classes,
         record=cell.record,
     )
-
-
-def _group(name: str, n: int, accuracy: float | None) -> GroupAccuracy:
-    return GroupAccuracy(name, n, math.nan if accuracy is None else accuracy)
 
 
 def _localization(found: Located) -> Localization:

@@ -12,9 +12,13 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from .results import Cell, Matrix, Row
+from .results import Cell, Matrix, Metric, Row
 
-METRICS = {"accuracy": "Accuracy", "wga": "Worst-group accuracy"}
+METRICS: dict[Metric, str] = {
+    "accuracy": "Accuracy",
+    "wga": "Worst-group accuracy",
+    "worst_class": "Worst-class accuracy",
+}
 DASH = "–"
 DAGGER = "†"
 _BLOCKS = ("attention", "control", "baseline")
@@ -58,12 +62,12 @@ def percent(share: float | None) -> str:
 
 
 def grids(matrix: Matrix) -> list[Grid]:
-    """Accuracy and worst-group accuracy of every head, in the matrix's order of heads."""
-    return [grid(matrix, head, metric) for head in matrix.heads for metric in METRICS]
+    """The matrix's metrics of every head, in the matrix's order of both."""
+    return [grid(matrix, head, metric) for head in matrix.heads for metric in matrix.metrics]
 
 
-def grid(matrix: Matrix, head: str, metric: str) -> Grid:
-    """The grid of one head and one metric ("accuracy" or "wga")."""
+def grid(matrix: Matrix, head: str, metric: Metric) -> Grid:
+    """The grid of one head and one metric."""
     rows, names = ordered_rows(matrix), titles(matrix)
     cells = {(cell.row, cell.column): cell for cell in matrix.cells if cell.head == head}
     columns = [_column(rows, column, cells, metric) for column in matrix.columns]

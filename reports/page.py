@@ -116,8 +116,8 @@ def _matrix_section(matrix: Matrix) -> str:
     intro = "Per cent of the test split. Rows: what chose the boxes. Columns: what embedded them. "
     parts.append(tag("p", markup.text(intro + legend(shown)), class_="note"))
     for head in matrix.heads:
-        pair = [_grid_table(each) for each in shown if each.head == head]
-        parts.append(tag("div", "".join(pair), class_=layout))
+        tables = [_grid_table(each) for each in shown if each.head == head]
+        parts.append(tag("div", "".join(tables), class_=layout))
     left_out = max((cell.n_left_out for cell in matrix.cells), default=0)
     if left_out:
         words = f"Up to {left_out:,} images could not be read and are left out of every number."

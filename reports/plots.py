@@ -44,7 +44,9 @@ def heat_map(matrix: Matrix) -> Figure:
 
     shown = grids(matrix)
     figure = Figure(figsize=_size(matrix, shown), layout="constrained")
-    panels = figure.subplots(max(1, len(matrix.heads)), 2, squeeze=False, sharey=True)
+    panels = figure.subplots(
+        max(1, len(matrix.heads)), len(matrix.metrics), squeeze=False, sharey=True
+    )
     colours = _colours(shown)
     for panel, each in zip(panels.flat, shown, strict=False):
         _draw(panel, each, colours)
@@ -66,7 +68,7 @@ def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
     panel = max(2.2, columns * _CELL[0])
     below = 0.25 if names <= 8 else 0.15 + 0.062 * names
     height = (lines * _CELL[1] + 0.5 + below) * max(1, len(matrix.heads)) + 0.9
-    return 0.07 * labels + 2 * panel + 1.2, height
+    return 0.07 * labels + len(matrix.metrics) * panel + 1.2, height
 
 
 def _colours(shown: list[Grid]) -> ScalarMappable:

@@ -30,6 +30,7 @@ __all__ = [
     "Kind",
     "Localization",
     "Matrix",
+    "Metric",
     "Row",
     "address",
     "read_matrix",
@@ -38,6 +39,7 @@ __all__ = [
 FORMAT = 1
 
 Kind = Literal["attention", "baseline", "control"]
+Metric = Literal["accuracy", "wga", "worst_class"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Cell:
 
     row: key of the row. column: name of the embedding model. head: name of the head.
     n_left_out: images left out because they could not be read.
-    accuracy, wga: over all test images, and of the worst non-empty group; in [0, 1].
+    accuracy, wga, worst_class: over all test images, and of the worst group and class that have
+        any; in [0, 1].
     record: fingerprint of the stored result with its predictions.
     """
 
@@ -82,6 +85,8 @@ class Cell:
     worst_group: str
     groups: tuple[GroupAccuracy, ...] = ()
     record: str = ""
+    worst_class: float = math.nan
+    classes: tuple[GroupAccuracy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Matrix:
     collection: digest of images, labels, groups and splits. created: ISO 8601.
     version: of the package. notes: paragraphs a reader must see before any number.
     run: versions, device, host, command, seconds per stage, forward passes, bad images.
+    metrics: what renderers show of each cell.
     Raises A2pipeError when cells or localisations name rows, columns or heads that are not listed,
     when one is given twice, or when a share lies outside [0, 1].
     """
@@ -124,6 +130,7 @@ class Matrix:
     localization: tuple[Localization, ...] = ()
     notes: tuple[str, ...] = ()
     run: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ("accuracy", "wga")
 
     def __post_init__(self) -> None:
         _check(self)
@@ -225,7 +232,8 @@ def _check_once(matrix: Matrix, what: str, items: Iterable[Any]) -> None:
 
 
 def _check_shares(matrix: Matrix, cell: Cell) -> None:
-    for value in (cell.accuracy, cell.wga, *(group.accuracy for group in cell.groups)):
+    parts = (part.accuracy for part in (*cell.groups, *cell.classes))
+    for value in (cell.accuracy, cell.wga, cell.worst_class, *parts):
         if not (math.isnan(value) or 0 <= value <= 1):
             where = " / ".join(address(cell))
             raise A2pipeError(

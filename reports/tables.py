@@ -17,7 +17,7 @@ _COLUMNS = [
     *("matrix", "dataset", "collection"),
     *("row", "label", "kind", "attention", "crops", "smooth", "baseline"),
     *("embedding", "head", "n_train", "n_test", "n_left_out", "accuracy", "wga", "worst_group"),
-    *("mass", "hit", "crop_hit", "record"),
+    *("worst_class", "mass", "hit", "crop_hit", "record"),
 ]
 
 
@@ -76,6 +76,7 @@ def _record(matrix: Matrix, cell: Cell) -> dict[str, Any]:
         "accuracy": _number(cell.accuracy),
         "wga": _number(cell.wga),
         "worst_group": cell.worst_group,
+        "worst_class": _number(cell.worst_class),
         "mass": _number(place.mass if place else None),
         "hit": _number(place.hit if place else None),
         "crop_hit": _number(place.crop_hit if place else None),

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .grid import DAGGER, Entry, Grid, grid, percent
-from .results import Matrix
+from .results import Matrix, Metric
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_PAIR = 13  # "100.0† 100.0†"
+_SHORT: dict[Metric, str] = {"accuracy": "acc.", "wga": "WGA", "worst_class": "class"}
+_ENTRY = 6  # "100.0†"
 _LONGEST = 24  # of a label; longer ones are folded
 _WIDEST = 15  # of a column; longer names are broken after their joints
 _PLAIN_LEGEND = (
@@ -30,7 +31,7 @@ _RICH_LEGEND = (
 
 
 def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | None = None) -> str:
-    """Accuracy and worst-group accuracy of every column; mass, hit and crop hit of every row.
+    """The matrix's metrics of every column; mass, hit and crop hit of every row.
 
     tty: colours and box lines; by default whether stdout is a terminal. Without, the text holds no
     control characters and lines are never wrapped. width: columns to fit when tty; by default the
@@ -56,24 +57,26 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
 def _tables(matrix: Matrix, room: int, tty: bool) -> Iterator[Table]:
     """One table a head, or several of some columns each; localisation stands in the first."""
     for head in matrix.heads:
-        pair = grid(matrix, head, "accuracy"), grid(matrix, head, "wga")
-        for i, columns in enumerate(_blocks(pair[0], room)):
+        shown = [grid(matrix, head, metric) for metric in matrix.metrics]
+        for i, columns in enumerate(_blocks(shown, room)):
             table = _empty_table(f"{matrix.name}: {head}", tty)
             for j in columns:
-                _add_pair_column(table, matrix.columns[j], tty)
+                _add_column(table, matrix.columns[j], matrix.metrics, tty)
             localized = i == 0 and bool(matrix.localization)
             for what in ("mass", "hit", "crop hit") if localized else ():
                 table.add_column(what, justify="right", no_wrap=True)
-            _add_rows(table, matrix, pair, columns, localized, tty)
+            _add_rows(table, matrix, shown, columns, localized, tty)
             yield table
 
 
-def _blocks(shown: Grid, room: int) -> list[range]:
+def _blocks(shown: list[Grid], room: int) -> list[range]:
     """The columns cut into runs that fit beside the labels and the localisation columns."""
-    label = min(_LONGEST, max((len(line.title) for line in shown.lines), default=0))
-    each = max([_PAIR, *(min(len(name), _WIDEST) for name in shown.columns)]) + 2
+    first = shown[0]
+    label = min(_LONGEST, max((len(line.title) for line in first.lines), default=0))
+    names = (min(len(name), _WIDEST) for name in first.columns)
+    each = max([_width(len(shown)), *names]) + 2
     fit = max(1, (room - label - 32) // each)
-    total = len(shown.columns)
+    total = len(first.columns)
     return [range(at, min(at + fit, total)) for at in range(0, total, fit)]
 
 
@@ -93,28 +96,36 @@ def _empty_table(title: str, tty: bool) -> Table:
     return table
 
 
-def _add_pair_column(table: Table, name: str, tty: bool) -> None:
+def _width(metrics: int) -> int:
+    """Of a column with so many numbers in every cell."""
+    return metrics * (_ENTRY + 1) - 1
+
+
+def _add_column(table: Table, name: str, metrics: tuple[Metric, ...], tty: bool) -> None:
     from rich.text import Text
 
-    heading = Text(f"{_broken(name) if tty else name}\n{'acc.':>5}  {'WGA':>5} ")
-    widest = _WIDEST if tty else None
-    table.add_column(heading, justify="right", overflow="fold", min_width=_PAIR, max_width=widest)
+    what = "  ".join(f"{_SHORT[metric]:>5}" for metric in metrics)
+    heading = Text(f"{_broken(name) if tty else name}\n{what} ")
+    width = _width(len(metrics))
+    widest = max(width, _WIDEST) if tty else None
+    table.add_column(heading, justify="right", overflow="fold", min_width=width, max_width=widest)
 
 
 def _add_rows(
     table: Table,
     matrix: Matrix,
-    pair: tuple[Grid, Grid],
+    shown: list[Grid],
     columns: range,
     localized: bool,
     tty: bool,
 ) -> None:
     from rich.text import Text
 
-    for line, worst in zip(pair[0].lines, pair[1].lines, strict=True):
+    for lines in zip(*(each.lines for each in shown), strict=True):
+        line = lines[0]
         if line.opens and table.row_count:
             table.add_section() if tty else table.add_row()
-        cells = [_pair(line.entries[j], worst.entries[j], tty) for j in columns]
+        cells = [_numbers([each.entries[j] for each in lines], tty) for j in columns]
         places = _localization(matrix, line.row.key, tty) if localized else []
         table.add_row(Text(line.title), *cells, *places)
 
@@ -129,11 +140,12 @@ def _broken(name: str) -> str:
     return "\n".join(lines)
 
 
-def _pair(accuracy: Entry, wga: Entry, tty: bool) -> Text:
+def _numbers(entries: list[Entry], tty: bool) -> Text:
     from rich.text import Text
 
-    both = _styled(accuracy) + Text(" ") + _styled(wga)
-    return both if tty else Text(f"{_plain(accuracy)} {_plain(wga)}")
+    if tty:
+        return Text(" ").join(_styled(entry) for entry in entries)
+    return Text(" ".join(_plain(entry) for entry in entries))
 
 
 def _styled(entry: Entry) -> Text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import time
 from typing import Any
 
@@ -9,87 +11,106 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ..datasets.collection import Collection, check_classes
-from ..errors import UsageError
-from ..heads.registry import make_head
-from ..metrics.groups import accuracy, per_group, worst_group
+from ..errors import A2pipeError
+from .samples import Samples, Split
 
 Arrays = dict[str, NDArray[Any]]
+Features = NDArray[np.float32]
+KEYWORDS = frozenset({"groups", "validation"})
+"""What a head may ask for beside features and labels."""
 
 
-def fit_cell(
-    kind: str,
-    parameters: dict[str, Any],
-    features: NDArray[np.float32],
-    collection: Collection,
-) -> tuple[dict[str, Any], Arrays]:
-    """Fit on the train split, score on the test split.
+def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str, Any], Arrays]:
+    """Fit a head on the training samples, and let it predict the validation and the test samples.
 
-    features: (N, d), one row a sample of the collection, all finite. One BLAS thread fits, so that
-    the result does not depend on the number of cores.
+    features: (N, d), one row a sample in the order of `samples`, all finite. One BLAS thread
+    works, so that the result does not depend on the number of cores.
 
     Returns:
-        What the record says (counts, accuracy, accuracy by group, WGA; accuracies in [0, 1]) and
-        the arrays beside it: `test_index` (positions in the collection), `predictions` (class
-        indices) and, where the head has them, `probabilities` (n_test, classes).
-
-    Raises:
-        UsageError: a split is missing, or a class occurs in test but not in train.
+        What the record says (counts, names of classes and groups, what the head found out while it
+        was fitted) and the arrays beside it, for SPLIT of test and, where there are any, val:
+        `SPLIT_index` (positions in the collection), `SPLIT_labels`, `SPLIT_groups`,
+        `SPLIT_images` (equal where samples share an image), `SPLIT_predictions` (class indices)
+        and, where the head has them, `SPLIT_probabilities` (n, classes).
     """
-    train, test = split_indices(collection)
-    check_classes(collection)
     start = time.perf_counter()
     with threadpool_limits(1):
-        head = make_head(kind, parameters).fit(features[train], collection.labels[train])
-    predictions = np.asarray(head.predict(features[test]), np.int64)
-    arrays: Arrays = {"test_index": test, "predictions": predictions}
-    if hasattr(head, "predict_proba"):
-        arrays["probabilities"] = np.asarray(head.predict_proba(features[test]), np.float32)
-    content = score(predictions, collection, test)
-    content |= {"n_train": len(train), "seconds": round(time.perf_counter() - start, 4)}
+        fit_head(head, features, samples)
+        arrays = _judged(head, features, samples, "test")
+        if samples.sizes["val"]:
+            arrays |= _judged(head, features, samples, "val")
+    content = {
+        "samples": dict(samples.sizes),
+        "class_names": list(samples.class_names),
+        "group_names": list(samples.group_names),
+        "fitted": _findings(head),
+        "seconds": round(time.perf_counter() - start, 4),
+    }
     return content, arrays
 
 
-def score(
-    predictions: NDArray[np.int64], collection: Collection, test: NDArray[np.int64]
-) -> dict[str, Any]:
-    """Accuracy, accuracy by group (None for an empty one) and WGA over the test samples."""
-    truth = collection.labels[test]
-    groups, names = grouping(collection)
-    by_group = per_group(truth, predictions, groups[test], names)
-    worst = worst_group(by_group)
-    return {
-        "n_test": len(test),
-        "accuracy": accuracy(truth, predictions),
-        "wga": worst.accuracy,
-        "worst_group": worst.name,
-        "groups": [
-            {"name": group.name, "n": group.n, "accuracy": group.accuracy if group.n else None}
-            for group in by_group
-        ],
-    }
-
-
-def grouping(collection: Collection) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Group of each sample and the groups' names; a collection without groups has its classes."""
-    if collection.group_names:
-        return collection.groups, collection.group_names
-    return collection.labels, collection.class_names
-
-
-def split_indices(collection: Collection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of the train and test samples.
+def fit_head(head: Any, features: Features, samples: Samples) -> Any:
+    """Fit with what the head asks for; validation samples are shown only to a head that does.
 
     Raises:
-        UsageError: one of the two is empty.
+        A2pipeError: features are not finite, or the head refuses them.
     """
-    train = np.flatnonzero(collection.splits == "train")
-    test = np.flatnonzero(collection.splits == "test")
-    for name, found in (("train", train), ("test", test)):
-        if not len(found):
-            raise UsageError(
-                f"No sample of {collection.name} ({len(collection)} in all) is in the {name} "
-                "split, which a head needs; name the splits in the manifest's split column or in "
-                "folders train/ and test/."
-            )
-    return train, test
+    wanted = uses(head)
+    until = samples.part("val" if "validation" in wanted else "train").stop
+    known = {
+        "groups": samples.groups[:until],
+        "validation": np.arange(until) >= samples.sizes["train"],
+    }
+    if not np.isfinite(features[:until]).all():
+        raise A2pipeError("Some features are not finite, so no head can be fitted on them.")
+    try:
+        keywords = {name: known[name] for name in sorted(wanted)}
+        return head.fit(features[:until], samples.labels[:until], **keywords)
+    except ValueError as error:
+        raise A2pipeError(f"The head {head} could not be fitted: {error}") from error
+
+
+def uses(head: Any) -> frozenset[str]:
+    """Which of KEYWORDS a head's fit is to be given: its property `uses`, else its signature."""
+    declared = getattr(head, "uses", None)
+    named = inspect.signature(head.fit).parameters if declared is None else declared
+    return KEYWORDS & frozenset(named)
+
+
+def _judged(head: Any, features: Features, samples: Samples, split: Split) -> Arrays:
+    part = samples.part(split)
+    arrays: Arrays = {
+        "index": samples.index[part],
+        "labels": samples.labels[part],
+        "groups": samples.groups[part],
+        "images": samples.images[part],
+        "predictions": np.asarray(head.predict(features[part]), np.int64),
+    }
+    if hasattr(head, "predict_proba"):
+        arrays["probabilities"] = _probabilities(head, features[part], len(samples.class_names))
+    return {f"{split}_{name}": values for name, values in arrays.items()}
+
+
+def _probabilities(head: Any, features: Features, classes: int) -> NDArray[np.float32]:
+    """Probability of every class of the collection; 0 for those the head was not fitted on."""
+    found = np.asarray(head.predict_proba(features), np.float32)
+    whole = np.zeros((len(found), classes), np.float32)
+    whole[:, np.asarray(head.classes_, np.int64)] = found
+    return whole
+
+
+def _findings(head: Any) -> dict[str, Any]:
+    """What a head found out while it was fitted, as far as it is plain: C_, n_iter_, ..."""
+    found = {name: _plain(value) for name, value in vars(head).items() if name.endswith("_")}
+    return {name: value for name, value in sorted(found.items()) if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """A small value as JSON; None for one that is large or has no JSON."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist() if value.size <= 64 else None
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return None
+    return value

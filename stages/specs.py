@@ -168,7 +168,7 @@ class FitSpec:
     """One cell of the matrix: a head on concatenated embeddings, over one collection."""
 
     stage: ClassVar[str] = "fits"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     head: HeadSpec
     features: tuple[EmbeddingSpec, ...]

@@ -56,7 +56,7 @@ GOLDEN_FINGERPRINTS: dict[str, str] = {
     "random": "15ad0180fba8456c1d7c4af4cde02d4c",
     "embedding": "ddcd6602ef7cc65d1b2dbb1a56001b76",
     "head": "acffc8c376d80f5abc25c3a966223597",
-    "fit": "7e4043eca52076661cb3c6bd16ecf883",
+    "fit": "ac0ee97f28e66a1fe9cc8be0400a6990",
     "compiled": "d2b2369f5e4ffda53cdb02dd37626429",
     "other map": "f4c70ecd8ee67f574ac2eb41277aae96",
     "localize": "3930773cad878afb312d776f0b65c0b5",

@@ -1,76 +1,107 @@
-"""One cell of the matrix: splits, scores, records."""
+"""One cell of the matrix: what a head is shown, what it predicts, what the record says."""
+
+import json
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from a2pipe.datasets.collection import NO_BOXES, Collection
-from a2pipe.errors import UsageError
-from a2pipe.stages.heads import fit_cell, grouping, score, split_indices
+from a2pipe.errors import A2pipeError
+from a2pipe.heads.logistic import LogisticHead
+from a2pipe.stages.heads import fit_cell, uses
+from a2pipe.stages.samples import samples_of_collection
 
-
-def collection(labels, splits, groups=None):
-    """A collection of that many samples of distinct images."""
-    count = len(labels)
-    given = np.full(count, -1) if groups is None else np.asarray(groups)
-    return Collection(
-        name="made up",
-        paths=tuple(f"/{index}.png" for index in range(count)),
-        labels=np.asarray(labels, np.int64),
-        class_names=("a", "b"),
-        groups=given.astype(np.int64),
-        group_names=() if groups is None else ("g", "h", "empty"),
-        splits=np.array(splits),
-        boxes=(NO_BOXES,) * count,
-        image_ids=tuple(map(str, range(count))),
-        digests=tuple(f"{index:032x}" for index in range(count)),
-        sizes=np.full((count, 2), 8),
-        unreadable={},
-    )
+from .test_samples import collection
 
 
 @pytest.fixture
 def separable():
-    """Forty samples in five dimensions, a third of them for test, and their features."""
+    """Forty-eight samples in five dimensions, a third each for training, validation and test."""
     rng = np.random.default_rng(0)
-    labels = np.arange(40) % 2
-    features = rng.normal(size=(40, 5)).astype(np.float32) + labels[:, None]
-    splits = np.where(np.arange(40) % 3 == 0, "test", "train")
-    return features, collection(labels, splits, groups=np.arange(40) // 2 % 2)
+    labels = np.arange(48) % 2
+    splits = np.array(["train", "val", "test"])[np.arange(48) % 3]
+    samples = samples_of_collection(collection(labels, splits, groups=np.arange(48) // 2 % 2))
+    features = rng.normal(size=(48, 5)).astype(np.float32) + labels[:, None]
+    return features[samples.index], samples
+
+
+class Witness(ClassifierMixin, BaseEstimator):
+    """Remembers what it was shown; predicts the first class."""
+
+    def fit(self, X, y, *, groups=None, validation=None):
+        self.shown = (X, y, groups, validation)
+        self.classes_ = np.unique(y)
+        self.choice_ = {"C": np.float64(0.5), "many": np.zeros(100)}
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+class Modest(Witness):
+    """Asks for less than its signature offers."""
+
+    uses = frozenset({"groups"})
 
 
 def test_a_cell_is_bare_scikit_learn(separable):
     features, samples = separable
-    train, test = split_indices(samples)
+    train, test = samples.part("train"), samples.part("test")
     bare = LogisticRegression(max_iter=1000).fit(features[train], samples.labels[train])
-    content, arrays = fit_cell("logistic", {}, features, samples)
-    np.testing.assert_array_equal(arrays["predictions"], bare.predict(features[test]))
+    content, arrays = fit_cell(LogisticHead(), features, samples)
+    np.testing.assert_array_equal(arrays["test_predictions"], bare.predict(features[test]))
     np.testing.assert_array_equal(
-        arrays["probabilities"], bare.predict_proba(features[test]).astype(np.float32)
+        arrays["test_probabilities"], bare.predict_proba(features[test]).astype(np.float32)
     )
-    assert content["accuracy"] == bare.score(features[test], samples.labels[test])
-    assert (content["n_train"], content["n_test"]) == (26, 14)
+    assert content["samples"] == {"train": 16, "val": 16, "test": 16}
 
 
-def test_scores_by_hand():
-    samples = collection([0, 0, 1, 1, 0], ["test"] * 4 + ["train"], groups=[0, 0, 0, 1, 1])
-    content = score(np.array([0, 1, 1, 0]), samples, np.arange(4))
-    assert content["accuracy"] == 0.5
-    assert content["wga"] == 0.0
-    assert content["worst_group"] == "h"
-    assert content["groups"] == [
-        {"name": "g", "n": 3, "accuracy": 2 / 3},
-        {"name": "h", "n": 1, "accuracy": 0.0},
-        {"name": "empty", "n": 0, "accuracy": None},
-    ]
+def test_validation_samples_are_predicted_too(separable):
+    features, samples = separable
+    _, arrays = fit_cell(LogisticHead(), features, samples)
+    assert arrays["val_index"].tolist() == list(range(1, 48, 3))
+    assert len(arrays["val_predictions"]) == 16
 
 
-def test_without_groups_the_classes_are_the_groups():
-    groups, names = grouping(collection([0, 1], ["train", "test"]))
-    assert (groups.tolist(), names) == ([0, 1], ("a", "b"))
+def test_a_record_can_be_scored_without_the_dataset(separable):
+    features, samples = separable
+    content, arrays = fit_cell(LogisticHead(), features, samples)
+    np.testing.assert_array_equal(arrays["test_labels"], samples.labels[samples.part("test")])
+    np.testing.assert_array_equal(arrays["test_groups"], samples.groups[samples.part("test")])
+    assert content["class_names"] == ["a", "b"]
+    assert content["group_names"] == ["g", "h", "empty"]
+    json.dumps(content, allow_nan=False)
 
 
-@pytest.mark.parametrize(("splits", "missing"), [(["train"], "test"), (["test"], "train")])
-def test_a_missing_split_is_named(splits, missing):
-    with pytest.raises(UsageError, match=f"in the {missing} split"):
-        split_indices(collection([0], splits))
+def test_a_head_that_asks_is_shown_groups_and_the_validation_samples(separable):
+    features, samples = separable
+    head = Witness()
+    fit_cell(head, features, samples)
+    X, _, groups, validation = head.shown
+    np.testing.assert_array_equal(X, features[:32])
+    np.testing.assert_array_equal(groups, samples.groups[:32])
+    assert validation.tolist() == [False] * 16 + [True] * 16
+
+
+def test_a_head_may_ask_for_less_than_its_signature_offers(separable):
+    features, samples = separable
+    head = Modest()
+    assert (uses(head), uses(LogisticHead())) == ({"groups"}, set())
+    fit_cell(head, features, samples)
+    assert len(head.shown[0]) == 16
+    assert head.shown[3] is None
+
+
+def test_what_a_head_found_is_recorded_where_it_is_plain(separable):
+    content, _ = fit_cell(Witness(), *separable)
+    assert content["fitted"] == {"classes_": [0, 1]}
+    content, _ = fit_cell(LogisticHead(), *separable)
+    assert content["fitted"]["n_iter_"][0] > 0
+
+
+def test_features_that_are_not_finite_are_refused(separable):
+    features, samples = separable
+    features[3, 2] = np.nan
+    with pytest.raises(A2pipeError, match="not finite"):
+        fit_cell(LogisticHead(), features, samples)

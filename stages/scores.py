@@ -1,0 +1,36 @@
+"""What a cell's predictions are worth: accuracies over all samples, by group and by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..metrics.groups import GroupAccuracy, accuracy, per_class, per_group, worst_group
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares of right predictions, in [0, 1], over the n samples of one split."""
+
+    n: int
+    accuracy: float
+    worst_group: GroupAccuracy
+    worst_class: GroupAccuracy
+    groups: tuple[GroupAccuracy, ...]
+    classes: tuple[GroupAccuracy, ...]
+
+
+def scores(content: Mapping[str, Any], arrays: Mapping[str, Any], split: str = "test") -> Scores:
+    """The scores of a record (`heads.fit_cell`) on its test or its validation samples."""
+    truth, predicted = arrays[f"{split}_labels"], arrays[f"{split}_predictions"]
+    groups = per_group(truth, predicted, arrays[f"{split}_groups"], content["group_names"])
+    classes = per_class(truth, predicted, content["class_names"])
+    return Scores(
+        n=len(truth),
+        accuracy=accuracy(truth, predicted),
+        worst_group=worst_group(groups),
+        worst_class=worst_group(classes),
+        groups=tuple(groups),
+        classes=tuple(classes),
+    )
