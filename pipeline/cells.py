@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.fingerprint import fingerprint
 from ..cache.records import Record, Records
 from ..datasets.collection import Collection
+from ..heads.registry import make_head
 from ..stages.samples import samples_of_collection
 from ..stages.scores import Scores, scores
 from ..stages.specs import FitSpec, HeadSpec
 from .experiment import HeadSection
-from .fits import Fit, run_fits
+from .fits import FeatureBlock, Fit, run_fits
 from .plan import PlanRow
 from .session import Session
 
@@ -39,6 +41,16 @@ class CellResult:
         return scores(self.content, self.arrays)
 
 
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A cell and its address."""
+
+    row: PlanRow
+    column: str
+    head: HeadSection
+    spec: FitSpec
+
+
 def fit_cells(
     session: Session, collection: Collection, advance: Callable[[int], None] = lambda _: None
 ) -> list[CellResult]:
@@ -47,28 +59,59 @@ def fit_cells(
     Each fit is recorded as soon as it is there, so that an interruption costs those in flight.
     advance: is told of every cell that is done.
     """
-    records = Records(session.cache.root)
-    places = [Fit(fit_spec(session, collection, *place), *place) for place in _places(session)]
-    found = {fit.spec: records.read(fit.spec) for fit in places}
-    missing = [fit for fit in places if found[fit.spec] is None]
+    records, places = Records(session.cache.root), _places(session, collection)
+    found = {place.spec: records.read(place.spec) for place in places}
+    missing = [place for place in places if found[place.spec] is None]
     advance(len(places) - len(missing))
-    if missing:
-        for fit, record in run_fits(session, samples_of_collection(collection), missing):
-            with session.noting():
-                records.write(fit.spec, *record)
-            found[fit.spec] = record
-            advance(1)
-    return [_result(fit, found[fit.spec]) for fit in places]
+    for place, record in _fitted(session, collection, missing):
+        with session.noting():
+            records.write(place.spec, *record)
+        found[place.spec] = record
+        advance(1)
+    return [_result(place, found[place.spec]) for place in places]
 
 
-def _result(fit: Fit, record: Record | None) -> CellResult:
+def _fitted(
+    session: Session, collection: Collection, places: list[_Place]
+) -> Iterator[tuple[_Place, Record]]:
+    if not places:
+        return
+    fits = [
+        Fit(
+            feature_block(session, collection, place.row, place.column),
+            partial(make_head, place.head.kind, place.head.parameters),
+        )
+        for place in places
+    ]
+    samples, workers = samples_of_collection(collection), session.experiment.run.workers
+    for number, record in run_fits(fits, samples, workers):
+        yield places[number], record
+
+
+def _result(place: _Place, record: Record | None) -> CellResult:
     assert record is not None
-    return CellResult(fit.row, fit.column, fit.head.label, fingerprint(fit.spec), *record)
+    return CellResult(place.row, place.column, place.head.label, fingerprint(place.spec), *record)
+
+
+def feature_block(
+    session: Session, collection: Collection, row: PlanRow, column: str
+) -> FeatureBlock:
+    """The concatenated crop embeddings of one cell."""
+    specs = session.plan.features(row, column)
+
+    def read(positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        images = [collection.digests[position] for position in positions]
+        blocks = [session.read(spec, images) for spec in specs]
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    width = sum(session.plan.field(spec).shape[0] for spec in specs)
+    return FeatureBlock(specs, width, read)
 
 
 def cell_count(session: Session) -> int:
     """How many cells the matrix has."""
-    return len(_places(session))
+    plan = session.plan
+    return len(plan.rows) * len(plan.columns) * len(plan.experiment.head)
 
 
 def fit_spec(
@@ -80,10 +123,10 @@ def fit_spec(
     return FitSpec(spec, session.plan.features(row, column), collection.digest)
 
 
-def _places(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
+def _places(session: Session, collection: Collection) -> list[_Place]:
     plan = session.plan
     return [
-        (row, column, head)
+        _Place(row, column, head, fit_spec(session, collection, row, column, head))
         for row in plan.rows
         for column in plan.columns
         for head in plan.experiment.head

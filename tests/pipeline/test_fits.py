@@ -5,7 +5,7 @@ import pytest
 
 from a2pipe.errors import A2pipeError
 from a2pipe.pipeline import fits as module
-from a2pipe.pipeline.cells import fit_cells
+from a2pipe.pipeline.cells import feature_block, fit_cells
 from a2pipe.pipeline.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 from a2pipe.stages.samples import samples_of_collection
@@ -92,13 +92,11 @@ def test_what_is_done_is_kept_when_a_later_fit_fails(images, cache, monkeypatch)
     assert len(list((cache / "fits").glob("*.json"))) == 2
 
 
-def test_the_order_of_features_is_that_of_the_samples(images, cache):
+def test_features_are_written_in_the_order_of_the_samples(images, cache):
     session = open_session(source(images), cache)
-    samples = samples_of_collection(session.collection)
-    row = session.plan.rows[0]
+    samples, row = samples_of_collection(session.collection), session.plan.rows[0]
+    block = feature_block(session, session.collection, row, session.plan.columns[0])
     file = cache / "features.npy"
-    module.write_features(session, samples, row, session.plan.columns[0], file)
-    digests = [session.collection.digests[position] for position in samples.index]
-    expected = module.features_of(session, digests, row, session.plan.columns[0])
-    np.testing.assert_array_equal(np.load(file), expected)
+    module.write_features(block, samples, file)
+    np.testing.assert_array_equal(np.load(file), block.read(samples.index))
     file.unlink()
