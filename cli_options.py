@@ -120,6 +120,16 @@ _PLACE = [
     ),
 ]
 
+_IMAGE = [
+    _flag("--image-size", "image.size", "PX", "Side of the canvas.  [224]", type=int),
+    _flag(
+        "--geometry",
+        "image.geometry",
+        "squash|center-crop|letterbox",
+        "How an image becomes the square canvas.  [squash]",
+    ),
+]
+
 _DATASET = [
     _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
     *_PLACE,
@@ -131,7 +141,7 @@ _DATASET = [
         type=float,
     ),
     _flag("--split-seed", "dataset.split_seed", "N", "Which ones are held out.  [0]", type=int),
-    _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
+    *_IMAGE,
     _flag("--limit", "run.limit", "N", "Only N samples, spread over splits and groups.", type=int),
     _flag(
         "--skip-bad-images",
@@ -207,6 +217,12 @@ _EMBEDDING = [
         "PX",
         "Side to which crops are resized.  [image size]",
         type=int,
+    ),
+    _flag(
+        "--crop-source",
+        "crops.source",
+        "resized|original",
+        "What crops are cut from: the canvas, or the image at its full resolution.  [resized]",
     ),
 ]
 
@@ -323,7 +339,7 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(overrides={"dataset.name": dataset, **overrides}, **rest)
 
     decorated: Callable[..., Any] = wrapped
-    for option in reversed([*_PLACE, _WORKERS]):
+    for option in reversed([*_PLACE, *_IMAGE, _WORKERS]):
         decorated = option(decorated)
     return click.argument("dataset", metavar="NAME")(decorated)
 

@@ -26,12 +26,6 @@ CROP_HIT = 0.5
 """Coverage from which a crop counts as having found the object."""
 
 
-def scale_boxes(boxes: NDArray[Any], width: int, height: int, canvas: int) -> Floats:
-    """Boxes (k, 4) in pixels of a width x height image, mapped to the canvas it is squashed to."""
-    scale = np.array([canvas / width, canvas / height] * 2)
-    return np.asarray(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * scale)
-
-
 def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
     """Union of each image's boxes as a mask, (B, size, size).
 

@@ -1,7 +1,8 @@
-"""Pixels before the model: squash on the CPU; scaling, normalisation and crops on the device."""
+"""Pixels before the model: resizing on the CPU; scaling, normalisation and crops on the device."""
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +18,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def squash(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Resize to a square whatever the aspect ratio.
+def resize_part(
+    image: npt.NDArray[np.uint8],
+    part: tuple[float, float, float, float],
+    width: int,
+    height: int,
+) -> npt.NDArray[np.uint8]:
+    """A rectangle of an image, resized: uint8 (height, width, 3).
 
-    image: uint8 RGB (H, W, 3). Returns uint8 (size, size, 3), by Pillow's bilinear filter, which is
-    antialiased when it shrinks; the same bytes where the size is already right.
+    image: uint8 RGB (H, W, 3). part: x0, y0, x1, y1 inside it, of some area; edges may lie between
+    pixels. By Pillow's bilinear filter, which is antialiased when it shrinks and sees no pixel that
+    lies wholly outside the part; the same bytes where the size is already right.
     """
-    if image.shape[:2] == (size, size):
-        return image.copy()
-    small = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
-    return np.array(small)
+    x0, y0 = floor(part[0]), floor(part[1])
+    around = np.ascontiguousarray(image[y0 : ceil(part[3]), x0 : ceil(part[2])])
+    inner = (part[0] - x0, part[1] - y0, part[2] - x0, part[3] - y0)
+    resized = Image.fromarray(around).resize((width, height), Image.Resampling.BILINEAR, box=inner)
+    return np.array(resized)
 
 
 def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:

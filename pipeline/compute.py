@@ -1,5 +1,8 @@
 """Computing one batch of one shard: attention, then boxes, then embeddings.
 
+Crops from the original lie between the two: only when boxes are placed is it known what to cut, and
+then images are decoded once more, for no batch keeps originals in memory.
+
 Where one model is asked for the attention and the embedding of the same pixels, that is of whole
 images at one size, a single pass gives both.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,52 +21,95 @@ from numpy.typing import NDArray
 from ..cache.artifact import OK, PENDING, UNREADABLE
 from ..errors import BadImageError
 from ..models.preprocessing import to_unit
+from ..stages.cuts import Cut, canvas_cut
 from ..stages.embeddings import embed_boxes
-from ..stages.placement import chain, grid_map, place
+from ..stages.geometry import Canvas
+from ..stages.placement import canvas_of, chain, grid_map, place
 from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox, MapSpec, ModelSpec
 from .backbones import Backbones
 from .plan import Spec
 from .shard import Part, Shard
 
 Rows = NDArray[np.int64]
-Squares = Mapping[int, NDArray[np.uint8]]
+Squares = Mapping[Cut, NDArray[np.uint8]]
+Decoded = Squares | BadImageError | None
+"""What became of one image: its squares, or why it is bad, or None where no pixels were needed."""
 
 
 @dataclass
 class Batch:
-    """Some rows of a shard and their decoded squares: one mapping side -> pixels a row, or the
-    reason why the image is bad, or None where no part needs the pixels."""
+    """Some rows of a shard.
+
+    decoded: a row's canvases. cuts: a row's crops from the original, once its boxes are known.
+    """
 
     shard: Shard
     rows: Rows
-    decoded: Sequence[Squares | BadImageError | None]
-    tensors: dict[tuple[int, bytes], Any] = field(default_factory=dict)
+    decoded: Sequence[Decoded]
+    cuts: Sequence[Decoded] = ()
+    tensors: dict[tuple[Canvas, bytes], Any] = field(default_factory=dict)
     maps: dict[tuple[MapSpec, bytes], NDArray[np.float64]] = field(default_factory=dict)
 
-    def at(self, row: int) -> Squares | BadImageError | None:
-        return self.decoded[int(np.searchsorted(self.rows, row))]
+    def at(self, row: int, source: str = "resized") -> Decoded:
+        """What there is of a row to cut crops from."""
+        found = self.cuts if source == "original" else self.decoded
+        return found[int(np.searchsorted(self.rows, row))]
 
-    def canvases(self, rows: Rows, size: int, device: Any) -> Any:
-        """Float (n, 3, size, size) in [0, 1] on the device."""
-        key = (size, rows.tobytes())
+    def canvases(self, rows: Rows, canvas: Canvas, device: Any) -> Any:
+        """Float (n, 3, side, side) in [0, 1] on the device."""
+        key = (canvas, rows.tobytes())
         if key not in self.tensors:
-            squares = [self.at(row) for row in rows]
-            pixels = np.stack([square[size] for square in squares if isinstance(square, Mapping)])
-            self.tensors[key] = to_unit(pixels, device)
+            whole = canvas_cut(canvas)
+            pixels = [_square(self.at(row), whole) for row in rows]
+            self.tensors[key] = to_unit(np.stack(pixels), device)
         return self.tensors[key]
 
 
-def compute_batch(batch: Batch, backbones: Backbones) -> None:
-    """Fill every open part for the rows of the batch."""
+def place_crops(batch: Batch, backbones: Backbones) -> None:
+    """Fill every open part of attention and boxes for the rows of the batch, and those embeddings
+    that come with attention."""
     parts = batch.shard.open_parts
     for group in _by_forward_pass(part for part in parts if _is(part, AttentionSpec)):
         _compute_attention(batch, group, _of_same_pixels(group[0].spec, parts), backbones)
     for part in parts:
         if part.spec.stage == "boxes":
             _timed(part, _compute_boxes, batch, backbones)
-    for part in parts:
+
+
+def cuts_wanted(batch: Batch) -> list[tuple[Cut, ...]]:
+    """For each row of the batch the crops to cut from its original; `place_crops` comes before."""
+    parts = [part for part in batch.shard.open_parts if _cuts_originals(part)]
+    return [tuple(_cuts_of(batch, int(row), parts)) for row in batch.rows]
+
+
+def embed_crops(batch: Batch, backbones: Backbones) -> None:
+    """Fill every open part of embeddings; `batch.cuts` has what `cuts_wanted` asked for."""
+    for part in batch.shard.open_parts:
         if _is(part, EmbeddingSpec):
             _timed(part, _compute_embedding, batch, backbones)
+
+
+def _cuts_originals(part: Part) -> bool:
+    return isinstance(part.spec, EmbeddingSpec) and part.spec.source == "original"
+
+
+def _cuts_of(batch: Batch, row: int, parts: Iterable[Part]) -> Iterator[Cut]:
+    """Cuts of those parts that still lack the row and know where its box lies."""
+    for part in parts:
+        assert isinstance(part.spec, EmbeddingSpec)
+        boxes = batch.shard.parts[part.spec.box]
+        if part.status[row] == PENDING and boxes.status[row] == OK:
+            yield _cut(part.spec, boxes, row)
+
+
+def _cut(spec: EmbeddingSpec, boxes: Part, row: int) -> Cut:
+    x0, y0, x1, y1 = map(int, boxes.values[row])
+    return Cut(canvas_of(spec.box), (x0, y0, x1, y1), spec.input_size)
+
+
+def _square(decoded: Decoded, cut: Cut) -> NDArray[np.uint8]:
+    assert isinstance(decoded, Mapping), "the rows that are read were decoded"
+    return decoded[cut]
 
 
 def _is(part: Part, kind: type) -> bool:
@@ -71,11 +117,11 @@ def _is(part: Part, kind: type) -> bool:
 
 
 def _by_forward_pass(parts: Iterable[Part]) -> list[list[Part]]:
-    """Blocks of one model at one input size share a pass."""
-    groups: dict[tuple[ModelSpec, int], list[Part]] = defaultdict(list)
+    """Blocks of one model on one canvas share a pass."""
+    groups: dict[tuple[ModelSpec, Canvas], list[Part]] = defaultdict(list)
     for part in parts:
         assert isinstance(part.spec, AttentionSpec)
-        groups[part.spec.model, part.spec.input_size].append(part)
+        groups[part.spec.model, canvas_of(part.spec)].append(part)
     return list(groups.values())
 
 
@@ -109,7 +155,7 @@ def _compute_attention(
     embeddings = [part for part in embeddings if len(part.todo(rows))]
     if len(rows):
         backbone = backbones.get(first.model)
-        pixels = batch.canvases(rows, first.input_size, backbone.device)
+        pixels = batch.canvases(rows, canvas_of(first), backbone.device)
         blocks = [part.spec.block for part in group if isinstance(part.spec, AttentionSpec)]
         if embeddings:
             attention, embedded = backbone.attention_and_embedding(pixels, blocks)
@@ -156,20 +202,24 @@ def _compute_embedding(batch: Batch, part: Part, backbones: Backbones) -> None:
     spec = part.spec
     assert isinstance(spec, EmbeddingSpec)
     boxes = batch.shard.parts[spec.box]
-    rows = _inherit(part, boxes, _readable(batch, [part], part.todo(batch.rows)))
+    rows = _inherit(part, boxes, _readable(batch, [part], part.todo(batch.rows), spec.source))
     if not len(rows):
         return
     backbone = backbones.get(spec.model)
-    canvases = batch.canvases(rows, spec.box.canvas, backbone.device)
+    if spec.source == "original":
+        crops = [_square(batch.at(row, spec.source), _cut(spec, boxes, row)) for row in rows]
+        part.fill(rows, backbone.embed(to_unit(np.stack(crops), backbone.device)))
+        return
+    canvases = batch.canvases(rows, canvas_of(spec.box), backbone.device)
     values = boxes.values[rows].astype(np.int32, copy=False)
     part.fill(rows, embed_boxes(backbone, canvases, values, spec.input_size))
 
 
-def _readable(batch: Batch, parts: list[Part], rows: Rows) -> Rows:
+def _readable(batch: Batch, parts: list[Part], rows: Rows, source: str = "resized") -> Rows:
     """The rows whose image was decoded; the others are marked as bad."""
     good = []
     for row in rows:
-        decoded = batch.at(row)
+        decoded = batch.at(row, source)
         if isinstance(decoded, BadImageError):
             for part in parts:
                 if part.status[row] == PENDING:

@@ -18,7 +18,8 @@ from ..datasets.collection import Collection
 from ..datasets.facts import ALL, Facts
 from ..datasets.registry import facts_of
 from ..errors import BadImageError
-from ..metrics.localization import foreground, scale_boxes
+from ..metrics.localization import covers_a_centre
+from ..stages.geometry import Canvas
 from ..stages.pixels import decode
 from .bad_images import BadImage
 from .experiment_file import load_experiment
@@ -30,10 +31,11 @@ BATCH, BATCHES_AHEAD = 64, 4
 EXAMPLES = 3
 PUBLISHED, DIFFERS, BAD_IMAGES = 0, 1, 3
 
-CANVAS = 224
+CANVAS = Canvas(224)
 
 OUTSIDE, WITHOUT_AREA = "outside the image", "without area"
-BEYOND, VANISHING = "that reach beyond the edge", f"without a pixel on the canvas of {CANVAS}"
+BEYOND, CUT_AWAY = "that reach beyond the edge", "cut away by image.geometry"
+VANISHING = "without a pixel on the canvas"
 WRONG_BOXES = (OUTSIDE, WITHOUT_AREA)
 
 Size = tuple[int, int]
@@ -135,15 +137,20 @@ def check_dataset(
     experiment = load_experiment(None, overrides)
     collection = load_collection(experiment, Cache(cache_root).root)
     facts = facts_of(experiment.dataset.name)
-    return check_collection(collection, facts, progress, experiment.run.workers)
+    workers, canvas = experiment.run.workers, experiment.image.canvas
+    return check_collection(collection, facts, progress, workers, canvas)
 
 
 def check_collection(
-    collection: Collection, facts: Facts | None, progress: Progress, workers: int | None = None
+    collection: Collection,
+    facts: Facts | None,
+    progress: Progress,
+    workers: int | None = None,
+    canvas: Canvas = CANVAS,
 ) -> DatasetCheck:
     """Compare a collection with published facts, decode every image and map every box.
 
-    workers: decoding threads, one a core unless given.
+    workers: decoding threads, one a core unless given. canvas: what boxes are mapped to.
     """
     decoded = _decode_all(collection, progress, workers or os.cpu_count() or 1)
     return DatasetCheck(
@@ -154,7 +161,7 @@ def check_collection(
         counts=tuple(_counts(collection, facts)) if facts else (),
         bad=tuple(_bad_images(collection, decoded)),
         boxes=sum(len(boxes) for _, boxes, _ in _boxed(collection, decoded)),
-        findings=tuple(_box_findings(collection, decoded)),
+        findings=tuple(_box_findings(collection, decoded, canvas)),
         remarks=(*(facts.notes if facts else ()), *collection.remarks),
     )
 
@@ -238,19 +245,25 @@ def _boxed(
 
 
 def _box_findings(
-    collection: Collection, decoded: Mapping[str, Size | BadImageError]
+    collection: Collection, decoded: Mapping[str, Size | BadImageError], canvas: Canvas
 ) -> Iterator[BoxFinding]:
     """Traits of boxes that a user should know."""
-    found: dict[str, list[str]] = {trait: [] for trait in (*WRONG_BOXES, BEYOND, VANISHING)}
+    traits = (*WRONG_BOXES, BEYOND, CUT_AWAY, VANISHING)
+    found: dict[str, list[str]] = {trait: [] for trait in traits}
     for image, boxes, size in _boxed(collection, decoded):
-        for trait in filter(None, (_trait(box, size) for box in boxes)):
+        for trait in filter(None, (_trait(box, size, canvas) for box in boxes)):
             found[trait].append(image)
+    words = {
+        VANISHING: f"{VANISHING} of {canvas.side}",
+        CUT_AWAY: f"{CUT_AWAY} {canvas.geometry}",
+    }
     for trait, images in found.items():
         if images:
-            yield BoxFinding(trait, len(images), tuple(dict.fromkeys(images))[:EXAMPLES])
+            examples = tuple(dict.fromkeys(images))[:EXAMPLES]
+            yield BoxFinding(words.get(trait, trait), len(images), examples)
 
 
-def _trait(box: Boxes, size: Size) -> str:
+def _trait(box: Boxes, size: Size, canvas: Canvas) -> str:
     """What is the matter with a box, or an empty string."""
     x0, y0, x1, y1 = box.tolist()
     width, height = size
@@ -260,8 +273,10 @@ def _trait(box: Boxes, size: Size) -> str:
         return OUTSIDE
     if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
         return BEYOND
-    mapped = scale_boxes(box, width, height, CANVAS)
-    return "" if foreground([mapped], CANVAS).any() else VANISHING
+    mapped = canvas.frame(width, height).to_canvas(box)
+    if not len(mapped):
+        return CUT_AWAY
+    return "" if covers_a_centre(mapped, canvas.side) else VANISHING
 
 
 def _some(count: int, one: str, many: str) -> list[str]:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from ..models.names import canonical
 from ..stages.aggregators import parse_aggregator
+from ..stages.geometry import Canvas, Geometry
 from .baselines import Baseline, parse_baseline
 
 T = TypeVar("T")
@@ -73,10 +74,14 @@ class DatasetSection(Section):
 
 
 class ImageSection(Section):
-    """The square canvas that an image becomes: boxes are placed on it and cut from it."""
+    """The square canvas that an image becomes: boxes are placed on it."""
 
     size: PositiveInt = 224
-    geometry: Literal["squash"] = "squash"
+    geometry: Geometry = "squash"
+
+    @property
+    def canvas(self) -> Canvas:
+        return Canvas(self.size, self.geometry)
 
 
 class AttentionSection(Section):
@@ -109,10 +114,12 @@ class AttentionSection(Section):
 
 
 class CropsSection(Section):
-    """Crop lists in order of selection, in pixels of the canvas; smooth: mean filter, 1 is off."""
+    """Crop lists in order of selection, in pixels of the canvas; smooth: mean filter, 1 is off;
+    source: what crops are cut from, the canvas or the original at its full resolution."""
 
     sizes: Annotated[tuple[CropList, ...], BeforeValidator(_as_crop_lists)] = ((64,),)
     smooth: Annotated[tuple[OddInt, ...], BeforeValidator(_as_list), Field(min_length=1)] = (1,)
+    source: Literal["resized", "original"] = "resized"
 
     @field_validator("sizes")
     @classmethod

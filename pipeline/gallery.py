@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
 from ..reports.results import GalleryItem
+from ..stages.cuts import load_canvas
 from ..stages.localization import boxes_on_canvas
 from ..stages.placement import attention_map
 from ..stages.samples import grouping
-from ..stages.squares import load_squares
 from .cells import CellResult
 from .matrix import MatrixRun
 from .plan import PlanRow
@@ -55,11 +55,11 @@ def _items(
     images = [collection.digests[sample] for sample in samples]
     maps = _maps(session, cell.row, images)
     boxes = np.stack([session.read(box, images) for box in cell.row.boxes], axis=1)
-    canvas = session.experiment.image.size
+    canvas = session.experiment.image.canvas
     groups, names = grouping(collection)
     return [
         GalleryItem(
-            image=load_squares(collection.paths[sample], (canvas,))[canvas],
+            image=load_canvas(collection.paths[sample], canvas),
             attention=maps[index],
             boxes=boxes[index],
             truth=boxes_on_canvas(collection, sample, canvas),

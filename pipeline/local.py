@@ -1,11 +1,15 @@
-"""The local executor: a pool decodes ahead, the device computes, a thread writes."""
+"""The local executor: a pool decodes ahead, the device computes, a thread writes.
+
+Where crops are cut from originals, the pool decodes once more between boxes and embeddings, while
+the device goes on to the boxes of the batches after.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,21 +20,23 @@ from ..cache.fingerprint import fingerprint
 from ..cache.gather import KEPT_BYTES, Gathered
 from ..errors import BadImageError
 from ..stages.boxes import NoRoomError
-from ..stages.squares import load_squares
+from ..stages.cuts import Cut, canvas_cut, load_cuts
 from .backbones import Backbones
-from .compute import Batch, Rows, Squares, compute_batch
+from .compute import Batch, Decoded, Rows, cuts_wanted, embed_crops, place_crops
 from .plan import Plan, Spec
 from .prefetch import prefetch
 from .progress import Progress
 from .shard import Shard, commit_shard, open_shard
 
 BATCHES_AHEAD = 4
+BATCHES_BEING_CUT = 2
 SHARDS_BEING_WRITTEN = 2
 
 
 @dataclass
 class RunStats:
-    """What a run did: counts of images and shards, seconds by stage and activity (they overlap)."""
+    """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
+    and activity (they overlap)."""
 
     shards: int = 0
     decoded: int = 0
@@ -97,11 +103,12 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
         progress.bar("images", _images_in(task, task.shards)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         _Writer(task, stats) as writer,
-        closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as batches,
+        closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as decoded,
+        closing(_placed(decoded, task.plan, backbones, stats)) as placed,
+        closing(prefetch(placed, _decode, pool, _batches_being_cut(task.plan))) as batches,
     ):
-        for step, decoded in batches:
-            with _named_by_path(task.plan.collection.path_of):
-                _compute(step, decoded, backbones, stats)
+        for (step, batch), cuts in batches:
+            _embed(batch, cuts, backbones, stats)
             if step.last:
                 writer.submit(step.shard)
             advance(step.images)
@@ -121,11 +128,15 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Decode:
-    """One image to decode into squares of these sides; path is None where no pixels are needed."""
+    """One image to decode and what to cut from it."""
 
-    path: str | None
+    path: str
     digest: str
-    sizes: tuple[int, ...]
+    cuts: tuple[Cut, ...]
+
+
+_Job = _Decode | BadImageError | None
+"""None where no pixels are needed; an image that is known to be bad is not decoded again."""
 
 
 @contextmanager
@@ -137,43 +148,74 @@ def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
         raise NoRoomError(path_of[error.image], error.problem) from error
 
 
-def _compute(
-    step: _Step,
-    decoded: Sequence[Squares | BadImageError | None],
+def _batches_being_cut(plan: Plan) -> int:
+    """How many batches wait for crops from originals; none where no crop is cut from one."""
+    return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
+
+
+def _placed(
+    decoded: Iterable[tuple[_Step, Sequence[Decoded]]],
+    plan: Plan,
     backbones: Backbones,
     stats: RunStats,
-) -> None:
+) -> Generator[tuple[tuple[_Step, Batch], list[_Job]], None, None]:
+    """Attention and boxes of each batch, and what is then to be cut from its originals."""
+    path_of = plan.collection.path_of
+    for step, canvases in decoded:
+        start = time.perf_counter()
+        batch = Batch(step.shard, step.rows, canvases)
+        with _named_by_path(path_of):
+            place_crops(batch, backbones)
+        jobs = list(_cutting(batch, path_of))
+        stats.decoded += sum(item is not None for item in canvases)
+        stats.decoded += sum(isinstance(job, _Decode) for job in jobs)
+        stats.spend("compute", time.perf_counter() - start)
+        yield (step, batch), jobs if any(jobs) else []
+
+
+def _cutting(batch: Batch, path_of: Mapping[str, str]) -> Iterator[_Job]:
+    for row, known, cuts in zip(batch.rows, batch.decoded, cuts_wanted(batch), strict=True):
+        image = batch.shard.images[row]
+        if not cuts:
+            yield None
+        elif isinstance(known, BadImageError):
+            yield known
+        else:
+            yield _Decode(path_of[image], image, cuts)
+
+
+def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: RunStats) -> None:
     start = time.perf_counter()
-    compute_batch(Batch(step.shard, step.rows, decoded), backbones)
-    stats.decoded += sum(item is not None for item in decoded)
+    batch.cuts = cuts or [None] * len(batch.rows)
+    embed_crops(batch, backbones)
     stats.spend("compute", time.perf_counter() - start)
 
 
-def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Decode]]]:
+def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Job]]]:
     path_of = task.plan.collection.path_of
     for number in task.shards:
         shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
-        rows, needed, sizes = shard.rows_to_compute(), shard.rows_to_decode(), shard.canvas_sizes()
+        rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
+        cuts = tuple(map(canvas_cut, shard.canvases()))
         starts = range(0, max(len(rows), 1), batch_size)
         images = len(shard.images) - len(rows)
         for start in starts:
             batch = rows[start : start + batch_size]
-            jobs = [
-                _Decode(path_of[image] if needed[row] else None, image, sizes)
+            jobs: list[_Job] = [
+                _Decode(path_of[image], image, cuts) if needed[row] else None
                 for row, image in ((row, shard.images[row]) for row in batch)
             ]
             yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
             images = 0
 
 
-def _decode(job: _Decode) -> Squares | BadImageError | None:
-    if job.path is None:
-        return None
+def _decode(job: _Job) -> Decoded:
+    if not isinstance(job, _Decode):
+        return job
     try:
-        squares: Squares = load_squares(job.path, job.sizes, job.digest)
+        return load_cuts(job.path, job.cuts, job.digest)
     except BadImageError as error:
         return error
-    return squares
 
 
 def _images_in(task: Task, shards: Sequence[int]) -> int:

@@ -24,6 +24,7 @@ from ..stages.localization import (
     Values,
     find_subjects,
     joined,
+    lost_boxes,
     measure_crops,
     measure_maps,
     samples_of,
@@ -83,8 +84,8 @@ def localizations(session: Session, collection: Collection) -> list[Located]:
     except UsageError as reason:
         session.progress.say(f"Nothing is localised: {reason}")
         return []
+    measurements.say_which_boxes_miss()
     if not measurements.subjects.boxes:
-        measurements.say_why_no_boxes()
         return []
     try:
         return list(_localizations(measurements))
@@ -116,7 +117,7 @@ class Measurements:
 
     def __init__(self, session: Session, collection: Collection):
         self.session = session
-        self.canvas = session.experiment.image.size
+        self.canvas = session.experiment.image.canvas
         self.split = session.experiment.localize.split
         self.collection = collection
         self.subjects: Subjects = find_subjects(collection, self.split, self.canvas)
@@ -127,22 +128,25 @@ class Measurements:
         same = collection is self.collection
         return self if same else Measurements(self.session, collection)
 
-    def say_why_no_boxes(self) -> None:
+    def say_which_boxes_miss(self) -> None:
         """One line of the progress on why nothing is compared with the dataset's boxes, if it has
-        any."""
-        reason = why_no_boxes(self.session.collection, self.collection, self.split, self.canvas)
+        any, or on images that lose theirs to the geometry."""
+        if self.subjects.boxes:
+            reason = lost_boxes(self.subjects, self.canvas)
+        else:
+            reason = why_no_boxes(self.session.collection, self.collection, self.split, self.canvas)
         if reason:
             self.session.progress.say(reason)
 
     def of_map(self, attention_map: MapSpec, evaluation: str) -> Found:
         """Localisation, token shares and concentration of one map."""
         digest = self.collection.digest
-        spec = LocalizeSpec(attention_map, self.canvas, digest, self.split, evaluation)
+        spec = LocalizeSpec(attention_map, self.canvas.side, digest, self.split, evaluation)
         return self._found(spec, self._records.read(spec) or self._measured(spec))
 
     def of_crops(self, crops: tuple[BoxSpec, ...]) -> Found:
         """Coverage and hit of a list of crops."""
-        spec = CoverageSpec(crops, self.canvas, self.collection.digest, self.split)
+        spec = CoverageSpec(crops, self.canvas.side, self.collection.digest, self.split)
         return self._found(spec, self._records.read(spec) or self._covered(spec))
 
     def _found(self, spec: LocalizeSpec | CoverageSpec, record: Record) -> Found:
@@ -173,7 +177,7 @@ class Measurements:
     def _covered(self, spec: CoverageSpec) -> Record:
         images = list(self.subjects.images)
         crops = np.stack([self.session.read(box, images) for box in spec.crops])
-        return self._noted(spec, measure_crops(crops, self.subjects, self.canvas))
+        return self._noted(spec, measure_crops(crops, self.subjects, self.canvas.side))
 
     def _noted(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
         record = summarize(values, self.subjects)

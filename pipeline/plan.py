@@ -13,6 +13,7 @@ from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..models.identity import BackboneInfo
 from ..stages.aggregators import check_head_count, parse_aggregator
+from ..stages.geometry import Canvas
 from ..stages.placement import map_words
 from ..stages.specs import (
     AttentionSpec,
@@ -26,6 +27,7 @@ from ..stages.specs import (
     RandomBox,
 )
 from .baselines import Baseline
+from .crop_source import crop_source, pixels_key, pixels_words
 from .experiment import Experiment, RunSection
 
 Spec = AttentionSpec | BoxSpec | EmbeddingSpec
@@ -69,8 +71,11 @@ class Plan:
 
     def features(self, row: PlanRow, column: str) -> tuple[EmbeddingSpec, ...]:
         """The embeddings that are concatenated in one cell, in order of selection."""
-        model = self.model_spec(column)
-        return tuple(EmbeddingSpec(box, model, row.input_size) for box in row.boxes)
+        model, size = self.model_spec(column), row.input_size
+        wanted = self.experiment.crops.source
+        return tuple(
+            EmbeddingSpec(box, model, size, crop_source(wanted, box, size)) for box in row.boxes
+        )
 
     def model_spec(self, name: str) -> ModelSpec:
         return _model_spec(self.backbones[name], self.experiment.run)
@@ -145,7 +150,8 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
     for heads in section.heads:
         check_head_count(parse_aggregator(heads), info.heads, info.name)
     model = _model_spec(info, experiment.run)
-    return [AttentionSpec(model, size, block) for block in _blocks(info, section.layers)]
+    geometry = experiment.image.geometry
+    return [AttentionSpec(model, size, block, geometry) for block in _blocks(info, section.layers)]
 
 
 def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
@@ -181,9 +187,12 @@ def _attention_row(
     crops = "+".join(map(str, sizes))
     layer = "" if experiment.attention.layers == "last" else f" block {spec.block}"
     smoothed = "" if smooth == 1 else f" smooth {smooth}"
+    pixels = (experiment.image.canvas, experiment.crops.source)
+    ways = f"smooth{smooth}{_map_key(attention_map)}{pixels_key(*pixels)}"
+    what = f"{crops} px{smoothed}{map_words(attention_map)}{pixels_words(*pixels)}"
     return PlanRow(
-        key=f"{spec.model.name}/block{spec.block}/{crops}/smooth{smooth}{_map_key(attention_map)}",
-        label=f"{spec.model.name}{layer}, {crops} px{smoothed}{map_words(attention_map)}",
+        key=f"{spec.model.name}/block{spec.block}/{crops}/{ways}",
+        label=f"{spec.model.name}{layer}, {what}",
         kind="control" if spec.model.name.endswith("_random") else "attention",
         boxes=greedy_chain(attention_map, sizes, experiment.image.size),
         input_size=_embedding_input(experiment),
@@ -210,45 +219,50 @@ def greedy_chain(
     return tuple(chain)
 
 
-def random_chain(sizes: tuple[int, ...], canvas: int, seed: int) -> tuple[RandomBox, ...]:
+def random_chain(sizes: tuple[int, ...], canvas: Canvas, seed: int) -> tuple[RandomBox, ...]:
     """Random squares of the given sizes that do not overlap."""
     chain: list[RandomBox] = []
     for size in sizes:
-        chain.append(RandomBox(size, canvas, seed, chain[-1] if chain else None))
+        previous = chain[-1] if chain else None
+        chain.append(RandomBox(size, canvas.side, seed, previous, canvas.geometry))
     return tuple(chain)
 
 
 def _baseline_rows(experiment: Experiment, baseline: Baseline) -> list[PlanRow]:
-    canvas, lists = experiment.image.size, experiment.crops.sizes
-    at = f" at {baseline.input_size} px" if baseline.input_size else ""
-    size = baseline.input_size or _embedding_input(experiment)
+    canvas = experiment.image.canvas
+    side, geometry = canvas.side, canvas.geometry
     if baseline.kind == "full":
-        boxes: tuple[BoxSpec, ...] = (FullBox(canvas),)
         return [
-            PlanRow(
-                f"full@{size}", f"full image{at}", "baseline", boxes, size, baseline=baseline.text
-            )
+            _baseline_row(experiment, baseline, "full", "full image", (FullBox(side, geometry),))
         ]
     if baseline.kind == "center":
-        label = f"centre crop, {baseline.size} px{at}"
-        boxes = (CenterBox(_fitting(baseline.size, canvas), canvas),)
-        key = f"center:{baseline.size}@{size}"
-        crops = (baseline.size,)
-        return [PlanRow(key, label, "baseline", boxes, size, crops=crops, baseline=baseline.text)]
-    return [_random_row(baseline, sizes, canvas, size, at) for sizes in lists]
+        boxes = (CenterBox(_fitting(baseline.size, side), side, geometry),)
+        label = f"centre crop, {baseline.size} px"
+        return [_baseline_row(experiment, baseline, f"center:{baseline.size}", label, boxes)]
+    return [_random_row(experiment, baseline, sizes) for sizes in experiment.crops.sizes]
 
 
-def _random_row(
-    baseline: Baseline, sizes: tuple[int, ...], canvas: int, size: int, at: str
-) -> PlanRow:
+def _random_row(experiment: Experiment, baseline: Baseline, sizes: tuple[int, ...]) -> PlanRow:
     crops = "+".join(map(str, sizes))
+    key = f"random:{baseline.seed}/{crops}"
+    label = f"random crops, {crops} px, seed {baseline.seed}"
+    boxes = random_chain(sizes, experiment.image.canvas, baseline.seed)
+    return _baseline_row(experiment, baseline, key, label, boxes)
+
+
+def _baseline_row(
+    experiment: Experiment, baseline: Baseline, key: str, label: str, boxes: tuple[BoxSpec, ...]
+) -> PlanRow:
+    size = baseline.input_size or _embedding_input(experiment)
+    at = f" at {baseline.input_size} px" if baseline.input_size else ""
+    pixels = (experiment.image.canvas, crop_source(experiment.crops.source, boxes[0], size))
     return PlanRow(
-        key=f"random:{baseline.seed}/{crops}@{size}",
-        label=f"random crops, {crops} px, seed {baseline.seed}{at}",
+        key=f"{key}@{size}{pixels_key(*pixels)}",
+        label=f"{label}{at}{pixels_words(*pixels)}",
         kind="baseline",
-        boxes=random_chain(sizes, canvas, baseline.seed),
+        boxes=boxes,
         input_size=size,
-        crops=sizes,
+        crops=tuple(box.size for box in boxes if not isinstance(box, FullBox)),
         baseline=baseline.text,
     )
 

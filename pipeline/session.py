@@ -18,10 +18,11 @@ from ..datasets.collection import Collection
 from ..datasets.holdout import hold_out
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
-from ..stages.placement import chain, map_words
-from ..stages.specs import AttentionSpec, CenterBox, EmbeddingSpec, FullBox, GreedyBox
+from ..stages.placement import canvas_of, chain, map_words
+from ..stages.specs import AttentionSpec, BoxSpec, CenterBox, EmbeddingSpec, FullBox, GreedyBox
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
+from .crop_source import source_words
 from .experiment import Experiment
 from .experiment_file import load_experiment
 from .local import RunStats, prepare, run_local
@@ -208,10 +209,16 @@ def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
 
 def describe_spec(spec: Spec) -> str:
     """A few words for a person: the model and the crop."""
+    if isinstance(spec, EmbeddingSpec):
+        what = f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
+        return what + source_words(spec.source)
+    return _name(spec) + canvas_of(spec).words
+
+
+def _name(spec: AttentionSpec | BoxSpec) -> str:
+    """The words for a spec without its geometry."""
     if isinstance(spec, AttentionSpec):
         return f"{spec.model.name}, block {spec.block}"
-    if isinstance(spec, EmbeddingSpec):
-        return f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
     if isinstance(spec, FullBox):
         return "full image"
     if isinstance(spec, CenterBox):
@@ -221,4 +228,4 @@ def describe_spec(spec: Spec) -> str:
     if not isinstance(spec, GreedyBox):
         return name
     smoothed = "" if spec.map.smooth == 1 else f" smooth {spec.map.smooth}"
-    return f"{name} by {describe_spec(spec.map.attention)}{smoothed}{map_words(spec.map)}"
+    return f"{name} by {_name(spec.map.attention)}{smoothed}{map_words(spec.map)}"

@@ -12,6 +12,8 @@ from ..cache.artifact import NOT_FINITE, OK, PENDING, Artifact
 from ..cache.gather import Gathered
 from ..cache.ledger import BadRow
 from ..errors import DamagedError
+from ..stages.geometry import Canvas
+from ..stages.placement import canvas_of
 from ..stages.specs import AttentionSpec, EmbeddingSpec, GreedyBox
 from .plan import Plan, Spec
 
@@ -71,24 +73,22 @@ class Shard:
         return np.flatnonzero(np.any(lacking, axis=0)) if lacking else np.empty(0, np.int64)
 
     def rows_to_decode(self) -> NDArray[np.bool_]:
-        """Which rows need the image itself: attention and embeddings do, boxes do not."""
+        """Which rows need a canvas: attention does, and embeddings of crops that are cut from it.
+
+        Crops that are cut from the original are decoded once their boxes are known.
+        """
         needs = np.zeros(len(self.images), bool)
         for part in self.open_parts:
-            if isinstance(part.spec, AttentionSpec | EmbeddingSpec):
+            if _canvas_read(part.spec):
                 needs |= part.status == PENDING
         return needs
 
-    def canvas_sizes(self) -> tuple[int, ...]:
-        """Sides, in pixels, of the squares that rows still to be computed are made from."""
-        sizes = set()
-        for part in self.open_parts:
-            if not (part.status == PENDING).any():
-                continue
-            if isinstance(part.spec, AttentionSpec):
-                sizes.add(part.spec.input_size)
-            elif isinstance(part.spec, EmbeddingSpec):
-                sizes.add(part.spec.box.canvas)
-        return tuple(sorted(sizes))
+    def canvases(self) -> tuple[Canvas, ...]:
+        """The canvases that rows still to be computed are made from."""
+        read = {
+            _canvas_read(part.spec) for part in self.open_parts if (part.status == PENDING).any()
+        }
+        return tuple(sorted(canvas for canvas in read if canvas))
 
 
 def open_shard(
@@ -137,6 +137,15 @@ def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -
             seconds=part.seconds,
             computed=part.computed,
         )
+
+
+def _canvas_read(spec: Spec) -> Canvas | None:
+    """The canvas whose pixels a spec is computed from."""
+    if isinstance(spec, AttentionSpec):
+        return canvas_of(spec)
+    if isinstance(spec, EmbeddingSpec) and spec.source == "resized":
+        return canvas_of(spec.box)
+    return None
 
 
 def _reads(spec: Spec, upstream: Spec) -> bool:

@@ -65,8 +65,7 @@ def make_study(session: Session) -> Study:
     record.samples_left_out = len(session.collection) - len(collection)
     start = time.perf_counter()
     measurements = measurements.on(collection)
-    if not measurements.subjects.boxes:
-        measurements.say_why_no_boxes()
+    measurements.say_which_boxes_miss()
     drafts = _drafts(measurements, with_crops=through == "boxes")
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
@@ -82,7 +81,7 @@ def _check_evaluations(measurements: Measurements) -> None:
         grids = {spec.model.name: spec.input_size for spec in session.plan.attention}
         for model, input_size in grids.items():
             grid = input_size // session.plan.backbones[model].patch
-            check_centres(measurements.subjects, measurements.canvas, grid, model)
+            check_centres(measurements.subjects, measurements.canvas.side, grid, model)
 
 
 def _study(
@@ -95,6 +94,7 @@ def _study(
         collection=collection.digest,
         split=effective_split(collection, section.split),
         image_size=experiment.image.size,
+        geometry=experiment.image.geometry,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=__version__,
         resamples=section.resamples,

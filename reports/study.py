@@ -26,7 +26,7 @@ _MOST_MILLIONS = 1e9
 _ROUNDING = 1e-6
 
 _WAY = ["heads", "reading", "smooth", "evaluation"]
-_STUDY = ["name", "dataset", "collection", "split", "image_size", "level"]
+_STUDY = ["name", "dataset", "collection", "split", "image_size", "geometry", "level"]
 _LINE = [
     *("model", "family", "parameters", "kind", "block", "blocks", "registers", "patch"),
     *(*_WAY, "n_left_out", "record"),
@@ -103,9 +103,9 @@ class Study:
     """Every map of an experiment over the images of one split.
 
     collection: digest of images, labels, groups, splits and boxes. split: "all" is every image.
-    image_size: side of the canvas in pixels. created: ISO 8601. version: of the package.
-    resamples, level, seed: of the bootstrap. run: versions, device, host, command, seconds, forward
-    passes, bad images.
+    image_size, geometry: of the canvas, its side in pixels and how an image comes to stand on it.
+    created: ISO 8601. version: of the package. resamples, level, seed: of the bootstrap.
+    run: versions, device, host, command, seconds, forward passes, bad images.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Study:
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     run: dict[str, Any] = field(default_factory=dict)
+    geometry: str = "squash"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` of them equals this study."""

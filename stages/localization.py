@@ -21,8 +21,8 @@ from ..metrics.localization import (
     mass_in_box,
     patch_centres,
     patch_overlap,
-    scale_boxes,
 )
+from .geometry import Canvas
 from .maps import upsample
 from .placement import grid_map
 from .specs import LocalizeSpec
@@ -53,15 +53,17 @@ class Subjects:
     images: their digests. boxes: per image (k, 4), the boxes of all its samples in pixels of the
         canvas; empty if no image of the split has a box.
     without_boxes: images left out because they have no box where others do.
+    lost: how many of them have a box that counts on a squashed canvas, but none on this one.
     """
 
     index: NDArray[np.int64]
     images: tuple[str, ...]
     boxes: tuple[Floats, ...]
     without_boxes: int
+    lost: int = 0
 
 
-def find_subjects(collection: Collection, split: str, canvas: int) -> Subjects:
+def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subjects:
     """The readable images of a split, all where the collection has no splits or split is "all".
 
     Raises:
@@ -78,6 +80,9 @@ def find_subjects(collection: Collection, split: str, canvas: int) -> Subjects:
         images=tuple(images),
         boxes=tuple(boxes[image] for image in boxed),
         without_boxes=len(samples) - len(images),
+        lost=sum(
+            _lost(collection, samples[image], canvas) for image in samples if not len(boxes[image])
+        ),
     )
 
 
@@ -103,7 +108,7 @@ def effective_split(collection: Collection, split: str) -> str:
     return split
 
 
-def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: int) -> str:
+def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: Canvas) -> str:
     """One sentence on why a split has no box to compare with; "" for a dataset without boxes.
 
     usable: the collection without bad images, of which no image in the split has a box that counts.
@@ -114,8 +119,8 @@ def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: int)
     which = "" if effective == "all" else f"{effective} "
     if any(len(usable.boxes[sample]) for sample in samples_of(usable, split)):
         return (
-            f"No box of the {which}images covers the centre of a pixel at image.size {canvas}: "
-            "mass, hit and crop hit are left out."
+            f"No box of the {which}images covers the centre of a pixel at image.size {canvas.side}"
+            f"{_under(canvas)}: mass, hit and crop hit are left out."
         )
     if any(len(whole.boxes[sample]) for sample in _split(whole, split)):
         return f"All {which}images with boxes are bad: mass, hit and crop hit are left out."
@@ -139,10 +144,28 @@ def check_centres(subjects: Subjects, canvas: int, grid: int, model: str) -> Non
         )
 
 
-def boxes_on_canvas(collection: Collection, index: int, canvas: int) -> Floats:
-    """Ground-truth boxes (k, 4) of a sample, mapped through the same squash as its pixels."""
-    width, height = collection.sizes[index]
-    return scale_boxes(collection.boxes[index], width, height, canvas)
+def lost_boxes(subjects: Subjects, canvas: Canvas) -> str:
+    """One sentence on images that lose all their boxes to the geometry; "" where there are none."""
+    if not subjects.lost or not subjects.boxes:
+        return ""
+    images = "1 image has boxes" if subjects.lost == 1 else f"{subjects.lost:,} images have boxes"
+    return (
+        f"{images}, but none that covers the centre of a pixel{_under(canvas)}: left out, as "
+        "images without boxes are."
+    )
+
+
+def _under(canvas: Canvas) -> str:
+    return "" if canvas.geometry == "squash" else f" under image.geometry {canvas.geometry}"
+
+
+def boxes_on_canvas(collection: Collection, index: int, canvas: Canvas) -> Floats:
+    """Ground-truth boxes (k, 4) of a sample on the canvas, clipped to what it shows of the image;
+    none for an image of unknown size."""
+    width, height = (int(length) for length in collection.sizes[index])
+    if not width or not height:
+        return np.zeros((0, 4))
+    return canvas.frame(width, height).to_canvas(collection.boxes[index])
 
 
 def measure_maps(
@@ -215,11 +238,16 @@ def _why_no_answer(values: Values, images: int) -> str:
     )
 
 
-def _boxes_of(collection: Collection, samples: Sequence[int], canvas: int) -> Floats:
+def _boxes_of(collection: Collection, samples: Sequence[int], canvas: Canvas) -> Floats:
     """Boxes (k, 4) of all samples that show one image; none if they cover no pixel's centre."""
     found = [boxes_on_canvas(collection, s, canvas) for s in samples if len(collection.boxes[s])]
     boxes = np.concatenate(found) if found else np.zeros((0, 4))
-    return boxes if covers_a_centre(boxes, canvas) else np.zeros((0, 4))
+    return boxes if covers_a_centre(boxes, canvas.side) else np.zeros((0, 4))
+
+
+def _lost(collection: Collection, samples: Sequence[int], canvas: Canvas) -> bool:
+    """Whether an image without a box that counts on the canvas has one on a squashed canvas."""
+    return len(_boxes_of(collection, samples, Canvas(canvas.side))) > 0
 
 
 def _measure(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from .aggregators import parse_aggregator
 from .boxes import center_box, full_box, greedy_box, random_box
+from .geometry import Canvas
 from .maps import patch_maps, smooth, upsample
-from .specs import BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
+from .specs import AttentionSpec, BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
 
 Boxes = NDArray[np.int32]
 
@@ -54,6 +55,15 @@ def place(
     if grid_maps is None:
         raise ValueError("a greedy box needs the attention maps it is placed on")
     return greedy_box(grid_maps, spec.size, previous, canvas=spec.canvas, images=images)
+
+
+def canvas_of(spec: AttentionSpec | BoxSpec) -> Canvas:
+    """The canvas that a model attends to, or that a box is placed on."""
+    if isinstance(spec, AttentionSpec):
+        return Canvas(spec.input_size, spec.geometry)
+    if isinstance(spec, GreedyBox):
+        return Canvas(spec.canvas, spec.map.attention.geometry)
+    return Canvas(spec.canvas, spec.geometry)
 
 
 def chain(spec: BoxSpec) -> tuple[BoxSpec, ...]:

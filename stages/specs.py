@@ -47,7 +47,7 @@ class AttentionSpec:
 
     input_size: side of the square the image is resized to before the model, in pixels.
     block: 1..L as the papers count; L is the last block.
-    geometry: how an image becomes a square; "squash" ignores the aspect ratio.
+    geometry: how an image becomes a square (`geometry.Canvas`); "squash" ignores the aspect ratio.
     """
 
     stage: ClassVar[str] = "attention"
@@ -138,9 +138,10 @@ BoxSpec = GreedyBox | FullBox | CenterBox | RandomBox
 
 @dataclass(frozen=True)
 class EmbeddingSpec:
-    """CLS embedding of one box: float32 (d,).
+    """CLS embedding of one box, resized bilinearly to input_size: float32 (d,).
 
-    The box is cut from the resized image (the canvas) and resized bilinearly to input_size.
+    source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
+        "original" at the place that the box maps back to.
     """
 
     stage: ClassVar[str] = "embeddings"
@@ -149,6 +150,7 @@ class EmbeddingSpec:
     box: BoxSpec
     model: ModelSpec
     input_size: int
+    source: str = "resized"
 
 
 @dataclass(frozen=True)

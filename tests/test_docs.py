@@ -158,7 +158,7 @@ def test_every_key_is_documented_with_its_flag():
     command = cli.commands["build-matrix"]
     by_flag = {flag: option.name for option in command.params for flag in option.opts}
     flags = {key: flag for key, (_, flag) in documented().items() if flag}
-    assert {*documented()} - {*flags} == {"notes", "image.geometry"}
+    assert {*documented()} - {*flags} == {"notes"}
     expected = {key: key.replace(".", "__") for key in flags} | {"head.name": "head__options"}
     assert {key: by_flag[flag] for key, flag in flags.items()} == expected
 

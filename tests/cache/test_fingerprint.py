@@ -44,6 +44,12 @@ GOLDEN = {
     "other map": MapSpec(ATTENTION, "lowest_entropy_k", "patch-softmax"),
     "localize": LocalizeSpec(MapSpec(ATTENTION), 224, "cd" * 16),
     "coverage": CoverageSpec((GREEDY,), 224, "cd" * 16),
+    "letterboxed": replace(ATTENTION, geometry="letterbox"),
+    "greedy letterboxed": GreedyBox(MapSpec(replace(ATTENTION, geometry="letterbox")), 64, 224),
+    "center cropped": CenterBox(128, 224, "center-crop"),
+    "full letterboxed": FullBox(224, "letterbox"),
+    "random cropped": RandomBox(64, 224, 0, None, "center-crop"),
+    "from the original": replace(EMBEDDING, source="original"),
 }
 GOLDEN_FINGERPRINTS: dict[str, str] = {
     "model": "8a4a8dfc1d178246c3431e4754a6a705",
@@ -61,6 +67,12 @@ GOLDEN_FINGERPRINTS: dict[str, str] = {
     "other map": "f4c70ecd8ee67f574ac2eb41277aae96",
     "localize": "3930773cad878afb312d776f0b65c0b5",
     "coverage": "4da76298edb3c1b12ad38a2395303949",
+    "letterboxed": "1fd67005dfe3b09ebe94ee6f83fa6723",
+    "greedy letterboxed": "adfd784387d92d1ce8a6b260674004a3",
+    "center cropped": "835051310e2249eb9110d88e6d408a4a",
+    "full letterboxed": "feece609519dab27d72272b86bf44af6",
+    "random cropped": "80b1d4cfb8445ea4bdae8b89c9d047f8",
+    "from the original": "7f34915d4ac0b0e616b4d34a47adbe46",
 }
 
 

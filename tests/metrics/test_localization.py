@@ -14,7 +14,6 @@ from a2pipe.metrics.localization import (
     mass_in_box,
     patch_centres,
     patch_overlap,
-    scale_boxes,
 )
 
 NO_BOX = np.empty((0, 4))
@@ -46,11 +45,6 @@ class TestForeground:
     def test_agrees_with_the_rule_pixel_by_pixel(self, boxes):
         corners = np.array(boxes).reshape(-1, 4)
         assert np.array_equal(foreground([corners], 9)[0], by_centres(corners, 9))
-
-    def test_boxes_are_mapped_through_the_squash(self):
-        scaled = scale_boxes(np.array([[10, 20, 100, 50]]), 200, 100, 224)
-        assert np.allclose(scaled, [[11.2, 44.8, 112, 112]])
-        assert scale_boxes(NO_BOX, 200, 100, 224).shape == (0, 4)
 
 
 def by_samples(boxes: np.ndarray, canvas: int, grid: int, fine: int) -> np.ndarray:

@@ -8,35 +8,57 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.preprocessing import crop_resize, normalize, squash, to_unit
+from a2pipe.models.preprocessing import crop_resize, normalize, resize_part, to_unit
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_squash_ignores_the_aspect_ratio() -> None:
+def test_a_whole_image_is_resized_whatever_its_aspect_ratio() -> None:
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 20:] = 255
-    small = squash(image, 10)
+    small = resize_part(image, (0, 0, 40, 20), 10, 10)
     assert small.shape == (10, 10, 3)
     assert small.dtype == np.uint8
     assert (small[:, :4] == 0).all()
     assert (small[:, 6:] == 255).all()
 
 
-def test_squash_is_pillows_antialiased_bilinear() -> None:
+def test_resizing_is_pillows_antialiased_bilinear() -> None:
     image = noise(61, 83)
-    expected = Image.fromarray(image).resize((24, 24), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(squash(image, 24), np.asarray(expected))
+    expected = Image.fromarray(image).resize((24, 30), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(resize_part(image, (0, 0, 83, 61), 24, 30), np.asarray(expected))
 
 
-def test_squash_of_the_right_size_is_a_copy() -> None:
-    image = noise(16, 16)
-    same = squash(image, 16)
-    np.testing.assert_array_equal(same, image)
-    same[0] = 0
-    assert (image[0] != 0).any()
+def test_a_part_of_its_own_size_is_a_copy() -> None:
+    image = noise(16, 20)
+    same = resize_part(image, (3, 2, 19, 14), 16, 12)
+    np.testing.assert_array_equal(same, image[2:14, 3:19])
+    same[:] = 0
+    assert image.any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(4, 3), (31, 17)])
+def test_pixels_outside_a_part_have_no_part_in_it(width, height) -> None:
+    image = noise(20, 24)
+    inside = resize_part(image, (5, 4, 17, 12), width, height)
+    around = np.full_like(image, 255)
+    around[4:12, 5:17] = image[4:12, 5:17]
+    np.testing.assert_array_equal(resize_part(around, (5, 4, 17, 12), width, height), inside)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_edges_between_pixels_are_where_they_are_said_to_be(data) -> None:
+    """On a ramp, linear resizing shows the place of each of its pixels' centres."""
+    ramp = np.broadcast_to(np.arange(0, 250, 5, dtype=np.uint8)[None, :, None], (4, 50, 3))
+    x0 = data.draw(st.floats(2, 20))
+    x1 = data.draw(st.floats(x0 + 8, 48))
+    shown = resize_part(ramp, (x0, 0.5, x1, 3.5), 8, 2)[0, :, 0].astype(float)
+    centres = x0 + (np.arange(8) + 0.5) * (x1 - x0) / 8
+    inner = (centres > x0 + (x1 - x0) / 8) & (centres < x1 - (x1 - x0) / 8)
+    np.testing.assert_allclose(shown[inner], 5 * (centres[inner] - 0.5), atol=1.0)
 
 
 def test_to_unit_spans_zero_to_one_with_channels_first() -> None:

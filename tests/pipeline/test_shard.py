@@ -4,6 +4,7 @@ import numpy as np
 
 from a2pipe.cache.artifact import OK, PENDING
 from a2pipe.pipeline.shard import Part, Shard
+from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.specs import AttentionSpec, EmbeddingSpec, FullBox, ModelSpec
 
 MODEL = ModelSpec("{}", "0", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -24,17 +25,17 @@ def test_only_rows_to_compute_decide_what_is_decoded():
     half = shard(part(ATTENTION, OK, OK), part(FULL, OK, OK), part(EMBEDDING, OK, PENDING))
     assert half.rows_to_compute().tolist() == [1]
     assert half.rows_to_decode().tolist() == [False, True]
-    assert half.canvas_sizes() == (96,)
+    assert half.canvases() == (Canvas(96),)
 
 
 def test_boxes_alone_need_no_pixels():
     boxes = shard(part(ATTENTION, OK, OK), part(FULL, PENDING, PENDING))
     assert boxes.rows_to_compute().tolist() == [0, 1]
     assert not boxes.rows_to_decode().any()
-    assert boxes.canvas_sizes() == ()
+    assert boxes.canvases() == ()
 
 
 def test_a_whole_shard_needs_nothing():
     whole = shard(part(ATTENTION, OK, OK))
     assert whole.rows_to_compute().size == 0
-    assert whole.canvas_sizes() == ()
+    assert whole.canvases() == ()

@@ -8,6 +8,7 @@ import pytest
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.stages import localization
+from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.localization import (
     MEASURES,
     NoAnswerError,
@@ -151,9 +152,9 @@ class Samples(SimpleNamespace):
         return len(self.splits)
 
 
-def subjects(split, splits, boxes, digests=None):
+def subjects(split, splits, boxes, digests=None, geometry="squash"):
     """The subjects among images of 64 x 32 px, on a canvas of 32 px."""
-    return find_subjects(collection(splits, boxes, digests), split, 32)
+    return find_subjects(collection(splits, boxes, digests), split, Canvas(32, geometry))
 
 
 def collection(splits, boxes, digests=None):
@@ -212,7 +213,7 @@ def test_a_box_that_covers_no_pixel_centre_is_none():
 def test_why_there_is_nothing_to_compare_with(bad, train, test, said):
     whole = collection(["test", "train", "test"], [bad, train, test], ["", "1", "2"])
     usable = collection(["train", "test"], [train, test], ["1", "2"])
-    found = why_no_boxes(whole, usable, "test", 32)
+    found = why_no_boxes(whole, usable, "test", Canvas(32))
     assert found.startswith(said)
     assert bool(found) == bool(said)
 

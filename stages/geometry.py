@@ -1,0 +1,102 @@
+"""How an image becomes a square canvas, and how pixels map between the two.
+
+A canvas shows a rectangle of the original and fills a rectangle of its own with it; between them
+both axes are linear. Everything that maps a box or cuts pixels goes through these two rectangles.
+
+squash: the whole image on the whole canvas, whatever its aspect ratio.
+center-crop: the central square of the shorter side on the whole canvas.
+letterbox: the whole image in the middle of the canvas, its longer side as long as the canvas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Geometry = Literal["squash", "center-crop", "letterbox"]
+Floats = NDArray[np.float64]
+Rectangle = tuple[float, float, float, float]
+Corners = tuple[int, int, int, int]
+
+_WORDS = {"squash": "", "center-crop": ", centre-cropped", "letterbox": ", letterboxed"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The geometry of one image.
+
+    shown: x0, y0, x1, y1 of the part of the upright original that is on the canvas, in its pixels;
+        edges may lie between pixels.
+    filled: the pixels of the canvas that it fills, half-open; what is left is padding.
+    """
+
+    shown: Rectangle
+    filled: Corners
+
+    def to_canvas(self, boxes: NDArray[Any]) -> Floats:
+        """Boxes (k, 4) in pixels of the original as boxes (n, 4) in pixels of the canvas.
+
+        They are clipped to what the image fills; those that have no part in it drop out.
+        """
+        mapped = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+        for axis in (0, 1):
+            start, stop = self.filled[axis::2]
+            scale = (stop - start) / (self.shown[axis + 2] - self.shown[axis])
+            edges = (mapped[:, axis::2] - self.shown[axis]) * scale + start
+            mapped[:, axis::2] = np.clip(edges, start, stop)
+        some = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
+        inside: Floats = mapped[some]
+        return inside
+
+    def to_original(self, box: Corners) -> Rectangle:
+        """A box in pixels of the canvas, inside `filled`, as the rectangle that it shows."""
+        x0, y0, x1, y1 = box
+        return self._back(x0, 0), self._back(y0, 1), self._back(x1, 0), self._back(y1, 1)
+
+    def _back(self, place: int, axis: int) -> float:
+        """Multiplied before divided, so that edges of the image come out exact."""
+        length = self.shown[axis + 2] - self.shown[axis]
+        steps = self.filled[axis + 2] - self.filled[axis]
+        return self.shown[axis] + (place - self.filled[axis]) * length / steps
+
+
+@dataclass(frozen=True, order=True)
+class Canvas:
+    """The square that an image becomes: its side in pixels, and a geometry."""
+
+    side: int
+    geometry: str = "squash"
+
+    @property
+    def words(self) -> str:
+        """What sets the geometry apart from squash, to be put after a name: "", ", letterboxed"."""
+        return _WORDS[self.geometry]
+
+    def frame(self, width: int, height: int) -> Frame:
+        """How an upright original of width x height pixels, both at least 1, comes to stand."""
+        whole = (0, 0, self.side, self.side)
+        if self.geometry == "squash":
+            return Frame((0, 0, width, height), whole)
+        if self.geometry == "center-crop":
+            return Frame(_central_square(width, height), whole)
+        if self.geometry == "letterbox":
+            return Frame((0, 0, width, height), _centred(width, height, self.side))
+        raise ValueError(f"there is no geometry {self.geometry!r}")
+
+
+def _central_square(width: int, height: int) -> Rectangle:
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def _centred(width: int, height: int, side: int) -> Corners:
+    """The longer side becomes `side`, the shorter is rounded; an odd rest goes right and below."""
+    columns, rows = (
+        max(1, round(length * side / max(width, height))) for length in (width, height)
+    )
+    left, top = (side - columns) // 2, (side - rows) // 2
+    return left, top, left + columns, top + rows
