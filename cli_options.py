@@ -35,6 +35,10 @@ def _as_numbers(text: str) -> list[int] | str:
         return text
 
 
+def _names(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[list[str], ...]:
+    return tuple(text.split(",") for text in value)
+
+
 def _pairs(_: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
     """KEY=VALUE, with VALUE read as JSON where it is JSON."""
     pairs = {}
@@ -208,7 +212,7 @@ _EMBEDDING = [
         "--baseline",
         "embedding.baselines",
         "NAME",
-        "full, full@518, center:128, random or random:SEED. May be repeated.",
+        "full, full@518, center:128, random, random:SEED or s2. May be repeated.",
         multiple=True,
     ),
     _flag(
@@ -223,6 +227,17 @@ _EMBEDDING = [
         "crops.source",
         "resized|original",
         "What crops are cut from: the canvas, or the image at its full resolution.  [resized]",
+    ),
+]
+
+_COMBINE = [
+    _flag(
+        "--combine",
+        "combine.rows",
+        "ROW,ROW",
+        "A row with the features of several: baselines or attention models. May be repeated.",
+        multiple=True,
+        callback=_names,
     ),
 ]
 
@@ -268,7 +283,13 @@ def _localize(own: bool) -> list[Decorator]:
     ]
 
 
-_WORKERS = _flag("--workers", "run.workers", "N", "Decoding threads.  [one a core]", type=int)
+_WORKERS = _flag(
+    "--workers",
+    "run.workers",
+    "N",
+    "Decoding threads, and heads fitted at once.  [one a core]",
+    type=int,
+)
 
 _RUN = [
     _flag("--device", "run.device", "NAME", "auto, cpu, cuda, cuda:1 or mps.  [auto]"),
@@ -311,7 +332,7 @@ def _options_up_to(stage: str, localize: bool) -> list[Decorator]:
         options += _CROPS
     if reached >= 2:
         embedding = "--embedding-model --model" if reached == 2 else "--embedding-model"
-        options += [_models(embedding, "embedding"), *_EMBEDDING]
+        options += [_models(embedding, "embedding"), *_EMBEDDING, *_COMBINE]
     if reached >= 3:
         options += _HEADS
     if reached >= 3 or localize:

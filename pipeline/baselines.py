@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 
-_FORMS = "full, center:SIZE, random or random:SEED, each optionally followed by @INPUT_SIZE"
-_PATTERN = re.compile(r"(?P<kind>full|center|random)(?::(?P<number>\d+))?(?:@(?P<input>\d+))?")
+_FORMS = "full, center:SIZE, random, random:SEED or s2, each optionally followed by @INPUT_SIZE"
+_PATTERN = re.compile(r"(?P<kind>full|center|random|s2)(?::(?P<number>\d+))?(?:@(?P<input>\d+))?")
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """text: as written; kind: full, center or random; size: of the centre crop; seed: of the
+    """text: as written; kind: full, center, random or s2; size: of the centre crop; seed: of the
     random crops; input_size: side the crop is resized to, where it is not the experiment's."""
 
     text: str
@@ -24,7 +24,7 @@ class Baseline:
 
 
 def parse_baseline(text: str) -> Baseline:
-    """Read `full`, `full@518`, `center:128`, `random` (seed 0) or `random:3`.
+    """Read `full`, `full@518`, `center:128`, `random` (seed 0), `random:3` or `s2`.
 
     Raises:
         UsageError: the text has none of these forms.
@@ -34,7 +34,7 @@ def parse_baseline(text: str) -> Baseline:
     if (
         not match
         or (match["kind"] == "center") > bool(number)
-        or (match["kind"] == "full" and number)
+        or (match["kind"] in ("full", "s2") and number)
     ):
         raise UsageError(f"Baseline {text!r} is not understood; write {_FORMS}.")
     value = int(number or 0)

@@ -20,7 +20,7 @@ from ..stages.scores import Scores, scores
 from ..stages.specs import FitSpec, HeadSpec
 from .experiment import HeadSection
 from .fits import FeatureBlock, Fit, run_fits
-from .plan import PlanRow
+from .rows import PlanRow
 from .session import Session
 
 
@@ -101,11 +101,10 @@ def feature_block(
 
     def read(positions: NDArray[np.int64]) -> NDArray[np.float32]:
         images = [collection.digests[position] for position in positions]
-        blocks = [session.read(spec, images) for spec in specs]
+        blocks = [session.read_features(spec, images) for spec in specs]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
-    width = sum(session.plan.field(spec).shape[0] for spec in specs)
-    return FeatureBlock(specs, width, read)
+    return FeatureBlock(specs, session.plan.width(row, column), read)
 
 
 def cell_count(session: Session) -> int:

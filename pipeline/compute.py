@@ -22,10 +22,18 @@ from ..cache.artifact import OK, PENDING, UNREADABLE
 from ..errors import BadImageError
 from ..models.preprocessing import to_unit
 from ..stages.cuts import Cut, canvas_cut
-from ..stages.embeddings import embed_boxes
+from ..stages.embeddings import embed_boxes, embed_tiles
 from ..stages.geometry import Canvas
 from ..stages.placement import canvas_of, chain, grid_map, place
-from ..stages.specs import AttentionSpec, EmbeddingSpec, FullBox, GreedyBox, MapSpec, ModelSpec
+from ..stages.specs import (
+    AttentionSpec,
+    EmbeddingSpec,
+    FullBox,
+    GreedyBox,
+    MapSpec,
+    ModelSpec,
+    TileBox,
+)
 from .backbones import Backbones
 from .plan import Spec
 from .shard import Part, Shard
@@ -211,6 +219,9 @@ def _compute_embedding(batch: Batch, part: Part, backbones: Backbones) -> None:
         part.fill(rows, backbone.embed(to_unit(np.stack(crops), backbone.device)))
         return
     canvases = batch.canvases(rows, canvas_of(spec.box), backbone.device)
+    if isinstance(spec.box, TileBox):
+        part.fill(rows, embed_tiles(backbone, canvases, spec.box, spec.input_size))
+        return
     values = boxes.values[rows].astype(np.int32, copy=False)
     part.fill(rows, embed_boxes(backbone, canvases, values, spec.input_size))
 

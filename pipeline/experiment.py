@@ -156,6 +156,13 @@ class EmbeddingSection(Section):
         return tuple(parse_baseline(value) for value in self.baselines)
 
 
+class CombineSection(Section):
+    """Rows whose features are concatenated: each by its key, label, attention model or baseline."""
+
+    name: str = ""
+    rows: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
 class HeadSection(BaseModel):
     """A head by kind; every further key is a parameter of that head."""
 
@@ -226,6 +233,7 @@ class Experiment(Section):
     attention: AttentionSection = AttentionSection()
     crops: CropsSection = CropsSection()
     embedding: EmbeddingSection = EmbeddingSection()
+    combine: Annotated[tuple[CombineSection, ...], BeforeValidator(_as_list)] = ()
     head: Annotated[tuple[HeadSection, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
         HeadSection(),
     )
@@ -272,6 +280,11 @@ class Experiment(Section):
         if len(set(labels)) < len(labels):
             raise ValueError(f"Give each head its own name; these are {', '.join(labels)}")
         return self
+
+    @property
+    def embedding_input(self) -> int:
+        """Side, in pixels, to which crops are resized unless a baseline says otherwise."""
+        return self.embedding.input_size or self.image.size
 
     @property
     def too_large_crop(self) -> str:

@@ -26,7 +26,8 @@ def load_experiment(
     """Read an experiment from a TOML file or a mapping of the same shape, or from overrides alone.
 
     overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
-    "head.options" describe one head that replaces all heads of the source. In a TOML file, a
+    "head.options" describe one head that replaces all heads of the source, and "combine.rows" all
+    its combinations. In a TOML file, a
     relative `dataset.root`, a dataset given by its path and relative weight files are taken from
     the file's own folder.
 
@@ -38,6 +39,8 @@ def load_experiment(
     if overrides.keys() & {"head.kind", "head.options"}:
         kind = overrides.pop("head.kind", "logistic")
         content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
+    if "combine.rows" in overrides:
+        content["combine"] = [{"rows": rows} for rows in overrides.pop("combine.rows")]
     given = overrides.get("run.weights", {})
     if given:
         overrides["run.weights"] = {**_weights_besides(content, given), **given}
@@ -128,11 +131,12 @@ def to_toml(experiment: Experiment) -> str:
         UsageError: there is no such head.
     """
     content = experiment.model_dump(mode="json")
-    heads = content.pop("head")
+    heads, combined = content.pop("head"), content.pop("combine")
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     lines = [_assignments(scalars)]
     lines += [_table(f"[{name}]", table) for name, table in tables.items()]
+    lines += [_table("[[combine]]", rows) for rows in combined]
     lines += [_head_table(head) for head in heads]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from ..stages.placement import attention_map
 from ..stages.samples import grouping
 from .cells import CellResult
 from .matrix import MatrixRun
-from .plan import PlanRow
+from .rows import PlanRow
 from .session import Session
 
 

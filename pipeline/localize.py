@@ -32,8 +32,8 @@ from ..stages.localization import (
     why_no_boxes,
 )
 from ..stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
-from .plan import PlanRow
 from .prefetch import prefetch
+from .rows import PlanRow
 from .session import Session
 
 READ_AT_ONCE = 2048

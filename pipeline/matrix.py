@@ -17,7 +17,7 @@ from ..stages.samples import grouping, samples_of_collection
 from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, fit_cells
 from .localize import Located, check_split, localizations
-from .plan import PlanRow
+from .rows import PlanRow
 from .run_record import RunRecord
 from .session import Session
 

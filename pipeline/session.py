@@ -19,7 +19,17 @@ from ..datasets.holdout import hold_out
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.placement import canvas_of, chain, map_words
-from ..stages.specs import AttentionSpec, BoxSpec, CenterBox, EmbeddingSpec, FullBox, GreedyBox
+from ..stages.specs import (
+    AttentionSpec,
+    BoxSpec,
+    CenterBox,
+    EmbeddingSpec,
+    FeatureSpec,
+    FullBox,
+    GreedyBox,
+    TileBox,
+    parts_of,
+)
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
 from .crop_source import source_words
@@ -97,6 +107,12 @@ class Session:
             self._mend(artifact)
             rows = self.artifact(spec).rows(self.plan.field(spec).name, images)
         return rows
+
+    def read_features(self, spec: FeatureSpec, images: list[str]) -> NDArray[np.float32]:
+        """Features of these images, float32 (len(images), d). Raises as `read`."""
+        parts = [self.read(each, images) for each in parts_of(spec)]
+        mean = parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float64)
+        return np.asarray(mean, np.float32)
 
     def _mend(self, artifact: Artifact) -> None:
         """Drop the damaged shards of an artifact and compute them again."""
@@ -223,6 +239,8 @@ def _name(spec: AttentionSpec | BoxSpec) -> str:
         return "full image"
     if isinstance(spec, CenterBox):
         return f"centre crop, {spec.size} px"
+    if isinstance(spec, TileBox):
+        return f"tile {spec.number + 1} of {spec.grid} x {spec.grid}"
     number = len(chain(spec)) + 1
     name = f"{spec.kind} crop {number}, {spec.size} px"
     if not isinstance(spec, GreedyBox):

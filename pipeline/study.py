@@ -21,7 +21,7 @@ from ..stages.specs import MapSpec
 from .bad_images import refuse_bad_images
 from .experiment import LocalizeSection
 from .localize import Found, Measurements
-from .plan import PlanRow
+from .rows import PlanRow
 from .run_record import RunRecord
 from .session import Session
 from .stage_run import compute_stage

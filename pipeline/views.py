@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from ..cache.artifact import OK, Artifact
 from ..datasets.collection import Collection
 from ..errors import UsageError
+from ..stages.specs import parts_of
 from .experiment import Experiment
-from .plan import Plan, PlanRow, Spec
+from .plan import Spec
+from .rows import find_row
 from .session import Session, open_session
 
 Form = Literal["numpy", "dask", "zarr"]
@@ -97,7 +99,7 @@ def open_boxes(
         NotCachedError: the boxes have not been computed.
     """
     session = open_session(experiment, cache)
-    boxes = _row(session.plan, row).boxes
+    boxes = find_row(session.plan.rows, row).boxes
     if not 0 <= crop < len(boxes):
         raise UsageError(f"The row has crops 0 to {len(boxes) - 1}, not {crop}.")
     return _view(session, boxes[crop], form)
@@ -123,20 +125,17 @@ def open_features(
     session = open_session(experiment, cache)
     columns = session.plan.columns
     column = _only([name for name in columns if model in (None, name)], "model", columns)
-    specs = session.plan.features(_row(session.plan, row), column)
-    views = [_view(session, spec, form) for spec in specs]
-    if len(views) == 1:
-        return views[0]
+    features = session.plan.features(find_row(session.plan.rows, row), column)
+    specs = [spec for feature in features for spec in parts_of(feature)]
+    views = {spec: _view(session, spec, form) for spec in specs}
+    if len(features) == len(specs) == 1:
+        return views[specs[0]]
     if form == "zarr":
         raise UsageError("Several crops are several stored arrays; open them as numpy or dask.")
-    status = np.max([view.status for view in views], axis=0)
-    values = _concatenate([view.values for view in views], form)
-    return View(values, status, views[0].images, session.collection)
-
-
-def _row(plan: Plan, name: str | None) -> PlanRow:
-    rows = [row for row in plan.rows if name in (None, row.label, row.key, row.attention)]
-    return _only(rows, "row", [row.label for row in plan.rows])
+    status = np.max([view.status for view in views.values()], axis=0)
+    blocks = [_mean([views[spec].values for spec in parts_of(part)], form) for part in features]
+    values = _concatenate(blocks, form)
+    return View(values, status, views[specs[0]].images, session.collection)
 
 
 def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
@@ -169,3 +168,14 @@ def _concatenate(blocks: list[Any], form: Form) -> Any:
 
         return concatenate(blocks, axis=1)  # type: ignore[no-untyped-call]
     return np.concatenate(blocks, axis=1)
+
+
+def _mean(parts: list[Any], form: Form) -> Any:
+    """The mean of arrays of one shape, computed in float64; of one, the array itself."""
+    if len(parts) == 1:
+        return parts[0]
+    if form == "dask":
+        from dask.array import stack
+
+        return stack(parts).mean(axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[no-untyped-call]
+    return np.mean(parts, axis=0, dtype=np.float64).astype(np.float32)

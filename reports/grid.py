@@ -21,7 +21,7 @@ METRICS: dict[Metric, str] = {
 }
 DASH = "–"
 DAGGER = "†"
-_BLOCKS = ("attention", "control", "baseline")
+_BLOCKS = ("attention", "combination", "control", "baseline")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a grid; opens: it is the first of the attention rows, controls or baselines."""
+    """One row of a grid; opens: it is the first of its kind."""
 
     row: Row
     title: str
@@ -79,12 +79,12 @@ def grid(matrix: Matrix, head: str, metric: Metric) -> Grid:
 
 
 def ordered_rows(matrix: Matrix) -> list[Row]:
-    """Attention rows, then controls, then baselines; the matrix's order within each."""
+    """Attention rows, combinations, controls, then baselines; the matrix's order within each."""
     return sorted(matrix.rows, key=lambda row: _BLOCKS.index(row.kind))
 
 
 def opens(rows: list[Row], index: int) -> bool:
-    """Whether a new block (attention, control, baseline) begins at this row."""
+    """Whether a new block of rows of one kind begins at this row."""
     return index == 0 or rows[index].kind != rows[index - 1].kind
 
 
@@ -135,7 +135,7 @@ def _entry(row: Row, value: float, top: float, same_model: bool) -> Entry:
         value=value,
         best=attends and value == top,
         diagonal=attends and same_model,
-        rival=not attends and value >= top,
+        rival=row.kind in ("control", "baseline") and value >= top,
     )
 
 

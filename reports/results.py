@@ -38,13 +38,13 @@ __all__ = [
 
 FORMAT = 1
 
-Kind = Literal["attention", "baseline", "control"]
+Kind = Literal["attention", "combination", "control", "baseline"]
 Metric = Literal["accuracy", "wga", "worst_class"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One source of boxes: an attention model with its crops, a control, or a baseline.
+    """One source of boxes: an attention model with its crops, a combination, control or baseline.
 
     key: what cells and localisations refer to.
     label: what people read; where two labels are equal, renderers add crops and smoothing.

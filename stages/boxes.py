@@ -108,6 +108,26 @@ def center_box(count: int, size: int, canvas: int) -> Boxes:
     return np.tile(np.array([start, start, start + size, start + size], dtype=np.int32), (count, 1))
 
 
+def tile_box(count: int, number: int, grid: int, canvas: int) -> Boxes:
+    """One of the grid x grid tiles of the canvas, in row-major order, `count` times.
+
+    Returns int32 (count, 4). Raises as `check_tiles`.
+    """
+    check_tiles(grid, canvas)
+    side = canvas // grid
+    x, y = number % grid * side, number // grid * side
+    return np.tile(np.array([x, y, x + side, y + side], dtype=np.int32), (count, 1))
+
+
+def check_tiles(grid: int, canvas: int) -> None:
+    """Raise UsageError unless grid x grid tiles of the canvas are whole pixels."""
+    if canvas % grid:
+        raise UsageError(
+            f"An image of {canvas} px cannot be cut into {grid} x {grid} equal tiles; change "
+            "image.size."
+        )
+
+
 def random_box(
     digests: Sequence[str], size: int, canvas: int, seed: int, previous: NDArray[Any] | None = None
 ) -> Boxes:

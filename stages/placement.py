@@ -8,10 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .aggregators import parse_aggregator
-from .boxes import center_box, full_box, greedy_box, random_box
+from .boxes import center_box, full_box, greedy_box, random_box, tile_box
 from .geometry import Canvas
 from .maps import patch_maps, smooth, upsample
-from .specs import AttentionSpec, BoxSpec, CenterBox, FullBox, GreedyBox, MapSpec, RandomBox
+from .specs import (
+    AttentionSpec,
+    BoxSpec,
+    CenterBox,
+    FullBox,
+    GreedyBox,
+    MapSpec,
+    RandomBox,
+    TileBox,
+)
 
 Boxes = NDArray[np.int32]
 
@@ -50,6 +59,8 @@ def place(
         return full_box(len(images), spec.canvas)
     if isinstance(spec, CenterBox):
         return center_box(len(images), spec.size, spec.canvas)
+    if isinstance(spec, TileBox):
+        return tile_box(len(images), spec.number, spec.grid, spec.canvas)
     if isinstance(spec, RandomBox):
         return random_box(images, spec.size, spec.canvas, spec.seed, previous)
     if grid_maps is None:

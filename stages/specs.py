@@ -133,12 +133,29 @@ class RandomBox:
     kind: str = "random"
 
 
-BoxSpec = GreedyBox | FullBox | CenterBox | RandomBox
+@dataclass(frozen=True)
+class TileBox:
+    """Tile `number`, in row-major order, of the grid x grid tiles of the canvas (S²)."""
+
+    stage: ClassVar[str] = "boxes"
+    version: ClassVar[int] = 1
+
+    number: int
+    grid: int
+    canvas: int
+    geometry: str = "squash"
+    kind: str = "tile"
+
+
+BoxSpec = GreedyBox | FullBox | CenterBox | RandomBox | TileBox
 
 
 @dataclass(frozen=True)
 class EmbeddingSpec:
     """CLS embedding of one box, resized bilinearly to input_size: float32 (d,).
+
+    A tile is cut from the canvas after this is resized as a whole, bicubically and without
+    antialiasing, to as many times input_size as there are tiles (S², scaling_on_scales).
 
     source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
         "original" at the place that the box maps back to.
@@ -151,6 +168,24 @@ class EmbeddingSpec:
     model: ModelSpec
     input_size: int
     source: str = "resized"
+
+
+@dataclass(frozen=True)
+class MeanSpec:
+    """Mean of several embeddings of one model, which is never stored: float32 (d,)."""
+
+    stage: ClassVar[str] = "mean"
+    version: ClassVar[int] = 1
+
+    of: tuple[EmbeddingSpec, ...]
+
+
+FeatureSpec = EmbeddingSpec | MeanSpec
+
+
+def parts_of(feature: FeatureSpec) -> tuple[EmbeddingSpec, ...]:
+    """The stored embeddings that a feature is made of."""
+    return feature.of if isinstance(feature, MeanSpec) else (feature,)
 
 
 @dataclass(frozen=True)
@@ -173,7 +208,7 @@ class FitSpec:
     version: ClassVar[int] = 2
 
     head: HeadSpec
-    features: tuple[EmbeddingSpec, ...]
+    features: tuple[FeatureSpec, ...]
     collection: str
 
 

@@ -12,10 +12,11 @@ import click
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import BaseModel
 
 import a2pipe
 from a2pipe.cli import cli
-from a2pipe.pipeline.experiment import Experiment, HeadSection, Section
+from a2pipe.pipeline.experiment import CombineSection, Experiment, HeadSection, Section
 from a2pipe.pipeline.experiment_file import load_experiment
 
 ROOT = Path(a2pipe.__file__).parent
@@ -114,21 +115,21 @@ def test_experiments_load(page):
             load_experiment({"dataset": {"name": "folder"}, **content})
 
 
-def sections() -> dict[str, type[Section] | type[HeadSection]]:
+def sections() -> dict[str, type[BaseModel]]:
     """The sections of an experiment by name."""
     found = {
         name: field.annotation
         for name, field in Experiment.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
-    return {**found, "head": HeadSection}
+    return {**found, "combine": CombineSection, "head": HeadSection}
 
 
 def defaults() -> dict[str, object]:
     """Every key of an experiment with its default as plain JSON; ... where there is none."""
     shown = json.loads(Experiment(dataset={"name": "x"}).model_dump_json())
-    shown["head"] = shown["head"][0]
-    keys: dict[str, object] = {"notes": shown["notes"]}
+    shown["head"], shown["combine"] = shown["head"][0], {"name": ""}
+    keys: dict[str, object] = {name: shown[name] for name in ("notes", "metrics")}
     for name, section in sections().items():
         for key, field in section.model_fields.items():
             keys[f"{name}.{key}"] = ... if field.is_required() else shown[name][key]
@@ -158,7 +159,7 @@ def test_every_key_is_documented_with_its_flag():
     command = cli.commands["build-matrix"]
     by_flag = {flag: option.name for option in command.params for flag in option.opts}
     flags = {key: flag for key, (_, flag) in documented().items() if flag}
-    assert {*documented()} - {*flags} == {"notes"}
+    assert {*documented()} - {*flags} == {"notes", "combine.name"}
     expected = {key: key.replace(".", "__") for key in flags} | {"head.name": "head__options"}
     assert {key: by_flag[flag] for key, flag in flags.items()} == expected
 

@@ -159,5 +159,5 @@ def test_a_centre_crop_larger_than_the_image_is_refused(plan_of):
 
 def test_a_baseline_may_have_an_input_of_its_own(plan_of):
     plan = plan_of(embedding={"models": [RANDOM], "baselines": ["full", "full@96"]})
-    sizes = [row.input_size for row in plan.rows if row.kind == "baseline"]
+    sizes = [row.blocks[0].input_size for row in plan.rows if row.kind == "baseline"]
     assert sizes == [48, 96]

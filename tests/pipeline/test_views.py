@@ -61,7 +61,7 @@ def test_rows_are_found_for_samples(source):
     ("call", "message"),
     [
         (lambda c, k: a2pipe.open_features(c, cache=k), "Several rows fit"),
-        (lambda c, k: a2pipe.open_features(c, "no row", cache=k), "no such row"),
+        (lambda c, k: a2pipe.open_features(c, "no row", cache=k), "no row 'no row'"),
         (lambda c, k: a2pipe.open_features(c, MODEL, "x", cache=k), "no such model"),
         (lambda c, k: a2pipe.open_features(c, MODEL, form="zarr", cache=k), "Several crops"),
         (lambda c, k: a2pipe.open_features(c, MODEL, form="csv", cache=k), "no form 'csv'"),
