@@ -52,7 +52,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         `pseudo_val` of every group of which scores.
     Cs: inverse strengths of the L1 penalty to choose from. The first of equally good ones wins.
     class_weights: for two classes, after every C each weight is tried on the second class and then
-        on the first, against 1 on the other. None tries none; more than two classes have none.
+        on the first, against 1 on the other. None or [] tries none; more classes have none.
     draws: balanced draws whose coefficients are averaged.
     scaler: samples that the final standardisation is fitted on, "pool" or "train". Tuning fits one
         of its own on the balanced samples it fits.
@@ -62,8 +62,8 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     group_by: what is balanced and scored: each "group", or each "class".
     max_iter: liblinear's iterations; the public code leaves scikit-learn's 100.
     seed: of all draws and of liblinear. The same seed gives the same bits, whatever `n_jobs` is.
-    n_jobs: processes that fit side by side, -1 for one a core; None is 1 unless
-        joblib.parallel_config says otherwise.
+    n_jobs: processes that fit side by side, -1 for one a core. None is 1, or what
+        joblib.parallel_config says.
 
     Fitted, of K classes and d features (rows: 1 for two classes, else K, one against the rest):
     coef_ (rows, d), intercept_ (rows,): of the standardised features, float64.
@@ -111,12 +111,14 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.retrain_on is not None:
             check_choice("DFR", "retrain_on", self.retrain_on, ("pool", "rest"))
         check_positives("DFR", "Cs", self.Cs)
-        if self.class_weights is not None:
+        if self.class_weights:
             check_positives("DFR", "class_weights", self.class_weights)
         check_share("DFR", "pseudo_val", self.pseudo_val)
         check_whole("DFR", "draws", self.draws)
         check_whole("DFR", "max_iter", self.max_iter)
         check_whole("DFR", "seed", self.seed, least=0)
+        if self.n_jobs not in (None, -1):
+            check_whole("DFR", "n_jobs", self.n_jobs)
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> DFRHead:
         """Fit to features (N, d) and class labels (N,).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from ..errors import UsageError
@@ -18,13 +19,13 @@ def check_choice(head: str, name: str, value: Any, choices: Sequence[str]) -> No
 
 def check_positive(head: str, name: str, value: Any) -> None:
     """Raise UsageError unless the value is a positive, finite number."""
-    if not _is_number(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if not _is_number(value, Real) or not math.isfinite(value) or value <= 0:
         raise UsageError(f"The {head} head takes a positive number as {name}, not {value!r}.")
 
 
 def check_whole(head: str, name: str, value: Any, *, least: int = 1) -> None:
     """Raise UsageError unless the value is a whole number of at least `least`."""
-    if not _is_number(value, int) or value < least:
+    if not _is_number(value, Integral) or value < least:
         raise UsageError(
             f"The {head} head takes a whole number of at least {least} as {name}, not {value!r}."
         )
@@ -32,7 +33,7 @@ def check_whole(head: str, name: str, value: Any, *, least: int = 1) -> None:
 
 def check_share(head: str, name: str, value: Any) -> None:
     """Raise UsageError unless the value is a number between 0 and 1, both excluded."""
-    if not _is_number(value, (int, float)) or not 0 < value < 1:
+    if not _is_number(value, Real) or not 0 < value < 1:
         raise UsageError(
             f"The {head} head takes a number between 0 and 1 as {name}, not {value!r}."
         )
@@ -46,5 +47,5 @@ def check_positives(head: str, name: str, values: Any) -> None:
         check_positive(head, f"each of {name}", value)
 
 
-def _is_number(value: Any, kinds: type | tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

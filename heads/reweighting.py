@@ -44,7 +44,7 @@ def grid(
     """Each C in turn with each pair of class weights: (1, w) for every w, then (w, 1), no pair
     twice. Without weights, or with more than two classes, each C alone."""
     pairs: list[tuple[float, float] | None] = [None]
-    if weights is not None and classes == 2:
+    if weights and classes == 2:
         pairs = list(dict.fromkeys([*((1, w) for w in weights), *((w, 1) for w in weights)]))
     return [replace(settings, C=C, class_weight=pair) for C in Cs for pair in pairs]
 
