@@ -102,7 +102,12 @@ def average(
         )
     groups, labels = samples.groups[rows], samples.labels[rows]
     draws = [rows[complete_draw(groups, labels, generator)] for generator in generators]
-    rules = workers(delayed(_fit_draw)(samples, draw, scaler, settings) for draw in draws)
+    used = np.unique(np.concatenate(draws))
+    X, y = scaler.transform(samples.X[used], copy=False), samples.labels[used]
+    rules = workers(
+        delayed(_fit_draw)(X, y, np.searchsorted(used, draw), samples.classes, settings)
+        for draw in draws
+    )
     return Average(
         coef=np.mean([rule.coef for rule in rules], axis=0),
         intercept=np.mean([rule.intercept for rule in rules], axis=0),
@@ -120,7 +125,6 @@ def _predictions(
 
 
 def _fit_draw(
-    samples: Samples, rows: Indices, scaler: StandardScaler, settings: Settings
+    X: Floats, labels: Indices, rows: Indices, classes: int, settings: Settings
 ) -> LinearRule:
-    X = scaler.transform(samples.X[rows], copy=False)
-    return fit_rule(X, samples.labels[rows], samples.classes, settings)
+    return fit_rule(X[rows], labels[rows], classes, settings)
