@@ -22,7 +22,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import UsageError
-from a2pipe.heads import dfr
+from a2pipe.heads import reweighting
+from a2pipe.heads.balancing import complete_draw
 from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.liblinear import L1
 from a2pipe.heads.samples import SamplesError
@@ -230,19 +231,18 @@ class TestProcedure:
         assert {len(draw) for draw in expected["draws"]} == {head.draw_size_}
 
 
-def test_what_is_fitted_is_each_draw_balanced(monkeypatch):
+def test_the_set_of_tuning_and_each_draw_are_balanced(monkeypatch):
     X, y, groups = spurious([70, 30, 35, 60])
-    fitted = []
-    real = dfr.average.__globals__["fit_rule"]
+    drawn = []
 
-    def watched(features, labels, classes, settings):
-        fitted.append(labels)
-        return real(features, labels, classes, settings)
+    def watched(groups, labels, generator):
+        rows = complete_draw(groups, labels, generator)
+        drawn.append(np.bincount(groups[rows]).tolist())
+        return rows
 
-    monkeypatch.setitem(dfr.average.__globals__, "fit_rule", watched)
+    monkeypatch.setattr(reweighting, "complete_draw", watched)
     head = DFRHead(**QUICK).fit(X, y, groups=groups)
-    for labels in fitted[-3:]:
-        assert np.bincount(labels).tolist() == [60, 60]
+    assert drawn == [[head.tuning_group_size_] * 4] + [[30] * 4] * 3
     assert (head.draw_size_, head.draw_group_size_) == (120, 30)
 
 
@@ -528,6 +528,7 @@ class TestNoFit:
             variant="train",
         )
 
+    @pytest.mark.filterwarnings("ignore::UserWarning")
     def test_a_rest_that_lacks_a_class(self):
         y = np.array([0, 1] * 20 + [2])
         sentences = set()
