@@ -42,6 +42,7 @@ bench: $(READY)  ## speed, side by side with peers
 	$(BIN)/python benchmarks/boxes.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/index.py
+	$(BIN)/python benchmarks/heads.py
 
 clean:
 	rm -rf $(VENV) .demo-cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

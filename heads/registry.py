@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import UsageError
 
 GROUP = "a2pipe.heads"
-BUILT_IN = {"logistic": (".logistic", "LogisticHead")}
+BUILT_IN = {"logistic": (".logistic", "LogisticHead"), "dfr": (".dfr", "DFRHead")}
 
 
 def kinds() -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from a2pipe.errors import UsageError
 from a2pipe.heads import registry
+from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.registry import kinds, make_head
 
@@ -22,6 +23,12 @@ def test_logistic_takes_its_parameters():
     head = make_head("logistic", {"C": 0.1, "features": "l2"})
     assert isinstance(head, LogisticHead)
     assert (head.C, head.features) == (0.1, "l2")
+
+
+def test_dfr_takes_its_parameters():
+    head = make_head("dfr", {"variant": "train", "Cs": [1, 0.1]})
+    assert isinstance(head, DFRHead)
+    assert (head.variant, head.Cs) == ("train", [1, 0.1])
 
 
 def test_an_unknown_kind_is_answered_with_a_near_one():
@@ -46,7 +53,7 @@ def test_a_wrong_value_is_found_before_any_fit():
 
 def test_other_packages_add_heads(monkeypatch):
     register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
-    assert kinds() == ["logistic", "nearest"]
+    assert kinds() == [*registry.BUILT_IN, "nearest"]
     assert make_head("nearest", {"n_neighbors": 3}).n_neighbors == 3
 
 
@@ -57,7 +64,7 @@ def test_a_head_that_takes_any_keyword_is_given_them(monkeypatch):
 
 def test_a_built_in_kind_cannot_be_taken_over(monkeypatch):
     register(monkeypatch, logistic="builtins:dict")
-    assert kinds() == ["logistic"]
+    assert kinds() == [*registry.BUILT_IN]
     assert isinstance(make_head("logistic", {}), LogisticHead)
 
 

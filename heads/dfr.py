@@ -1,0 +1,241 @@
+"""Deep feature reweighting: an L1 regression averaged over group-balanced draws of a pool.
+
+Kirichenko, Izmailov, Wilson, "Last layer re-training is sufficient for robustness to spurious
+correlations", arXiv 2204.02937, second stage, as its public code runs it: the strength of the
+penalty is chosen by the worst group's accuracy on one part of the pool, then balanced draws of the
+pool are fitted one by one, and coefficients and intercepts averaged.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .balancing import halve, split_by_group
+from .liblinear import Settings, largest, log_probabilities
+from .parameters import check_choice, check_positives, check_share, check_whole
+from .pool import Samples, check_pool, collapsed, empty_groups, pool_and_train, unscored
+from .reweighting import Average, Choice, average, choose, grid
+from .samples import (
+    Floats,
+    Indices,
+    SamplesError,
+    check_finite,
+    check_several_classes,
+    group_indices,
+    validation_mask,
+)
+
+PRECISIONS = (np.float64, np.float32)
+CS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+WEIGHTS = (1.0, 2.0, 3.0, 10.0, 100.0, 300.0, 1000.0)
+
+
+class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Deep feature reweighting on cached features: DFR(Val) and DFR(Train).
+
+    The defaults are what the public code does (izmailovpavel/spurious_feature_learning), with the
+    class weights of the code before it (PolinaKirichenko/deep_feature_reweighting).
+
+    variant: which samples are the pool. "val": the validation samples, a random half of which
+        scores; without a mask that names them, all samples. "train": the training samples, a share
+        `pseudo_val` of every group of which scores.
+    Cs: inverse strengths of the L1 penalty to choose from. The first of equally good ones wins.
+    class_weights: for two classes, after every C each weight is tried on the second class and then
+        on the first, against 1 on the other. None or [] tries none; more classes have none.
+    draws: balanced draws whose coefficients are averaged.
+    scaler: samples that the final standardisation is fitted on, "pool" or "train". Tuning fits one
+        of its own on the balanced samples it fits.
+    retrain_on: what is drawn from: the whole "pool", or the "rest", which scored no C. None is
+        "pool" for "val", as the public code does, and "rest" for "train", as A² (section 4) states.
+    pseudo_val: between 0 and 1.
+    group_by: what is balanced and scored: each "group", or each "class".
+    max_iter: liblinear's iterations; the public code leaves scikit-learn's 100.
+    seed: of all draws and of liblinear. The same seed gives the same bits, whatever `n_jobs` is.
+    n_jobs: processes that fit side by side, -1 for one a core. None is 1, or what
+        joblib.parallel_config says.
+
+    Fitted, of K classes and d features (rows: 1 for two classes, else K, one against the rest):
+    coef_ (rows, d), intercept_ (rows,): of the standardised features, float64.
+    mean_, scale_ (d,): of the standardisation.
+    classes_ (K,). C_, class_weight_ (K,): as chosen.
+    scores_ (Cs, pairs of class weights): worst-group accuracy of each, in [0, 1].
+    n_iter_ (draws, rows): iterations of liblinear.
+    groups_, group_sizes_: indices of the pool's groups and the samples of each.
+    tuning_group_size_, draw_group_size_, draw_size_: samples of each group in the balanced set of
+        tuning and in each draw, and of a draw in all.
+    notes_: a sentence for each weakness of the pool, which is a warning too.
+    """
+
+    def __init__(
+        self,
+        variant: str = "val",
+        Cs: Sequence[float] = CS,
+        class_weights: Sequence[float] | None = WEIGHTS,
+        draws: int = 20,
+        scaler: str = "pool",
+        retrain_on: str | None = None,
+        pseudo_val: float = 0.2,
+        group_by: str = "group",
+        max_iter: int = 100,
+        seed: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.variant = variant
+        self.Cs = Cs
+        self.class_weights = class_weights
+        self.draws = draws
+        self.scaler = scaler
+        self.retrain_on = retrain_on
+        self.pseudo_val = pseudo_val
+        self.group_by = group_by
+        self.max_iter = max_iter
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def check_parameters(self) -> None:
+        """Raise UsageError for a value no fit can use."""
+        check_choice("DFR", "variant", self.variant, ("val", "train"))
+        check_choice("DFR", "scaler", self.scaler, ("pool", "train"))
+        check_choice("DFR", "group_by", self.group_by, ("group", "class"))
+        if self.retrain_on is not None:
+            check_choice("DFR", "retrain_on", self.retrain_on, ("pool", "rest"))
+        check_positives("DFR", "Cs", self.Cs)
+        if self.class_weights:
+            check_positives("DFR", "class_weights", self.class_weights)
+        check_share("DFR", "pseudo_val", self.pseudo_val)
+        check_whole("DFR", "draws", self.draws)
+        check_whole("DFR", "max_iter", self.max_iter)
+        check_whole("DFR", "seed", self.seed, least=0)
+        if self.n_jobs not in (None, -1):
+            check_whole("DFR", "n_jobs", self.n_jobs)
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> DFRHead:
+        """Fit to features (N, d) and class labels (N,).
+
+        groups: int (N,), the group of each sample, -1 for none, which no sample of the pool may
+            have; without them each class is a group.
+        validation: bool (N,), True for validation samples.
+
+        Raises:
+            UsageError: a parameter no fit can use.
+            SamplesError: samples no fit can use: not finite, of one class, a pool that is empty,
+                lacks a class or is too small to choose C on.
+        """
+        self.check_parameters()
+        samples, mask = self._check_samples(X, y, groups, validation)
+        pool, train = pool_and_train(mask, len(samples.X), self.variant)
+        check_pool(samples, pool, self.classes_)
+        tuning, *draws = np.random.default_rng(self.seed).spawn(1 + self.draws)
+        scored, rest = (pool[part] for part in self._split(samples.groups[pool], tuning))
+        drawn = pool if self._retrains_on() == "pool" else rest
+        with Parallel(n_jobs=self.n_jobs) as workers:
+            choice = choose(workers, samples, scored, rest, self._grid(samples.classes), tuning)
+            scaler = self._fit_scaler(samples.X, pool, train)
+            mean = average(workers, samples, drawn, scaler, choice.settings, draws)
+        self._keep(scaler, choice, mean)
+        self.groups_, self.group_sizes_ = np.unique(samples.groups[pool], return_counts=True)
+        self._warn(
+            empty_groups(samples, pool)
+            + unscored(samples, pool, scored, rest)
+            + collapsed(choice.group_size, samples.groups[rest], "chose C on")
+            + collapsed(mean.group_size, samples.groups[drawn], "averages fits to")
+        )
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Scores, (N, K), each of a class against the rest, or (N,) of the second class of two."""
+        scores = self._scores(X)
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of the largest score of each sample, (N,)."""
+        chosen = largest(self._scores(X))
+        return np.asarray(self.classes_[chosen])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probability of each class, (N, K): the logistic of each score, scaled to sum to 1."""
+        return np.asarray(np.exp(self.predict_log_proba(X)))
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Logarithm of `predict_proba`."""
+        return log_probabilities(self._scores(X))
+
+    def _check_samples(
+        self, X: Any, y: Any, groups: Any, validation: Any
+    ) -> tuple[Samples, NDArray[np.bool_] | None]:
+        """What `fit` was given, checked; sets classes_."""
+        X, y = validate_data(self, X, y, dtype=PRECISIONS, ensure_all_finite=False)
+        check_classification_targets(y)
+        check_finite(X)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        check_several_classes(self.classes_)
+        mask = None if validation is None else validation_mask(validation, len(X))
+        indices = labels if groups is None else group_indices(groups, len(X))
+        if self.group_by == "class":
+            indices = labels
+        return Samples(X, labels, indices, len(self.classes_)), mask
+
+    def _split(self, groups: Indices, generator: np.random.Generator) -> tuple[Indices, Indices]:
+        """Which of the pool score in tuning, and which are fitted."""
+        if self.variant == "val":
+            return halve(len(groups), generator)
+        return split_by_group(groups, self.pseudo_val, generator)
+
+    def _retrains_on(self) -> str:
+        return self.retrain_on or {"val": "pool", "train": "rest"}[self.variant]
+
+    def _grid(self, classes: int) -> list[Settings]:
+        every = Settings(C=1.0, class_weight=None, max_iter=self.max_iter, seed=self.seed)
+        return grid(self.Cs, self.class_weights, classes, every)
+
+    def _fit_scaler(self, X: Floats, pool: Indices, train: Indices) -> StandardScaler:
+        rows = pool if self.scaler == "pool" else train
+        if not len(rows):
+            raise SamplesError(
+                "DFR was to standardise by training samples, and the mask names none: use scaler "
+                "'pool'."
+            )
+        return StandardScaler().fit(X if len(rows) == len(X) else X[rows])
+
+    def _keep(self, scaler: StandardScaler, choice: Choice, mean: Average) -> None:
+        """Set the fitted arrays and numbers."""
+        self.mean_, self.scale_ = scaler.mean_, scaler.scale_
+        self.coef_, self.intercept_, self.n_iter_ = mean.coef, mean.intercept, mean.iterations
+        self.C_ = choice.settings.C
+        self.class_weight_ = np.array(choice.settings.class_weight or [1.0] * len(self.classes_))
+        self.scores_ = choice.scores.reshape(len(self.Cs), -1)
+        self.tuning_group_size_ = choice.group_size
+        self.draw_group_size_, self.draw_size_ = mean.group_size, mean.size
+
+    def _warn(self, notes: list[str]) -> None:
+        """Keep what weakens the result, and warn of it."""
+        self.notes_ = notes
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=3)
+        unfinished = int((self.n_iter_ >= self.max_iter).any(axis=1).sum())
+        if unfinished:
+            self.notes_.append(
+                f"{unfinished} of DFR's {self.draws} fits did not converge in {self.max_iter} "
+                "iterations: raise max_iter."
+            )
+            warnings.warn(self.notes_[-1], ConvergenceWarning, stacklevel=3)
+
+    def _scores(self, X: Any) -> NDArray[np.float64]:
+        """Scores of the fitted rows, (N, rows)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=PRECISIONS, ensure_all_finite=False, reset=False)
+        check_finite(X)
+        scaler = StandardScaler()
+        scaler.mean_, scaler.scale_ = self.mean_, self.scale_
+        return np.asarray(scaler.transform(X) @ self.coef_.T + self.intercept_)

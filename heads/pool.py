@@ -1,0 +1,110 @@
+"""The pool of samples that DFR balances: which they are, and whether they will do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .samples import Floats, Indices, SamplesError
+
+HANDFUL = 10
+"""A balanced set of fewer samples a group is worth a sentence."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """X (N, d); labels int64 (N,), 0 .. classes - 1; groups int64 (N,), -1 for none."""
+
+    X: Floats
+    labels: Indices
+    groups: Indices
+    classes: int
+
+
+def pool_and_train(
+    validation: NDArray[np.bool_] | None, n: int, variant: str
+) -> tuple[Indices, Indices]:
+    """Rows of the pool and of the training samples, for variant "val" or "train".
+
+    Without a mask all samples are the pool, and training samples only for "train".
+
+    Raises:
+        SamplesError: the pool is empty.
+    """
+    if validation is None:
+        every = np.arange(n)
+        return every, every if variant == "train" else every[:0]
+    train = np.flatnonzero(~validation)
+    pool = np.flatnonzero(validation) if variant == "val" else train
+    if not len(pool):
+        which, other = ("validation", "train") if variant == "val" else ("training", "val")
+        raise SamplesError(
+            f"DFR with variant {variant!r} draws from the {which} samples, and there are none: "
+            f"use variant {other!r}."
+        )
+    return pool, train
+
+
+def check_pool(samples: Samples, pool: Indices, names: NDArray[Any]) -> None:
+    """Raise SamplesError if samples of the pool have no group, or a class none in the pool.
+
+    names: of the classes (K,).
+    """
+    groupless = int((samples.groups[pool] < 0).sum())
+    if groupless:
+        raise SamplesError(
+            f"{groupless} of the {len(pool)} samples of DFR's pool have no group: name one for "
+            "each, or balance the classes with group_by 'class'."
+        )
+    missing = np.setdiff1d(np.arange(samples.classes), samples.labels[pool])
+    if len(missing):
+        raise SamplesError(
+            f"DFR's pool of {len(pool)} samples has none of class {listed(names[missing])}: "
+            "give it some, or use the other variant."
+        )
+
+
+def empty_groups(samples: Samples, pool: Indices) -> list[str]:
+    """A sentence if other samples are of groups that the pool has none of."""
+    present = np.unique(samples.groups[pool])
+    missing = np.setdiff1d(samples.groups[samples.groups >= 0], present)
+    if not len(missing):
+        return []
+    return [
+        f"DFR's pool of {len(pool)} samples has none of group {listed(missing)}, which other "
+        f"samples have: only the {len(present)} groups it has are balanced."
+    ]
+
+
+def unscored(samples: Samples, pool: Indices, scored: Indices, rest: Indices) -> list[str]:
+    """A sentence for each part of the split pool that lacks groups."""
+    count = len(np.unique(samples.groups[pool]))
+    parts = {"scored": scored, "fitted": rest}
+    lacking = {name: count - len(np.unique(samples.groups[rows])) for name, rows in parts.items()}
+    return [
+        f"C was chosen without {missing} of DFR's {count} groups: the {len(parts[name])} samples "
+        f"{name} in tuning have none of them."
+        for name, missing in lacking.items()
+        if missing
+    ]
+
+
+def collapsed(size: int, groups: Indices, what: str) -> list[str]:
+    """A sentence if a balanced set drawn from samples of these groups, (n,), is a handful."""
+    if size >= HANDFUL:
+        return []
+    present, counts = np.unique(groups, return_counts=True)
+    return [
+        f"DFR {what} {size} samples of each of {len(present)} groups ({size * len(present)} of "
+        f"{len(groups)}), because group {present[counts.argmin()]} has no more: merge small "
+        "groups, or balance the classes with group_by 'class'."
+    ]
+
+
+def listed(values: NDArray[Any]) -> str:
+    """Up to five of the values, and how many more there are."""
+    shown = ", ".join(str(value) for value in values[:5])
+    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

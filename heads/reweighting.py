@@ -1,0 +1,130 @@
+"""The two steps of DFR on a pool of samples: choosing C by worst group, averaging balanced fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.parallel import Parallel, delayed
+
+from .balancing import complete_draw, smallest_group, worst_group_accuracy
+from .liblinear import LinearRule, Settings, fit_rule, largest
+from .pool import Samples
+from .samples import Floats, Indices, SamplesError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What tuning found. scores: worst-group accuracy of each of the grid, in its order.
+    group_size: samples of each group in the balanced set."""
+
+    settings: Settings
+    scores: NDArray[np.float64]
+    group_size: int
+
+
+@dataclass(frozen=True)
+class Average:
+    """coef (rows, d), intercept (rows,): the mean over draws. iterations: (draws, rows). size,
+    group_size: samples of a draw, and of each group in it."""
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    iterations: Indices
+    size: int
+    group_size: int
+
+
+def grid(
+    Cs: Sequence[float], weights: Sequence[float] | None, classes: int, settings: Settings
+) -> list[Settings]:
+    """Each C in turn with each pair of class weights: (1, w) for every w, then (w, 1), no pair
+    twice. Without weights, or with more than two classes, each C alone."""
+    pairs: list[tuple[float, float] | None] = [None]
+    if weights and classes == 2:
+        pairs = list(dict.fromkeys([*((1, w) for w in weights), *((w, 1) for w in weights)]))
+    return [replace(settings, C=C, class_weight=pair) for C in Cs for pair in pairs]
+
+
+def choose(
+    workers: Parallel,
+    samples: Samples,
+    scored: Indices,
+    rest: Indices,
+    candidates: Sequence[Settings],
+    generator: np.random.Generator,
+) -> Choice:
+    """Fit each candidate on a balanced draw of the rest; the first of the best scores wins.
+
+    scored, rest: rows of the samples. The scaler is fitted on the draw. A group that no sample
+    scores does not count.
+
+    Raises:
+        SamplesError: the rows are too few to choose on.
+    """
+    if not len(scored) or len(np.unique(samples.labels[rest])) < 2:
+        raise SamplesError(
+            f"The pool of {len(scored) + len(rest)} samples is too small to be split into samples "
+            "to choose C by and samples of two classes to fit on: give more samples."
+        )
+    fitted = rest[complete_draw(samples.groups[rest], samples.labels[rest], generator)]
+    scaler = StandardScaler().fit(samples.X[fitted])
+    X, y = scaler.transform(samples.X[fitted]), samples.labels[fitted]
+    X_score, y_score = scaler.transform(samples.X[scored]), samples.labels[scored]
+    predictions = workers(
+        delayed(_predictions)(X, y, X_score, samples.classes, settings) for settings in candidates
+    )
+    groups = samples.groups[scored]
+    scores = np.array([worst_group_accuracy(found == y_score, groups) for found in predictions])
+    return Choice(candidates[int(scores.argmax())], scores, smallest_group(samples.groups[rest]))
+
+
+def average(
+    workers: Parallel,
+    samples: Samples,
+    rows: Indices,
+    scaler: StandardScaler,
+    settings: Settings,
+    generators: Sequence[np.random.Generator],
+) -> Average:
+    """Fit a balanced draw of the rows by each generator; average coefficients and intercepts.
+
+    Raises:
+        SamplesError: the rows, or a draw, lack a class.
+    """
+    if len(np.unique(samples.labels[rows])) < samples.classes:
+        raise SamplesError(
+            f"The {len(rows)} samples to fit on lack a class of the pool, which is too small to "
+            "keep samples back: retrain on the whole pool."
+        )
+    groups, labels = samples.groups[rows], samples.labels[rows]
+    draws = [rows[complete_draw(groups, labels, generator)] for generator in generators]
+    used = np.unique(np.concatenate(draws))
+    X, y = scaler.transform(samples.X[used], copy=False), samples.labels[used]
+    rules = workers(
+        delayed(_fit_draw)(X, y, np.searchsorted(used, draw), samples.classes, settings)
+        for draw in draws
+    )
+    return Average(
+        coef=np.mean([rule.coef for rule in rules], axis=0),
+        intercept=np.mean([rule.intercept for rule in rules], axis=0),
+        iterations=np.array([rule.iterations for rule in rules]),
+        size=len(draws[0]),
+        group_size=smallest_group(groups),
+    )
+
+
+def _predictions(
+    X: Floats, labels: Indices, X_score: Floats, classes: int, settings: Settings
+) -> Indices:
+    rule = fit_rule(X, labels, classes, settings)
+    return largest(X_score @ rule.coef.T + rule.intercept)
+
+
+def _fit_draw(
+    X: Floats, labels: Indices, rows: Indices, classes: int, settings: Settings
+) -> LinearRule:
+    return fit_rule(X[rows], labels[rows], classes, settings)
