@@ -17,7 +17,12 @@ from typing import Any
 from ..errors import UsageError
 
 GROUP = "a2pipe.heads"
-BUILT_IN = {"logistic": (".logistic", "LogisticHead")}
+BUILT_IN = {
+    "logistic": (".logistic", "LogisticHead"),
+    "visifin": (".visifin", "VisiFinHead"),
+    "knn": (".nearest", "KNNHead"),
+    "nearest-mean": (".nearest", "NearestClassMean"),
+}
 
 
 def kinds() -> list[str]:
