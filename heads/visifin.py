@@ -2,8 +2,11 @@
 
 The formulas of its section 3.3 are implemented as they stand, with a switch for each component.
 The numbers that the text reports contradict each other, so none of them serves as a target.
-Minimised as written, the weights fall on samples that are easy: lowering the weight of a hard one
-lowers the objective.
+
+Minimised as written, weight moves to the samples that are easy, as lowering that of a hard one
+lowers the objective. With classes that overlap its minimum may be a classifier of one class alone,
+which has all the weight: with K classes of equal size that costs mu log K and no loss. `weights_`
+shows whether it came to that; `stop_gradient`, a larger `kl_weight` or no weighting prevent it.
 """
 
 from __future__ import annotations
@@ -38,11 +41,12 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     feature_extraction: False classifies and scores h itself.
     weighting: False weighs all samples alike.
     regularization: False sets lambda and mu to 0.
-    stop_gradient: the loss does not move the weights; the divergence alone trains g.
+    stop_gradient: the loss does not move the weights; the divergence alone trains g, towards
+        uniform ones. What is followed then is the gradient of no function, so that needs "adam".
 
     The source names no optimiser, no number of epochs and no batch; these defaults are ours:
     optimizer: "lbfgs" takes all samples at once and needs no learning rate; "adam" may take
-        batches.
+        batches, and stop_gradient.
     epochs: of adam; of lbfgs, the iterations it is allowed.
     learning_rate: of adam.
     batch_size: None is all samples. In a batch, the softmax and the uniform weights are over its
@@ -91,6 +95,12 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.device = device
 
+    def __sklearn_tags__(self) -> Any:
+        """No score is promised to scikit-learn, as the minimum may give up classes."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
     def check_parameters(self) -> None:
         """Raise UsageError for a value no fit can use."""
         for name in ("dimension", "epochs"):
@@ -105,11 +115,11 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_choice("visifin", "optimizer", self.optimizer, OPTIMIZERS)
         if self.batch_size is not None:
             check_number("visifin", "batch_size", self.batch_size, whole=True)
-            if self.optimizer == "lbfgs":
-                raise UsageError(
-                    "The visifin head's lbfgs takes all samples at once: leave batch_size out, or "
-                    "set optimizer to 'adam'."
-                )
+        if self.optimizer == "lbfgs" and (self.batch_size is not None or self.stop_gradient):
+            raise UsageError(
+                "The visifin head's lbfgs needs the whole gradient over all samples, so it takes "
+                "neither batch_size nor stop_gradient: set optimizer to 'adam'."
+            )
 
     def fit(self, X: Any, y: Any) -> VisiFinHead:
         """Fit to features (N, d) and class labels (N,)."""

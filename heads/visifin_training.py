@@ -135,7 +135,7 @@ def _lbfgs(network: Network, terms: Terms, schedule: Schedule, h: Tensor, y: Ten
         load(vector)
         value = objective(network, terms, h, y)
         gradients = torch.autograd.grad(value, tensors, allow_unused=True, materialize_grads=True)
-        return float(value), _double(gradients)
+        return float(value.detach()), _double(gradients)
 
     start = _double([tensor.detach() for tensor in tensors])
     course = [evaluate(start)[0]]
