@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..errors import A2pipeError, UsageError
-from .checks import Floats, SamplesError
+from .samples import Floats, SamplesError, group_indices, validation_mask
 
 SCALINGS = ("raw", "l2", "standardized")
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -142,13 +142,19 @@ def check_groups(groups: Any, samples: int) -> NDArray[np.int64]:
             "The logistic head can only choose by its worst group where groups are given: give "
             f"them, or set choose_by to {ACCURACY!r}."
         )
-    groups = np.asarray(groups)
-    if groups.shape != (samples,) or not np.issubdtype(groups.dtype, np.integer):
+    return group_indices(groups, samples)
+
+
+def check_validation(mask: Any, samples: int) -> NDArray[np.bool_]:
+    """A validation mask, bool (N,). Raises SamplesError where it leaves nothing on one side."""
+    mask = validation_mask(mask, samples)
+    if mask.all() or not mask.any():
+        lacking = "training" if mask.all() else "validation"
         raise SamplesError(
-            f"The logistic head's groups are one whole number for each of {samples} samples, not "
-            f"{groups.dtype} of shape {groups.shape}."
+            f"The logistic head is given no {lacking} sample among its {samples}: name the splits "
+            "of the samples, or leave the validation mask out."
         )
-    return groups.astype(np.int64, copy=False)
+    return mask
 
 
 def held_out(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:

@@ -27,19 +27,14 @@ from .calibration import (
     WORST_GROUP,
     Samples,
     check_groups,
+    check_validation,
     held_out,
     record,
     try_grid,
 )
-from .checks import (
-    Floats,
-    check_choice,
-    check_features,
-    check_flag,
-    check_mask,
-    check_number,
-    check_samples,
-)
+from .checks import check_features, check_flag, check_samples
+from .parameters import check_choice, check_positive, check_share, check_whole
+from .samples import Floats
 
 BUDGETS = (1_000, 10_000, 100_000)
 """Iterations allowed in turn until a fit converges; each begins anew, so the last alone counts."""
@@ -94,16 +89,14 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def check_parameters(self) -> None:
         """Raise UsageError for a value no fit can use."""
         check_choice("logistic", "features", self.features, SCALINGS)
-        check_number("logistic", "C", self.C)
-        check_number("logistic", "tol", self.tol)
+        check_positive("logistic", "C", self.C)
+        check_positive("logistic", "tol", self.tol)
         if self.max_iter is not None:
-            check_number("logistic", "max_iter", self.max_iter, whole=True)
+            check_whole("logistic", "max_iter", self.max_iter)
         check_flag("logistic", "calibrate", self.calibrate)
         check_choice("logistic", "choose_by", self.choose_by, SCORES)
-        check_number("logistic", "validation_share", self.validation_share)
-        if self.validation_share >= 1:
-            raise UsageError("The logistic head's validation_share lies between 0 and 1.")
-        check_number("logistic", "seed", self.seed, whole=True, zero=True)
+        check_share("logistic", "validation_share", self.validation_share)
+        check_whole("logistic", "seed", self.seed, least=0)
         if self.calibrate and (self.features, self.C, self.max_iter) != ("raw", 1.0, None):
             raise UsageError(
                 "The logistic head chooses features, C and max_iter itself when it calibrates: "
@@ -120,7 +113,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             choice, and the chosen setting is fitted anew on all of them.
         """
         self.check_parameters()
-        X, y = check_samples(self, "logistic", X, y)
+        X, y = check_samples(self, X, y)
         self._forget()
         if self.calibrate:
             return self._calibrate(X, y, groups, validation)
@@ -157,7 +150,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         samples = Samples(X, y, check_groups(groups, len(y)) if by_group else None)
         given = validation is not None
         mask = validation if given else held_out(samples, self.validation_share, self.seed)
-        mask = check_mask("logistic", mask, len(y))
+        mask = check_validation(mask, len(y))
         trials, chosen, model = try_grid(self, samples.part(~mask), samples.part(mask))
         if not given:
             model = clone(self).set_params(calibrate=False, **chosen.setting).fit(X, y)
@@ -202,7 +195,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _linear(self, X: Any, method: str) -> Any:
         """Call a method of the scikit-learn model that the fitted arrays describe."""
         check_is_fitted(self)
-        X = check_features(self, "logistic", X)
+        X = check_features(self, X)
         model = LogisticRegression()
         model.coef_, model.intercept_, model.classes_ = self.coef_, self.intercept_, self.classes_
         return getattr(model, method)(self._prepare(X))

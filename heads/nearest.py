@@ -18,14 +18,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from .checks import (
-    Floats,
-    SamplesError,
-    check_choice,
-    check_features,
-    check_number,
-    check_samples,
-)
+from .checks import check_features, check_samples
+from .parameters import check_choice, check_positive, check_whole
+from .samples import Floats, SamplesError
 
 METRICS = ("cosine", "euclidean")
 WEIGHTS = ("dino", "uniform", "distance")
@@ -60,16 +55,16 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_parameters(self) -> None:
         """Raise UsageError for a value no fit can use."""
-        check_number("k-NN", "k", self.k, whole=True)
+        check_whole("k-NN", "k", self.k)
         check_choice("k-NN", "metric", self.metric, METRICS)
         weights = WEIGHTS if self.metric == "cosine" else WEIGHTS[1:]
         check_choice("k-NN", f"weights for metric {self.metric!r}:", self.weights, weights)
-        check_number("k-NN", "temperature", self.temperature)
+        check_positive("k-NN", "temperature", self.temperature)
 
     def fit(self, X: Any, y: Any) -> KNNHead:
         """Keep features (N, d) and class labels (N,)."""
         self.check_parameters()
-        X, y = check_samples(self, "k-NN", X, y)
+        X, y = check_samples(self, X, y)
         if self.k > len(X):
             plural = "s" if len(X) != 1 else ""
             raise SamplesError(
@@ -87,7 +82,7 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:
         """Share of the votes, (N, classes), rows summing to 1."""
         check_is_fitted(self)
-        X = self._prepare(check_features(self, "k-NN", X))
+        X = self._prepare(check_features(self, X))
         model = KNeighborsClassifier(
             self.k, weights=self._vote(), algorithm="brute", metric="euclidean"
         )
@@ -127,7 +122,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> NearestClassMean:
         """Average features (N, d) by class labels (N,)."""
         self.check_parameters()
-        X, y = check_samples(self, "nearest-mean", X, y)
+        X, y = check_samples(self, X, y)
         self.classes_ = np.unique(y)
         means = [self._prepare(X[y == c]).mean(axis=0, dtype=np.float64) for c in self.classes_]
         self.means_ = self._prepare(np.stack(means))
@@ -148,7 +143,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _nearness(self, X: Any) -> Floats:
         check_is_fitted(self)
-        X = self._prepare(check_features(self, "nearest-mean", X))
+        X = self._prepare(check_features(self, X))
         return np.asarray(-euclidean_distances(X, self.means_, squared=True))
 
     def _prepare(self, X: Floats) -> Floats:

@@ -20,7 +20,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import UsageError
-from .checks import Floats, check_choice, check_features, check_flag, check_number, check_samples
+from .checks import check_features, check_flag, check_samples
+from .parameters import check_choice, check_positive, check_whole
+from .samples import Floats
 
 if TYPE_CHECKING:
     from .visifin_training import Batch, Network, Terms
@@ -104,17 +106,18 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def check_parameters(self) -> None:
         """Raise UsageError for a value no fit can use."""
         for name in ("dimension", "epochs"):
-            check_number("visifin", name, getattr(self, name), whole=True)
+            check_whole("visifin", name, getattr(self, name))
         for name in ("alpha", "learning_rate", "tol"):
-            check_number("visifin", name, getattr(self, name))
+            check_positive("visifin", name, getattr(self, name))
         for name in ("l2_weight", "kl_weight"):
-            check_number("visifin", name, getattr(self, name), zero=True)
+            if isinstance(getattr(self, name), bool) or getattr(self, name) != 0:
+                check_positive("visifin", name, getattr(self, name))
         for name in ("feature_extraction", "weighting", "regularization", "stop_gradient"):
             check_flag("visifin", name, getattr(self, name))
-        check_number("visifin", "seed", self.seed, whole=True, zero=True)
+        check_whole("visifin", "seed", self.seed, least=0)
         check_choice("visifin", "optimizer", self.optimizer, OPTIMIZERS)
         if self.batch_size is not None:
-            check_number("visifin", "batch_size", self.batch_size, whole=True)
+            check_whole("visifin", "batch_size", self.batch_size)
         if self.optimizer == "lbfgs" and (self.batch_size is not None or self.stop_gradient):
             raise UsageError(
                 "The visifin head's lbfgs needs the whole gradient over all samples, so it takes "
@@ -124,7 +127,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> VisiFinHead:
         """Fit to features (N, d) and class labels (N,)."""
         self.check_parameters()
-        X, y = check_samples(self, "visifin", X, y)
+        X, y = check_samples(self, X, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         network = self._train(X, labels)
         for name in {"projection_", "projection_bias_"} & vars(self).keys():
@@ -212,7 +215,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, X: Any) -> Floats:
         check_is_fitted(self)
-        X = check_features(self, "visifin", X)
+        X = check_features(self, X)
         return np.asarray(self._embed(X) @ self.coef_.T + self.intercept_)
 
 

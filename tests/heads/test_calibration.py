@@ -16,9 +16,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from a2pipe.errors import UsageError
 from a2pipe.heads import calibration, logistic
 from a2pipe.heads.calibration import Samples, held_out, score_of
-from a2pipe.heads.checks import SamplesError
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.registry import make_head
+from a2pipe.heads.samples import SamplesError
 
 SCALERS = {"raw": FunctionTransformer(), "l2": Normalizer(), "standardized": StandardScaler()}
 
@@ -197,20 +197,20 @@ class TestRefused:
 
     @pytest.mark.parametrize("wrong", [np.ones(3, bool), np.arange(240)])
     def test_a_mask_of_another_kind(self, wrong):
-        with pytest.raises(SamplesError, match="one true or false for each of 240"):
+        with pytest.raises(SamplesError, match="validation is 240 truth values"):
             LogisticHead(calibrate=True).fit(self.X, self.y, validation=wrong)
 
     def test_no_groups_for_the_worst_group(self):
         head = LogisticHead(calibrate=True, choose_by="worst-group")
         with pytest.raises(UsageError, match="only choose by its worst group where groups are"):
             head.fit(self.X, self.y, validation=self.mask)
-        with pytest.raises(SamplesError, match="one whole number for each of 240"):
+        with pytest.raises(SamplesError, match="groups are 240 whole numbers"):
             head.fit(self.X, self.y, validation=self.mask, groups=self.groups[:9])
         with pytest.raises(SamplesError, match="no validation sample has a group"):
             head.fit(self.X, self.y, validation=self.mask, groups=np.full(240, -1))
 
     def test_training_samples_of_one_class(self):
-        with pytest.raises(SamplesError, match="one class"):
+        with pytest.raises(SamplesError, match="of one class"):
             LogisticHead(calibrate=True).fit(self.X, self.y, validation=self.y == 1)
 
 

@@ -5,11 +5,12 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
+from sklearn.svm import SVC
 
 from a2pipe.errors import UsageError
 from a2pipe.heads import registry
 from a2pipe.heads.logistic import LogisticHead
-from a2pipe.heads.registry import kinds, make_head
+from a2pipe.heads.registry import kind_of, kinds, make_head
 
 
 def register(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
@@ -46,7 +47,7 @@ def test_a_wrong_value_is_found_before_any_fit():
 
 def test_other_packages_add_heads(monkeypatch):
     register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
-    assert kinds() == ["logistic", "nearest"]
+    assert kinds() == [*registry.BUILT_IN, "nearest"]
     assert make_head("nearest", {"n_neighbors": 3}).n_neighbors == 3
 
 
@@ -57,8 +58,18 @@ def test_a_head_that_takes_any_keyword_is_given_them(monkeypatch):
 
 def test_a_built_in_kind_cannot_be_taken_over(monkeypatch):
     register(monkeypatch, logistic="builtins:dict")
-    assert kinds() == ["logistic"]
+    assert kinds() == [*registry.BUILT_IN]
     assert isinstance(make_head("logistic", {}), LogisticHead)
+
+
+@pytest.mark.parametrize("kind", list(registry.BUILT_IN))
+def test_a_head_knows_its_kind_by_its_class(kind):
+    assert kind_of(make_head(kind, {})) == kind
+
+
+def test_a_class_of_no_kind_is_asked_for_one():
+    with pytest.raises(UsageError, match="SVC is the class of no head"):
+        kind_of(SVC())
 
 
 def test_naming_heads_does_not_load_scikit_learn():

@@ -15,8 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.heads import visifin_training as training
-from a2pipe.heads.checks import SamplesError
 from a2pipe.heads.registry import make_head
+from a2pipe.heads.samples import SamplesError
 from a2pipe.heads.visifin import VisiFinHead, layer_norm
 from a2pipe.heads.visifin_training import Terms, new_network, objective
 
@@ -302,13 +302,13 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("wrong", "sentence"),
         [
-            ({"dimension": 0}, "dimension is a positive whole number"),
-            ({"alpha": -1}, "alpha is a positive number"),
-            ({"l2_weight": -1}, "l2_weight is a number of 0 or more"),
-            ({"weighting": "no"}, "weighting is true or false, not 'no'"),
+            ({"dimension": 0}, "at least 1 as dimension"),
+            ({"alpha": -1}, "a positive number as alpha"),
+            ({"l2_weight": -1}, "a positive number as l2_weight"),
+            ({"weighting": "no"}, "true or false as weighting, not 'no'"),
             ({"optimizer": "sgd"}, "use 'lbfgs' or 'adam'"),
-            ({"optimizer": "adam", "batch_size": 0}, "batch_size is a positive whole number"),
-            ({"seed": 1.5}, "seed is a whole number of 0 or more"),
+            ({"optimizer": "adam", "batch_size": 0}, "at least 1 as batch_size"),
+            ({"seed": 1.5}, "at least 0 as seed"),
         ],
     )
     def test_values_no_fit_can_use(self, wrong, sentence):
@@ -321,7 +321,7 @@ class TestRefused:
             VisiFinHead(device=device).fit(X, y)
 
     def test_samples_of_one_class_or_not_finite(self):
-        with pytest.raises(SamplesError, match="one class"):
+        with pytest.raises(SamplesError, match="of one class"):
             VisiFinHead().fit(X, np.ones(len(y)))
         with pytest.raises(SamplesError, match="NaN or infinite"):
             VisiFinHead().fit(np.where(X > 5, np.inf, X), y)
