@@ -1,32 +1,41 @@
 """The paper's head: logistic regression on frozen features, fitted until it converges.
 
 On raw features it is scikit-learn's LogisticRegression (lbfgs, L2 penalty), bit for bit, in the
-precision of the features it is given. What is fitted is kept in plain arrays: `coef_`,
-`intercept_`, `classes_`, `n_iter_`, and `mean_` and `scale_` where features are standardised.
+precision of the features it is given. What is fitted is kept in plain arrays and JSON values:
+`coef_`, `intercept_`, `classes_`, `n_iter_`, `features_` (how they are scaled), `mean_` and
+`scale_` where they are standardised, and `calibration_` where the setting was chosen.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..errors import A2pipeError, UsageError
+from .calibration import (
+    ACCURACY,
+    SCALINGS,
+    SCORES,
+    WORST_GROUP,
+    Samples,
+    check_groups,
+    check_validation,
+    held_out,
+    record,
+    try_grid,
+)
+from .checks import check_features, check_flag, check_samples
+from .parameters import check_choice, check_positive, check_share, check_whole
+from .samples import Floats
 
-Floats = NDArray[np.float64] | NDArray[np.float32]
-
-FEATURES = ("raw", "l2", "standardized")
-PRECISIONS = (np.float64, np.float32)
-"""Features of another type are converted to the first."""
 BUDGETS = (1_000, 10_000, 100_000)
 """Iterations allowed in turn until a fit converges; each begins anew, so the last alone counts."""
 
@@ -42,6 +51,11 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         float32 is too coarse to converge in, and `fit` raises A2pipeError if it cannot. A number
         allows exactly that many, and scikit-learn's ConvergenceWarning is passed on where they do
         not suffice.
+    calibrate: choose features, C and max_iter on validation samples among the 30 settings of
+        `calibration.try_grid`; these three are then left at their defaults.
+    choose_by: the score of that choice, "accuracy" or "worst-group", which needs groups.
+    validation_share: where no validation samples are given, this share of every class is held out.
+    seed: of the samples held out.
     """
 
     def __init__(
@@ -50,27 +64,64 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         C: float = 1.0,
         tol: float = 1e-4,
         max_iter: int | None = None,
+        calibrate: bool = False,
+        choose_by: str = ACCURACY,
+        validation_share: float = 0.2,
+        seed: int = 0,
     ) -> None:
         self.features = features
         self.C = C
         self.tol = tol
         self.max_iter = max_iter
+        self.calibrate = calibrate
+        self.choose_by = choose_by
+        self.validation_share = validation_share
+        self.seed = seed
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Which of fit's `groups` and `validation` this head makes use of: none uncalibrated."""
+        if not self.calibrate:
+            return frozenset()
+        by_group = {"groups"} if self.choose_by == WORST_GROUP else set()
+        return frozenset({"validation", *by_group})
 
     def check_parameters(self) -> None:
         """Raise UsageError for a value no fit can use."""
-        if self.features not in FEATURES:
-            names = " or ".join(repr(name) for name in FEATURES)
-            raise UsageError(f"The logistic head has no features {self.features!r}: use {names}.")
-        _check_positive("C", self.C)
-        _check_positive("tol", self.tol)
+        check_choice("logistic", "features", self.features, SCALINGS)
+        check_positive("logistic", "C", self.C)
+        check_positive("logistic", "tol", self.tol)
         if self.max_iter is not None:
-            _check_positive("max_iter", self.max_iter, int)
+            check_whole("logistic", "max_iter", self.max_iter)
+        check_flag("logistic", "calibrate", self.calibrate)
+        check_choice("logistic", "choose_by", self.choose_by, SCORES)
+        check_share("logistic", "validation_share", self.validation_share)
+        check_whole("logistic", "seed", self.seed, least=0)
+        if self.calibrate and (self.features, self.C, self.max_iter) != ("raw", 1.0, None):
+            raise UsageError(
+                "The logistic head chooses features, C and max_iter itself when it calibrates: "
+                "leave them out, or calibrate."
+            )
 
-    def fit(self, X: Any, y: Any) -> LogisticHead:
-        """Fit to features (N, d) and class labels (N,)."""
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> LogisticHead:
+        """Fit to features (N, d) and class labels (N,).
+
+        With `calibrate` alone:
+        groups: int (N,), for choose_by "worst-group"; -1 is none.
+        validation: bool (N,), the samples that serve for choosing; the head is fitted on the
+            others alone, once a setting is chosen too. Without it samples are held out for the
+            choice, and the chosen setting is fitted anew on all of them.
+        """
         self.check_parameters()
-        X, y = validate_data(self, X, y, dtype=PRECISIONS)
-        check_classification_targets(y)
+        X, y = check_samples(self, X, y)
+        self._forget()
+        if self.calibrate:
+            return self._calibrate(X, y, groups, validation)
+        if validation is not None:
+            raise UsageError(
+                "The logistic head has a use for validation samples only where it calibrates: set "
+                "calibrate, or fit it on the training samples alone."
+            )
         self._fit_scaling(X)
         model = self._fit_linear(self._prepare(X), y)
         self.coef_, self.intercept_ = model.coef_, model.intercept_
@@ -93,10 +144,35 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Logarithm of `predict_proba`."""
         return np.asarray(self._linear(X, "predict_log_proba"))
 
-    def _fit_scaling(self, X: Floats) -> None:
-        """Set mean_ and scale_ for standardised features; forget those of an earlier fit."""
-        for name in {"mean_", "scale_"} & vars(self).keys():
+    def _calibrate(self, X: Floats, y: NDArray[Any], groups: Any, validation: Any) -> LogisticHead:
+        """Choose on the validation samples, and take over the fit of the chosen setting."""
+        by_group = self.choose_by == WORST_GROUP
+        samples = Samples(X, y, check_groups(groups, len(y)) if by_group else None)
+        given = validation is not None
+        mask = validation if given else held_out(samples, self.validation_share, self.seed)
+        mask = check_validation(mask, len(y))
+        trials, chosen, model = try_grid(self, samples.part(~mask), samples.part(mask))
+        if not given:
+            model = clone(self).set_params(calibrate=False, **chosen.setting).fit(X, y)
+        fitted = {name: value for name, value in vars(model).items() if name.endswith("_")}
+        vars(self).update(fitted)
+        self.calibration_ = {
+            "choose_by": self.choose_by,
+            "validation": "given" if given else "held out",
+            "n_train": int(np.sum(~mask)),
+            "n_validation": int(np.sum(mask)),
+            **record(trials, chosen),
+        }
+        return self
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit left and this one may not set."""
+        for name in {"mean_", "scale_", "calibration_"} & vars(self).keys():
             delattr(self, name)
+
+    def _fit_scaling(self, X: Floats) -> None:
+        """Set features_, and mean_ and scale_ where they are standardised."""
+        self.features_ = self.features
         if self.features == "standardized":
             scaler = StandardScaler().fit(X)
             self.mean_, self.scale_ = scaler.mean_, scaler.scale_
@@ -108,9 +184,9 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _prepare(self, X: Floats) -> Floats:
         """Features as the linear model sees them, in the precision they came in."""
-        if self.features == "l2":
+        if self.features_ == "l2":
             return np.asarray(normalize(X))
-        if self.features == "standardized":
+        if self.features_ == "standardized":
             scaler = StandardScaler()
             scaler.mean_, scaler.scale_ = self.mean_, self.scale_
             return np.asarray(scaler.transform(X))
@@ -119,7 +195,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _linear(self, X: Any, method: str) -> Any:
         """Call a method of the scikit-learn model that the fitted arrays describe."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=PRECISIONS, reset=False)
+        X = check_features(self, X)
         model = LogisticRegression()
         model.coef_, model.intercept_, model.classes_ = self.coef_, self.intercept_, self.classes_
         return getattr(model, method)(self._prepare(X))
@@ -153,11 +229,3 @@ def _fit_once(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> str:
         if other not in failures:
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     return str(failures[-1].message).splitlines()[0].rstrip(":") if failures else ""
-
-
-def _check_positive(name: str, value: Any, *kinds: type) -> None:
-    """Refuse anything but a positive, finite number, of the given kinds if any are given."""
-    right = isinstance(value, kinds or (int, float)) and not isinstance(value, bool)
-    if not right or not math.isfinite(value) or value <= 0:
-        kind = "whole number" if kinds else "number"
-        raise UsageError(f"The logistic head's {name} is a positive {kind}, not {value!r}.")

@@ -17,7 +17,13 @@ from typing import Any
 from ..errors import UsageError
 
 GROUP = "a2pipe.heads"
-BUILT_IN = {"logistic": (".logistic", "LogisticHead"), "dfr": (".dfr", "DFRHead")}
+BUILT_IN = {
+    "logistic": (".logistic", "LogisticHead"),
+    "dfr": (".dfr", "DFRHead"),
+    "visifin": (".visifin", "VisiFinHead"),
+    "knn": (".nearest", "KNNHead"),
+    "nearest-mean": (".nearest", "NearestClassMean"),
+}
 
 
 def kinds() -> list[str]:
@@ -46,6 +52,19 @@ def defaults(kind: str) -> dict[str, Any]:
     """
     known = inspect.signature(_factory(kind)).parameters.values()
     return {found.name: found.default for found in known if found.default is not found.empty}
+
+
+def kind_of(head: Any) -> str:
+    """The kind that a head is of, by its class.
+
+    Raises UsageError for a class that is not in the registry; a function that makes heads is none.
+    """
+    for kind in kinds():
+        if _factory(kind) is type(head):
+            return kind
+    raise UsageError(
+        f"{type(head).__name__} is the class of no head ({', '.join(kinds())}): name its kind."
+    )
 
 
 def _factory(kind: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.heads import logistic
+from a2pipe.heads import calibration, logistic
 from a2pipe.heads.logistic import LogisticHead
 
 METHODS = ("predict", "decision_function", "predict_proba", "predict_log_proba")
@@ -26,7 +26,7 @@ def samples(classes: int, features: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return X.astype(np.float32), y
 
 
-@parametrize_with_checks([LogisticHead(features) for features in logistic.FEATURES])
+@parametrize_with_checks([LogisticHead(features) for features in calibration.SCALINGS])
 def test_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
 
@@ -65,6 +65,10 @@ def test_the_defaults_are_the_papers():
         "C": 1.0,
         "tol": 1e-4,
         "max_iter": None,
+        "calibrate": False,
+        "choose_by": "accuracy",
+        "validation_share": 0.2,
+        "seed": 0,
     }
 
 
@@ -79,7 +83,10 @@ def test_what_is_fitted_is_arrays():
     fitted = vars(LogisticHead("standardized").fit(X, y))
     arrays = {"coef_", "intercept_", "classes_", "n_iter_", "mean_", "scale_"}
     assert {name for name in fitted if isinstance(fitted[name], np.ndarray)} == arrays
-    assert {name for name in fitted if name.endswith("_")} == arrays | {"n_features_in_"}
+    assert {name for name in fitted if name.endswith("_")} == arrays | {
+        "n_features_in_",
+        "features_",
+    }
 
 
 def test_a_refit_on_other_features_forgets_the_scaling():
@@ -156,6 +163,11 @@ class TestConvergence:
         {"tol": -1},
         {"max_iter": 0},
         {"max_iter": 9.5},
+        {"calibrate": 1},
+        {"choose_by": "wga"},
+        {"validation_share": 1},
+        {"seed": -1},
+        {"calibrate": True, "C": 10},
     ],
 )
 def test_values_no_fit_can_use_are_usage_errors(wrong):

@@ -5,12 +5,13 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
+from sklearn.svm import SVC
 
 from a2pipe.errors import UsageError
 from a2pipe.heads import registry
 from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.logistic import LogisticHead
-from a2pipe.heads.registry import kinds, make_head
+from a2pipe.heads.registry import kind_of, kinds, make_head
 
 
 def register(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
@@ -66,6 +67,16 @@ def test_a_built_in_kind_cannot_be_taken_over(monkeypatch):
     register(monkeypatch, logistic="builtins:dict")
     assert kinds() == [*registry.BUILT_IN]
     assert isinstance(make_head("logistic", {}), LogisticHead)
+
+
+@pytest.mark.parametrize("kind", list(registry.BUILT_IN))
+def test_a_head_knows_its_kind_by_its_class(kind):
+    assert kind_of(make_head(kind, {})) == kind
+
+
+def test_a_class_of_no_kind_is_asked_for_one():
+    with pytest.raises(UsageError, match="SVC is the class of no head"):
+        kind_of(SVC())
 
 
 def test_naming_heads_does_not_load_scikit_learn():

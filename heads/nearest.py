@@ -1,0 +1,163 @@
+"""Heads without training: the nearest neighbours, and the nearest class mean.
+
+Both compare embeddings as they are, so they show what a backbone's features hold before anything
+is learned on them. k-NN follows the protocol of DINO (Caron et al. 2021): cosine similarity, 20
+neighbours, votes weighted by exp(similarity / 0.07).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+
+from .checks import check_features, check_samples
+from .parameters import check_choice, check_positive, check_whole
+from .samples import Floats, SamplesError
+
+METRICS = ("cosine", "euclidean")
+WEIGHTS = ("dino", "uniform", "distance")
+
+
+class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Votes of the nearest training samples, by scikit-learn's KNeighborsClassifier.
+
+    k: how many neighbours vote; not more than there are training samples.
+    metric: "cosine" compares directions; "euclidean" the features as they are.
+    weights: of a vote. "dino": exp(cosine similarity / temperature), for "cosine" alone;
+        "uniform": all the same; "distance": 1 / distance, with cosine 1 / (1 - similarity), where
+        a neighbour at distance 0 outvotes all that are farther.
+    temperature: of "dino".
+
+    All training features are kept (`samples_`, of unit length with "cosine"). Distances are
+    computed block by block, so memory does not grow with training times test samples. Of classes
+    with equal votes the first wins.
+    """
+
+    def __init__(
+        self,
+        k: int = 20,
+        metric: str = "cosine",
+        weights: str = "dino",
+        temperature: float = 0.07,
+    ) -> None:
+        self.k = k
+        self.metric = metric
+        self.weights = weights
+        self.temperature = temperature
+
+    def check_parameters(self) -> None:
+        """Raise UsageError for a value no fit can use."""
+        check_whole("k-NN", "k", self.k)
+        check_choice("k-NN", "metric", self.metric, METRICS)
+        weights = WEIGHTS if self.metric == "cosine" else WEIGHTS[1:]
+        check_choice("k-NN", f"weights for metric {self.metric!r}:", self.weights, weights)
+        check_positive("k-NN", "temperature", self.temperature)
+
+    def fit(self, X: Any, y: Any) -> KNNHead:
+        """Keep features (N, d) and class labels (N,)."""
+        self.check_parameters()
+        X, y = check_samples(self, X, y)
+        if self.k > len(X):
+            plural = "s" if len(X) != 1 else ""
+            raise SamplesError(
+                f"The k-NN head asks {self.k} neighbours and has {len(X)} sample{plural}: lower k."
+            )
+        self.classes_, self.labels_ = np.unique(y, return_inverse=True)
+        self.samples_ = self._prepare(X)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class with most votes, (N,)."""
+        most = np.argmax(self.predict_proba(X), axis=1)
+        return np.asarray(self.classes_[most])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Share of the votes, (N, classes), rows summing to 1."""
+        check_is_fitted(self)
+        X = self._prepare(check_features(self, X))
+        model = KNeighborsClassifier(
+            self.k, weights=self._vote(), algorithm="brute", metric="euclidean"
+        )
+        model.fit(self.samples_, self.labels_)
+        return np.asarray(model.predict_proba(X.astype(self.samples_.dtype, copy=False)))
+
+    def _prepare(self, X: Floats) -> Floats:
+        """Features of unit length for "cosine", whose Euclidean order is that of the cosine."""
+        return np.asarray(normalize(X)) if self.metric == "cosine" else X
+
+    def _vote(self) -> str | Callable[[Floats], Floats]:
+        """The weights as KNeighborsClassifier takes them: of Euclidean distances (N, k)."""
+        if self.metric == "euclidean" or self.weights == "uniform":
+            return self.weights
+        if self.weights == "distance":
+            return lambda distances: _inverse(distances**2 / 2)
+        return lambda distances: _softened(1 - distances**2 / 2, self.temperature)
+
+
+class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """The class whose mean embedding is nearest.
+
+    metric: "euclidean" compares with the mean of a class's features; "cosine" compares directions
+        with that of the mean of its features scaled to unit length.
+
+    The means are `means_`, float64 (classes, d), of unit length with "cosine". Of classes equally
+    near the first wins. There are no probabilities.
+    """
+
+    def __init__(self, metric: str = "cosine") -> None:
+        self.metric = metric
+
+    def check_parameters(self) -> None:
+        """Raise UsageError for a value no fit can use."""
+        check_choice("nearest-mean", "metric", self.metric, METRICS)
+
+    def fit(self, X: Any, y: Any) -> NearestClassMean:
+        """Average features (N, d) by class labels (N,)."""
+        self.check_parameters()
+        X, y = check_samples(self, X, y)
+        self.classes_ = np.unique(y)
+        means = [self._prepare(X[y == c]).mean(axis=0, dtype=np.float64) for c in self.classes_]
+        self.means_ = self._prepare(np.stack(means))
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """Negative squared distances (N, classes), or their difference (N,) where there are two.
+
+        With "cosine" the squared distance is 2 - 2 cosine.
+        """
+        near = self._nearness(X)
+        return near[:, 1] - near[:, 0] if near.shape[1] == 2 else near
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class with the nearest mean, (N,)."""
+        nearest = np.argmax(self._nearness(X), axis=1)
+        return np.asarray(self.classes_[nearest])
+
+    def _nearness(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        X = self._prepare(check_features(self, X))
+        return np.asarray(-euclidean_distances(X, self.means_, squared=True))
+
+    def _prepare(self, X: Floats) -> Floats:
+        return np.asarray(normalize(X)) if self.metric == "cosine" else X
+
+
+def _inverse(distances: Floats) -> Floats:
+    """1 / distance; where some of a row are 0, these weigh 1 and the others nothing."""
+    zero = distances == 0
+    with np.errstate(divide="ignore"):
+        return np.where(zero.any(axis=1, keepdims=True), zero, 1 / distances)
+
+
+def _softened(similarities: Floats, temperature: float) -> Floats:
+    """exp(similarity / temperature) up to a factor for each row, so that none overflows."""
+    nearest = similarities.max(axis=1, keepdims=True)
+    return np.asarray(np.exp((similarities - nearest) / temperature))

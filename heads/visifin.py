@@ -1,0 +1,226 @@
+"""VISI-FIN (arXiv 2604.01283): a learned projection, and samples weighted by a learned score.
+
+The formulas of its section 3.3 are implemented as they stand, with a switch for each component.
+The numbers that the text reports contradict each other, so none of them serves as a target.
+
+Minimised as written, weight moves to the samples that are easy, as lowering that of a hard one
+lowers the objective. With classes that overlap its minimum may be a classifier of one class alone,
+which has all the weight: with K classes of equal size that costs mu log K and no loss. `weights_`
+shows whether it came to that; `stop_gradient`, a larger `kl_weight` or no weighting prevent it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..errors import UsageError
+from .checks import check_features, check_flag, check_samples
+from .parameters import check_choice, check_positive, check_whole
+from .samples import Floats
+
+if TYPE_CHECKING:
+    from .visifin_training import Batch, Network, Terms
+
+OPTIMIZERS = ("lbfgs", "adam")
+EPSILON = 1e-5
+"""Added to the variance by LayerNorm."""
+
+
+class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear classifier on a projection of layer-normalised features, on weighted samples.
+
+    dimension: d', of the projection z = W_p LayerNorm(h) + b_p. LayerNorm has no gain and shift of
+        its own, which W_p and b_p take in.
+    alpha: factor of the score g(z), linear in z, in the weights softmax(alpha g(z)).
+    l2_weight: lambda, of ||theta||^2: projection and classifier with their biases, but not g.
+    kl_weight: mu, of the divergence KL(w || u) of the weights from uniform ones.
+    feature_extraction: False classifies and scores h itself.
+    weighting: False weighs all samples alike.
+    regularization: False sets lambda and mu to 0.
+    stop_gradient: the loss does not move the weights; the divergence alone trains g, towards
+        uniform ones. What is followed then is the gradient of no function, so that needs "adam".
+
+    The source names no optimiser, no number of epochs and no batch; these defaults are ours:
+    optimizer: "lbfgs" takes all samples at once and needs no learning rate; "adam" may take
+        batches, and stop_gradient.
+    epochs: of adam; of lbfgs, the iterations it is allowed.
+    learning_rate: of adam.
+    batch_size: None is all samples. In a batch, the softmax and the uniform weights are over its
+        own samples, and the penalty counts in full.
+    tol: lbfgs stops when the largest component of the gradient falls below it.
+    seed: of the first weights and of the order of the batches. The source's are 42, 123, 456, 789
+        and 1024. On a CPU the same seed gives the same bits.
+    device: where PyTorch trains, "cpu" or "cuda". Predictions are NumPy's.
+
+    Fitted: `projection_` (d', d) and `projection_bias_` (d',), `scorer_` (d',), `coef_`
+    (classes, d'), `intercept_` (classes,), `weights_` (N,) of the training samples under a softmax
+    over all of them, `losses_` (the course of the objective) and `n_iter_`.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        alpha: float = 1.71,
+        l2_weight: float = 0.0097,
+        kl_weight: float = 0.048,
+        feature_extraction: bool = True,
+        weighting: bool = True,
+        regularization: bool = True,
+        stop_gradient: bool = False,
+        optimizer: str = "lbfgs",
+        epochs: int = 200,
+        learning_rate: float = 1e-3,
+        batch_size: int | None = None,
+        tol: float = 1e-4,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.dimension = dimension
+        self.alpha = alpha
+        self.l2_weight = l2_weight
+        self.kl_weight = kl_weight
+        self.feature_extraction = feature_extraction
+        self.weighting = weighting
+        self.regularization = regularization
+        self.stop_gradient = stop_gradient
+        self.optimizer = optimizer
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.tol = tol
+        self.seed = seed
+        self.device = device
+
+    def __sklearn_tags__(self) -> Any:
+        """No score is promised to scikit-learn, as the minimum may give up classes."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def check_parameters(self) -> None:
+        """Raise UsageError for a value no fit can use."""
+        for name in ("dimension", "epochs"):
+            check_whole("visifin", name, getattr(self, name))
+        for name in ("alpha", "learning_rate", "tol"):
+            check_positive("visifin", name, getattr(self, name))
+        for name in ("l2_weight", "kl_weight"):
+            if isinstance(getattr(self, name), bool) or getattr(self, name) != 0:
+                check_positive("visifin", name, getattr(self, name))
+        for name in ("feature_extraction", "weighting", "regularization", "stop_gradient"):
+            check_flag("visifin", name, getattr(self, name))
+        check_whole("visifin", "seed", self.seed, least=0)
+        check_choice("visifin", "optimizer", self.optimizer, OPTIMIZERS)
+        if self.batch_size is not None:
+            check_whole("visifin", "batch_size", self.batch_size)
+        if self.optimizer == "lbfgs" and (self.batch_size is not None or self.stop_gradient):
+            raise UsageError(
+                "The visifin head's lbfgs needs the whole gradient over all samples, so it takes "
+                "neither batch_size nor stop_gradient: set optimizer to 'adam'."
+            )
+
+    def fit(self, X: Any, y: Any) -> VisiFinHead:
+        """Fit to features (N, d) and class labels (N,)."""
+        self.check_parameters()
+        X, y = check_samples(self, X, y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        network = self._train(X, labels)
+        for name in {"projection_", "projection_bias_"} & vars(self).keys():
+            delattr(self, name)
+        for name, tensor in network.items():
+            setattr(self, f"{name}_", tensor.detach().cpu().numpy().copy())
+        alpha = self.alpha if self.weighting else 0.0
+        self.weights_ = softmax(alpha * (self._embed(X) @ self.scorer_))
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """Logits (N, classes), or their difference (N,) where there are two classes."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most likely class of each sample, (N,)."""
+        likely = np.argmax(self._logits(X), axis=1)
+        return np.asarray(self.classes_[likely])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probability of each class, (N, classes), rows summing to 1."""
+        return np.asarray(softmax(self._logits(X), axis=1))
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Logarithm of `predict_proba`."""
+        return np.asarray(log_softmax(self._logits(X), axis=1))
+
+    def _train(self, X: Floats, labels: NDArray[np.int64]) -> Network:
+        """Trained weights; sets losses_ and n_iter_."""
+        import torch
+
+        from . import visifin_training as training
+
+        device = training.find_device(self.device)
+        dimension = self.dimension if self.feature_extraction else None
+        dtype = torch.float32 if X.dtype == np.float32 else torch.float64
+        first = training.new_network(X.shape[1], dimension, len(self.classes_), self.seed, dtype)
+        network = {name: tensor.to(device) for name, tensor in first.items()}
+        schedule = training.Schedule(
+            self.optimizer,
+            self.epochs,
+            self.learning_rate,
+            self.batch_size,
+            self.tol,
+            self.seed,
+        )
+        course = training.train(network, self._terms(), schedule, self._batch(X, labels), len(X))
+        self.losses_ = np.array(course)
+        self.n_iter_ = len(course) - (self.optimizer == "lbfgs")
+        return network
+
+    def _terms(self) -> Terms:
+        from .visifin_training import Terms
+
+        return Terms(
+            alpha=self.alpha if self.weighting else 0.0,
+            l2=self.l2_weight if self.regularization else 0.0,
+            kl=self.kl_weight if self.regularization else 0.0,
+            stop_gradient=self.stop_gradient,
+        )
+
+    def _batch(self, X: Floats, labels: NDArray[np.int64]) -> Batch:
+        """Rows of the training samples, normalised as they are asked for, on the device."""
+        import torch
+
+        def batch(rows: NDArray[np.int64] | None) -> tuple[Any, Any]:
+            h, y = (X, labels) if rows is None else (X[rows], labels[rows])
+            # PyTorch shares memory with the array, and warns if it may not write to it.
+            h = np.require(self._normalise(h), requirements=["C", "W"])
+            return torch.from_numpy(h).to(self.device), torch.from_numpy(y).to(self.device)
+
+        return batch
+
+    def _normalise(self, X: Floats) -> Floats:
+        """LayerNorm(h), or h itself without feature extraction."""
+        return layer_norm(X) if self.feature_extraction else X
+
+    def _embed(self, X: Floats) -> Floats:
+        """z, (N, d')."""
+        h = self._normalise(X)
+        if not self.feature_extraction:
+            return h
+        return np.asarray(h @ self.projection_.T + self.projection_bias_)
+
+    def _logits(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        X = check_features(self, X)
+        return np.asarray(self._embed(X) @ self.coef_.T + self.intercept_)
+
+
+def layer_norm(X: Floats) -> Floats:
+    """Every sample with zero mean and unit variance over its features (N, d)."""
+    centred = X - X.mean(axis=1, keepdims=True)
+    variance = np.mean(np.square(centred), axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(variance + X.dtype.type(EPSILON)))
