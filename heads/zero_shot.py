@@ -88,7 +88,8 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.check_parameters()
         X, y = validate_data(self, X, y, dtype=PRECISIONS)
         check_classification_targets(y)
-        self.text_, self.classes_ = self._checked_text(), self._checked_classes(y)
+        self.text_ = self._checked_text()
+        self.classes_ = self._checked_classes(y)
         self.projection_ = None if self.projection is None else np.asarray(self.projection)
         self._features(X[:1])
         return self
@@ -107,15 +108,20 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of largest cosine, (N,); of classes that tie, the first."""
-        return np.asarray(self.classes_[self.cosine(X).argmax(axis=1)])
+        nearest = self.cosine(X).argmax(axis=1)
+        return np.asarray(self.classes_[nearest])
 
-    def predict_proba(self, X: Any) -> Floats:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Softmax of the scaled cosines, (N, C)."""
-        return np.asarray(softmax(self.logit_scale * self.cosine(X), axis=1))
+        return np.asarray(softmax(self._logits(X), axis=1))
 
-    def predict_log_proba(self, X: Any) -> Floats:
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithm of `predict_proba`."""
-        return np.asarray(log_softmax(self.logit_scale * self.cosine(X), axis=1))
+        return np.asarray(log_softmax(self._logits(X), axis=1))
+
+    def _logits(self, X: Any) -> NDArray[np.float64]:
+        """In float64: at CLIP's scale, probabilities are too small for float32."""
+        return self.logit_scale * self.cosine(X).astype(np.float64)
 
     def _features(self, X: Floats) -> Floats:
         """Unit features of samples, (N, e)."""

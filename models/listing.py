@@ -133,9 +133,11 @@ def _other_sizes(entry: ModelEntry) -> str:
 def _text_tower(entry: ModelEntry) -> str | None:
     if not entry.open_clip:
         return None
+    if not entry.whole_repo:
+        return f"{entry.open_clip} of open_clip, in the file given with `--weights`"
     there = whole_on_this_machine(entry) is not None
     here = "on this machine" if there else f"a2pipe models fetch --text {entry.name}"
-    return f"{entry.open_clip} of open_clip, from {entry.whole_repo or 'a file'}; {here}"
+    return f"{entry.open_clip} of open_clip, from {entry.whole_repo}; {here}"
 
 
 def _how_to_get(entry: ModelEntry) -> str:

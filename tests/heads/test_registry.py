@@ -46,7 +46,7 @@ def test_a_wrong_value_is_found_before_any_fit():
 
 def test_other_packages_add_heads(monkeypatch):
     register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
-    assert kinds() == ["logistic", "nearest"]
+    assert kinds() == [*registry.BUILT_IN, "nearest"]
     assert make_head("nearest", {"n_neighbors": 3}).n_neighbors == 3
 
 
@@ -57,7 +57,7 @@ def test_a_head_that_takes_any_keyword_is_given_them(monkeypatch):
 
 def test_a_built_in_kind_cannot_be_taken_over(monkeypatch):
     register(monkeypatch, logistic="builtins:dict")
-    assert kinds() == ["logistic"]
+    assert kinds() == [*registry.BUILT_IN]
     assert isinstance(make_head("logistic", {}), LogisticHead)
 
 
