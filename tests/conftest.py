@@ -180,3 +180,11 @@ def clip(monkeypatch: pytest.MonkeyPatch) -> Clip:
     )
     monkeypatch.setattr(open_clip, "get_model_config", lambda _: TINY_CLIP)
     return Clip(randomize(open_clip.CLIP(**TINY_CLIP)))
+
+
+@pytest.fixture
+def randomized() -> Callable[[str], Clip]:
+    """An OpenCLIP model of full size by open_clip's name."""
+    import open_clip
+
+    return lambda name: Clip(randomize(open_clip.create_model(name)))
