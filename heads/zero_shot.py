@@ -126,7 +126,9 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _features(self, X: Floats) -> Floats:
         """Unit features of samples, (N, e)."""
         shared = self.text_.shape[1]
-        projected = X if self.projection_ is None else project(X, self.projection_)
+        projected: NDArray[Any] = X
+        if self.projection_ is not None:
+            projected = project(X, self.projection_)
         if projected.shape[1] % shared:
             raise A2pipeError(
                 f"Image features of length {projected.shape[1]} have no cosine with text features "

@@ -97,8 +97,8 @@ def zero_shot_head(plan: ZeroShotPlan, source: TextSource, records: Records) -> 
     head: ZeroShotHead = make_head(KIND, plan.parameters)
     text = class_features(plan.texts, source, records)
     projection = image_projection(plan.model, source, records)
-    classes = np.arange(len(plan.names))
-    return head.set_params(text=text, projection=projection, classes=classes)
+    head.set_params(text=text, projection=projection, classes=np.arange(len(plan.names)))
+    return head
 
 
 def one_model(features: Sequence[EmbeddingSpec]) -> ModelSpec:
