@@ -151,7 +151,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "The zero-shot head needs text features of the classes; give them as `text`, or "
                 "let the pipeline embed the prompts."
             )
-        text: Floats = np.asarray(self.text)
+        text: NDArray[Any] = np.asarray(self.text)
         if text.ndim != 2 or not np.isfinite(text).all():
             raise A2pipeError("The zero-shot head's text features are finite numbers (C, e).")
         return np.asarray(normalize(text))
