@@ -198,9 +198,10 @@ def _shown(value: Any) -> str:
 
 @models.command("fetch")
 @click.argument("names", nargs=-1, required=True)
-def models_fetch(names: tuple[str, ...]) -> None:
+@click.option("--text", is_flag=True, help="The text towers of OpenCLIP models, too.")
+def models_fetch(names: tuple[str, ...], text: bool) -> None:
     """Fetch weights now, for machines without a network later."""
     from .models.fetching import fetch_all
 
-    for name, done in fetch_all(names):
+    for name, done in fetch_all(names, text):
         click.echo(f"{name}: {done}")

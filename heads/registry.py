@@ -2,7 +2,9 @@
 
 The entry point group is `a2pipe.heads`: its name is the head's kind, its object a class or function
 that takes the head's parameters as keywords and returns an unfitted classifier. A head may have a
-method `check_parameters()` that raises UsageError, so that a wrong value is found before any work.
+method `check_parameters()` that raises UsageError, so that a wrong value is found before any work,
+and a class attribute `arrays` with the names of parameters that code alone can give, as no file
+could.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ BUILT_IN = {
     "visifin": (".visifin", "VisiFinHead"),
     "knn": (".nearest", "KNNHead"),
     "nearest-mean": (".nearest", "NearestClassMean"),
+    "zero-shot": (".zero_shot", "ZeroShotHead"),
 }
 
 
@@ -50,7 +53,7 @@ def defaults(kind: str) -> dict[str, Any]:
 
     Raises UsageError for an unknown kind.
     """
-    known = inspect.signature(_factory(kind)).parameters.values()
+    known = _writable(_factory(kind)).values()
     return {found.name: found.default for found in known if found.default is not found.empty}
 
 
@@ -86,7 +89,7 @@ def _registered() -> dict[str, EntryPoint]:
 
 def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[..., Any]) -> None:
     """Refuse parameters that the factory does not take."""
-    known = inspect.signature(factory).parameters
+    known = _writable(factory)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
     for name in parameters:
@@ -94,6 +97,13 @@ def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[...
             raise UsageError(
                 f"The head {kind!r} has no parameter {name!r}: {_suggest(name, known)}"
             )
+
+
+def _writable(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters that an experiment may give."""
+    arrays = getattr(factory, "arrays", ())
+    known = inspect.signature(factory).parameters
+    return {name: parameter for name, parameter in known.items() if name not in arrays}
 
 
 def _suggest(name: str, known: Any) -> str:

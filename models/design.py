@@ -109,8 +109,8 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Modul
     another patch or grid is not resampled.
     """
     given = to_timm(module, tensors, origin)
-    _check_fit(module, given, origin)
-    _check_numbers(given, origin)
+    check_fit(module, given, origin)
+    check_numbers(given, origin)
     converted = {name: tensor.float() for name, tensor in given.items()}
     module.load_state_dict(converted, strict=True, assign=True)
     _make_buffers(module)
@@ -118,7 +118,8 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Modul
     return module.requires_grad_(False).eval()
 
 
-def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+def check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Raise A2pipeError unless the tensors are the module's by name and shape."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     reshaped = [
@@ -140,7 +141,8 @@ def _check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> No
         )
 
 
-def _check_numbers(tensors: dict[str, Tensor], origin: str) -> None:
+def check_numbers(tensors: dict[str, Tensor], origin: str) -> None:
+    """Raise A2pipeError unless all tensors are finite floating-point numbers."""
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
             raise A2pipeError(

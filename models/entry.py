@@ -39,6 +39,9 @@ class ModelEntry:
     patch: side of a patch in pixels; 0 if not known.
     prefix_tokens: tokens before the patches, CLS and registers; 0 if not known.
     rotary: positions are rotary angles alone, computed for any grid, and nothing is resampled.
+    open_clip: what open_clip calls the whole model, whose image tower this is; "" if it has no text
+        tower.
+    whole_repo: hub repository of the whole model in open_clip's format, "" where there is none.
     """
 
     name: str
@@ -59,6 +62,8 @@ class ModelEntry:
     patch: int = 0
     prefix_tokens: int = 0
     rotary: bool = False
+    open_clip: str = ""
+    whole_repo: str = ""
 
     @property
     def called(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .entry import CLIP, HALVES, IMAGENET, Channels, ModelEntry, Positions
 
@@ -176,14 +177,16 @@ def _ibot() -> Iterable[ModelEntry]:
 
 
 def _openclip() -> Iterable[ModelEntry]:
-    for letter, size, patch, tag, scaling, parameters in (
-        ("B", "base", 16, "laion2b_s34b_b88k", CLIP, 85.80),
-        ("L", "large", 14, "laion2b_s32b_b82k", HALVES, 303.18),
-        ("H", "huge", 14, "laion2b_s32b_b79k", CLIP, 630.77),
-        ("g", "giant", 14, "laion2b_s12b_b42k", CLIP, 1011.20),
+    """The whole models are published by LAION under names that spell the tag in another case."""
+    for letter, size, patch, published, scaling, parameters in (
+        ("B", "base", 16, "laion2B-s34B-b88K", CLIP, 85.80),
+        ("L", "large", 14, "laion2B-s32B-b82K", HALVES, 303.18),
+        ("H", "huge", 14, "laion2B-s32B-b79K", CLIP, 630.77),
+        ("g", "giant", 14, "laion2B-s12B-b42K", CLIP, 1011.20),
     ):
         shown, official = f"OpenCLIP ViT-{letter}", f"ViT-{letter}-{patch}"
-        yield hub_entry(
+        tag = published.lower().replace("-", "_")
+        entry = hub_entry(
             f"openclip_vit{letter.lower()}{patch}",
             "OpenCLIP",
             f"vit_{size}_patch{patch}_clip_224.laion2b",
@@ -195,6 +198,7 @@ def _openclip() -> Iterable[ModelEntry]:
             prefix_tokens=1,
             scaling=scaling,
         )
+        yield replace(entry, open_clip=official, whole_repo=f"laion/CLIP-{official}-{published}")
 
 
 def _demo() -> Iterable[ModelEntry]:

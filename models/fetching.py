@@ -6,25 +6,29 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import A2pipeError
 from .entry import ModelEntry
-from .hub import locate, on_this_machine
+from .hub import locate, locate_whole, on_this_machine, whole_on_this_machine
 from .identity import refuse_unreadable
 from .names import resolve
+from .text import text_entry
 
 
-def fetch_all(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, str]]:
     """Fetch the weights of each model; yield its name and what was done.
 
-    A model that cannot be fetched does not keep the next from being fetched. Raises UsageError
-    before anything is fetched, for an unknown name or a model without a CLS token; A2pipeError in
-    the end, if any could not be fetched.
+    text: the text tower that belongs to each, too, which comes with the whole model. A model that
+    cannot be fetched does not keep the next from being fetched. Raises UsageError before anything
+    is fetched, for an unknown name, a model without a CLS token or, if `text`, without a text
+    tower; A2pipeError in the end, if any could not be fetched.
     """
-    entries = dict.fromkeys(map(resolve, names))
+    entries = dict.fromkeys(map(text_entry if text else resolve, names))
     for entry in entries:
         refuse_unreadable(entry)
     failures = {}
     for entry in entries:
         try:
             yield entry.name, _fetch(entry)
+            if text:
+                yield f"{entry.name} text tower", _fetch_text(entry)
         except A2pipeError as error:
             failures[entry.name] = error
     if failures:
@@ -38,6 +42,11 @@ def _fetch(entry: ModelEntry) -> str:
         return f"ships with the package, {locate(entry)}"
     here = on_this_machine(entry)
     return f"fetched, {locate(entry)}" if here is None else f"already here, {here}"
+
+
+def _fetch_text(entry: ModelEntry) -> str:
+    here = whole_on_this_machine(entry)
+    return f"fetched, {locate_whole(entry)}" if here is None else f"already here, {here}"
 
 
 def _failed(failures: dict[str, A2pipeError], count: int) -> A2pipeError:

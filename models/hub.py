@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,7 +14,23 @@ from .entry import ModelEntry
 
 SHIPPED = Path(__file__).parent / "demo_weights"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
+WHOLE_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository of the hub that holds something of a model.
+
+    what: "weights" or "text tower". model: its name. files: the first of these that is there is
+    it. command: what fetches it ahead.
+    """
+
+    what: str
+    model: str
+    repo: str
+    files: tuple[str, ...]
+    command: str
 
 
 def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False) -> Path:
@@ -34,7 +51,22 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
             f"No weights of {entry.name} are published on the hub; give a checkpoint of it with "
             f"`--weights {entry.name}=FILE`."
         )
-    return _cached(entry) or _fetch(entry, offline)
+    place = _weights_place(entry)
+    return _cached(place) or _fetch(place, offline)
+
+
+def locate_whole(entry: ModelEntry, offline: bool = False) -> Path:
+    """The file of the whole open_clip model whose image tower the entry is, fetched if need be.
+
+    offline: as for `locate`. Raises A2pipeError if it cannot be had, which says what to do.
+    """
+    if not entry.whole_repo:
+        raise A2pipeError(
+            f"No text tower of {entry.name} is published on the hub; give a checkpoint of the "
+            f"whole model with `--weights {entry.name}=FILE`."
+        )
+    place = _whole_place(entry)
+    return _cached(place) or _fetch(place, offline)
 
 
 def on_this_machine(entry: ModelEntry) -> Path | None:
@@ -42,7 +74,22 @@ def on_this_machine(entry: ModelEntry) -> Path | None:
     if entry.source == "shipped":
         path = _shipped_path(entry)
         return path if path.is_file() else None
-    return _cached(entry) if entry.repo else None
+    return _cached(_weights_place(entry)) if entry.repo else None
+
+
+def whole_on_this_machine(entry: ModelEntry) -> Path | None:
+    """The file of the whole open_clip model, if the hub's local cache has it; no network."""
+    return _cached(_whole_place(entry)) if entry.whole_repo else None
+
+
+def _weights_place(entry: ModelEntry) -> Place:
+    command = f"a2pipe models fetch {entry.name}"
+    return Place("weights", entry.name, entry.repo, FILE_NAMES, command)
+
+
+def _whole_place(entry: ModelEntry) -> Place:
+    command = f"a2pipe models fetch --text {entry.name}"
+    return Place("text tower", entry.name, entry.whole_repo, WHOLE_FILE_NAMES, command)
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:
@@ -66,26 +113,27 @@ def _shipped_path(entry: ModelEntry) -> Path:
     return Path(entry.file) if entry.file else SHIPPED / f"{entry.name}.safetensors"
 
 
-def _cached(entry: ModelEntry) -> Path | None:
+def _cached(place: Place) -> Path | None:
     """What the hub's local cache holds; no network."""
     from huggingface_hub import try_to_load_from_cache
 
-    for name in FILE_NAMES:
-        path = try_to_load_from_cache(entry.repo, name)
+    for name in place.files:
+        path = try_to_load_from_cache(place.repo, name)
         if isinstance(path, str):
             return Path(path)
     return None
 
 
-def _fetch(entry: ModelEntry, offline: bool) -> Path:
+def _fetch(place: Place, offline: bool) -> Path:
     from huggingface_hub import constants
 
     if offline or constants.HF_HUB_OFFLINE:
-        raise _missing(entry, "this run is offline")
-    print(f"a2pipe: fetching the weights of {entry.name} from {entry.repo}, once", file=sys.stderr)
+        raise _missing(place, "this run is offline")
+    what = f"the {place.what} of {place.model}"
+    print(f"a2pipe: fetching {what} from {place.repo}, once", file=sys.stderr)
     if not _reachable(constants.ENDPOINT):
-        raise _missing(entry, f"{constants.ENDPOINT} cannot be reached")
-    return _download(entry)
+        raise _missing(place, f"{constants.ENDPOINT} cannot be reached")
+    return _download(place)
 
 
 def _reachable(address: str) -> bool:
@@ -99,26 +147,26 @@ def _reachable(address: str) -> bool:
         return False
 
 
-def _download(entry: ModelEntry) -> Path:
+def _download(place: Place) -> Path:
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
-    for name in FILE_NAMES:
+    for name in place.files:
         try:
-            return _hub_file(entry.repo, name)
+            return _hub_file(place.repo, name)
         except LocalEntryNotFoundError as error:
-            raise _missing(entry, "the hub cannot be reached") from error
+            raise _missing(place, "the hub cannot be reached") from error
         except EntryNotFoundError:
             continue
         except GatedRepoError as error:
             raise A2pipeError(
-                f"The weights of {entry.name} are gated; accept the licence at "
-                f"{ENDPOINT}/{entry.repo}, log in with `hf auth login`, or use "
-                f"`--weights {entry.name}=FILE`."
+                f"The weights of {place.model} are gated; accept the licence at "
+                f"{ENDPOINT}/{place.repo}, log in with `hf auth login`, or use "
+                f"`--weights {place.model}=FILE`."
             ) from error
         except Exception as error:
-            raise _missing(entry, f"the hub said: {first_line(error)}") from error
-    raise _missing(entry, f"{entry.repo} holds none of {', '.join(FILE_NAMES)}")
+            raise _missing(place, f"the hub said: {first_line(error)}") from error
+    raise _missing(place, f"{place.repo} holds none of {', '.join(place.files)}")
 
 
 def _hub_file(repo: str, name: str) -> Path:
@@ -127,9 +175,10 @@ def _hub_file(repo: str, name: str) -> Path:
     return Path(hf_hub_download(repo, name, etag_timeout=TIMEOUT))
 
 
-def _missing(entry: ModelEntry, why: str) -> A2pipeError:
+def _missing(place: Place, why: str) -> A2pipeError:
+    verb, whole = ("are", "") if place.what == "weights" else ("is", " with the whole model")
     return A2pipeError(
-        f"The weights of {entry.name} are not on this machine and {why}; run "
-        f"`a2pipe models fetch {entry.name}` on a machine with a network that shares its hub "
-        f"cache, or use `--weights {entry.name}=FILE`."
+        f"The {place.what} of {place.model} {verb} not on this machine and {why}; run "
+        f"`{place.command}` on a machine with a network that shares its hub cache, or use "
+        f"`--weights {place.model}=FILE`{whole}."
     )

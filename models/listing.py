@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .entry import CLIP, HALVES, IMAGENET, ModelEntry
-from .hub import on_this_machine
+from .hub import on_this_machine, whole_on_this_machine
 
 SIDE = 224
 NORMALIZATIONS = {IMAGENET: "ImageNet", CLIP: "CLIP", HALVES: "halves"}
@@ -105,6 +105,7 @@ def details(entry: ModelEntry) -> dict[str, Any]:
         "other_sizes": _other_sizes(entry),
         "weights_file": None if path is None else str(path),
         "how_to_get_them": _how_to_get(entry),
+        "text_tower": _text_tower(entry),
     }
 
 
@@ -127,6 +128,16 @@ def _measured(entry: ModelEntry) -> ModelEntry:
 def _other_sizes(entry: ModelEntry) -> str:
     rotary = "rotary positions, computed for any grid; nothing is resampled"
     return rotary if entry.rotary else RESAMPLING[entry.positions]
+
+
+def _text_tower(entry: ModelEntry) -> str | None:
+    if not entry.open_clip:
+        return None
+    if not entry.whole_repo:
+        return f"{entry.open_clip} of open_clip, in the file given with `--weights`"
+    there = whole_on_this_machine(entry) is not None
+    here = "on this machine" if there else f"a2pipe models fetch --text {entry.name}"
+    return f"{entry.open_clip} of open_clip, from {entry.whole_repo}; {here}"
 
 
 def _how_to_get(entry: ModelEntry) -> str:

@@ -242,3 +242,45 @@ class CoverageSpec:
     canvas: int
     collection: str
     split: str = "test"
+
+
+@dataclass(frozen=True)
+class TextModelSpec:
+    """A text tower as a function of a prompt.
+
+    architecture: canonical description of what shapes the function, tokenizer included, but the
+        weights.
+    weights: digest of its weight tensors.
+    """
+
+    stage: ClassVar[str] = "text-model"
+    version: ClassVar[int] = 1
+
+    architecture: str
+    weights: str
+    name: str = label()
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Embedding of one prompt: float32 (e,), of unit length."""
+
+    stage: ClassVar[str] = "text"
+    version: ClassVar[int] = 1
+
+    model: TextModelSpec
+    prompt: str
+
+
+@dataclass(frozen=True)
+class ProjectionSpec:
+    """Projection of CLS embeddings into the space shared with text: float32 (d, e).
+
+    weights: digest of the file of the image tower, which the projection is read from.
+    """
+
+    stage: ClassVar[str] = "projections"
+    version: ClassVar[int] = 1
+
+    weights: str
+    name: str = label()

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +99,92 @@ def open_folder() -> Iterator[Path]:
         if path.is_dir() and os.access(path.parent, os.X_OK):
             path.chmod(0o755)
     shutil.rmtree(folder)
+
+
+# --- an OpenCLIP model of random weights --------------------------------------------------------
+
+NARROW = {"embed_dim": 48, "depth": 3, "num_heads": 3}
+TINY_CLIP = {
+    "embed_dim": 40,
+    "vision_cfg": {"image_size": 224, "patch_size": 16, "width": 48, "head_width": 16, "layers": 3},
+    "text_cfg": {
+        "context_length": 77,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A whole open_clip model, image and text tower, and the name its image tower goes by."""
+
+    model: Any
+    name: str = "openclip_vitb16"
+
+    def save(self, folder: Path, how: str = "safetensors") -> Path:
+        """The model in one of the formats in which such models are passed on."""
+        import torch
+        from safetensors.torch import save_file
+
+        state = self.model.state_dict()
+        if how == "safetensors":
+            path = folder / "open_clip_model.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+            return path
+        if how == "trainer":
+            named = {f"module.{name}": tensor for name, tensor in state.items()}
+            state = {"epoch": 32, "name": "run", "state_dict": named}
+        path = folder / ("open_clip_pytorch_model.bin" if how == "plain" else "epoch_32.pt")
+        torch.save(state, path)
+        return path
+
+    def save_timm(self, folder: Path) -> Path:
+        """The image tower alone, with the projection as its head, as in timm's copies."""
+        from safetensors.torch import save_file
+        from timm.models.vision_transformer import _convert_openai_clip
+
+        path = folder / "model.safetensors"
+        tower = _convert_openai_clip(self.model.state_dict(), None)
+        save_file({name: tensor.contiguous() for name, tensor in tower.items()}, path)
+        return path
+
+
+def randomize(model: Any, seed: int = 0) -> Any:
+    """Weights under which images and prompts differ: attention is sharp, nothing is near zero."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in sorted(model.named_parameters()):
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim < 2:
+            parameter.data += 0.1 * noise
+        elif "embedding" in name:
+            parameter.data = noise
+        else:
+            parameter.data = 1.5 * noise / parameter[0].numel() ** 0.5
+    return model.requires_grad_(False).eval()
+
+
+@pytest.fixture
+def clip(monkeypatch: pytest.MonkeyPatch) -> Clip:
+    """A small OpenCLIP model; timm and open_clip build its architecture under the real names."""
+    import open_clip
+    import timm
+
+    original = timm.create_model
+    monkeypatch.setattr(
+        timm, "create_model", lambda name, **given: original(name, **{**NARROW, **given})
+    )
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: TINY_CLIP)
+    return Clip(randomize(open_clip.CLIP(**TINY_CLIP)))
+
+
+@pytest.fixture
+def randomized() -> Callable[[str], Clip]:
+    """An OpenCLIP model of full size by open_clip's name."""
+    import open_clip
+
+    return lambda name: Clip(randomize(open_clip.create_model(name)))

@@ -23,7 +23,7 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 NOT_SHIPPED = ("tests", "benchmarks", "scripts", "docs")
 HEAVY = ("torch", "timm", "zarr", "h5py", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib")
-HEAVY += ("dask", "rich", "pydantic", "numpy", "PIL", "transformers", "safetensors")
+HEAVY += ("dask", "rich", "pydantic", "numpy", "PIL", "transformers", "safetensors", "open_clip")
 
 
 def modules() -> list[Path]:

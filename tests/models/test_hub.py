@@ -154,6 +154,29 @@ def test_weights_are_fetched_once(monkeypatch, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_a_text_tower_is_looked_for_beside_the_weights(cached) -> None:
+    entry = resolve("openclip_vitb16")
+    whole = cached(replace(entry, repo=entry.whole_repo))
+    with pytest.raises(A2pipeError, match=r"fetch --text openclip_vitb16"):
+        hub.locate_whole(entry, offline=True)  # what lies there is the format of transformers
+    whole.rename(whole.with_name("open_clip_model.safetensors"))
+    path = cached(entry)
+    assert list(fetch_all(["OpenCLIP ViT-B"], text=True)) == [
+        ("openclip_vitb16", f"already here, {path}"),
+        (
+            "openclip_vitb16 text tower",
+            f"already here, {whole.with_name('open_clip_model.safetensors')}",
+        ),
+    ]
+    assert list(fetch_all(["OpenCLIP ViT-B"])) == [("openclip_vitb16", f"already here, {path}")]
+
+
+def test_text_towers_are_fetched_only_of_models_that_have_one(monkeypatch) -> None:
+    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(UsageError, match="dinov2_vits14 has no text tower"):
+        next(fetch_all(["openclip_vitb16", "dinov2_vits14"], text=True))
+
+
 def test_gated_weights_say_where_the_licence_is(monkeypatch) -> None:
     def refuse(*_: object) -> None:
         raise GatedRepoError.__new__(GatedRepoError)

@@ -124,3 +124,10 @@ def test_sizes_and_ways_to_get_weights_are_told(name, other_sizes, how) -> None:
 
 def test_unpublished_weights_are_not_said_to_be_fetchable() -> None:
     assert "fetch" not in details(TABLE["ibot_vits16"])["how_to_get_them"]
+
+
+def test_text_towers_are_told() -> None:
+    tower = details(TABLE["openclip_vitl14"])["text_tower"]
+    assert tower.startswith("ViT-L-14 of open_clip, from laion/CLIP-ViT-L-14-laion2B-s32B-b82K; ")
+    assert tower.endswith("a2pipe models fetch --text openclip_vitl14")
+    assert details(TABLE["dinov2_vitl14"])["text_tower"] is None

@@ -1,0 +1,211 @@
+"""The text tower that belongs to an OpenCLIP image tower, out of open_clip.
+
+It goes by the name of its image tower, and its weights come out of the file given for that, where
+it holds the whole model, or else from the hub. open_clip and torch are imported only to embed a
+prompt, or to digest a file for the first time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import A2pipeError, UsageError
+from .entry import ModelEntry
+from .hub import locate_whole
+from .identity import locate_weights
+from .names import entries, resolve
+from .weights import read_tensors, tensor_digest
+from .whole import projection_in, same_image_tower, text_digest, text_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TextInfo:
+    """A text tower as a function of a prompt.
+
+    architecture: canonical JSON of what shapes the function, tokenizer included, but the weights.
+    weights: digest of its weight tensors, 32 hex digits.
+    image_weights: digest of the file of the image tower it belongs to, as in `BackboneInfo`.
+    """
+
+    name: str
+    architecture: str
+    weights: str
+    image_weights: str
+
+
+def identify_text(
+    name: str,
+    *,
+    weights: Path | None = None,
+    offline: bool = False,
+    memo: Path | None = None,
+) -> TextInfo:
+    """Describe the text tower of the model called `name`.
+
+    weights: the file that is given for the image tower; the text tower in it is used, or, if it
+    holds none, the published one. offline, memo: as for `identify`.
+
+    Raises UsageError for an unknown name or a model without a text tower; A2pipeError if weights
+    cannot be had, or if the published text tower belongs to another image tower than the file's.
+    """
+    entry = text_entry(name)
+    image, whole = _files(entry, weights, offline, memo)
+    architecture = {"library": "open_clip", "model": entry.open_clip}
+    return TextInfo(
+        name=entry.name,
+        architecture=json.dumps(architecture, sort_keys=True, separators=(",", ":")),
+        weights=text_digest(whole, memo),
+        image_weights=tensor_digest(image, memo),
+    )
+
+
+def text_entry(name: str) -> ModelEntry:
+    """The model called `name`; raises UsageError if there is none, or it has no text tower."""
+    entry = resolve(name)
+    if not entry.open_clip:
+        known = ", ".join(entry.name for entry in entries() if entry.open_clip)
+        raise UsageError(f"{entry.name} has no text tower, which these have: {known}.")
+    return entry
+
+
+def read_projection(name: str, *, weights: Path | None = None, offline: bool = False) -> Floats:
+    """Projection of CLS embeddings into the space shared with text: float32 (d, e).
+
+    It is read from the file of the image tower, so that `BackboneInfo.weights` covers it. Raises
+    as `identify_text`, and A2pipeError for a file without it.
+    """
+    path = locate_weights(text_entry(name), weights, offline)
+    assert path is not None, "a model with a text tower has a weights file"
+    projection: Floats = projection_in(read_tensors(path), f"{path}").numpy()
+    if not np.isfinite(projection).all():
+        raise A2pipeError(f"The projection in the weights {path} is not finite; get them anew.")
+    return projection
+
+
+class TextTower:
+    """A loaded text tower on the CPU; `load_text_tower` makes it."""
+
+    def __init__(self, info: TextInfo, module: nn.Module, tokenizer: Any) -> None:
+        self.info = info
+        self._module: Any = module
+        self._tokenizer = tokenizer
+
+    def embed(self, prompts: Sequence[str]) -> Floats:
+        """Embeddings of prompts, float32 (P, e), of unit length.
+
+        Each prompt is encoded by itself, so that its embedding does not depend on the others.
+        Raises UsageError for a prompt that is longer than the model reads.
+        """
+        import torch
+
+        for prompt in prompts:
+            self._check_length(prompt)
+        with torch.inference_mode():
+            rows = [
+                self._module.encode_text(self._tokenizer([prompt]), normalize=True)
+                for prompt in prompts
+            ]
+        embedded: Floats = torch.cat(rows).numpy()
+        return embedded
+
+    def _check_length(self, prompt: str) -> None:
+        """open_clip itself would cut the prompt off without a word."""
+        count, room = len(self._tokenizer.encode(prompt)), self._tokenizer.context_length - 2
+        if count > room:
+            raise UsageError(
+                f"The prompt {prompt!r} has {count} tokens, and {self.info.name} reads {room}; "
+                "shorten it."
+            )
+
+
+def load_text_tower(
+    name: str,
+    *,
+    weights: Path | None = None,
+    offline: bool = False,
+    memo: Path | None = None,
+) -> TextTower:
+    """Load the text tower of a model, frozen, on the CPU, as float32.
+
+    Arguments and errors as for `identify_text`; A2pipeError if open_clip is not installed or the
+    weights do not fit.
+    """
+    entry = text_entry(name)
+    open_clip = _open_clip()
+    info = identify_text(name, weights=weights, offline=offline, memo=memo)
+    _, whole = _files(entry, weights, True, memo)
+    module = _filled(_outline(entry, open_clip), text_tensors(read_tensors(whole)), f"{whole}")
+    return TextTower(info, module, open_clip.get_tokenizer(entry.open_clip))
+
+
+def _files(
+    entry: ModelEntry, weights: Path | None, offline: bool, memo: Path | None
+) -> tuple[Path, Path]:
+    """The file of the image tower and that of its text tower, which may be one."""
+    image = locate_weights(entry, weights, offline)
+    assert image is not None, "a model with a text tower has a weights file"
+    if text_digest(image, memo):
+        return image, image
+    whole = locate_whole(entry, offline)
+    if not text_digest(whole, memo):
+        raise A2pipeError(f"{whole} holds no text tower; delete it and fetch it again.")
+    if not same_image_tower(entry, image, whole, memo):
+        raise A2pipeError(
+            f"The weights {image} are another image tower than the one whose text tower is "
+            f"published for {entry.name}; give the whole model with `--weights {entry.name}=FILE`."
+        )
+    return image, whole
+
+
+def _open_clip() -> Any:
+    try:
+        import open_clip
+    except ImportError as error:
+        raise A2pipeError(
+            "Prompts are embedded by open_clip, which is not installed; "
+            "run `pip install a2pipe[clip]`."
+        ) from error
+    return open_clip
+
+
+def _outline(entry: ModelEntry, open_clip: Any) -> Any:
+    """The text tower on the meta device, within open_clip's whole model."""
+    import torch
+
+    config = open_clip.get_model_config(entry.open_clip)
+    if config is None:
+        raise A2pipeError(
+            f"The installed open_clip knows no model {entry.open_clip}; upgrade it with "
+            "`pip install --upgrade a2pipe[clip]`."
+        )
+    gelu = config.get("quick_gelu", False)
+    with torch.device("meta"):
+        model = open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"], gelu)
+    model.visual = model.logit_scale = None
+    return model
+
+
+def _filled(model: Any, tensors: dict[str, Tensor], origin: str) -> nn.Module:
+    """The text tower with its weights; the causal mask is in no checkpoint."""
+    import torch
+
+    from .design import check_fit, check_numbers
+
+    check_fit(model, tensors, origin)
+    check_numbers(tensors, origin)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    model.attn_mask = torch.full(tuple(model.attn_mask.shape), float("-inf")).triu(1)
+    filled: nn.Module = model.requires_grad_(False).eval()
+    return filled

@@ -1,0 +1,108 @@
+"""The parts of an open_clip checkpoint that are no backbone: text tower and projection.
+
+A checkpoint of the whole model holds the image tower below "visual.", its projection into the
+space shared with text as "visual.proj" (d, e), and the text tower beside it, at the top or, where
+open_clip keeps the tower as a module of its own, below "text.". timm's copies hold the image tower
+alone, with the projection, transposed, as its head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import A2pipeError
+from .entry import ModelEntry
+from .memo import file_key, recall, remember
+from .weights import digest_tensors, read_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors = dict[str, "Tensor"]
+
+OF_BOTH_TOWERS = ("logit_scale", "logit_bias")
+RELATIVE, ABSOLUTE = 2.0**-7, 1e-6
+"""Half precision rounds by less, and no two trained models are as near."""
+
+
+def text_tensors(tensors: Mapping[str, Tensor]) -> Tensors:
+    """The text tower of a checkpoint, by open_clip's names; empty if it holds none."""
+    below = {n.removeprefix("text."): t for n, t in tensors.items() if n.startswith("text.")}
+    found = below or {n: t for n, t in tensors.items() if not n.startswith("visual.")}
+    found = {n: t for n, t in found.items() if n not in OF_BOTH_TOWERS}
+    return found if "token_embedding.weight" in found else {}
+
+
+def text_digest(path: Path, memo: Path | None = None) -> str:
+    """Digest of the text tower in a weights file, 32 hex digits; "" if it holds none.
+
+    With a memo, a file that has not changed is neither read again nor is torch imported.
+    """
+    key = f"text {file_key(path)}"
+    known = recall(memo, key)
+    if isinstance(known, str):
+        return known
+    found = text_tensors(read_tensors(path))
+    digest = digest_tensors(sorted(found.items())) if found else ""
+    remember(memo, key, digest)
+    return digest
+
+
+def projection_in(tensors: Mapping[str, Tensor], origin: str) -> Tensor:
+    """Projection of the CLS embedding into the space shared with text: float32 (d, e).
+
+    tensors: a checkpoint of an OpenCLIP model, whole or timm's copy of its image tower. origin:
+    where they come from, for the error. Raises A2pipeError if there is none.
+    """
+    if "visual.proj" in tensors:
+        return tensors["visual.proj"].float()
+    for layer in ("visual.head.proj", "head"):
+        if f"{layer}.weight" in tensors and not _is_biased(tensors, layer):
+            return tensors[f"{layer}.weight"].float().T.contiguous()
+    raise A2pipeError(
+        f"The weights {origin} hold no projection into the space that images share with text; "
+        "give a checkpoint of the whole OpenCLIP model."
+    )
+
+
+def _is_biased(tensors: Mapping[str, Tensor], layer: str) -> bool:
+    bias = tensors.get(f"{layer}.bias")
+    return bias is not None and bool((bias != 0).any())
+
+
+def same_image_tower(
+    entry: ModelEntry, first: Path, second: Path, memo: Path | None = None
+) -> bool:
+    """Whether two files hold one image tower with one projection, up to rounding to half precision.
+
+    The copies on the hub need not be stored in the precision of the originals. With a memo, files
+    that have not changed are compared once.
+    """
+    key = f"same tower {entry.name} {file_key(first)} {file_key(second)}"
+    known = recall(memo, key)
+    if isinstance(known, bool):
+        return known
+    same = _agree(_image_tower(entry, first), _image_tower(entry, second))
+    remember(memo, key, same)
+    return same
+
+
+def _image_tower(entry: ModelEntry, path: Path) -> Tensors:
+    from .design import design_of, outline
+    from .official import to_timm
+
+    tensors = read_tensors(path)
+    module = outline(design_of(entry, path))
+    tower = to_timm(module, tensors, f"{path}")
+    return {**tower, "projection": projection_in(tensors, f"{path}")}
+
+
+def _agree(first: Tensors, second: Tensors) -> bool:
+    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in second.items()}:
+        return False
+    return all(
+        tensor.float().allclose(second[name].float(), rtol=RELATIVE, atol=ABSOLUTE)
+        for name, tensor in first.items()
+    )
