@@ -177,15 +177,18 @@ def write_dataset(folder: Path, count: int) -> Path:
     return manifest
 
 
-def write_experiment(path: Path, manifest: Path, crops: str, baselines: str, backend: str) -> Path:
+def write_experiment(
+    path: Path, manifest: Path, crops: str, baselines: str, backend: str, pixels: tuple[str, str]
+) -> Path:
     """An experiment in shards of 4 images and batches of 2."""
+    geometry, source = pixels
     path.write_text(
         f"""
         name = "faults"
         dataset = {{ name = "{manifest}" }}
-        image = {{ size = 48 }}
+        image = {{ size = 48, geometry = "{geometry}" }}
         attention = {{ models = ["{MODEL}"] }}
-        crops = {{ sizes = {crops} }}
+        crops = {{ sizes = {crops}, source = "{source}" }}
         embedding = {{ models = ["{MODEL}"], baselines = {baselines}, input_size = 24 }}
         run = {{ backend = "{backend}", shard_size = 4, batch_size = 2, workers = 2 }}
         """
@@ -215,9 +218,16 @@ class Study:
             assert results(out) == self.results
 
 
-def make_study(forks: Forks, folder: Path, count: int, more: tuple[str, str], to: str) -> Study:
+def make_study(
+    forks: Forks,
+    folder: Path,
+    count: int,
+    more: tuple[str, str],
+    to: str,
+    pixels: tuple[str, str] = ("squash", "resized"),
+) -> Study:
     manifest = write_dataset(folder / "images", count)
-    experiment = write_experiment(folder / "faults.toml", manifest, *more, to)
+    experiment = write_experiment(folder / "faults.toml", manifest, *more, to, pixels)
     cache, out = folder / "cache", folder / "out"
     forks.run("build-matrix", experiment, "--cache", cache, "--out", out)
     return Study(experiment, markers(cache), arrays(cache), results(out))
@@ -229,6 +239,13 @@ def study(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) 
     crops, baselines = "[[16], [16, 8]]", '["full", "random"]'
     folder = tmp_path_factory.mktemp("study")
     return make_study(forks, folder, 32, (crops, baselines), backend)
+
+
+@pytest.fixture(scope="session")
+def originals(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Study:
+    """16 images in 4 shards, letterboxed, with crops from the originals; 7 specs: 28 markers."""
+    folder, more = tmp_path_factory.mktemp("originals"), ("[16, 8]", '["random"]')
+    return make_study(forks, folder, 16, more, backend, ("letterbox", "original"))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,20 @@ def test_kill_9_ten_times_at_random_instants(launch, study, tmp_path, backend):
 
 
 @pytest.mark.parametrize("backend", ["zarr"], indirect=True)
+def test_kill_9_while_crops_are_cut_from_originals(launch, originals, tmp_path):
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    build = ("build-matrix", originals.experiment, "--cache", cache, "--out", out)
+    random = np.random.default_rng(6)
+    for goal in np.sort(random.integers(0, originals.markers, 5)).tolist():
+        command = launch(*build)
+        ready = lambda goal=goal: markers(cache) >= goal  # noqa: E731
+        assert command.kill_when(ready, random.uniform(0, 0.02)) == -9
+        assert_sound(cache)
+    assert launch(*build).wait() == 0
+    originals.assert_given(cache, out)
+
+
+@pytest.mark.parametrize("backend", ["zarr"], indirect=True)
 def test_kill_9_while_heads_are_fitted_and_the_report_is_made(launch, study, tmp_path):
     cache, out = tmp_path / "cache", tmp_path / "out"
     build = ("build-matrix", study.experiment, "--cache", cache, "--out", out)

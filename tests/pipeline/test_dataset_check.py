@@ -13,6 +13,7 @@ from a2pipe.datasets.facts import ALL, Facts
 from a2pipe.datasets.manifest import load_manifest
 from a2pipe.pipeline.dataset_check import DatasetCheck, check_collection
 from a2pipe.pipeline.progress import PlainProgress, SilentProgress
+from a2pipe.stages.geometry import Canvas
 
 
 def facts(**train: int) -> Facts:
@@ -114,6 +115,23 @@ def test_boxes_by_their_trait(images: Path, box: str, trait: str | None, code: i
     assert checked.exit_code == code
     if code:
         assert checked.verdict == "birds is not sound: 1 box that lies wrong."
+
+
+@pytest.mark.parametrize(
+    ("geometry", "box", "trait"),
+    [
+        ("center-crop", "0,5,9,15", "cut away by image.geometry center-crop"),
+        ("center-crop", "0,5,20,15", ""),
+        ("letterbox", "0,5,9,15", ""),
+        ("letterbox", "0,5,9,5.2", "without a pixel on the canvas of 50"),
+    ],
+)
+def test_boxes_are_mapped_as_images_are(images: Path, geometry: str, box: str, trait: str) -> None:
+    """40 x 20 px, of which a centre crop shows columns 10 to 30."""
+    found = collection(images, f"a.png,0,u,{box}")
+    checked = check_collection(found, None, SilentProgress(), 2, Canvas(50, geometry))
+    assert [finding.trait for finding in checked.findings] == ([trait] if trait else [])
+    assert checked.exit_code == 0
 
 
 def test_boxes_without_area(images: Path) -> None:

@@ -16,6 +16,7 @@ from a2pipe.stages.localization import (
     check_centres,
     effective_split,
     find_subjects,
+    lost_boxes,
     measure_crops,
     measure_maps,
     summarize,
@@ -198,6 +199,32 @@ def test_a_box_that_covers_no_pixel_centre_is_none():
     found = subjects("test", ["test"] * 3, [THIN, SQUARE, np.concatenate([THIN] * 2)])
     assert (found.images, found.without_boxes) == (("1",), 2)
     assert subjects("test", ["test"] * 2, [THIN] * 2).boxes == ()
+
+
+LEFT, ACROSS = box(2, 8, 14, 20), box(2, 8, 20, 20)
+
+
+def test_boxes_that_a_centre_crop_cuts_away_are_none():
+    boxes = [LEFT, ACROSS, np.concatenate([LEFT, ACROSS]), NO_BOX, THIN]
+    found = subjects("test", ["test"] * 5, boxes, geometry="center-crop")
+    assert found.images == ("1", "2")
+    assert [each.tolist() for each in found.boxes] == [[[0, 8, 4, 20]]] * 2
+    assert (found.without_boxes, found.lost) == (3, 1)
+    assert lost_boxes(found, Canvas(32, "center-crop")).startswith("1 image has boxes, but none")
+    squashed = subjects("test", ["test"] * 5, boxes)
+    assert (squashed.without_boxes, squashed.lost) == (2, 0)
+    assert lost_boxes(squashed, Canvas(32)) == ""
+
+
+def test_boxes_of_a_letterboxed_image_lie_between_the_bars():
+    found = subjects("test", ["test"], [box(0, 0, 64, 32)], geometry="letterbox")
+    assert found.boxes[0].tolist() == [[0, 8, 32, 24]]
+
+
+def test_an_image_of_unknown_size_has_no_box():
+    unknown = collection(["test"] * 2, [SQUARE] * 2)
+    unknown.sizes[0] = 0
+    assert find_subjects(unknown, "test", Canvas(32)).images == ("1",)
 
 
 @pytest.mark.parametrize(
