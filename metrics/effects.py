@@ -1,4 +1,4 @@
-"""Sizes of effects and the rank test, over paired values such as the accuracies of several seeds."""
+"""Sizes of effects and the rank test, over pairs of values such as accuracies of several seeds."""
 
 from __future__ import annotations
 

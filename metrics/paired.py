@@ -126,6 +126,20 @@ def mcnemar_test(
     return _result("mcnemar", units, "accuracy", float(p))
 
 
+def metric_draws(
+    correct: NDArray[Any],
+    groups: NDArray[Any],
+    images: NDArray[Any] | None,
+    metric: Metric,
+    resamples: int,
+    seed: int,
+) -> Floats:
+    """The metric of one set of predictions on resampled test sets, (resamples,)."""
+    units = _units(correct, correct, groups, images, metric)
+    portions = drawn(units, resamples, seed)
+    return np.concatenate([_both(totals, metric)[:, 0] for totals in portions])
+
+
 def _units(
     first: NDArray[Any],
     second: NDArray[Any],

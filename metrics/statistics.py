@@ -13,6 +13,7 @@ from .accuracy_intervals import (
     group_intervals,
     wga_interval,
 )
+from .bootstrap import bootstrap_intervals
 from .corrections import CORRECTIONS, bonferroni, check_resolution, holm, resamples_needed
 from .effects import RankTest, cohen_d_paired, cohen_d_pooled, wilcoxon_test
 from .intervals import mean_intervals
@@ -27,6 +28,7 @@ __all__ = [
     "RankTest",
     "accuracy_interval",
     "bonferroni",
+    "bootstrap_intervals",
     "cell_intervals",
     "check_resolution",
     "cohen_d_paired",
