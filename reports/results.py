@@ -27,6 +27,7 @@ __all__ = [
     "Cell",
     "GalleryItem",
     "GroupAccuracy",
+    "Interval",
     "Kind",
     "Localization",
     "Matrix",
@@ -38,6 +39,7 @@ __all__ = [
 FORMAT = 1
 
 Kind = Literal["attention", "baseline", "control"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Cell:
     n_left_out: images left out because they could not be read.
     accuracy, wga: over all test images, and of the worst non-empty group; in [0, 1].
     record: fingerprint of the stored result with its predictions.
+    accuracy_interval, wga_interval: 95 % confidence intervals, low and high in [0, 1]; None if they
+        were not computed.
     """
 
     row: str
@@ -82,6 +86,8 @@ class Cell:
     worst_group: str
     groups: tuple[GroupAccuracy, ...] = ()
     record: str = ""
+    accuracy_interval: Interval | None = None
+    wga_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +231,9 @@ def _check_once(matrix: Matrix, what: str, items: Iterable[Any]) -> None:
 
 
 def _check_shares(matrix: Matrix, cell: Cell) -> None:
-    for value in (cell.accuracy, cell.wga, *(group.accuracy for group in cell.groups)):
+    limits = [*(cell.accuracy_interval or ()), *(cell.wga_interval or ())]
+    shares = [cell.accuracy, cell.wga, *(group.accuracy for group in cell.groups)]
+    for value in shares + limits:
         if not (math.isnan(value) or 0 <= value <= 1):
             where = " / ".join(address(cell))
             raise A2pipeError(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .grid import DAGGER, Entry, Grid, grid, percent
+from .grid import DAGGER, INTERVALS, Entry, Grid, grid, percent, span
 from .results import Matrix
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
     for table in _tables(matrix, room, tty):
         console.print(table)
     console.print(_RICH_LEGEND if tty else _PLAIN_LEGEND, markup=tty)
+    if any(cell.accuracy_interval or cell.wga_interval for cell in matrix.cells):
+        console.print(INTERVALS)
     left_out = max((cell.n_left_out for cell in matrix.cells), default=0)
     if left_out:
         console.print(f"Left out of every number, as their images are bad: {left_out:,} samples.")
@@ -133,7 +135,16 @@ def _pair(accuracy: Entry, wga: Entry, tty: bool) -> Text:
     from rich.text import Text
 
     both = _styled(accuracy) + Text(" ") + _styled(wga)
-    return both if tty else Text(f"{_plain(accuracy)} {_plain(wga)}")
+    both = both if tty else Text(f"{_plain(accuracy)} {_plain(wga)}")
+    if not (accuracy.interval or wga.interval):
+        return both
+    ranges = f"\n{_range(accuracy)} {_range(wga)}"
+    return both + Text(ranges if tty else _ascii(ranges), style="dim" if tty else "")
+
+
+def _range(entry: Entry) -> str:
+    """Whole per cents, as wide as the number above."""
+    return f"{span(entry.interval, 0):>5} "[:6]
 
 
 def _styled(entry: Entry) -> Text:
