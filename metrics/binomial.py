@@ -71,7 +71,7 @@ def _lower(right: Floats, wrong: Floats, tail: Floats) -> Floats:
 
     jeffreys = betaincinv(right + 0.5, wrong + 0.5, tail)
     exact = tail ** (1 / np.maximum(right, np.finfo(np.float64).tiny))
-    low: Floats = np.where(right <= 0, 0.0, np.where(wrong <= 0, exact, jeffreys))
+    low: Floats = np.where(right <= 0, 0.0, np.where(wrong <= 0, exact, jeffreys))[()]
     return low
 
 

@@ -7,6 +7,7 @@ the distribution of drawing them one by one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,9 +88,10 @@ def every_swap(units: Units, most: int) -> tuple[Floats, Floats] | None:
     from scipy.stats import binom
 
     free, change, start = _swaps(units)
-    if np.prod(free + 1.0) > most:
+    outcomes = math.prod((free + 1).tolist())
+    if outcomes > most:
         return None
-    times = np.indices(free + 1).reshape(len(free), -1).T
+    times = np.indices(free + 1).reshape(len(free), outcomes).T
     chances = np.prod(binom.pmf(times, free, 0.5), axis=1)
     return start + _summed(times, change), chances
 

@@ -78,8 +78,8 @@ def _of_matrix(parts: Sequence[str], matrix: Matrix, text: str) -> NamedCell:
         raise UsageError(f"{text!r} names no cell of {matrix.name}, which has {_known(matrix)}.")
     if len(found) > 1:
         raise UsageError(
-            f"{text!r} names {len(found)} cells of {matrix.name}, among them {_full_name(found[0])} "
-            f"and {_full_name(found[1])}; say which."
+            f"{text!r} names {len(found)} cells of {matrix.name}, among them "
+            f"{_full_name(found[0])} and {_full_name(found[1])}; say which."
         )
     return named(found[0])
 

@@ -139,12 +139,12 @@ def _pair(accuracy: Entry, wga: Entry, tty: bool) -> Text:
     if not (accuracy.interval or wga.interval):
         return both
     ranges = f"\n{_range(accuracy)} {_range(wga)}"
-    return both + Text(ranges if tty else _ascii(ranges), style="dim" if tty else "")
+    return Text.assemble(both, (ranges, "dim") if tty else _ascii(ranges))
 
 
 def _range(entry: Entry) -> str:
-    """Whole per cents, as wide as the number above."""
-    return f"{span(entry.interval, 0):>5} "[:6]
+    """Whole per cents, as wide as the number above with its mark."""
+    return f"{span(entry.interval, 0):>5}".ljust(6)
 
 
 def _styled(entry: Entry) -> Text:
