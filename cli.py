@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
+from .cli_compare import compare
 from .cli_datasets import datasets
 from .cli_manage import cache, experiment, models
 from .cli_options import (
@@ -251,8 +252,8 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-for group in (experiment, cache, models, datasets):
-    cli.add_command(group)
+for command in (compare, experiment, cache, models, datasets):
+    cli.add_command(command)
 
 
 # --- shared -------------------------------------------------------------------------------------

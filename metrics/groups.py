@@ -90,6 +90,26 @@ def adjusted_average(groups: Sequence[GroupAccuracy], train_sizes: Sequence[int]
     return float(weighted / sum(size for _, size in pairs))
 
 
+def stratified(
+    values: Sequence[float], weights: Sequence[float], *, literal: bool = False
+) -> float:
+    """M_adj, a metric over K strata of the test set: sum w_k M_k / sum w_k.
+
+    literal: (1/K) sum w_k M_k instead, the form that VISI-FIN prints (id 2604.01283), which is K
+    times too small for weights that add to 1; the two agree where they add to K.
+
+    values: the metric on each stratum; weights: at least 0, not all 0.
+    Raises A2pipeError for weights that are not so, or a stratum of NaN that has weight.
+    """
+    pairs = list(zip(values, weights, strict=True))
+    if any(not 0 <= weight < math.inf for weight in weights) or not sum(weights):
+        raise A2pipeError("Weights of strata are at least 0 and not all 0.")
+    if any(weight and math.isnan(value) for value, weight in pairs):
+        raise A2pipeError("A stratum with weight has no value: leave it out or give it weight 0.")
+    total = sum(weight * value for value, weight in pairs if weight)
+    return float(total / (len(pairs) if literal else sum(weights)))
+
+
 def _right(labels: Labels, predictions: Labels) -> NDArray[np.bool_]:
     if np.shape(labels) != np.shape(predictions):
         raise ValueError(f"{np.shape(predictions)} predictions for {np.shape(labels)} labels")

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from .results import Cell, Matrix, Metric, Row
+from .results import Cell, Interval, Matrix, Metric, Row
 
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",
@@ -21,18 +21,23 @@ METRICS: dict[Metric, str] = {
 }
 DASH = "–"
 DAGGER = "†"
+INTERVALS = "Ranges: 95 % confidence intervals."
 _BLOCKS = ("attention", "combination", "control", "baseline")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a grid. value: in per cent, NaN if missing; rival: see the dagger above."""
+    """One number of a grid.
+
+    value: in per cent, NaN if missing; rival: see the dagger above; interval: 95 %, in [0, 1].
+    """
 
     text: str
     value: float = math.nan
     best: bool = False
     diagonal: bool = False
     rival: bool = False
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,19 @@ class Grid:
 def percent(share: float | None) -> str:
     """A share in [0, 1] in per cent with one decimal, as the paper prints; a dash for none."""
     return DASH if share is None or math.isnan(share) else f"{100 * share:.1f}"
+
+
+def span(interval: Interval | None, decimals: int = 1) -> str:
+    """An interval in per cent, such as "68.7–82.3"; nothing for none.
+
+    Without decimals its ends are rounded outwards, to hold no less than they say.
+    """
+    if interval is None or any(math.isnan(end) for end in interval):
+        return ""
+    if decimals:
+        return DASH.join(f"{100 * end:.{decimals}f}" for end in interval)
+    low, high = (round(100 * end, 6) for end in interval)
+    return f"{math.floor(low)}{DASH}{math.ceil(high)}"
 
 
 def grids(matrix: Matrix) -> list[Grid]:
@@ -111,6 +129,7 @@ def legend(shown: list[Grid]) -> str:
         ("Bold: best attention of a column.", any(e.best for e in entries)),
         ("Italic: one model attends and embeds.", any(e.diagonal for e in entries)),
         (f"{DAGGER} control or baseline at or above the bold one.", any(e.rival for e in entries)),
+        (INTERVALS, any(e.interval for e in entries)),
         (f"{DASH} not computed.", any(math.isnan(e.value) for e in entries)),
     ]
     return " ".join(text for text, occurs in parts if occurs)
@@ -119,14 +138,20 @@ def legend(shown: list[Grid]) -> str:
 def _column(
     rows: list[Row], column: str, cells: dict[tuple[str, str], Cell], metric: str
 ) -> list[Entry]:
-    values = [_value(cells.get((row.key, column)), metric) for row in rows]
+    here = [cells.get((row.key, column)) for row in rows]
+    values = [_value(cell, metric) for cell in here]
     pairs = list(zip(rows, values, strict=True))
     attended = [value for row, value in pairs if row.kind == "attention" and not math.isnan(value)]
     top = max(attended, default=math.inf)
-    return [_entry(row, value, top, row.attention == column) for row, value in pairs]
+    return [
+        _entry(row, value, top, row.attention == column, _interval(cell, metric))
+        for (row, value), cell in zip(pairs, here, strict=True)
+    ]
 
 
-def _entry(row: Row, value: float, top: float, same_model: bool) -> Entry:
+def _entry(
+    row: Row, value: float, top: float, same_model: bool, interval: Interval | None
+) -> Entry:
     if math.isnan(value):
         return Entry(DASH)
     attends = row.kind == "attention"
@@ -136,6 +161,7 @@ def _entry(row: Row, value: float, top: float, same_model: bool) -> Entry:
         best=attends and value == top,
         diagonal=attends and same_model,
         rival=row.kind in ("control", "baseline") and value >= top,
+        interval=interval,
     )
 
 
@@ -143,3 +169,9 @@ def _value(cell: Cell | None, metric: str) -> float:
     """Per cent, rounded as it is shown; NaN for a missing cell or an undefined metric."""
     share = math.nan if cell is None else float(getattr(cell, metric))
     return share if math.isnan(share) else float(percent(share))
+
+
+def _interval(cell: Cell | None, metric: str) -> Interval | None:
+    """The interval of the cell's metric, if it has one."""
+    found: Interval | None = getattr(cell, f"{metric}_interval", None)
+    return found

@@ -11,14 +11,17 @@ SHOWN = {"fingerprint": 12}
 
 
 def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Columns named by the keys of the first row; numbers right-aligned, lines never wrapped."""
+    """Columns named by the keys of the first row; numbers right-aligned, lines never wrapped.
+
+    A column is one of numbers if any row has a number there.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    for key, value in rows[0].items():
-        number = isinstance(value, int | float)
+    for key in rows[0]:
+        number = any(isinstance(row[key], int | float) for row in rows)
         table.add_column(key.replace("_", " "), justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_text(value)[: SHOWN.get(key)] for key, value in row.items()))

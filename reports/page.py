@@ -24,6 +24,7 @@ from .grid import (
     legend,
     ordered_rows,
     percent,
+    span,
     titles,
 )
 from .markup import tag
@@ -106,7 +107,8 @@ def _tile(cell: Cell, source: str, why: str) -> str:
     value = tag("b", f"{percent(cell.wga)} %")
     what = tag("span", markup.name(f"worst-group accuracy, {source}"))
     how = tag("small", markup.name(f"{why}: embedded by {cell.column}, {cell.head} head"))
-    return tag("li", value + what + how)
+    sure = f"95 % interval {span(cell.wga_interval)}" if cell.wga_interval else ""
+    return tag("li", value + what + how + (tag("small", sure) if sure else ""))
 
 
 def _matrix_section(matrix: Matrix) -> str:
@@ -127,9 +129,9 @@ def _matrix_section(matrix: Matrix) -> str:
 
 def _grid_table(shown: Grid) -> str:
     values = [entry.value for line in shown.lines for entry in line.entries]
-    span = _span(values)
+    shades = _shades(values)
     rows = {
-        line.row.key: markup.row(line.title, [_entry(entry, span) for entry in line.entries])
+        line.row.key: markup.row(line.title, [_entry(entry, shades) for entry in line.entries])
         for line in shown.lines
     }
     head = ["attention", *map(markup.name, shown.columns)]
@@ -145,24 +147,25 @@ def _blocks(rows: list[Row], lines: dict[str, str]) -> Iterator[list[str]]:
             yield present
 
 
-def _span(values: Sequence[float]) -> tuple[float, float]:
+def _shades(values: Sequence[float]) -> tuple[float, float]:
     defined = [value for value in values if not math.isnan(value)]
     return (min(defined), max(defined)) if defined else (0.0, 0.0)
 
 
-def _entry(entry: Entry, span: tuple[float, float]) -> str:
+def _entry(entry: Entry, shades: tuple[float, float]) -> str:
     if math.isnan(entry.value):
         return tag("td", DASH, class_="empty")
     inner = markup.text(entry.text)
     inner = tag("strong", inner) if entry.best else inner
     inner = tag("em", inner) if entry.diagonal else inner
     mark = tag("span", DAGGER, class_="mark") if entry.rival else ""
-    return tag("td", inner + mark, style=f"--level:{_level(entry.value, span):.0f}")
+    interval = tag("small", span(entry.interval)) if entry.interval else ""
+    return tag("td", inner + mark + interval, style=f"--level:{_level(entry.value, shades):.0f}")
 
 
-def _level(value: float, span: tuple[float, float]) -> float:
+def _level(value: float, shades: tuple[float, float]) -> float:
     """Place of the value between lowest and highest, 0 to 100."""
-    low, high = span
+    low, high = shades
     return 100 * (value - low) / (high - low) if high > low else 50.0
 
 
@@ -192,20 +195,20 @@ def _groups_table(matrix: Matrix, head: str, column: str) -> str:
         return ""
     counts = {group.name: group.n for cell in found.values() for group in cell.groups}
     heads = ["attention", *(markup.name(g) + tag("small", f"n = {counts[g]:,}") for g in counts)]
-    span = _span([100 * group.accuracy for cell in found.values() for group in cell.groups])
+    shades = _shades([100 * group.accuracy for cell in found.values() for group in cell.groups])
     lines = {
-        key: markup.row(names[key], [_group(cell, name, span) for name in counts])
+        key: markup.row(names[key], [_group(cell, name, shades) for name in counts])
         for key, cell in found.items()
     }
     return markup.table("Accuracy by group", heads, _blocks(rows, lines))
 
 
-def _group(cell: Cell, name: str, span: tuple[float, float]) -> str:
+def _group(cell: Cell, name: str, shades: tuple[float, float]) -> str:
     share = next((each.accuracy for each in cell.groups if each.name == name), math.nan)
     if math.isnan(share):
         return tag("td", DASH, class_="empty")
     inner = tag("u", percent(share)) if name == cell.worst_group else percent(share)
-    return tag("td", inner, style=f"--level:{_level(100 * share, span):.0f}")
+    return tag("td", inner, style=f"--level:{_level(100 * share, shades):.0f}")
 
 
 def _localization_section(matrix: Matrix) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "Cell",
     "GalleryItem",
     "GroupAccuracy",
+    "Interval",
     "Kind",
     "Localization",
     "Matrix",
@@ -40,6 +41,7 @@ FORMAT = 1
 
 Kind = Literal["attention", "combination", "control", "baseline"]
 Metric = Literal["accuracy", "wga", "worst_class"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Cell:
     accuracy, wga, worst_class: over all test images, and of the worst group and class that have
         any; in [0, 1].
     record: fingerprint of the stored result with its predictions.
+    accuracy_interval, wga_interval, worst_class_interval: 95 % confidence intervals, low and high
+        in [0, 1]; None if they were not computed.
     """
 
     row: str
@@ -87,6 +91,9 @@ class Cell:
     record: str = ""
     worst_class: float = math.nan
     classes: tuple[GroupAccuracy, ...] = ()
+    accuracy_interval: Interval | None = None
+    wga_interval: Interval | None = None
+    worst_class_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,9 @@ def _check_once(matrix: Matrix, what: str, items: Iterable[Any]) -> None:
 
 def _check_shares(matrix: Matrix, cell: Cell) -> None:
     parts = (part.accuracy for part in (*cell.groups, *cell.classes))
-    for value in (cell.accuracy, cell.wga, cell.worst_class, *parts):
+    intervals = (cell.accuracy_interval, cell.wga_interval, cell.worst_class_interval)
+    limits = (limit for interval in intervals for limit in interval or ())
+    for value in (cell.accuracy, cell.wga, cell.worst_class, *parts, *limits):
         if not (math.isnan(value) or 0 <= value <= 1):
             where = " / ".join(address(cell))
             raise A2pipeError(

@@ -10,14 +10,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, titles
-from .results import Cell, Matrix
+from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
+from .results import Cell, Interval, Matrix
 
 _COLUMNS = [
     *("matrix", "dataset", "collection"),
     *("row", "label", "kind", "attention", "crops", "smooth", "baseline"),
     *("embedding", "head", "n_train", "n_test", "n_left_out", "accuracy", "wga", "worst_group"),
-    *("worst_class", "mass", "hit", "crop_hit", "record"),
+    *("worst_class", "accuracy_low", "accuracy_high", "wga_low", "wga_high"),
+    *("worst_class_low", "worst_class_high", "mass", "hit", "crop_hit", "record"),
 ]
 
 
@@ -77,12 +78,20 @@ def _record(matrix: Matrix, cell: Cell) -> dict[str, Any]:
         "wga": _number(cell.wga),
         "worst_group": cell.worst_group,
         "worst_class": _number(cell.worst_class),
+        **_limits("accuracy", cell.accuracy_interval),
+        **_limits("wga", cell.wga_interval),
+        **_limits("worst_class", cell.worst_class_interval),
         "mass": _number(place.mass if place else None),
         "hit": _number(place.hit if place else None),
         "crop_hit": _number(place.crop_hit if place else None),
         "record": cell.record,
         **{f"accuracy of {group.name}": _number(group.accuracy) for group in cell.groups},
     }
+
+
+def _limits(metric: str, interval: Interval | None) -> dict[str, Any]:
+    low, high = interval or (None, None)
+    return {f"{metric}_low": _number(low), f"{metric}_high": _number(high)}
 
 
 def _number(share: float | None) -> float | str:
@@ -97,7 +106,8 @@ def _grid_table(grid: Grid, heading: str) -> str:
 
 def _marked(entry: Entry) -> str:
     stars = "*" * (2 * entry.best + entry.diagonal)
-    return f"{stars}{entry.text}{stars}{DAGGER if entry.rival else ''}"
+    interval = f" ({span(entry.interval)})" if entry.interval else ""
+    return f"{stars}{entry.text}{stars}{DAGGER if entry.rival else ''}{interval}"
 
 
 def _localization_table(matrix: Matrix) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .grid import DAGGER, Entry, Grid, grid, percent
+from .grid import DAGGER, INTERVALS, Entry, Grid, grid, percent, span
 from .results import Matrix, Metric
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
     for table in _tables(matrix, room, tty):
         console.print(table)
     console.print(_RICH_LEGEND if tty else _PLAIN_LEGEND, markup=tty)
+    if any(cell.accuracy_interval or cell.wga_interval for cell in matrix.cells):
+        console.print(INTERVALS)
     left_out = max((cell.n_left_out for cell in matrix.cells), default=0)
     if left_out:
         console.print(f"Left out of every number, as their images are bad: {left_out:,} samples.")
@@ -144,8 +146,18 @@ def _numbers(entries: list[Entry], tty: bool) -> Text:
     from rich.text import Text
 
     if tty:
-        return Text(" ").join(_styled(entry) for entry in entries)
-    return Text(" ".join(_plain(entry) for entry in entries))
+        numbers = Text(" ").join(_styled(entry) for entry in entries)
+    else:
+        numbers = Text(" ".join(_plain(entry) for entry in entries))
+    if not any(entry.interval for entry in entries):
+        return numbers
+    ranges = "\n" + " ".join(_range(entry) for entry in entries)
+    return Text.assemble(numbers, (ranges, "dim") if tty else _ascii(ranges))
+
+
+def _range(entry: Entry) -> str:
+    """Whole per cents, as wide as the number above with its mark."""
+    return f"{span(entry.interval, 0):>5}".ljust(_ENTRY)
 
 
 def _styled(entry: Entry) -> Text:

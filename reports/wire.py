@@ -50,6 +50,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is tuple:
         items = _expect(list, value, where)
+        _check_length(items, arguments, where)
         return tuple(_read(arguments[0], each, f"{where}[{i}]") for i, each in enumerate(items))
     if origin in (Union, types.UnionType):
         inner = next(each for each in arguments if each is not type(None))
@@ -78,6 +79,12 @@ def _present(each: Field[Any], data: Mapping[str, Any], where: str) -> bool:
     if each.name not in data and required:
         raise A2pipeError(f"{where} has no '{each.name}'; the file is incomplete, write it again.")
     return each.name in data
+
+
+def _check_length(items: list[Any], kinds: tuple[Any, ...], where: str) -> None:
+    """A tuple of so many, all of one kind here, or of any number where its type ends in `...`."""
+    if kinds[-1] is not Ellipsis and len(items) != len(kinds):
+        raise A2pipeError(f"{where} has {len(items)} values, where {len(kinds)} are expected.")
 
 
 def _float(value: int | float, where: str) -> float:

@@ -1,0 +1,75 @@
+"""Whether probabilities mean what they say: expected calibration error and its bins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import A2pipeError
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Samples whose confidence lies in (low, high]: their mean confidence and accuracy.
+
+    Both are NaN where n is 0.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+def expected_calibration_error(
+    labels: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS
+) -> float:
+    """Mean distance between confidence and accuracy over bins of equal width, weighted by n.
+
+    ECE = sum over bins of n_b / N |accuracy_b - confidence_b| (Guo et al., "On Calibration of
+    Modern Neural Networks", ICML 2017, equation 3), in [0, 1]. Arguments and errors as for
+    `calibration_bins`.
+    """
+    filled = [each for each in calibration_bins(labels, probabilities, bins) if each.n]
+    gaps = [each.n * abs(each.accuracy - each.confidence) for each in filled]
+    return float(sum(gaps) / sum(each.n for each in filled))
+
+
+def calibration_bins(
+    labels: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS
+) -> list[CalibrationBin]:
+    """Samples by the confidence of their predicted class, in `bins` bins of equal width.
+
+    labels: class indices (N,). probabilities: (N, classes) in [0, 1]; the predicted class is the
+    most probable one, of equals the first. A confidence on an edge belongs to the bin below.
+
+    Raises:
+        A2pipeError: there is no sample, or a probability lies outside [0, 1].
+        ValueError: the arrays do not fit each other.
+    """
+    table = np.asarray(probabilities, np.float64)
+    if table.ndim != 2 or np.shape(labels) != table.shape[:1]:
+        raise ValueError(f"probabilities {table.shape} for labels {np.shape(labels)}")
+    if not len(table):
+        raise A2pipeError("There is no sample to score: the split is empty.")
+    if not ((table >= 0) & (table <= 1)).all():
+        raise A2pipeError("Calibration needs probabilities, between 0 and 1; these are not.")
+    confidence, right = table.max(axis=1), table.argmax(axis=1) == np.asarray(labels)
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    n = np.bincount(place, minlength=bins)
+    means = [
+        np.divide(np.bincount(place, values, bins), n, out=np.full(bins, np.nan), where=n > 0)
+        for values in (confidence, right)
+    ]
+    edges = np.arange(bins + 1) / bins
+    columns = (edges[:-1], edges[1:], n, *means)
+    return [
+        CalibrationBin(float(low), float(high), int(count), float(mean), float(share))
+        for low, high, count, mean, share in zip(*columns, strict=True)
+    ]

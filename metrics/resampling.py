@@ -1,0 +1,139 @@
+"""Samples gathered for resampling: by group, and by image where samples share one.
+
+A unit is what is drawn or swapped as a whole: an image with all its samples. Units that are alike
+(the same samples of each group, right and wrong alike) are drawn by their number, which has exactly
+the distribution of drawing them one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HELD = 1 << 22
+"""Counts held in memory at once: 32 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """P kinds of units over G groups.
+
+    kinds: (P, G, 3), what one unit adds to each group: samples, right ones of the first set of
+        predictions, right ones of the second. counts: (P,) units of each kind. strata: (P,) group
+        with which the kind is drawn: an image with samples in several goes with the first of them.
+    """
+
+    kinds: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    strata: NDArray[np.int64]
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """What all units together add up to, (G, 3)."""
+        return np.asarray(np.tensordot(self.counts, self.kinds, 1))
+
+
+def gather(
+    first: NDArray[Any], second: NDArray[Any], groups: NDArray[Any], images: NDArray[Any] | None
+) -> Units:
+    """The units of two sets of predictions on the same samples.
+
+    first, second: bool (N,), whether each prediction is right. groups: integer (N,), any numbers;
+    empty groups vanish. images: (N,), equal for samples that share an image; None if none do.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    code = 4 * group + 2 * np.asarray(first, np.int64) + np.asarray(second, np.int64)
+    found = sorted(Counter(_signatures(code, images)).items())
+    kinds = np.zeros((len(found), len(names), 3), np.int64)
+    for kind, (signature, _) in zip(kinds, found, strict=True):
+        for each in signature:
+            kind[each // 4] += (1, each // 2 % 2, each % 2)
+    counts = np.array([count for _, count in found], np.int64)
+    return Units(kinds, counts, np.array([signature[0] // 4 for signature, _ in found], np.int64))
+
+
+def drawn(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
+    """Totals of resamples drawn with replacement within strata, (draws, G, 3) at a time."""
+    generator = np.random.default_rng(seed)
+    strata = [np.flatnonzero(units.strata == each) for each in np.unique(units.strata)]
+    for draws in _portions(units, resamples):
+        totals = np.zeros((draws, *units.kinds.shape[1:]))
+        for members in strata:
+            counts, kinds = units.counts[members], units.kinds[members]
+            touched = kinds.any(axis=(0, 2))
+            times = generator.multinomial(counts.sum(), counts / counts.sum(), draws)
+            totals[:, touched] += _summed(times, kinds[:, touched])
+        yield totals
+
+
+def swapped(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
+    """Totals after each unit's two predictions changed places with probability 1/2."""
+    generator = np.random.default_rng(seed)
+    free, change, start = _swaps(units)
+    for draws in _portions(units, resamples):
+        times = generator.binomial(free, 0.5, (draws, len(free)))
+        yield start + _summed(times, change)
+
+
+def every_swap(units: Units, most: int) -> tuple[Floats, Floats] | None:
+    """Totals of all outcomes of swapping, (M, G, 3), and their probabilities; None if M > most."""
+    from scipy.stats import binom
+
+    free, change, start = _swaps(units)
+    outcomes = math.prod((free + 1).tolist())
+    if outcomes > most:
+        return None
+    times = np.indices(free + 1).reshape(len(free), outcomes).T
+    chances = np.prod(binom.pmf(times, free, 0.5), axis=1)
+    return start + _summed(times, change), chances
+
+
+def _signatures(code: NDArray[np.int64], images: NDArray[Any] | None) -> list[tuple[int, ...]]:
+    """Each unit's samples as sorted numbers."""
+    if images is None:
+        return [(each,) for each in code.tolist()]
+    order = np.lexsort((code, images))
+    starts = np.flatnonzero(np.diff(np.asarray(images)[order])) + 1
+    return [tuple(unit.tolist()) for unit in np.split(code[order], starts)]
+
+
+def _summed(times: NDArray[np.int64], kinds: NDArray[np.int64]) -> Floats:
+    """Each kind so many times, (draws, P) and (P, G, 3) -> (draws, G, 3)."""
+    sums: Floats = np.tensordot(times.astype(np.float64), kinds.astype(np.float64), 1)
+    return sums
+
+
+def _swaps(
+    units: Units,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Kinds that swapping changes: how many units, what each swap adds, and the totals before any.
+
+    A kind and its mirror image count as one, turned the same way, so that outcomes are few.
+    """
+    merged: Counter[bytes] = Counter()
+    start = units.totals
+    for kind, count in zip(units.kinds, units.counts.tolist(), strict=True):
+        turn = kind[:, [0, 2, 1]] - kind
+        if not turn.any():
+            continue
+        if turn.ravel()[np.flatnonzero(turn)[0]] < 0:
+            start, turn = start + count * turn, -turn
+        merged[turn.tobytes()] += count
+    shape = (len(merged), *units.kinds.shape[1:])
+    change = np.frombuffer(b"".join(merged), np.int64).reshape(shape)
+    return np.fromiter(merged.values(), np.int64, len(merged)), change, start
+
+
+def _portions(units: Units, resamples: int) -> Iterator[int]:
+    """How many draws to make at a time."""
+    at_once = max(1, HELD // max(1, 3 * len(units.counts), 3 * units.kinds.shape[1]))
+    for start in range(0, resamples, at_once):
+        yield min(at_once, resamples - start)

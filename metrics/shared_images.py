@@ -1,0 +1,32 @@
+"""What shared images cost: samples of one image count for fewer than they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def design_effect(residuals: Floats, images: NDArray[Any] | None) -> float:
+    """How many times larger the variance of a mean is because samples share images, at least 1.
+
+    The variance over drawing images, summed residuals squared, against that over drawing samples
+    (Kish, "Survey Sampling", 1965). Never above what samples of one image that are always right or
+    wrong together would give, which is also the answer where nothing varies; 1 where no image is
+    shared.
+
+    residuals: (N,), each sample's 0 or 1 less the expected share. images: (N,), equal for samples
+        of one image; None if none is shared.
+    """
+    if images is None or not len(residuals):
+        return 1.0
+    _, image, members = np.unique(images, return_inverse=True, return_counts=True)
+    together = float((members**2).sum() / len(residuals))
+    apart = float((residuals**2).sum())
+    if apart == 0:
+        return together
+    by_image = np.bincount(image, weights=residuals)
+    return float(np.clip((by_image**2).sum() / apart, 1.0, together))
