@@ -31,7 +31,7 @@ class Backbones:
     def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
         self._infos = infos
         self._run = run
-        self._memo = memo
+        self.memo = memo
         self._loaded: dict[ModelSpec, Backbone] = {}
 
     def get(self, model: ModelSpec) -> Backbone:
@@ -54,7 +54,7 @@ class Backbones:
             precision=model.precision,
             compiled=model.compiled,
             offline=self._run.offline,
-            memo=self._memo,
+            memo=self.memo,
         )
         if backbone.info.weights != model.weights:
             raise A2pipeError(

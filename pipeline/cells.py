@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ..cache.fingerprint import fingerprint
 from ..cache.records import Record, Records
 from ..datasets.collection import Collection
-from ..heads.registry import make_head
+from ..stages.prepared import HeadPlan, plan_head, prepare_head
 from ..stages.samples import samples_of_collection
 from ..stages.scores import Scores, scores
 from ..stages.specs import FitSpec, HeadSpec
+from ..stages.text import TextSource
 from .experiment import HeadSection
 from .fits import FeatureBlock, Fit, run_fits
 from .rows import PlanRow
@@ -26,7 +27,10 @@ from .session import Session
 
 @dataclass(frozen=True)
 class CellResult:
-    """One fitted head: where it stands in the matrix, what was found, and what it predicted."""
+    """One fitted head: where it stands in the matrix, what was found, and what it predicted.
+
+    record: its fingerprint; uses: those of the records that it was made from beside features.
+    """
 
     row: PlanRow
     column: str
@@ -34,6 +38,7 @@ class CellResult:
     record: str
     content: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
+    uses: tuple[str, ...] = ()
 
     @cached_property
     def scores(self) -> Scores:
@@ -43,11 +48,12 @@ class CellResult:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A cell and its address."""
+    """A cell, the head that is planned for it, and its address."""
 
     row: PlanRow
     column: str
-    head: HeadSection
+    label: str
+    plan: HeadPlan
     spec: FitSpec
 
 
@@ -76,10 +82,11 @@ def _fitted(
 ) -> Iterator[tuple[_Place, Record]]:
     if not places:
         return
+    records = Records(session.cache.root)
     fits = [
         Fit(
             feature_block(session, collection, place.row, place.column),
-            partial(make_head, place.head.kind, place.head.parameters),
+            partial(prepare_head, place.plan, text_source(session, place.column), records),
         )
         for place in places
     ]
@@ -90,7 +97,16 @@ def _fitted(
 
 def _result(place: _Place, record: Record | None) -> CellResult:
     assert record is not None
-    return CellResult(place.row, place.column, place.head.label, fingerprint(place.spec), *record)
+    content, arrays = record
+    return CellResult(
+        place.row,
+        place.column,
+        place.label,
+        fingerprint(place.spec),
+        content,
+        arrays,
+        place.plan.records,
+    )
 
 
 def feature_block(
@@ -109,24 +125,42 @@ def feature_block(
 
 def cell_count(session: Session) -> int:
     """How many cells the matrix has."""
-    plan = session.plan
-    return len(plan.rows) * len(plan.columns) * len(plan.experiment.head)
+    return len(_addresses(session))
 
 
-def fit_spec(
+def plan_cell(
     session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
-) -> FitSpec:
-    """The address of one cell: head, features, and the collection it is fitted on."""
-    parameters = json.dumps(head.parameters, sort_keys=True)
-    spec = HeadSpec(head.kind, parameters, name=head.label)
-    return FitSpec(spec, session.plan.features(row, column), collection.digest)
+) -> HeadPlan:
+    """What the head of one cell is made of, before any feature is read."""
+    features, source = session.plan.features(row, column), text_source(session, column)
+    return plan_head(head.kind, head.parameters, collection, features, source)
+
+
+def text_source(session: Session, column: str) -> TextSource:
+    """Where the files of an embedding model's text tower are found, should it have one."""
+    run = session.experiment.run
+    return TextSource(run.weights.get(column), run.offline, session.backbones.memo)
+
+
+def _place(
+    session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
+) -> _Place:
+    plan = plan_cell(session, collection, row, column, head)
+    spec = HeadSpec(head.kind, json.dumps(plan.address, sort_keys=True), name=head.label)
+    features = session.plan.features(row, column)
+    return _Place(row, column, head.label, plan, FitSpec(spec, features, collection.digest))
 
 
 def _places(session: Session, collection: Collection) -> list[_Place]:
+    return [_place(session, collection, *address) for address in _addresses(session)]
+
+
+def _addresses(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
     plan = session.plan
     return [
-        _Place(row, column, head, fit_spec(session, collection, row, column, head))
+        (row, column, head)
         for row in plan.rows
         for column in plan.columns
         for head in plan.experiment.head
+        if column in (head.models or plan.columns)
     ]

@@ -164,12 +164,16 @@ class CombineSection(Section):
 
 
 class HeadSection(BaseModel):
-    """A head by kind; every further key is a parameter of that head."""
+    """A head by kind; every further key is a parameter of that head.
+
+    models: the embedding models it is fitted on; all of the experiment's, unless given.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str = "logistic"
     name: str = ""
+    models: Models = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -279,6 +283,17 @@ class Experiment(Section):
         labels = [head.label for head in self.head]
         if len(set(labels)) < len(labels):
             raise ValueError(f"Give each head its own name; these are {', '.join(labels)}")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_have_models(self) -> Experiment:
+        for head in self.head:
+            unknown = set(head.models) - set(self.embedding.models)
+            if unknown:
+                raise ValueError(
+                    f"The head {head.label} is for {min(unknown)}, which is no embedding model of "
+                    "this experiment"
+                )
         return self
 
     @property

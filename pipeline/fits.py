@@ -17,6 +17,7 @@ from numpy.lib.format import open_memmap
 from ..cache.files import explained
 from ..cache.records import Record
 from ..stages.heads import Features, fit_cell
+from ..stages.prepared import PreparedHead
 from ..stages.samples import Samples
 
 WORTH_A_PROCESS = 10_000_000
@@ -40,10 +41,10 @@ class FeatureBlock:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A head to fit on some features; make_head: an unfitted one."""
+    """A head to fit on some features; prepare: makes an unfitted one, when its turn comes."""
 
     features: FeatureBlock
-    make_head: Callable[[], Any]
+    prepare: Callable[[], PreparedHead]
 
 
 def run_fits(
@@ -101,16 +102,19 @@ def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> in
     return min(workers or os.cpu_count() or 1, len(fits)) if values >= WORTH_A_PROCESS else 1
 
 
-def _jobs(fits: Sequence[Fit], samples: Samples, folder: Path) -> Iterator[tuple[int, Path, Any]]:
+def _jobs(
+    fits: Sequence[Fit], samples: Samples, folder: Path
+) -> Iterator[tuple[int, Path, PreparedHead]]:
     """Number, features and head of each fit; features are written when first needed."""
     written: dict[Hashable, Path] = {}
     for number, fit in enumerate(fits):
-        head, key = fit.make_head(), fit.features.key
+        head, key = fit.prepare(), fit.features.key
         if key not in written:
             written[key] = folder / f"{number}.npy"
             write_features(fit.features, samples, written[key])
         yield number, written[key], head
 
 
-def _fit(number: int, file: Path, head: Any, samples: Samples) -> tuple[int, Path, Record]:
-    return number, file, fit_cell(head, np.load(file, mmap_mode="r"), samples)
+def _fit(number: int, file: Path, head: PreparedHead, samples: Samples) -> tuple[int, Path, Record]:
+    features = head.features(np.load(file, mmap_mode="r"))
+    return number, file, fit_cell(head.head, features, samples)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from .. import __version__
 from ..datasets.collection import Collection
 from ..errors import UsageError
-from ..heads.registry import make_head
 from ..reports.results import Cell, Localization, Matrix, Row
+from ..stages.prepared import check_head
 from ..stages.samples import grouping, samples_of_collection
+from ..stages.scores import intervals
 from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, fit_cells
 from .localize import Located, check_split, localizations
@@ -52,7 +53,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         located = localizations(session, collection)
     with _timed(record, "heads"):
         cells = _fit(session, collection)
-    records = [cell.record for cell in cells] + [
+    records = [name for cell in cells for name in (cell.record, *cell.uses)] + [
         name for found in located for name in found.records
     ]
     session.keep(records, replace=True)
@@ -73,7 +74,7 @@ def _check(session: Session) -> None:
     if session.is_complete():
         return  # a wrong head is found soon enough, and a right one need not be imported
     for head in session.experiment.head:
-        make_head(head.kind, head.parameters)
+        check_head(head.kind, head.parameters)
 
 
 def drop_bad_images(session: Session, record: RunRecord) -> Collection:
@@ -138,7 +139,7 @@ def _row(row: PlanRow) -> Row:
 
 
 def _cell(cell: CellResult, left_out: int) -> Cell:
-    found = cell.scores
+    found, sure = cell.scores, intervals(cell.arrays)
     return Cell(
         row=cell.row.key,
         column=cell.column,
@@ -150,9 +151,12 @@ def _cell(cell: CellResult, left_out: int) -> Cell:
         wga=found.worst_group.accuracy,
         worst_group=found.worst_group.name,
         groups=found.groups,
+        record=cell.record,
         worst_class=found.worst_class.accuracy,
         classes=found.classes,
-        record=cell.record,
+        accuracy_interval=sure.accuracy,
+        wga_interval=sure.worst_group,
+        worst_class_interval=sure.worst_class,
     )
 
 

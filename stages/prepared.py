@@ -20,11 +20,13 @@ from ..errors import UsageError
 from ..heads.projection import project
 from ..heads.registry import make_head
 from ..models.text import text_entry
-from .specs import EmbeddingSpec, ModelSpec
+from .specs import FeatureSpec, ModelSpec
 from .text import TextSource, image_projection, projection_spec
 from .zero_shot import KIND, ZeroShotPlan, one_model, plan_zero_shot, zero_shot_head
 
 PROJECTED = "projected"
+SPEED_ALONE = "n_jobs"
+"""The parameter of a head that, as everywhere in scikit-learn, changes no result."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,22 @@ def plan_head(
     kind: str,
     parameters: Mapping[str, Any],
     collection: Collection,
-    features: Sequence[EmbeddingSpec],
+    features: Sequence[FeatureSpec],
     source: TextSource,
 ) -> HeadPlan:
     """What a head on these features is made of. Only what reads text or a projection needs more
     than the parameters; see `plan_zero_shot` for the errors of those."""
     own, projected = _split(kind, parameters)
+    address = {name: value for name, value in parameters.items() if name != SPEED_ALONE}
     if kind == KIND:
         plan = plan_zero_shot(own, collection, features, source)
         return HeadPlan(kind, own, plan.address, plan.records, zero_shot=plan)
     if not projected:
-        return HeadPlan(kind, own, dict(parameters))
+        return HeadPlan(kind, own, address)
     model = one_model(features)
     text_entry(model.name)
     uses = (fingerprint(projection_spec(model)),)
-    return HeadPlan(kind, own, dict(parameters), uses, projected=model)
+    return HeadPlan(kind, own, address, uses, projected=model)
 
 
 def prepare_head(plan: HeadPlan, source: TextSource, records: Records) -> PreparedHead:

@@ -179,6 +179,11 @@ class MeanSpec:
 
     of: tuple[EmbeddingSpec, ...]
 
+    @property
+    def model(self) -> ModelSpec:
+        """The model of all of them."""
+        return self.of[0].model
+
 
 FeatureSpec = EmbeddingSpec | MeanSpec
 

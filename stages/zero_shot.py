@@ -14,7 +14,7 @@ from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..heads.registry import make_head
 from .prompts import prompt_names, prompts
-from .specs import EmbeddingSpec, ModelSpec, TextSpec
+from .specs import FeatureSpec, ModelSpec, TextSpec
 from .text import (
     TextSource,
     class_features,
@@ -63,7 +63,7 @@ class ZeroShotPlan:
 def plan_zero_shot(
     parameters: Mapping[str, Any],
     collection: Collection,
-    features: Sequence[EmbeddingSpec],
+    features: Sequence[FeatureSpec],
     source: TextSource,
 ) -> ZeroShotPlan:
     """What a zero-shot head is made of; embeds nothing, and imports no torch where `source.memo`
@@ -101,7 +101,7 @@ def zero_shot_head(plan: ZeroShotPlan, source: TextSource, records: Records) -> 
     return head
 
 
-def one_model(features: Sequence[EmbeddingSpec]) -> ModelSpec:
+def one_model(features: Sequence[FeatureSpec]) -> ModelSpec:
     """The one model of a block of features.
 
     Raises:

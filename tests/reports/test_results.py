@@ -103,7 +103,7 @@ def test_wrong_type_names_the_place(matrix: Matrix, key: str, value: Any) -> Non
 def test_unknown_kind_of_row_is_refused(matrix: Matrix) -> None:
     data = matrix.to_json()
     data["rows"][0]["kind"] = "magic"
-    with pytest.raises(A2pipeError, match="none of attention, baseline, control"):
+    with pytest.raises(A2pipeError, match="none of attention, combination, control, baseline"):
         Matrix.from_json(data)
 
 
