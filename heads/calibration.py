@@ -147,14 +147,14 @@ def check_groups(groups: Any, samples: int) -> NDArray[np.int64]:
 
 def check_validation(mask: Any, samples: int) -> NDArray[np.bool_]:
     """A validation mask, bool (N,). Raises SamplesError where it leaves nothing on one side."""
-    mask = validation_mask(mask, samples)
-    if mask.all() or not mask.any():
-        lacking = "training" if mask.all() else "validation"
+    checked = validation_mask(mask, samples)
+    if checked.all() or not checked.any():
+        lacking = "training" if checked.all() else "validation"
         raise SamplesError(
             f"The logistic head is given no {lacking} sample among its {samples}: name the splits "
             "of the samples, or leave the validation mask out."
         )
-    return mask
+    return checked
 
 
 def held_out(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:

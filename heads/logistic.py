@@ -154,8 +154,9 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         trials, chosen, model = try_grid(self, samples.part(~mask), samples.part(mask))
         if not given:
             model = clone(self).set_params(calibrate=False, **chosen.setting).fit(X, y)
-        fitted = {name: value for name, value in vars(model).items() if name.endswith("_")}
-        vars(self).update(fitted)
+        for name, value in vars(model).items():
+            if name.endswith("_"):
+                setattr(self, name, value)
         self.calibration_ = {
             "choose_by": self.choose_by,
             "validation": "given" if given else "held out",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..cache.fingerprint import fingerprint
 from ..cache.records import Record, Records
 from ..datasets.collection import Collection
-from ..stages.prepared import HeadPlan, plan_head, prepare_head
+from ..stages.prepared import HeadPlan, PreparedHead, plan_head, prepare_head
 from ..stages.samples import samples_of_collection
 from ..stages.scores import Scores, scores
 from ..stages.specs import FitSpec, HeadSpec
@@ -82,17 +82,21 @@ def _fitted(
 ) -> Iterator[tuple[_Place, Record]]:
     if not places:
         return
-    records = Records(session.cache.root)
     fits = [
         Fit(
             feature_block(session, collection, place.row, place.column),
-            partial(prepare_head, place.plan, text_source(session, place.column), records),
+            partial(_prepare, session, place),
         )
         for place in places
     ]
     samples, workers = samples_of_collection(collection), session.experiment.run.workers
     for number, record in run_fits(fits, samples, workers):
         yield places[number], record
+
+
+def _prepare(session: Session, place: _Place) -> PreparedHead:
+    records = Records(session.cache.root)
+    return prepare_head(place.plan, text_source(session, place.column), records)
 
 
 def _result(place: _Place, record: Record | None) -> CellResult:
@@ -121,6 +125,15 @@ def feature_block(
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     return FeatureBlock(specs, session.plan.width(row, column), read)
+
+
+def check_heads(session: Session) -> None:
+    """Find out, before any image is looked at, what a head lacks: a right parameter, a text tower.
+
+    Prompts are embedded here. Raises UsageError and A2pipeError as `plan_head` and `prepare_head`.
+    """
+    for place in _places(session, session.collection):
+        _prepare(session, place)
 
 
 def cell_count(session: Session) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
+from threadpoolctl import threadpool_limits
 
 from ..cache.files import explained
 from ..cache.records import Record
@@ -116,5 +117,6 @@ def _jobs(
 
 
 def _fit(number: int, file: Path, head: PreparedHead, samples: Samples) -> tuple[int, Path, Record]:
-    features = head.features(np.load(file, mmap_mode="r"))
+    with threadpool_limits(1):
+        features = head.features(np.load(file, mmap_mode="r"))
     return number, file, fit_cell(head.head, features, samples)

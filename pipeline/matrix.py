@@ -12,11 +12,10 @@ from .. import __version__
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..reports.results import Cell, Localization, Matrix, Row
-from ..stages.prepared import check_head
 from ..stages.samples import grouping, samples_of_collection
 from ..stages.scores import intervals
 from .bad_images import refuse_bad_images
-from .cells import CellResult, cell_count, fit_cells
+from .cells import CellResult, cell_count, check_heads, fit_cells
 from .localize import Located, check_split, localizations
 from .rows import PlanRow
 from .run_record import RunRecord
@@ -73,8 +72,7 @@ def _check(session: Session) -> None:
     check_split(session)
     if session.is_complete():
         return  # a wrong head is found soon enough, and a right one need not be imported
-    for head in session.experiment.head:
-        check_head(head.kind, head.parameters)
+    check_heads(session)
 
 
 def drop_bad_images(session: Session, record: RunRecord) -> Collection:
