@@ -25,6 +25,7 @@ from .cli_options import (
     quiet_option,
 )
 from .cli_output import emit
+from .cli_predict import predict, save_head
 from .errors import A2pipeError
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-for command in (compare, experiment, cache, models, datasets):
+for command in (save_head, predict, compare, experiment, cache, models, datasets):
     cli.add_command(command)
 
 

@@ -57,7 +57,7 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _weights(
+def weights_files(
     _: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> dict[str, Path]:
     """MODEL=FILE by model, and FILE alone under an empty name."""
@@ -312,7 +312,7 @@ _RUN = [
         "FILE|MODEL=FILE",
         "A local file with the weights of the one model, or of MODEL. May be repeated.",
         multiple=True,
-        callback=_weights,
+        callback=weights_files,
     ),
     _flag("--offline", "run.offline", "", "Never touch the network.", is_flag=True, default=None),
 ]

@@ -95,7 +95,7 @@ def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Fo
     for path in [] if classes else images_in(folder):
         yield _Found(path, split, "")
     for each in classes:
-        for path in _images_below(each):
+        for path in images_below(each):
             yield _Found(path, split, each.name)
 
 
@@ -109,18 +109,21 @@ def _require_no_images(folder: Path) -> None:
 
 
 def _folders_with_images(folder: Path) -> list[Path]:
-    return [each for each in _folders_in(folder) if next(_images_below(each), None) is not None]
+    return [each for each in _folders_in(folder) if next(images_below(each), None) is not None]
 
 
-def _images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
-    """Images in a folder and its subfolders; a link back to a folder above is not followed."""
+def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
+    """Paths of the images in a folder and its subfolders, by name, hidden ones left out.
+
+    A link back to a folder above is not followed.
+    """
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
     yield from images_in(folder)
     for each in _folders_in(folder):
-        yield from _images_below(each, (*above, here))
+        yield from images_below(each, (*above, here))
 
 
 def images_in(folder: Path) -> list[str]:

@@ -127,6 +127,14 @@ def feature_block(
     return FeatureBlock(specs, session.plan.width(row, column), read)
 
 
+def prepared_cell(
+    session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
+) -> tuple[PreparedHead, FeatureBlock]:
+    """The unfitted head of one cell, and what it is to be fitted on."""
+    place = _place(session, collection, row, column, head)
+    return _prepare(session, place), feature_block(session, collection, row, column)
+
+
 def check_heads(session: Session) -> None:
     """Find out, before any image is looked at, what a head lacks: a right parameter, a text tower.
 

@@ -84,17 +84,27 @@ def run_fits(
 
 
 def write_features(block: FeatureBlock, samples: Samples, file: Path) -> None:
-    """The features in the order of `samples`, as .npy: float32 (N, width).
-
-    They are read in the order of the collection, which is that of the stored rows.
-    """
-    order = np.argsort(samples.index)
+    """The features in the order of `samples`, as .npy: float32 (N, width)."""
+    shape = (len(samples.index), block.width)
     with explained(file):
-        features = open_memmap(file, mode="w+", dtype=np.float32, shape=(len(order), block.width))
-        for start in range(0, len(order), READ_AT_ONCE):
-            part = order[start : start + READ_AT_ONCE]
-            features[part] = block.read(samples.index[part])
+        features = open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+        _fill(features, block, samples)
         features.flush()
+
+
+def features_in_order(block: FeatureBlock, samples: Samples) -> Features:
+    """The features in the order of `samples`, in memory: float32 (N, width)."""
+    features = np.empty((len(samples.index), block.width), np.float32)
+    _fill(features, block, samples)
+    return features
+
+
+def _fill(features: Features, block: FeatureBlock, samples: Samples) -> None:
+    """Read in the order of the collection, which is that of the stored rows."""
+    order = np.argsort(samples.index)
+    for start in range(0, len(order), READ_AT_ONCE):
+        part = order[start : start + READ_AT_ONCE]
+        features[part] = block.read(samples.index[part])
 
 
 def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> int:

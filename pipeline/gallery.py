@@ -53,7 +53,7 @@ def _items(
 ) -> list[GalleryItem]:
     samples = [int(cell.arrays["test_index"][position]) for position in chosen]
     images = [collection.digests[sample] for sample in samples]
-    maps = _maps(session, cell.row, images)
+    maps = row_maps(session, cell.row, images)
     boxes = np.stack([session.read(box, images) for box in cell.row.boxes], axis=1)
     canvas = session.experiment.image.canvas
     groups, names = grouping(collection)
@@ -72,7 +72,8 @@ def _items(
     ]
 
 
-def _maps(session: Session, row: PlanRow, images: list[str]) -> NDArray[np.float64]:
+def row_maps(session: Session, row: PlanRow, images: list[str]) -> NDArray[np.float64]:
+    """The attention that the boxes of a row were placed on, over the canvas: (n, side, side)."""
     if row.map is None:
         raise ValueError(f"the row {row.key} has no attention map")
     rows = session.read(row.map.attention, images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from ..cache.layout import ArrayField
@@ -17,6 +17,7 @@ from ..stages.specs import (
     BoxSpec,
     EmbeddingSpec,
     FeatureSpec,
+    GreedyBox,
     ModelSpec,
     parts_of,
 )
@@ -49,6 +50,12 @@ class Plan:
     def width(self, row: PlanRow, column: str) -> int:
         """How many features one sample has in a cell."""
         return self.backbones[column].dim * len(self.features(row, column))
+
+    def only(self, row: PlanRow) -> Plan:
+        """The plan of one row, with the attention that its boxes are placed on."""
+        read = {box.map.attention for box in row.boxes if isinstance(box, GreedyBox)}
+        attention = tuple(spec for spec in self.attention if spec in read)
+        return replace(self, attention=attention, rows=(row,))
 
     def model_spec(self, name: str) -> ModelSpec:
         return _model_spec(self.backbones[name], self.experiment.run)

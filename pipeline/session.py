@@ -196,8 +196,17 @@ def open_session(
     """
     experiment = source if isinstance(source, Experiment) else load_experiment(source)
     cache = Cache(Path(cache_root)) if cache_root else Cache()
+    return session_on(experiment, load_collection(experiment, cache.root), cache, progress)
+
+
+def session_on(
+    experiment: Experiment,
+    collection: Collection,
+    cache: Cache,
+    progress: Progress | None = None,
+) -> Session:
+    """An experiment on the samples of a collection, whatever its own dataset is."""
     weights_memo = cache.root / "index" / "weights.json"
-    collection = load_collection(experiment, cache.root)
     infos = identify_all(experiment, weights_memo)
     plan = make_plan(experiment, collection, infos)
     return Session(

@@ -56,6 +56,16 @@ class Frame:
         x0, y0, x1, y1 = box
         return self._back(x0, 0), self._back(y0, 1), self._back(x1, 0), self._back(y1, 1)
 
+    def seen(self, box: Corners) -> Rectangle:
+        """What a box in pixels of the canvas shows of the original, without padding; a box that
+        shows nothing of it has no area."""
+        x0, y0, x1, y1 = box
+        left, top, right, bottom = self.filled
+        across = (min(max(x, left), right) for x in (x0, x1))
+        down = (min(max(y, top), bottom) for y in (y0, y1))
+        (a, c), (b, d) = across, down
+        return self.to_original((a, b, c, d))
+
     def _back(self, place: int, axis: int) -> float:
         """Multiplied before divided, so that edges of the image come out exact."""
         length = self.shown[axis + 2] - self.shown[axis]

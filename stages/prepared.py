@@ -58,11 +58,6 @@ class PreparedHead:
         return X if self.projection is None else project(X, self.projection)
 
 
-def check_head(kind: str, parameters: Mapping[str, Any]) -> None:
-    """Raise UsageError for an unknown head or parameter or a wrong value; nothing is loaded."""
-    make_head(kind, _split(kind, parameters)[0])
-
-
 def plan_head(
     kind: str,
     parameters: Mapping[str, Any],
@@ -97,6 +92,19 @@ def prepare_head(plan: HeadPlan, source: TextSource, records: Records) -> Prepar
     if plan.projected is None:
         return PreparedHead(head)
     return PreparedHead(head, image_projection(plan.projected, source, records))
+
+
+def project_features(
+    X: NDArray[np.float32],
+    parameters: Mapping[str, Any],
+    features: Sequence[FeatureSpec],
+    source: TextSource,
+    records: Records,
+) -> NDArray[np.float32]:
+    """Features as a fitted head with these parameters sees them; raises as `image_projection`."""
+    if not parameters.get(PROJECTED, False):
+        return X
+    return PreparedHead(None, image_projection(one_model(features), source, records)).features(X)
 
 
 def _split(kind: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -19,7 +19,7 @@ from a2pipe.models.backbone import load_backbone
 from a2pipe.models.identity import BackboneInfo
 from a2pipe.models.names import resolve
 from a2pipe.stages import text
-from a2pipe.stages.prepared import check_head, plan_head, prepare_head
+from a2pipe.stages.prepared import plan_head, prepare_head
 from a2pipe.stages.specs import CenterBox, EmbeddingSpec, FullBox, ModelSpec
 from a2pipe.stages.text import TextSource
 from a2pipe.stages.zero_shot import plan_zero_shot, zero_shot_head
@@ -315,10 +315,8 @@ def test_without_open_clip_it_names_the_extra(collection, features, source, reco
         ("zero-shot", {"templates": ["{} {}"]}, "has {} once"),
     ],
 )
-def test_wrong_parameters_are_found_before_anything_is_loaded(kind, parameters, sentence):
+def test_wrong_parameters_are_found_before_anything_is_loaded(
+    kind, parameters, sentence, collection, features, source, records
+):
     with pytest.raises(UsageError, match=sentence):
-        check_head(kind, parameters)
-
-
-def test_projected_is_no_parameter_of_the_head_itself():
-    check_head("logistic", {"projected": True, "C": 0.1})
+        prepare_head(plan_head(kind, parameters, collection, features, source), source, records)

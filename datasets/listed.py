@@ -1,0 +1,45 @@
+"""Images that are named one by one, without labels: files, and whatever lies below folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UsageError
+from .collection import NO_BOXES, Collection
+from .folder import images_below
+from .samples import Samples, collect
+
+
+def load_listed(paths: Sequence[Path], memo: Path | None = None) -> Collection:
+    """A collection of these files, and of the images in these folders and below them, in order.
+
+    A file that is named twice counts once. Labels and groups are -1, splits empty.
+
+    Raises UsageError if nothing is left, or a path does not exist.
+    """
+    files = tuple(dict.fromkeys(file for path in paths for file in _files(path)))
+    if not files:
+        raise UsageError(f"No images in {', '.join(map(str, paths)) or 'nothing'}.")
+    none = np.full(len(files), -1, np.int64)
+    samples = Samples(
+        name="images",
+        paths=files,
+        labels=none,
+        class_names=(),
+        groups=none,
+        group_names=(),
+        splits=np.full(len(files), "", "<U5"),
+        boxes=(NO_BOXES,) * len(files),
+        image_ids=files,
+    )
+    return collect(samples, memo)
+
+
+def _files(path: Path) -> list[str]:
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        return list(images_below(path))
+    if not path.exists():
+        raise UsageError(f"There is no image {path}: check its path.")
+    return [str(path)]
