@@ -38,11 +38,12 @@ typecheck: $(READY)
 		-m a2pipe -m a2pipe.cli -m a2pipe.cli_compare -m a2pipe.cli_datasets -m a2pipe.cli_manage -m a2pipe.cli_options -m a2pipe.cli_output -m a2pipe.errors \
 		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
 
-bench: $(READY)  ## speed, side by side with peers
+bench: $(READY)  ## speed, side by side with peers; coverage of intervals
 	$(BIN)/python benchmarks/boxes.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/heads.py
+	$(BIN)/python benchmarks/coverage.py --sets 20000
 
 clean:
 	rm -rf $(VENV) .demo-cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -135,7 +135,8 @@ def _members(
 
 def _grouped(right: NDArray[np.float64], groups: NDArray[Any]) -> _Grouped:
     _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    return _Grouped(place, np.bincount(place, weights=right), sizes.astype(np.float64))
+    hits = np.bincount(place, weights=right).astype(np.float64)
+    return _Grouped(place, hits, sizes.astype(np.float64))
 
 
 def _checked(

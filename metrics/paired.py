@@ -149,15 +149,16 @@ def _units(
 ) -> Units:
     """The samples that count for the metric."""
     arrays = [np.asarray(each) for each in (first, second, groups)]
-    arrays += [] if images is None else [np.asarray(images)]
-    lengths = {len(each) for each in arrays}
+    shared = None if images is None else np.asarray(images)
+    lengths = {len(each) for each in (*arrays, shared) if each is not None}
     if len(lengths) > 1:
         raise ValueError(f"samples differ in number: {sorted(lengths)}")
     kept = arrays[2] >= 0 if metric == "worst" else np.ones(len(arrays[2]), np.bool_)
     if not kept.any():
         raise A2pipeError("There is no sample to compare: the split, or every group, is empty.")
-    right, other, group, *shared = [each[kept] for each in arrays]
-    return gather(right.astype(np.bool_), other.astype(np.bool_), group, *(shared or [None]))
+    right, other, group = (each[kept] for each in arrays)
+    image = None if shared is None else shared[kept]
+    return gather(right.astype(np.bool_), other.astype(np.bool_), group, image)
 
 
 def _difference(totals: NDArray[Any], metric: Metric) -> Floats:

@@ -88,10 +88,11 @@ def every_swap(units: Units, most: int) -> tuple[Floats, Floats] | None:
     from scipy.stats import binom
 
     free, change, start = _swaps(units)
-    outcomes = math.prod((free + 1).tolist())
+    shape: list[int] = (free + 1).tolist()
+    outcomes = math.prod(shape)
     if outcomes > most:
         return None
-    times = np.indices(free + 1).reshape(len(free), outcomes).T
+    times = np.indices(shape).reshape(len(free), outcomes).T
     chances = np.prod(binom.pmf(times, free, 0.5), axis=1)
     return start + _summed(times, change), chances
 

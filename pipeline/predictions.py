@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def read_predictions(root: Path, record: str) -> Predictions:
             f"Record {record} holds no {missing[0]}, as an earlier version wrote it; build the "
             "matrix again."
         )
-    return _predictions(record, str(document["spec"]["collection"]), arrays)
+    return predictions_of(record, str(document["spec"]["collection"]), arrays)
 
 
 def find_record(root: Path, beginning: str) -> str:
@@ -80,7 +81,8 @@ def find_record(root: Path, beginning: str) -> str:
     return found[0]
 
 
-def _predictions(record: str, collection: str, arrays: dict[str, NDArray[Any]]) -> Predictions:
+def predictions_of(record: str, collection: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
+    """The predictions among a record's arrays, which are named in `_ARRAYS`."""
     labels, groups, images = (arrays[f"test_{name}"] for name in ("labels", "groups", "images"))
     return Predictions(
         record=record,

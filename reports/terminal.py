@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SHORT: dict[Metric, str] = {"accuracy": "acc.", "wga": "WGA", "worst_class": "class"}
 _ENTRY = 6  # "100.0†"
+_BLANK = "\ue000"  # a space that rich does not strip from a cell's end; unused in any text
 _LONGEST = 24  # of a label; longer ones are folded
 _WIDEST = 15  # of a column; longer names are broken after their joints
 _PLAIN_LEGEND = (
@@ -53,7 +54,8 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
     left_out = max((cell.n_left_out for cell in matrix.cells), default=0)
     if left_out:
         console.print(f"Left out of every number, as their images are bad: {left_out:,} samples.")
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    lines = text.getvalue().replace(_BLANK, " ").splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _tables(matrix: Matrix, room: int, tty: bool) -> Iterator[Table]:
@@ -107,7 +109,7 @@ def _add_column(table: Table, name: str, metrics: tuple[Metric, ...], tty: bool)
     from rich.text import Text
 
     what = "  ".join(f"{_SHORT[metric]:>5}" for metric in metrics)
-    heading = Text(f"{_broken(name) if tty else name}\n{what} ")
+    heading = Text(f"{_broken(name) if tty else name}\n{what}{_BLANK}")
     width = _width(len(metrics))
     widest = max(width, _WIDEST) if tty else None
     table.add_column(heading, justify="right", overflow="fold", min_width=width, max_width=widest)
@@ -157,20 +159,20 @@ def _numbers(entries: list[Entry], tty: bool) -> Text:
 
 def _range(entry: Entry) -> str:
     """Whole per cents, as wide as the number above with its mark."""
-    return f"{span(entry.interval, 0):>5}".ljust(_ENTRY)
+    return f"{span(entry.interval, 0):>5}".ljust(_ENTRY, _BLANK)
 
 
 def _styled(entry: Entry) -> Text:
     from rich.text import Text
 
     style = " ".join(["bold"] * entry.best + ["italic"] * entry.diagonal)
-    mark = DAGGER if entry.rival else " "
+    mark = DAGGER if entry.rival else _BLANK
     return Text(f"{entry.text:>5}", style=style) + Text(mark)
 
 
 def _plain(entry: Entry) -> str:
     marks = "*" * entry.best + "=" * entry.diagonal + "+" * entry.rival
-    return f"{_ascii(entry.text):>5}{marks:<1}"
+    return f"{_ascii(entry.text):>5}{marks or _BLANK}"
 
 
 def _localization(matrix: Matrix, row: str, tty: bool) -> list[str]:

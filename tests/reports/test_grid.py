@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from a2pipe.reports.grid import Entry, grid, grids, legend, percent, settings, titles
+from a2pipe.reports.grid import Entry, grid, grids, legend, percent, settings, span, titles
 from a2pipe.reports.results import Cell, Matrix, Row
 
 Changed = Callable[..., Matrix]
@@ -105,3 +105,19 @@ def test_legend_explains_only_marks_that_occur(matrix: Matrix) -> None:
     assert "not computed" not in legend(grids(matrix))
     alone = legend(grids(replace(matrix, cells=matrix.cells[:1])))
     assert alone == "Bold: best attention of a column. – not computed."
+
+
+@pytest.mark.parametrize(
+    ("interval", "fine", "coarse"),
+    [
+        ((0.6871, 0.8229), "68.7–82.3", "68–83"),
+        ((0.0, 1.0), "0.0–100.0", "0–100"),
+        ((0.29, 0.57), "29.0–57.0", "29–57"),
+        (None, "", ""),
+        ((math.nan, 0.5), "", ""),
+    ],
+)
+def test_intervals_in_per_cent(
+    interval: tuple[float, float] | None, fine: str, coarse: str
+) -> None:
+    assert (span(interval), span(interval, 0)) == (fine, coarse)

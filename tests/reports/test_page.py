@@ -173,3 +173,11 @@ def test_run_record_is_folded_and_complete(matrix: Matrix) -> None:
     assert "<details><summary>" in record
     for text in ("torch", "2.15.0", "12.4", "forward passes", "8,400", "bad images", "0f0f"):
         assert text in record
+
+
+def test_intervals_stand_under_the_numbers_and_in_the_tiles(matrix: Matrix) -> None:
+    cells = tuple(replace(cell, wga_interval=(cell.wga / 2, cell.wga)) for cell in matrix.cells)
+    page = render_page(replace(matrix, cells=cells))
+    assert "<strong>73.2</strong><small>36.6–73.2</small>" in page
+    assert "95 % interval 36.6–73.2" in visible(page)
+    assert "95 % interval" not in visible(render_page(matrix))

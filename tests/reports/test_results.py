@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,15 @@ def test_lookups(matrix: Matrix) -> None:
     assert found.wga == 0.732
     assert matrix.cell("s", "demo_embedder_s", "DFR") is None
     assert matrix.localization_of("full") is None
+
+
+def test_intervals_survive_json_and_are_checked(changed: Changed, matrix: Matrix) -> None:
+    cell = replace(matrix.cells[0], wga_interval=(0.6, 0.8))
+    found = changed(cells=(cell,))
+    assert Matrix.from_json(json.loads(to_json(found))).cells[0] == cell
+    with pytest.raises(A2pipeError, match=r"1\.8 is no share"):
+        changed(cells=(replace(cell, wga_interval=(0.6, 1.8)),))
+    data = found.to_json()
+    data["cells"][0]["wga_interval"] = [0.6]
+    with pytest.raises(A2pipeError, match=r"wga_interval has 1 values, where 2 are expected"):
+        Matrix.from_json(data)

@@ -116,3 +116,52 @@ def test_names_are_never_read_as_markup(changed: Changed) -> None:
 def test_without_localisation_its_columns_are_absent(changed: Changed) -> None:
     assert "crop hit" not in render_terminal(changed(localization=()), tty=False)
     assert "Localisation" not in to_markdown(changed(localization=()))
+
+
+def with_intervals(matrix: Matrix) -> Matrix:
+    """Every cell with the interval 2.04 per cent around its accuracy and 7.04 around its WGA."""
+    cells = tuple(
+        replace(
+            cell,
+            accuracy_interval=(max(0, cell.accuracy - 0.0204), min(1, cell.accuracy + 0.0204)),
+            wga_interval=(max(0, cell.wga - 0.0704), min(1, cell.wga + 0.0704)),
+        )
+        for cell in matrix.cells
+    )
+    return replace(matrix, cells=cells)
+
+
+def test_csv_has_the_ends_of_intervals_or_leaves_them_empty(matrix: Matrix) -> None:
+    ends = ("accuracy_low", "accuracy_high", "wga_low", "wga_high")
+    first = next(csv.DictReader(io.StringIO(to_csv(with_intervals(matrix)))))
+    assert [float(first[end]) for end in ends[2:]] == pytest.approx([0.6616, 0.8024])
+    assert [next(csv.DictReader(io.StringIO(to_csv(matrix))))[end] for end in ends] == [""] * 4
+
+
+def test_markdown_shows_intervals_behind_the_numbers(matrix: Matrix) -> None:
+    text = to_markdown(with_intervals(matrix))
+    assert "| **73.2** (66.2–80.2) |" in text
+    assert "| 33.0† (26.0–40.0) |" in text
+    assert "Ranges: 95 % confidence intervals." in text
+    assert "Ranges" not in to_markdown(matrix)
+
+
+def test_terminal_shows_intervals_under_the_numbers_rounded_outwards(matrix: Matrix) -> None:
+    lines = render_terminal(with_intervals(matrix), tty=False).splitlines()
+    at = next(i for i, line in enumerate(lines) if "3×3" in line)
+    assert lines[at + 1].split() == ["84-89", "66-81", "43-48", "24-39"]
+    assert [lines[at].index(n) + 4 for n in ("86.9", "73.2")] == [
+        lines[at + 1].index(r) + 5 for r in ("84-89", "66-81")
+    ]
+    assert "Ranges" in lines[-1]
+
+
+def test_intervals_widen_no_terminal_table(matrix: Matrix) -> None:
+    plain, wider = (
+        [
+            max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in text.splitlines()[:-4])
+            for text in (render_terminal(each, tty=True, width=120) for each in pair)
+        ]
+        for pair in ([matrix], [with_intervals(matrix)])
+    )
+    assert plain == wider
