@@ -35,7 +35,7 @@ typecheck: $(READY)
 	mkdir -p $(VENV)/typed
 	ln -sfn ../.. $(VENV)/typed/a2pipe
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy --config-file pyproject.toml \
-		-m a2pipe -m a2pipe.cli -m a2pipe.cli_compare -m a2pipe.cli_datasets -m a2pipe.cli_manage -m a2pipe.cli_options -m a2pipe.cli_output -m a2pipe.errors \
+		-m a2pipe $(foreach module,$(wildcard cli*.py) errors.py,-m a2pipe.$(module:.py=)) \
 		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
 
 bench: $(READY)  ## speed, side by side with peers; coverage of intervals

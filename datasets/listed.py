@@ -11,7 +11,7 @@ from .folder import images_below
 from .samples import Samples, collect
 
 
-def load_listed(paths: Sequence[Path], memo: Path | None = None) -> Collection:
+def load_listed(paths: Sequence[str | Path], memo: Path | None = None) -> Collection:
     """A collection of these files, and of the images in these folders and below them, in order.
 
     A file that is named twice counts once. Labels and groups are -1, splits empty.
@@ -36,8 +36,8 @@ def load_listed(paths: Sequence[Path], memo: Path | None = None) -> Collection:
     return collect(samples, memo)
 
 
-def _files(path: Path) -> list[str]:
-    path = path.expanduser().absolute()
+def _files(path: str | Path) -> list[str]:
+    path = Path(path).expanduser().absolute()
     if path.is_dir():
         return list(images_below(path))
     if not path.exists():

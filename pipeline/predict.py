@@ -15,7 +15,7 @@ from ..cache.catalog import Cache
 from ..cache.records import Records
 from ..datasets.collection import Collection
 from ..datasets.listed import load_listed
-from ..errors import DamagedError
+from ..errors import UsageError
 from ..heads.saving import SavedHead, load_head
 from ..stages.placement import canvas_of
 from ..stages.prepared import project_features
@@ -58,10 +58,10 @@ class PredictionRun:
 
 
 def predict(
-    head_file: Path,
-    images: Sequence[Path],
+    head_file: str | Path,
+    images: Sequence[str | Path],
     run: Mapping[str, Any] | None = None,
-    cache_root: Path | None = None,
+    cache_root: str | Path | None = None,
     progress: Progress | None = None,
 ) -> PredictionRun:
     """Apply a head that `save_cell` wrote to files, and to all images below folders.
@@ -70,12 +70,12 @@ def predict(
     device or weights. Features go through the cache: what it has is not computed again.
 
     Raises:
-        UsageError: there are no images, or the head was fitted on features of other weights or
-            another recipe than those of this machine.
+        UsageError: there are no images; `save_cell` did not write the head; or it was fitted on
+            features of other weights or another recipe than those of this machine.
         DamagedError: the head's file is damaged.
     """
-    saved = load_head(head_file)
-    cache = Cache(cache_root)
+    saved = load_head(Path(head_file))
+    cache = Cache(Path(cache_root) if cache_root else None)
     collection = load_listed(images, cache.root / "index" / "images.json")
     session = session_on(_experiment(saved, run or {}), collection, cache, progress)
     row = find_row(session.plan.rows, saved.about.notes["row"])
@@ -101,16 +101,13 @@ def predict(
 def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
     """The head's own experiment, with [run] as this machine has it."""
     notes = saved.about.notes
-    try:
-        content = {**notes["experiment"], "dataset": {"name": "images"}}
-        own = {**content["run"], "device": "auto", "limit": None, **run}
-        row = notes["row"]
-    except (KeyError, TypeError) as error:
-        raise DamagedError(
-            f"{saved.path} does not say which features its head was fitted on; only heads that "
-            "`a2pipe save-head` wrote can be applied to images."
-        ) from error
-    del row
+    if not {"experiment", "row"} <= notes.keys():
+        raise UsageError(
+            f"{saved.path} does not say how images become its features: only what `a2pipe "
+            "save-head` wrote can be applied to images."
+        )
+    content = {**notes["experiment"], "dataset": {"name": "images"}}
+    own = {**content["run"], "device": "auto", "limit": None, **run}
     return load_experiment({**content, "run": own})
 
 
@@ -130,8 +127,10 @@ def _predictions(
         [{}] * len(X) if shares is None else [_by_name(share, names, known) for share in shares]
     )
     return [
-        Prediction(path, names[int(label)], *found)
-        for path, label, *found in zip(collection.paths, classes, chances, boxes, strict=True)
+        Prediction(path, names[int(label)], by_name, seen)
+        for path, label, by_name, seen in zip(
+            collection.paths, classes, chances, boxes, strict=True
+        )
     ]
 
 
