@@ -41,15 +41,10 @@ class Frame:
 
         They are clipped to what the image fills; those that have no part in it drop out.
         """
-        mapped = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-        for axis in (0, 1):
-            start, stop = self.filled[axis::2]
-            scale = (stop - start) / (self.shown[axis + 2] - self.shown[axis])
-            edges = (mapped[:, axis::2] - self.shown[axis]) * scale + start
-            mapped[:, axis::2] = np.clip(edges, start, stop)
-        some = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
-        inside: Floats = mapped[some]
-        return inside
+        corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).tolist()
+        mapped = [(*self._forth(x0, x1, 0), *self._forth(y0, y1, 1)) for x0, y0, x1, y1 in corners]
+        inside = [(x0, y0, x1, y1) for x0, x1, y0, y1 in mapped if x0 < x1 and y0 < y1]
+        return np.array(inside, dtype=np.float64).reshape(-1, 4)
 
     def to_original(self, box: Corners) -> Rectangle:
         """A box in pixels of the canvas, inside `filled`, as the rectangle that it shows."""
@@ -65,6 +60,13 @@ class Frame:
         down = (min(max(y, top), bottom) for y in (y0, y1))
         (a, c), (b, d) = across, down
         return self.to_original((a, b, c, d))
+
+    def _forth(self, start: float, stop: float, axis: int) -> tuple[float, float]:
+        """Both edges of a box along an axis; plain numbers, as most images have a box or two."""
+        origin, first, last = self.shown[axis], self.filled[axis], self.filled[axis + 2]
+        scale = (last - first) / (self.shown[axis + 2] - origin)
+        start, stop = (start - origin) * scale + first, (stop - origin) * scale + first
+        return min(max(start, first), last), min(max(stop, first), last)
 
     def _back(self, place: int, axis: int) -> float:
         """Multiplied before divided, so that edges of the image come out exact."""

@@ -243,7 +243,7 @@ def study(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) 
 
 @pytest.fixture(scope="session")
 def originals(forks: Forks, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Study:
-    """16 images in 4 shards, letterboxed, with crops from the originals; 7 specs: 28 markers."""
+    """16 images in 4 shards, letterboxed, with crops from the originals; 9 specs: 36 markers."""
     folder, more = tmp_path_factory.mktemp("originals"), ("[16, 8]", '["random"]')
     return make_study(forks, folder, 16, more, backend, ("letterbox", "original"))
 
