@@ -2,25 +2,27 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BufferedReader
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from ..errors import BadImageError
-from .image_files import explain, open_file, open_image, upright_size
+from .image_files import Readable, explain, open_file, open_image, upright_size
 from .memo import Remembered, load_memo, save_memo
 
 DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
+_QUICK = 50e-6
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Indexed:
+class Indexed(NamedTuple):
     """A file whose bytes could be read.
 
     digest: first 32 hex digits of the SHA-256 of its bytes.
@@ -44,37 +46,65 @@ def read_index(
 ) -> list[Indexed | Unreadable]:
     """Digest and size of each file, in the order of `paths`; a path that occurs twice is read once.
 
-    `memo` is a file in which the answers are kept: an unchanged file (same path, size and
-    modification time) is then not opened again. Raises A2pipeError only when the machine is at
-    fault, never for a single bad file.
+    `memo` is a file in which the answers are kept: an unchanged file (same path, size,
+    modification time and rights) is then not opened again. Raises A2pipeError only when the machine
+    is at fault, never for a single bad file.
     """
     known = load_memo(memo)
     unique = list(dict.fromkeys(map(str, paths)))
-    chunks = [unique[start : start + _CHUNK] for start in range(0, len(unique), _CHUNK)]
+    found: dict[str, Remembered | Unreadable] = {}
     with ThreadPoolExecutor(workers) as pool:
-        answers = chain.from_iterable(pool.map(partial(_read_chunk, known), chunks))
-        found = dict(zip(unique, answers, strict=True))
+        old = [path for path in unique if path in known]
+        same = _in_chunks(partial(_unchanged, known), old, pool)
+        found.update((path, known[path]) for path in same if path)
+        new = [path for path in unique if path not in found]
+        found.update(zip(new, _in_chunks(_read, new, pool, at_once=True), strict=True))
     if memo is not None:
         _remember(memo, known, found)
     entries = {path: _entry(answer) for path, answer in found.items()}
     return [entries[str(path)] for path in paths]
 
 
-def _read_chunk(
-    known: dict[str, Remembered], paths: Sequence[str]
-) -> list[Remembered | Unreadable]:
-    return [_read(path, known.get(path)) for path in paths]
+def _in_chunks(
+    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, at_once: bool = False
+) -> Iterator[T]:
+    """`work` of every path, in order, by the pool.
+
+    Unless `at_once`, the first chunk is timed in this thread, and the others stay in it where a
+    file takes no longer than threads that wait for each other need to take turns: on a local disk.
+    """
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    start = time.perf_counter()
+    first = [] if at_once else list(map(work, chain.from_iterable(chunks[:1])))
+    quick = time.perf_counter() - start < len(first) * _QUICK
+    rest = chunks if at_once else chunks[1:]
+    run = map if quick else pool.map
+    return chain(first, chain.from_iterable(run(partial(_each, work), rest)))
 
 
-def _read(path: str, known: Remembered | None) -> Remembered | Unreadable:
+def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
+    return list(map(work, paths))
+
+
+def _unchanged(known: Mapping[str, Remembered], path: str) -> str:
+    """The path if the file is as it was, else ""."""
     try:
-        status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
-        stamp = (status.st_size, status.st_mtime_ns)
-        if known is not None and known[:2] == stamp and os.access(path, os.R_OK):
-            return known
-        with open_file(Path(path)) as handle:
+        return path if known[path][:3] == _stamp(path) else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
+    return status.st_size, status.st_mtime_ns, status.st_mode
+
+
+def _read(path: str) -> Remembered | Unreadable:
+    try:
+        stamp = _stamp(path)
+        with open_file(path) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
-            return Remembered(*stamp, digest, *_header_size(handle))
+            return Remembered(*stamp, digest, *header_size(handle))
     except BadImageError as error:
         return Unreadable(str(error))
     except (OSError, ValueError) as error:
@@ -88,7 +118,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> Unreadable:
     raise explained from error
 
 
-def _header_size(handle: BufferedReader) -> tuple[int, int]:
+def header_size(handle: Readable) -> tuple[int, int]:
     """Upright width and height; (0, 0) for a header that is no image's: decoding will tell why."""
     handle.seek(0)
     try:
@@ -114,4 +144,4 @@ def _remember(
 def _entry(answer: Remembered | Unreadable) -> Indexed | Unreadable:
     if isinstance(answer, Unreadable):
         return answer
-    return Indexed(answer.digest, answer.width, answer.height)
+    return Indexed._make(answer[3:])

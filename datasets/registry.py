@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .archive_memo import forget_archives
 from .collection import Collection
 from .facts import Facts
 from .memo import forget_memo
@@ -112,7 +113,7 @@ def load(
     not have, and a dataset that is not where it should be.
     """
     file = memo and memo / MEMO
-    if file and rehash and not forget_memo(file):
+    if file and rehash and not (forget_memo(file) and forget_archives(file)):
         file = None
     return _loader(name)(Request(name, root, options or {}, file, workspace))
 

@@ -25,11 +25,14 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's."""
+    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's.
 
-    path: Path
+    path: what errors name; unit: what they call a row."""
+
+    path: Path | str
     frame: pd.DataFrame
     columns: Mapping[str, str]
+    unit: str = "row"
 
     def optional(self, name: str) -> pd.Series[str] | None:
         """A column by our name, or None. Raises UsageError when `columns` names one not there."""
@@ -69,7 +72,7 @@ class Table:
             row = int(rows[0])
             value = self.frame.get(self.columns.get(column, column))
             shown = "" if value is None else f" ({value.iloc[row]!r})"
-            raise UsageError(f"{self.path}, row {row + 1}: {column}{shown} {problem}.")
+            raise UsageError(f"{self.path}, {self.unit} {row + 1}: {column}{shown} {problem}.")
 
 
 @dataclass(frozen=True, eq=False)
