@@ -9,29 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..errors import BadImageError
 from .image_files import Readable, explain, open_file, open_image, upright_size
-from .memo import Remembered, load_memo, save_memo
+from .memo import Indexed, Remembered, Stamp, load_memo, save_memo
 
 DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
 _QUICK = 50e-6
 T = TypeVar("T")
-
-
-class Indexed(NamedTuple):
-    """A file whose bytes could be read.
-
-    digest: first 32 hex digits of the SHA-256 of its bytes.
-    width, height: pixels after EXIF orientation, from the header; 0, 0 where that is no image's.
-    """
-
-    digest: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -52,17 +40,16 @@ def read_index(
     """
     known = load_memo(memo)
     unique = list(dict.fromkeys(map(str, paths)))
-    found: dict[str, Remembered | Unreadable] = {}
+    old = [path for path in unique if path in known]
     with ThreadPoolExecutor(workers) as pool:
-        old = [path for path in unique if path in known]
-        same = _in_chunks(partial(_unchanged, known), old, pool)
-        found.update((path, known[path]) for path in same if path)
-        new = [path for path in unique if path not in found]
-        found.update(zip(new, _in_chunks(_read, new, pool, at_once=True), strict=True))
-    if memo is not None:
-        _remember(memo, known, found)
-    entries = {path: _entry(answer) for path, answer in found.items()}
-    return [entries[str(path)] for path in paths]
+        same = set(_in_chunks(partial(_unchanged, known), old, pool))
+        changed = [path for path in unique if path not in same]
+        read = dict(zip(changed, _in_chunks(_read, changed, pool, at_once=True), strict=True))
+    new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
+    if memo is not None and new:
+        save_memo(memo, known | new)
+    answers: dict[str, Remembered | Unreadable] = {**known, **read}
+    return [_entry(answers[str(path)]) for path in paths]
 
 
 def _in_chunks(
@@ -89,12 +76,12 @@ def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
 def _unchanged(known: Mapping[str, Remembered], path: str) -> str:
     """The path if the file is as it was, else ""."""
     try:
-        return path if known[path][:3] == _stamp(path) else ""
+        return path if known[path][0] == _stamp(path) else ""
     except (OSError, ValueError):
         return ""
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
+def _stamp(path: str) -> Stamp:
     status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
     return status.st_size, status.st_mtime_ns, status.st_mode
 
@@ -104,7 +91,7 @@ def _read(path: str) -> Remembered | Unreadable:
         stamp = _stamp(path)
         with open_file(path) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
-            return Remembered(*stamp, digest, *header_size(handle))
+            return stamp, Indexed(digest, *header_size(handle))
     except BadImageError as error:
         return Unreadable(str(error))
     except (OSError, ValueError) as error:
@@ -128,20 +115,5 @@ def header_size(handle: Readable) -> tuple[int, int]:
         return 0, 0
 
 
-def _remember(
-    memo: Path, known: dict[str, Remembered], found: dict[str, Remembered | Unreadable]
-) -> None:
-    """Add what is new to the memo; an unchanged memo is not written again."""
-    new = {
-        path: answer
-        for path, answer in found.items()
-        if isinstance(answer, Remembered) and known.get(path) != answer
-    }
-    if new:
-        save_memo(memo, known | new)
-
-
 def _entry(answer: Remembered | Unreadable) -> Indexed | Unreadable:
-    if isinstance(answer, Unreadable):
-        return answer
-    return Indexed._make(answer[3:])
+    return answer[1] if isinstance(answer, tuple) else answer

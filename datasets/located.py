@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 30
 """Bytes; a larger member is no photograph and is not read into memory."""
+TOO_LARGE = f"file is larger than {LARGEST >> 20:,} MiB; not read"
 
 
 def open_located(locator: TarMember | ArrowRow) -> BytesIO:
@@ -45,11 +46,16 @@ def arrow_column(file: str, column: str) -> pa.ChunkedArray:
 
     Raises BadImageError for a file that is not one, and OSError where it cannot be opened.
     """
-    status = os.stat(file)  # noqa: PTH116
-    table = _mapped(file, status.st_size, status.st_mtime_ns)
+    table = arrow_table(file)
     if column not in table.column_names:
         raise BadImageError(f"the file has no column {column!r}")
     return table.column(column)
+
+
+def arrow_table(file: str) -> pa.Table:
+    """An Arrow stream file as a table, mapped into memory. Raises as `arrow_column` does."""
+    status = os.stat(file)  # noqa: PTH116
+    return _mapped(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
@@ -65,7 +71,7 @@ def _mapped(file: str, _size: int, _mtime_ns: int) -> pa.Table:
 
 def _member(locator: TarMember) -> bytes:
     if locator.size > LARGEST:
-        raise BadImageError(f"file is larger than {LARGEST >> 20:,} MiB; not read")
+        raise BadImageError(TOO_LARGE)
     try:
         content = read_range(locator.archive, locator.offset, locator.size)
     except OSError:

@@ -18,16 +18,24 @@ FORMAT = 2
 _BETWEEN = "\0"  # in no path, so that many are one text, which loads faster than a list
 
 
-class Remembered(NamedTuple):
-    """One file as it was: bytes, modification time, type and rights, digest, upright width and
-    height (or 0)."""
+Stamp = tuple[int, int, int]
+"""Of a file: bytes, modification time in ns, type and rights."""
 
-    size: int
-    mtime_ns: int
-    mode: int
+
+class Indexed(NamedTuple):
+    """A file whose bytes could be read.
+
+    digest: first 32 hex digits of the SHA-256 of its bytes.
+    width, height: pixels after EXIF orientation, from the header; 0, 0 where that is no image's.
+    """
+
     digest: str
     width: int
     height: int
+
+
+Remembered = tuple[Stamp, Indexed]
+"""One file as it was."""
 
 
 def load_memo(path: Path | None) -> dict[str, Remembered]:
@@ -50,10 +58,16 @@ def forget_memo(path: Path) -> bool:
 
 def save_memo(path: Path, memo: dict[str, Remembered]) -> None:
     """Write the memo, column by column, so that it appears whole or not at all."""
-    columns = dict(zip(Remembered._fields, zip(*memo.values(), strict=True), strict=True))
-    digests = _BETWEEN.join(columns.pop("digest"))
-    content = {"format": FORMAT, "paths": _BETWEEN.join(memo), "digests": digests}
-    write_signed(path, content | {"numbers": columns})
+    stamps, entries = zip(*memo.values(), strict=True)
+    digests, *sizes = zip(*entries, strict=True)
+    content = {
+        "format": FORMAT,
+        "paths": _BETWEEN.join(memo),
+        "digests": _BETWEEN.join(digests),
+        "stamps": list(zip(*stamps, strict=True)),
+        "sizes": sizes,
+    }
+    write_signed(path, content)
 
 
 def read_signed(path: Path) -> dict[str, Any] | None:
@@ -88,6 +102,9 @@ def write_signed(path: Path, content: dict[str, Any]) -> None:
 def _parse(content: dict[str, Any]) -> dict[str, Remembered]:
     if content["format"] != FORMAT:
         return {}
-    columns = content["numbers"] | {"digest": content["digests"].split(_BETWEEN)}
-    entries = zip(*(columns[field] for field in Remembered._fields), strict=True)
-    return dict(zip(content["paths"].split(_BETWEEN), map(Remembered._make, entries), strict=True))
+    sizes, mtimes, modes = content["stamps"]
+    widths, heights = content["sizes"]
+    stamps = zip(sizes, mtimes, modes, strict=True)
+    entries = zip(content["digests"].split(_BETWEEN), widths, heights, strict=True)
+    remembered = zip(stamps, map(Indexed._make, entries), strict=True)
+    return dict(zip(content["paths"].split(_BETWEEN), remembered, strict=True))

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..datasets.registry import is_registered
+from ..datasets.tar_shards import some_tar_matches
 from ..errors import UsageError
 from ..heads.registry import defaults
 from ..models.names import canonical

@@ -177,7 +177,7 @@ def test_file_that_may_no_longer_be_read_is_not_remembered_as_readable(
     def refused(_: Path) -> BufferedReader:
         raise BadImageError("file cannot be read: permission denied")
 
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    path.chmod(0o000)
     monkeypatch.setattr(index, "open_file", refused)
     assert read_index([path], memo) == [Unreadable("file cannot be read: permission denied")]
 
@@ -209,11 +209,11 @@ def test_memo_keeps_names_of_any_bytes(tmp_path: Path, write: Write, opened: lis
         lambda _: b"",
         lambda _: b"\xff\xfe nonsense",
         lambda content: content[: len(content) // 2],
-        lambda content: content.replace(b'"files"', b'"other"'),
+        lambda content: content.replace(b'"paths"', b'"other"'),
         lambda content: content[:-40] + b"f" * 20 + content[-20:],
         lambda _: _signed(b"[]"),
+        lambda _: _signed(b'{"format":2,"paths":"a","digests":"","stamps":[[1]],"sizes":[[1],[1]]}'),
         lambda _: _signed(b'{"format":1,"files":{"a":[1,2]}}'),
-        lambda _: _signed(b'{"format":99,"files":{}}'),
     ],
 )
 def test_damaged_memo_is_ignored_and_replaced(
@@ -236,7 +236,7 @@ def test_memo_leaves_no_scratch_files(write: Write, tmp_path: Path) -> None:
     read_index([write("images/a.png")], tmp_path / "kept" / "memo.json")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["memo.json"]
     content = (tmp_path / "kept" / "memo.json").read_bytes().split(b"\n", 1)[1]
-    assert json.loads(content)["format"] == 1
+    assert json.loads(content)["format"] == 2
 
 
 def _signed(content: bytes) -> bytes:
