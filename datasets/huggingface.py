@@ -38,7 +38,7 @@ def load_saved(
     """Read a folder of `save_to_disk`.
 
     columns: which column stands for one of NAMES, as in a manifest; a ClassLabel gives its names.
-        Without a column `label` or `class`, the only ClassLabel is the label.
+        Without a column `label` or `class`, the only other ClassLabel is the label.
     image: the Image column, needed where there are several.
     boxes: column of a struct with `bbox`, lists of [x, y, width, height] in pixels of the upright
         image, as in COCO; without that column there are no boxes.
@@ -110,7 +110,9 @@ def _values(part: SavedPart, columns: Mapping[str, str]) -> Iterator[dict[str, s
         said = {name: _named(part, source, row[source]) for name, source in sources.items()}
         if part.kind(sources.get("label", "")) == "ClassLabel":
             said = {"class": said["label"], **said, "label": _number(row[sources["label"]])}
-        yield said | ({"split": split} if part.key else {})
+        if part.key:
+            said["split"] = split
+        yield said if "class" in said else {"label": "", **said}
 
 
 def _sources(part: SavedPart, columns: Mapping[str, str]) -> dict[str, str]:
@@ -122,7 +124,7 @@ def _sources(part: SavedPart, columns: Mapping[str, str]) -> dict[str, str]:
     aliases = {name: alias for name, alias in ALIASES.items() if alias in part.features}
     found = {name: name for name in NAMES if name in part.features}
     found = aliases | found | dict(columns)
-    classes = part.of_kind("ClassLabel")
+    classes = [name for name in part.of_kind("ClassLabel") if name not in found.values()]
     if not {"label", "class"} & found.keys() and len(classes) == 1:
         found["label"] = classes[0]
     return found

@@ -25,6 +25,7 @@ from .locators import TarMember
 from .remote import file_system, is_url, stamp
 
 LONGEST_NOTE = 1 << 20
+BOXES = "boxes"
 _BLOCK = 512
 
 
@@ -158,13 +159,11 @@ def _note(archive: str, name: str, content: bytes) -> Any:
         raise UsageError(f"{archive}: {name} is not {problem} ({first_line(error)}).") from error
     if not isinstance(found, dict):
         raise UsageError(f'{archive}: {name} is not a JSON object such as {{"label": 3}}.')
-    return {key: value for key, value in found.items() if _may_be_used(value)}
+    return {key: value for key, value in found.items() if key == BOXES or _may_be_used(value)}
 
 
 def _may_be_used(value: Any) -> bool:
-    """Scalars, and lists of boxes; not captions of a page or nested metadata."""
+    """Numbers and words; not captions of a page or nested metadata."""
     if isinstance(value, str):
         return len(value) <= 256
-    if isinstance(value, list):
-        return all(isinstance(box, list) and len(box) == 4 for box in value)
     return value is None or isinstance(value, bool | int | float)

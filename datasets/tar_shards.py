@@ -38,6 +38,14 @@ def looks_like_tars(name: str) -> bool:
     return folder.is_dir() and next(_tars_in(str(folder)), None) is not None
 
 
+def some_tar_matches(name: str) -> bool:
+    """Whether a path, or a brace or glob pattern of paths, stands for a tar that is there."""
+    if not name.lower().endswith(SUFFIX):
+        return False
+    found = (path for each in expand_braces(local_or_url(name)) for path in _local(each))
+    return any(Path(path).exists() for path in found)
+
+
 def find_shards(name: str) -> tuple[TarShard, ...]:
     """The tars of a path, pattern, folder or URL, in the order of the braces or else by name.
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import UsageError
 from .collection import Collection
@@ -22,7 +21,7 @@ from .manifest import samples_of
 from .records import cell, corners, frame_of
 from .samples import with_index
 from .table import COLUMNS, CORNERS, Table, check_columns
-from .tar_index import TarImage, TarIndex, index_tar
+from .tar_index import BOXES, TarImage, TarIndex, index_tar
 from .tar_shards import TarShard, find_shards
 
 KEYS = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
@@ -84,13 +83,13 @@ def _samples(
     notes = {(key, ending): index.notes[name] for name, (key, ending) in named.items()}
     for key, image in keyed.items():
         said = notes.get((key, "json"), {})
-        values = {name: cell(said[name]) for name in said if _is_scalar(said[name])}
+        values = {name: cell(value) for name, value in said.items() if name != BOXES}
         values.setdefault("split", shard.split)
         values |= _label(shard.archive, key, notes.get((key, "cls"), ""), values, columns)
         values |= {"path": str(image.member)}
         values.setdefault("image_id", f"{Path(shard.archive).name}/{image.member.name}")
         where = f"{shard.archive}: {key}.json"
-        yield _Sample(image, values, corners(where, said.get("boxes")))
+        yield _Sample(image, values, corners(where, said.get(BOXES)))
 
 
 def _label(
@@ -132,10 +131,6 @@ def _key(name: str) -> tuple[str, str]:
     folder, slash, last = name.rpartition("/")
     stem, _, ending = last.partition(".")
     return f"{folder}{slash}{stem}", ending.lower()
-
-
-def _is_scalar(value: Any) -> bool:
-    return not isinstance(value, list)
 
 
 def _entry(image: TarImage) -> Indexed | Unreadable:

@@ -212,7 +212,9 @@ def test_memo_keeps_names_of_any_bytes(tmp_path: Path, write: Write, opened: lis
         lambda content: content.replace(b'"paths"', b'"other"'),
         lambda content: content[:-40] + b"f" * 20 + content[-20:],
         lambda _: _signed(b"[]"),
-        lambda _: _signed(b'{"format":2,"paths":"a","digests":"","stamps":[[1]],"sizes":[[1],[1]]}'),
+        lambda _: _signed(
+            b'{"format":2,"paths":"a","digests":"","stamps":[[1]],"sizes":[[1],[1]]}'
+        ),
         lambda _: _signed(b'{"format":1,"files":{"a":[1,2]}}'),
     ],
 )
