@@ -214,7 +214,7 @@ def test_damaged_folders(
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no folder of datasets.save_to_disk"):
+    with pytest.raises(UsageError, match=r"is no folder of datasets\.save_to_disk"):
         load("huggingface", tmp_path)
 
 

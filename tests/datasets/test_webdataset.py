@@ -1,4 +1,4 @@
-"""Tar shards as a collection: labels, groups, splits and boxes by hand; pixels without unpacking."""
+"""Tar shards as a collection: labels, groups, splits, boxes by hand; pixels without unpacking."""
 
 import os
 from collections.abc import Callable
