@@ -13,9 +13,10 @@ from typing import Any
 
 from ..errors import BadImageError, UsageError
 from .archive_memo import remembered
-from .index import DIGEST_LENGTH, Indexed, Unreadable, header_size
+from .index import DIGEST_LENGTH, Unreadable, header_size
 from .located import arrow_column, arrow_table, row_bytes
 from .locators import ArrowRow
+from .memo import Indexed
 from .remote import stamp
 
 ArrowImage = tuple[str, Indexed | Unreadable | None]

@@ -15,8 +15,9 @@ from typing import Any
 from ..errors import UsageError
 from .arrow_index import ArrowImage, index_rows, rows_of
 from .collection import Collection
-from .index import Indexed, Unreadable, read_index
+from .index import Unreadable, read_index
 from .manifest import samples_of
+from .memo import Indexed
 from .names import SPLIT_NAMES
 from .records import cell, frame_of
 from .samples import with_index
@@ -75,7 +76,9 @@ def _images(parts: Sequence[SavedPart], wanted: str | None, memo: Path | None) -
         for file in part.files
     ]
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(chain.from_iterable(pool.map(lambda job: index_rows(*job, memo), jobs)))
+        return list(
+            chain.from_iterable(pool.map(lambda job: index_rows(job[0], job[1], memo), jobs))
+        )
 
 
 def _image_column(part: SavedPart, wanted: str | None) -> str:

@@ -18,7 +18,7 @@ from .memo import Indexed, Remembered, Stamp, load_memo, save_memo
 DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
-_QUICK = 50e-6
+QUICK_STAT, QUICK_READ = 50e-6, 300e-6
 T = TypeVar("T")
 
 
@@ -42,9 +42,9 @@ def read_index(
     unique = list(dict.fromkeys(map(str, paths)))
     old = [path for path in unique if path in known]
     with ThreadPoolExecutor(workers) as pool:
-        same = set(_in_chunks(partial(_unchanged, known), old, pool))
+        same = set(_in_chunks(partial(_unchanged, known), old, pool, QUICK_STAT))
         changed = [path for path in unique if path not in same]
-        read = dict(zip(changed, _in_chunks(_read, changed, pool, at_once=True), strict=True))
+        read = dict(zip(changed, _in_chunks(_read, changed, pool, QUICK_READ), strict=True))
     new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
     if memo is not None and new:
         save_memo(memo, known | new)
@@ -53,20 +53,18 @@ def read_index(
 
 
 def _in_chunks(
-    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, at_once: bool = False
+    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, quick: float
 ) -> Iterator[T]:
-    """`work` of every path, in order, by the pool.
+    """`work` of every path, in order.
 
-    Unless `at_once`, the first chunk is timed in this thread, and the others stay in it where a
-    file takes no longer than threads that wait for each other need to take turns: on a local disk.
+    The first chunk is timed in this thread, and the others stay in it where a file takes fewer than
+    `quick` seconds: small files on a local disk, for which threads only wait for each other.
     """
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     start = time.perf_counter()
-    first = [] if at_once else list(map(work, chain.from_iterable(chunks[:1])))
-    quick = time.perf_counter() - start < len(first) * _QUICK
-    rest = chunks if at_once else chunks[1:]
-    run = map if quick else pool.map
-    return chain(first, chain.from_iterable(run(partial(_each, work), rest)))
+    first = [work(path) for path in paths[:_CHUNK]]
+    run = map if time.perf_counter() - start < len(first) * quick else pool.map
+    return chain(first, chain.from_iterable(run(partial(_each, work), chunks[1:])))
 
 
 def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:

@@ -100,7 +100,7 @@ def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     try:
         with tarfile.open(fileobj=handle, mode="r:") as tar:
             for member in tar:
-                tar.members = []  # else every header stays in memory
+                tar.members = []  # type: ignore[attr-defined]  # else all headers stay in memory
                 if member.isreg():
                     _require_plain(archive, member)
                     yield member

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .collection import Collection
-from .index import Indexed, Unreadable
+from .index import Unreadable
 from .located import TOO_LARGE
 from .manifest import samples_of
+from .memo import Indexed
 from .records import cell, corners, frame_of
 from .samples import with_index
 from .table import COLUMNS, CORNERS, Table, check_columns

@@ -120,18 +120,33 @@ def test_fault_of_the_machine_stops_the_reading(
         read_index([path])
 
 
-def test_files_are_read_by_several_threads(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_take_long_are_read_by_several_threads(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = [write(f"{index}.png") for index in range(600)]
     both = threading.Barrier(2, timeout=20)
     original = Path.open
 
     def meet(self: Path, *arguments: object, **options: object) -> object:
-        if self in (paths[0], paths[-1]):
+        if self in (paths[300], paths[-1]):
             both.wait()
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", meet)
+    monkeypatch.setattr(index, "QUICK_READ", 0)
     assert len(read_index(paths, workers=4)) == 600
+
+
+@pytest.mark.parametrize("quick", [0, 1000])
+def test_threads_or_none_give_the_same(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: float
+) -> None:
+    monkeypatch.setattr(index, "QUICK_READ", quick)
+    monkeypatch.setattr(index, "QUICK_STAT", quick)
+    paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(600)]
+    expected = [Indexed(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
+    for _ in range(2):
+        assert read_index(paths, tmp_path / "memo.json") == expected
 
 
 # The memo
