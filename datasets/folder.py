@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,8 @@ def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None
     Subfolders are classes (images below them at any depth belong to the class). When every
     subfolder with images is called train, val, valid, validation or test, they are splits, with
     class folders or images inside. Images without class folders have label -1. Names are sorted,
-    hidden files are left
-    out, and whatever is called like an image is listed: a dangling link or a directory named x.jpg
-        ends among `unreadable`. Groups are -1.
+    hidden files are left out, and whatever is called like an image is listed: a dangling link or a
+    directory named x.jpg ends among `unreadable`. Groups are -1.
 
     Raises UsageError for a folder that is missing, empty, or laid out in two ways at once.
     """
@@ -109,7 +109,22 @@ def _require_no_images(folder: Path) -> None:
 
 
 def _folders_with_images(folder: Path) -> list[Path]:
-    return [each for each in _folders_in(folder) if next(images_below(each), None) is not None]
+    return [each for each in _listing(folder)[1] if _holds_images(each)]
+
+
+def _holds_images(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> bool:
+    """Whether there is an image at any depth; a link back to a folder above is not followed."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return False
+    below = []
+    for entry in _visible(folder):
+        if has_image_suffix(entry.name):
+            return True
+        if _is_folder(entry):
+            below.append(Path(entry.path))
+    return any(_holds_images(each, (*above, here)) for each in below)
 
 
 def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
@@ -121,22 +136,26 @@ def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Itera
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
-    yield from images_in(folder)
-    for each in _folders_in(folder):
+    images, folders = _listing(folder)
+    yield from images
+    for each in folders:
         yield from images_below(each, (*above, here))
 
 
 def images_in(folder: Path) -> list[str]:
     """The paths of whatever is named like an image, files or not, by name; not in subfolders."""
-    return [entry.path for entry in _entries(folder) if has_image_suffix(entry.name)]
+    return _listing(folder)[0]
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    return [
-        Path(entry.path)
-        for entry in _entries(folder)
-        if not has_image_suffix(entry.name) and _is_folder(entry)
-    ]
+def _listing(folder: Path) -> tuple[list[str], list[Path]]:
+    """The paths of images and the subfolders of a folder, each by name."""
+    images, folders = [], []
+    for entry in sorted(_visible(folder), key=attrgetter("name")):
+        if has_image_suffix(entry.name):
+            images.append(entry.path)
+        elif _is_folder(entry):
+            folders.append(Path(entry.path))
+    return images, folders
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -147,13 +166,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder but hidden, by name."""
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder but hidden, as the directory has it."""
     try:
         with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    yield entry
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be listed ({error.strerror}): check its rights."
         ) from error
-    return sorted(visible, key=lambda entry: entry.name)

@@ -1,14 +1,16 @@
 """Loaders for a user's own data, as the registry calls them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
 from .collection import Collection
 from .folder import load_folder
+from .huggingface import NAMES, load_saved
 from .manifest import load_manifest
 from .registry import Request, check_options
 from .table import COLUMNS
+from .webdataset import KEYS, load_webdataset
 
 
 def folder(request: Request) -> Collection:
@@ -41,13 +43,63 @@ def manifest_at(request: Request) -> Collection:
     return _manifest(request, Path(request.name), request.root)
 
 
+def webdataset(request: Request) -> Collection:
+    """The tars at `root`, or those that the option `shards`, a pattern, names below it."""
+    check_options(request, ("columns", "image", "shards", *KEYS))
+    root = _root(request, "a tar, or the folder that holds tars")
+    return _webdataset(request, str(root / str(request.options.get("shards", ""))))
+
+
+def webdataset_at(request: Request) -> Collection:
+    """The tars whose path, pattern or URL is the name."""
+    check_options(request, ("columns", "image", *KEYS))
+    _require_no_root(request)
+    return _webdataset(request, request.name)
+
+
+def saved(request: Request) -> Collection:
+    """The folder of `save_to_disk` at `root`."""
+    return _saved(request, _root(request, "the folder that save_to_disk wrote"))
+
+
+def saved_at(request: Request) -> Collection:
+    """The folder of `save_to_disk` whose path is the name."""
+    _require_no_root(request)
+    return _saved(request, Path(request.name))
+
+
+def _webdataset(request: Request, name: str) -> Collection:
+    columns, image = _columns(request, KEYS), _text(request, "image")
+    return load_webdataset(name, columns=columns, image=image, memo=request.memo)
+
+
+def _saved(request: Request, root: Path) -> Collection:
+    check_options(request, ("boxes", "columns", "image", *NAMES))
+    return load_saved(
+        root,
+        columns=_columns(request, NAMES),
+        image=_text(request, "image"),
+        boxes=_text(request, "boxes") or "objects",
+        memo=request.memo,
+    )
+
+
 def _manifest(request: Request, path: Path, root: Path | None) -> Collection:
+    return load_manifest(path, root=root, columns=_columns(request, COLUMNS), memo=request.memo)
+
+
+def _columns(request: Request, names: Sequence[str]) -> Mapping[str, str]:
     """`columns` is an option of its own, and so is each column: label = "species"."""
     columns = request.options.get("columns", {})
     if not isinstance(columns, Mapping):
         raise UsageError('Dataset option columns must be a table, such as columns = {label = "y"}.')
-    single = {name: str(request.options[name]) for name in COLUMNS if name in request.options}
-    return load_manifest(path, root=root, columns={**columns, **single}, memo=request.memo)
+    single = {name: str(request.options[name]) for name in names if name in request.options}
+    return {**columns, **single}
+
+
+def _text(request: Request, option: str) -> str | None:
+    value = request.options.get(option)
+    return None if value is None else str(value)
 
 
 def _root(request: Request, what: str) -> Path:

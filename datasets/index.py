@@ -2,34 +2,24 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BufferedReader
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import BadImageError
-from .image_files import explain, open_file, open_image, upright_size
-from .memo import Remembered, load_memo, save_memo
+from .image_files import Readable, explain, open_file, open_image, upright_size
+from .memo import Indexed, Remembered, Stamp, load_memo, save_memo
 
 DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """A file whose bytes could be read.
-
-    digest: first 32 hex digits of the SHA-256 of its bytes.
-    width, height: pixels after EXIF orientation, from the header; 0, 0 where that is no image's.
-    """
-
-    digest: str
-    width: int
-    height: int
+QUICK_STAT, QUICK_READ = 50e-6, 300e-6
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,37 +34,62 @@ def read_index(
 ) -> list[Indexed | Unreadable]:
     """Digest and size of each file, in the order of `paths`; a path that occurs twice is read once.
 
-    `memo` is a file in which the answers are kept: an unchanged file (same path, size and
-    modification time) is then not opened again. Raises A2pipeError only when the machine is at
-    fault, never for a single bad file.
+    `memo` is a file in which the answers are kept: an unchanged file (same path, size,
+    modification time and rights) is then not opened again. Raises A2pipeError only when the machine
+    is at fault, never for a single bad file.
     """
     known = load_memo(memo)
     unique = list(dict.fromkeys(map(str, paths)))
-    chunks = [unique[start : start + _CHUNK] for start in range(0, len(unique), _CHUNK)]
+    old = [path for path in unique if path in known]
     with ThreadPoolExecutor(workers) as pool:
-        answers = chain.from_iterable(pool.map(partial(_read_chunk, known), chunks))
-        found = dict(zip(unique, answers, strict=True))
-    if memo is not None:
-        _remember(memo, known, found)
-    entries = {path: _entry(answer) for path, answer in found.items()}
-    return [entries[str(path)] for path in paths]
+        same = set(_in_chunks(partial(_unchanged, known), old, pool, QUICK_STAT))
+        changed = [path for path in unique if path not in same]
+        read = dict(zip(changed, _in_chunks(_read, changed, pool, QUICK_READ), strict=True))
+    new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
+    if memo is not None and new:
+        save_memo(memo, known | new)
+    answers: dict[str, Remembered | Unreadable] = {**known, **read}
+    return [_entry(answers[str(path)]) for path in paths]
 
 
-def _read_chunk(
-    known: dict[str, Remembered], paths: Sequence[str]
-) -> list[Remembered | Unreadable]:
-    return [_read(path, known.get(path)) for path in paths]
+def _in_chunks(
+    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, quick: float
+) -> Iterator[T]:
+    """`work` of every path, in order.
+
+    The first chunk is timed in this thread, and the others stay in it where a file takes fewer than
+    `quick` seconds: small files on a local disk, for which threads only wait for each other.
+    """
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    start = time.perf_counter()
+    first = [work(path) for path in paths[:_CHUNK]]
+    run = map if time.perf_counter() - start < len(first) * quick else pool.map
+    return chain(first, chain.from_iterable(run(partial(_each, work), chunks[1:])))
 
 
-def _read(path: str, known: Remembered | None) -> Remembered | Unreadable:
+def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
+    return list(map(work, paths))
+
+
+def _unchanged(known: Mapping[str, Remembered], path: str) -> str:
+    """The path if the file is as it was, else ""."""
     try:
-        status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
-        stamp = (status.st_size, status.st_mtime_ns)
-        if known is not None and known[:2] == stamp and os.access(path, os.R_OK):
-            return known
-        with open_file(Path(path)) as handle:
+        return path if known[path][0] == _stamp(path) else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _stamp(path: str) -> Stamp:
+    status = os.stat(path)  # noqa: PTH116 (a second reading does little else)
+    return status.st_size, status.st_mtime_ns, status.st_mode
+
+
+def _read(path: str) -> Remembered | Unreadable:
+    try:
+        stamp = _stamp(path)
+        with open_file(path) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
-            return Remembered(*stamp, digest, *_header_size(handle))
+            return stamp, Indexed(digest, *header_size(handle))
     except BadImageError as error:
         return Unreadable(str(error))
     except (OSError, ValueError) as error:
@@ -88,7 +103,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> Unreadable:
     raise explained from error
 
 
-def _header_size(handle: BufferedReader) -> tuple[int, int]:
+def header_size(handle: Readable) -> tuple[int, int]:
     """Upright width and height; (0, 0) for a header that is no image's: decoding will tell why."""
     handle.seek(0)
     try:
@@ -98,20 +113,5 @@ def _header_size(handle: BufferedReader) -> tuple[int, int]:
         return 0, 0
 
 
-def _remember(
-    memo: Path, known: dict[str, Remembered], found: dict[str, Remembered | Unreadable]
-) -> None:
-    """Add what is new to the memo; an unchanged memo is not written again."""
-    new = {
-        path: answer
-        for path, answer in found.items()
-        if isinstance(answer, Remembered) and known.get(path) != answer
-    }
-    if new:
-        save_memo(memo, known | new)
-
-
 def _entry(answer: Remembered | Unreadable) -> Indexed | Unreadable:
-    if isinstance(answer, Unreadable):
-        return answer
-    return Indexed(answer.digest, answer.width, answer.height)
+    return answer[1] if isinstance(answer, tuple) else answer

@@ -48,7 +48,7 @@ def load_manifest(
     path = path.expanduser().absolute()
     table = read_table(path, columns or {})
     folder = root.expanduser().absolute() if root else path.parent
-    return collect(_samples(table, folder, name or path.stem), memo)
+    return collect(samples_of(table, folder, name or path.stem), memo)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class _Names:
     names: tuple[str, ...]
 
 
-def _samples(table: Table, folder: Path, name: str) -> Samples:
+def samples_of(table: Table, folder: Path | None, name: str) -> Samples:
+    """The samples of a table, whose paths are relative to `folder` or, without one, locators."""
     paths, labels, splits = table.required("path"), _labels(table), _splits(table)
     groups = _groups(table, labels)
     table.refuse(paths == "", "path", "is empty")
@@ -80,7 +81,9 @@ def _samples(table: Table, folder: Path, name: str) -> Samples:
     )
 
 
-def _absolute(folder: Path, paths: pd.Series[str]) -> tuple[str, ...]:
+def _absolute(folder: Path | None, paths: pd.Series[str]) -> tuple[str, ...]:
+    if folder is None:
+        return tuple(paths.tolist())
     # pathlib needs ten times as long, which a million rows notice.
     return tuple([os.path.join(folder, path) for path in paths.tolist()])  # noqa: PTH118
 

@@ -1,9 +1,10 @@
-"""What was once read of image files, remembered by path, size and modification time.
+"""What was once read of image files, remembered by path, size, time and rights.
 
-The first line of the file is the SHA-256 of the second, which is JSON. Anything that does not
-match,
+The first line of a file is the SHA-256 of the second, which is JSON. Anything that does not match,
 parse or have the right shape is ignored: the files are then read again.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -13,29 +14,36 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FORMAT = 1
+FORMAT = 2
+_BETWEEN = "\0"  # in no path, so that many are one text, which loads faster than a list
 
 
-class Remembered(NamedTuple):
-    """One file as it was: bytes, modification time, digest, upright width and height (or 0)."""
+Stamp = tuple[int, int, int]
+"""Of a file: bytes, modification time in ns, type and rights."""
 
-    size: int
-    mtime_ns: int
+
+class Indexed(NamedTuple):
+    """A file whose bytes could be read.
+
+    digest: first 32 hex digits of the SHA-256 of its bytes.
+    width, height: pixels after EXIF orientation, from the header; 0, 0 where that is no image's.
+    """
+
     digest: str
     width: int
     height: int
 
 
+Remembered = tuple[Stamp, Indexed]
+"""One file as it was."""
+
+
 def load_memo(path: Path | None) -> dict[str, Remembered]:
     """Absolute path -> what is remembered of it; empty when there is no memo or it is damaged."""
-    if path is None:
-        return {}
+    content = read_signed(path) if path else None
     try:
-        checksum, _, content = path.read_bytes().partition(b"\n")
-        if hashlib.sha256(content).hexdigest().encode() != checksum:
-            return {}
-        return _parse(json.loads(content))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _parse(content) if content else {}
+    except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
@@ -49,17 +57,43 @@ def forget_memo(path: Path) -> bool:
 
 
 def save_memo(path: Path, memo: dict[str, Remembered]) -> None:
-    """Write the memo so that it appears whole or not at all.
+    """Write the memo, column by column, so that it appears whole or not at all."""
+    stamps, entries = zip(*memo.values(), strict=True)
+    digests, *sizes = zip(*entries, strict=True)
+    content = {
+        "format": FORMAT,
+        "paths": _BETWEEN.join(memo),
+        "digests": _BETWEEN.join(digests),
+        "stamps": list(zip(*stamps, strict=True)),
+        "sizes": sizes,
+    }
+    write_signed(path, content)
 
-    A folder that cannot be written to is no error: the files are read again next time.
+
+def read_signed(path: Path) -> dict[str, Any] | None:
+    """The object of a signed file; None where it is absent, damaged or holds something else."""
+    try:
+        checksum, _, content = path.read_bytes().partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() != checksum:
+            return None
+        found = json.loads(content)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_signed(path: Path, content: dict[str, Any]) -> None:
+    """Write an object so that it appears whole or not at all.
+
+    A folder that cannot be written to is no error: what was read is read again next time.
     """
-    content = json.dumps({"format": FORMAT, "files": memo}, separators=(",", ":")).encode()
-    checksum = hashlib.sha256(content).hexdigest().encode()
+    text = json.dumps(content, separators=(",", ":")).encode()
+    checksum = hashlib.sha256(text).hexdigest().encode()
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            scratch.write_bytes(checksum + b"\n" + content)
+            scratch.write_bytes(checksum + b"\n" + text)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
@@ -68,4 +102,9 @@ def save_memo(path: Path, memo: dict[str, Remembered]) -> None:
 def _parse(content: dict[str, Any]) -> dict[str, Remembered]:
     if content["format"] != FORMAT:
         return {}
-    return {path: Remembered(*entry) for path, entry in content["files"].items()}
+    sizes, mtimes, modes = content["stamps"]
+    widths, heights = content["sizes"]
+    stamps = zip(sizes, mtimes, modes, strict=True)
+    entries = zip(content["digests"].split(_BETWEEN), widths, heights, strict=True)
+    remembered = zip(stamps, map(Indexed._make, entries), strict=True)
+    return dict(zip(content["paths"].split(_BETWEEN), remembered, strict=True))

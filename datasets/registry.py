@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .archive_memo import forget_archives
 from .collection import Collection
 from .facts import Facts
 from .memo import forget_memo
+from .saved_folder import is_saved
+from .tar_shards import looks_like_tars
 
 GROUP = "a2pipe.datasets"
 MANIFESTS = (".csv", ".parquet")
@@ -59,6 +62,10 @@ _BUILT_IN = {
     "demo-38-balanced": _Entry("its control: class and photograph are independent", _DEMO),
     "folder": _Entry("a folder of images: [split/]class/*.jpg, or images alone", "generic:folder"),
     "manifest": _Entry("a CSV or Parquet table with a row for every sample", "generic:manifest"),
+    "webdataset": _Entry("tar shards: KEY.jpg, KEY.cls or KEY.json", "generic:webdataset"),
+    "huggingface": _Entry(
+        "a folder that save_to_disk of Hugging Face datasets wrote", "generic:saved"
+    ),
     "waterbirds": _Entry(
         "land and water birds on land and on water",
         "waterbirds:load_waterbirds",
@@ -102,7 +109,7 @@ def load(
     workspace: Path | None = None,
     rehash: bool = False,
 ) -> Collection:
-    """Load a dataset by its name, or a folder or a .csv or .parquet manifest by its path.
+    """Load a dataset by its name; a folder, a .csv or .parquet manifest, or tar shards by path.
 
     memo: folder in which the digests of image files are remembered between runs.
     workspace: folder in which a built collection may be placed.
@@ -112,7 +119,7 @@ def load(
     not have, and a dataset that is not where it should be.
     """
     file = memo and memo / MEMO
-    if file and rehash and not forget_memo(file):
+    if file and rehash and not (forget_memo(file) and forget_archives(file)):
         file = None
     return _loader(name)(Request(name, root, options or {}, file, workspace))
 
@@ -155,6 +162,10 @@ def _loader(name: str) -> Loader:
         return _loaded(foreign[name])
     if Path(name).suffix.lower() in MANIFESTS:
         return _imported("generic:manifest_at")
+    if looks_like_tars(name):
+        return _imported("generic:webdataset_at")
+    if is_saved(Path(name).expanduser()):
+        return _imported("generic:saved_at")
     if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
         return _imported("generic:folder_at")
     raise _unknown(name, (*_BUILT_IN, *foreign))
@@ -164,8 +175,8 @@ def _unknown(name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, list(known), 3, 0.5)
     advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}."
     return UsageError(
-        f"Unknown dataset {name!r}: {advice} A folder of images, a .csv or a .parquet manifest is "
-        "given by its path."
+        f"Unknown dataset {name!r}: {advice} A folder of images, a .csv or a .parquet manifest, or "
+        ".tar shards are given by their path."
     )
 
 

@@ -1,5 +1,6 @@
 """From what a loader knows of its samples to a collection: here the files are read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .collection import Boxes, Collection
-from .index import Indexed, Unreadable, read_index
+from .index import Unreadable, read_index
+from .memo import Indexed
+
+_UNKNOWN = Indexed("", 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +32,18 @@ class Samples:
 
 def collect(samples: Samples, memo: Path | None = None) -> Collection:
     """Read digest and size of every file; one that cannot be read is listed and stops nothing."""
-    index = read_index(samples.paths, memo)
-    read = [entry if isinstance(entry, Indexed) else None for entry in index]
-    sizes = [(entry.width, entry.height) if entry else (0, 0) for entry in read]
+    return with_index(samples, read_index(samples.paths, memo))
+
+
+def with_index(samples: Samples, index: Sequence[Indexed | Unreadable]) -> Collection:
+    """The collection of samples whose images, one a sample, were read already."""
+    read = [entry if isinstance(entry, Indexed) else _UNKNOWN for entry in index]
+    widths = np.fromiter((entry.width for entry in read), np.int64, len(read))
+    heights = np.fromiter((entry.height for entry in read), np.int64, len(read))
     return Collection(
         **vars(samples),
-        digests=tuple([entry.digest if entry else "" for entry in read]),
-        sizes=np.array(sizes, np.int64).reshape(-1, 2),
+        digests=tuple([entry.digest for entry in read]),
+        sizes=np.stack([widths, heights], axis=1),
         unreadable={
             path: entry.reason
             for path, entry in zip(samples.paths, index, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,11 +25,15 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's."""
+    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's.
 
-    path: Path
+    path: what errors name; named_by: the column whose value names a row in them, else its number.
+    """
+
+    path: Path | str
     frame: pd.DataFrame
     columns: Mapping[str, str]
+    named_by: str = ""
 
     def optional(self, name: str) -> pd.Series[str] | None:
         """A column by our name, or None. Raises UsageError when `columns` names one not there."""
@@ -69,7 +73,8 @@ class Table:
             row = int(rows[0])
             value = self.frame.get(self.columns.get(column, column))
             shown = "" if value is None else f" ({value.iloc[row]!r})"
-            raise UsageError(f"{self.path}, row {row + 1}: {column}{shown} {problem}.")
+            name = self.frame[self.named_by].iloc[row] if self.named_by else f"row {row + 1}"
+            raise UsageError(f"{self.path}, {name}: {column}{shown} {problem}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +87,21 @@ class SampleBoxes:
 
 def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     """Read a .csv or .parquet file. Raises UsageError when it is missing, empty or neither."""
-    for name in columns:
-        if name not in COLUMNS:
-            near = get_close_matches(name, COLUMNS, 1, 0) or COLUMNS
-            raise UsageError(f"A manifest has no column {name!r}: did you mean {near[0]!r}?")
+    check_columns(columns, COLUMNS, "A manifest has no column")
     if not path.is_file():
         raise UsageError(f"Manifest {path} does not exist: check its path.")
     frame = _read_frame(path)
     if frame.empty:
         raise UsageError(f"Manifest {path} has no rows: list one sample a row.")
     return Table(path, frame, columns)
+
+
+def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> None:
+    """Raise UsageError, which begins with `lacks`, for a name that is none of the known ones."""
+    for name in columns:
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0) or known
+            raise UsageError(f"{lacks} {name!r}: did you mean {near[0]!r}?")
 
 
 def boxes_of(table: Table, keys: Sequence[Any]) -> SampleBoxes:

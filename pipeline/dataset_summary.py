@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,13 @@ class Summary:
 
     groups: samples, images and boxes by split and group, without empty lines.
     classes: split -> class -> samples. sizes: width x height -> images, the commonest first.
-    boxes: samples with boxes, most boxes of a sample, median share of the image that its boxes
-        cover (None without boxes). Boxes that overlap count twice.
+    dimensions: width and height, each as least, median and most in pixels; square: share of the
+        images that are as wide as high; aspect: median of the longer side over the shorter, the
+        factor by which squashing distorts. Empty where no image can be read.
+    boxes: samples with boxes, with several, most boxes of a sample, median share of the image that
+        its boxes cover (None without boxes). Boxes that overlap count twice.
     duplicates: samples whose image an earlier sample shows; images that stand in several splits,
-        and under several classes.
+        in train and test, and under several classes.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Summary:
     groups: Table
     classes: dict[str, dict[str, int]]
     sizes: dict[str, int]
+    dimensions: dict[str, Any]
     boxes: dict[str, Any]
     duplicates: dict[str, int]
     remarks: tuple[str, ...]
@@ -49,15 +53,16 @@ class Summary:
         """Below the table of groups, for a person."""
         classes = [_class_line(split, found) for split, found in self.classes.items()]
         notes = [f"note: {remark}" for remark in self.remarks]
-        return [*classes, _size_line(self.sizes), self._boxes(), self._duplicates(), *notes]
+        sizes = _size_lines(self.sizes, self.dimensions)
+        return [*classes, *sizes, self._boxes(), self._duplicates(), *notes]
 
     def _boxes(self) -> str:
         if not self.boxes["samples"]:
             return "boxes: none"
         return (
-            f"boxes: {self.boxes['samples']:,} of {self.samples:,} samples, at most "
-            f"{self.boxes['most']} each; they cover {self.boxes['median_share']:.1%} of the image "
-            "(median)"
+            f"boxes: {self.boxes['samples']:,} of {self.samples:,} samples, "
+            f"{self.boxes['several']:,} with several (at most {self.boxes['most']}); they cover "
+            f"{self.boxes['median_share'] or 0:.1%} of the image (median)"
         )
 
     def _duplicates(self) -> str:
@@ -66,8 +71,8 @@ class Summary:
             return "duplicates: none"
         return (
             f"duplicates: {found['samples']:,} samples show an image that another one shows; "
-            f"images in several splits: {found['across_splits']:,}, under several classes: "
-            f"{found['across_classes']:,}"
+            f"images in several splits: {found['across_splits']:,} (in train and test: "
+            f"{found['train_and_test']:,}), under several classes: {found['across_classes']:,}"
         )
 
 
@@ -88,6 +93,7 @@ def summarize(collection: Collection) -> Summary:
         groups=group_table(collection),
         classes=class_counts(collection),
         sizes=_sizes(collection),
+        dimensions=_dimensions(collection),
         boxes=_boxes(collection),
         duplicates=_duplicates(collection),
         remarks=collection.remarks,
@@ -129,9 +135,24 @@ def _group_line(collection: Collection, split: str, group: int) -> dict[str, Any
 def _sizes(collection: Collection) -> dict[str, int]:
     size_of = dict(zip(collection.digests, map(tuple, collection.sizes.tolist()), strict=True))
     size_of.pop("", None)
-    counted = Counter(size_of.values())
+    counted = Counter(size for size in size_of.values() if all(size))
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return {f"{width}x{height}": count for (width, height), count in ordered}
+
+
+def _dimensions(collection: Collection) -> dict[str, Any]:
+    first = {digest: row for row, digest in reversed(list(enumerate(collection.digests))) if digest}
+    sizes = collection.sizes[sorted(first.values())]
+    sizes = sizes[(sizes > 0).all(axis=1)]
+    if not len(sizes):
+        return {}
+    spread = np.stack([sizes.min(axis=0), np.median(sizes, axis=0), sizes.max(axis=0)], axis=1)
+    return {
+        "width": spread[0].tolist(),
+        "height": spread[1].tolist(),
+        "square": float((sizes[:, 0] == sizes[:, 1]).mean()),
+        "aspect": float(np.median(sizes.max(axis=1) / sizes.min(axis=1))),
+    }
 
 
 def _boxes(collection: Collection) -> dict[str, Any]:
@@ -144,6 +165,7 @@ def _boxes(collection: Collection) -> dict[str, Any]:
     ]
     return {
         "samples": sum(count > 0 for count in counts),
+        "several": sum(count > 1 for count in counts),
         "most": max(counts, default=0),
         "median_share": float(np.median(shares)) if shares else None,
     }
@@ -154,8 +176,15 @@ def _duplicates(collection: Collection) -> dict[str, int]:
     return {
         "samples": readable - len(collection.images),
         "across_splits": _images_of_several(collection, collection.splits.tolist()),
+        "train_and_test": len(_images_of(collection, "train") & _images_of(collection, "test")),
         "across_classes": _images_of_several(collection, collection.labels.tolist()),
     }
+
+
+def _images_of(collection: Collection, split: str) -> set[str]:
+    """The digests of a split's readable images."""
+    there = (collection.splits == split).tolist()
+    return {digest for digest, held in zip(collection.digests, there, strict=True) if held} - {""}
 
 
 def _images_of_several(collection: Collection, values: list[Any]) -> int:
@@ -174,18 +203,25 @@ def _class_line(split: str, counts: Mapping[str, int]) -> str:
     return f"{head}: {', '.join(shown)}"
 
 
-def _size_line(sizes: Mapping[str, int]) -> str:
-    if len(sizes) == 1:
-        return f"sizes: {_by(next(iter(sizes)))} px, all images"
-    if not sizes:
-        return "sizes: no image can be read"
-    both = np.array([size.split("x") for size in sizes], np.int64)
-    (width, height), (widest, highest) = both.min(axis=0), both.max(axis=0)
-    common, count = next(iter(sizes.items()))
-    return (
-        f"sizes: {len(sizes):,} different, {width} to {widest} px wide and {height} to {highest} "
-        f"px high; the commonest is {_by(common)} ({count:,} images)"
+def _size_lines(sizes: Mapping[str, int], dimensions: Mapping[str, Any]) -> list[str]:
+    if not dimensions:
+        return ["sizes: no image can be read"]
+    shape = (
+        f"{dimensions['square']:.1%} are square; aspect ratio {dimensions['aspect']:.2f} (median)"
     )
+    common, count = next(iter(sizes.items()))
+    if len(sizes) == 1:
+        return [f"sizes: {_by(common)} px, all images; {shape}"]
+    (width, height) = (_spread(dimensions[side]) for side in ("width", "height"))
+    return [
+        f"sizes: {len(sizes):,} different; the commonest is {_by(common)} ({count:,} images); "
+        f"{shape}",
+        f"least, median and most: {width} px wide, {height} px high",
+    ]
+
+
+def _spread(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def _by(size: str) -> str:

@@ -62,7 +62,7 @@ class Section(BaseModel):
 
 
 class DatasetSection(Section):
-    """Which images: a registered name, a folder, a manifest (.csv, .parquet); split_val: the share
+    """Which images: a registered name, a folder, a manifest, tar shards; split_val: the share
     of the training images that becomes the validation split; rehash: read every file anew."""
 
     name: str

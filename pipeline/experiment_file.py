@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..datasets.registry import is_registered
+from ..datasets.tar_shards import some_tar_matches
 from ..errors import UsageError
 from ..heads.registry import defaults
 from ..models.names import canonical
@@ -101,7 +102,9 @@ def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _beside(name: str, folder: Path) -> str:
     """A dataset that is a path, taken from the experiment's folder if it lies there."""
     there = folder / Path(name).expanduser()
-    return str(there) if there.exists() and not is_registered(name) else name
+    if is_registered(name):
+        return name
+    return str(there) if there.exists() or some_tar_matches(str(there)) else name
 
 
 def _weights_besides(content: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:

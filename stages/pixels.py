@@ -4,14 +4,20 @@ Colour profiles are not applied (as in torchvision), and the first frame stands 
 """
 
 import hashlib
-from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..datasets.image_files import FORMATS, explain, open_file, open_image, orientation
+from ..datasets.image_files import (
+    FORMATS,
+    Readable,
+    explain,
+    open_file,
+    open_image,
+    orientation,
+)
 from ..errors import A2pipeError, BadImageError
 
 Pixels = NDArray[np.uint8]
@@ -31,7 +37,7 @@ _SIXTEEN_BIT_AS_INTEGERS = frozenset({"PPM", "PNG"})
 
 
 def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = None) -> Pixels:
-    """The pixels of an image file: uint8 RGB (height, width, 3), upright, writable.
+    """The pixels of an image file or locator: uint8 RGB (height, width, 3), upright, writable.
 
     EXIF orientation is applied; palette, CMYK and grey images are converted; 16-bit grey is scaled
     so that 65535 becomes 255; transparency is composited on white. An image of more than
@@ -42,7 +48,6 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
     such an image, truncated ones included; A2pipeError when the file has changed or the machine is
     at fault. Safe to call from many threads; Pillow releases the GIL while it decodes and converts.
     """
-    path = Path(path)
     with _open(path, digest) as handle:
         try:
             if digest is not None:
@@ -54,7 +59,7 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
             raise _explain(path, error, max_pixels) from error
 
 
-def _open(path: Path, digest: str | None) -> BufferedReader:
+def _open(path: str | Path, digest: str | None) -> Readable:
     try:
         return open_file(path)
     except BadImageError as error:
@@ -65,13 +70,13 @@ def _open(path: Path, digest: str | None) -> BufferedReader:
         ) from error
 
 
-def _require_unchanged(path: Path, handle: BufferedReader, digest: str) -> None:
+def _require_unchanged(path: str | Path, handle: Readable, digest: str) -> None:
     if not hashlib.file_digest(handle, "sha256").hexdigest().startswith(digest):
         raise A2pipeError(f"{path} has changed since it was indexed: run again to read it anew.")
     handle.seek(0)
 
 
-def _decode(handle: BufferedReader, max_pixels: int) -> Pixels:
+def _decode(handle: Readable, max_pixels: int) -> Pixels:
     _be_strict(max_pixels)
     if not handle.read(1):
         raise BadImageError("file is empty")
@@ -133,7 +138,7 @@ def _from_sixteen_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _explain(path: Path, error: Exception, max_pixels: int) -> A2pipeError:
+def _explain(path: str | Path, error: Exception, max_pixels: int) -> A2pipeError:
     """What Pillow or the file system said, as one reason."""
     if isinstance(error, UnidentifiedImageError):
         return BadImageError(f"not an image ({', '.join(FORMATS)}), or its header is damaged")

@@ -105,14 +105,14 @@ def test_boxes_are_built_and_then_found(command, waterbirds, cub, tmp_path):
     assert command(*build, "--force").code == 0
     show = ("datasets", "show", "--dataset", "waterbirds", "--root", waterbirds, "--json")
     shown = json.loads(command(*show, "--cache", tmp_path).out)
-    assert shown["boxes"] == {"samples": 12, "most": 1, "median_share": 0.12}
+    assert shown["boxes"] == {"samples": 12, "several": 0, "most": 1, "median_share": 0.12}
 
 
 def test_show_says_more_than_counts(command, waterbirds, tmp_path):
     show = ("datasets", "show", "--dataset", "waterbirds", "--root", waterbirds)
     lines = command(*show, "--cache", tmp_path).out.splitlines()
     assert "classes of train: landbird 2 (50.0%), waterbird 2 (50.0%)" in lines
-    assert "sizes: 30 x 20 px, all images" in lines
+    assert "sizes: 30 x 20 px, all images; 0.0% are square; aspect ratio 1.50 (median)" in lines
     assert any(line.startswith("note: No boxes: ") for line in lines)
 
 

@@ -120,18 +120,33 @@ def test_fault_of_the_machine_stops_the_reading(
         read_index([path])
 
 
-def test_files_are_read_by_several_threads(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_take_long_are_read_by_several_threads(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = [write(f"{index}.png") for index in range(600)]
     both = threading.Barrier(2, timeout=20)
     original = Path.open
 
     def meet(self: Path, *arguments: object, **options: object) -> object:
-        if self in (paths[0], paths[-1]):
+        if self in (paths[300], paths[-1]):
             both.wait()
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", meet)
+    monkeypatch.setattr(index, "QUICK_READ", 0)
     assert len(read_index(paths, workers=4)) == 600
+
+
+@pytest.mark.parametrize("quick", [0, 1000])
+def test_threads_or_none_give_the_same(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: float
+) -> None:
+    monkeypatch.setattr(index, "QUICK_READ", quick)
+    monkeypatch.setattr(index, "QUICK_STAT", quick)
+    paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(600)]
+    expected = [Indexed(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
+    for _ in range(2):
+        assert read_index(paths, tmp_path / "memo.json") == expected
 
 
 # The memo
@@ -177,7 +192,7 @@ def test_file_that_may_no_longer_be_read_is_not_remembered_as_readable(
     def refused(_: Path) -> BufferedReader:
         raise BadImageError("file cannot be read: permission denied")
 
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    path.chmod(0o000)
     monkeypatch.setattr(index, "open_file", refused)
     assert read_index([path], memo) == [Unreadable("file cannot be read: permission denied")]
 
@@ -209,11 +224,13 @@ def test_memo_keeps_names_of_any_bytes(tmp_path: Path, write: Write, opened: lis
         lambda _: b"",
         lambda _: b"\xff\xfe nonsense",
         lambda content: content[: len(content) // 2],
-        lambda content: content.replace(b'"files"', b'"other"'),
+        lambda content: content.replace(b'"paths"', b'"other"'),
         lambda content: content[:-40] + b"f" * 20 + content[-20:],
         lambda _: _signed(b"[]"),
+        lambda _: _signed(
+            b'{"format":2,"paths":"a","digests":"","stamps":[[1]],"sizes":[[1],[1]]}'
+        ),
         lambda _: _signed(b'{"format":1,"files":{"a":[1,2]}}'),
-        lambda _: _signed(b'{"format":99,"files":{}}'),
     ],
 )
 def test_damaged_memo_is_ignored_and_replaced(
@@ -236,7 +253,7 @@ def test_memo_leaves_no_scratch_files(write: Write, tmp_path: Path) -> None:
     read_index([write("images/a.png")], tmp_path / "kept" / "memo.json")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["memo.json"]
     content = (tmp_path / "kept" / "memo.json").read_bytes().split(b"\n", 1)[1]
-    assert json.loads(content)["format"] == 1
+    assert json.loads(content)["format"] == 2
 
 
 def _signed(content: bytes) -> bytes:

@@ -1,0 +1,85 @@
+"""Opening an image that has no file of its own: a member of a tar, or a row of an Arrow file."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from ..errors import BadImageError
+from .locators import ArrowRow, TarMember
+from .remote import is_url, read_range
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LARGEST = 1 << 30
+"""Bytes; a larger member is no photograph and is not read into memory."""
+TOO_LARGE = f"file is larger than {LARGEST >> 20:,} MiB; not read"
+
+
+def open_located(locator: TarMember | ArrowRow) -> BytesIO:
+    """The bytes of the image.
+
+    Raises OSError for a file that cannot be opened, and BadImageError for one that ends before the
+    image does, or is no longer what the locator was made from.
+    """
+    if isinstance(locator, TarMember):
+        return BytesIO(_member(locator))
+    return BytesIO(row_bytes(arrow_column(locator.file, locator.column), locator.row))
+
+
+def row_bytes(column: pa.ChunkedArray, row: int) -> bytes:
+    """The bytes of an image column's row: binary, or a struct with the field `bytes`."""
+    if row >= len(column):
+        raise BadImageError("the file no longer has this row")
+    value = column[row].as_py()
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(content, bytes):
+        raise BadImageError("the row has no image")
+    return content
+
+
+def arrow_column(file: str, column: str) -> pa.ChunkedArray:
+    """A column of an Arrow stream file, mapped into memory and kept open.
+
+    Raises BadImageError for a file that is not one, and OSError where it cannot be opened.
+    """
+    table = arrow_table(file)
+    if column not in table.column_names:
+        raise BadImageError(f"the file has no column {column!r}")
+    return table.column(column)
+
+
+def arrow_table(file: str) -> pa.Table:
+    """An Arrow stream file as a table, mapped into memory. Raises as `arrow_column` does."""
+    status = os.stat(file)  # noqa: PTH116
+    return _mapped(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _mapped(file: str, _size: int, _mtime_ns: int) -> pa.Table:
+    """The whole file without a copy; size and time make a changed file another one."""
+    import pyarrow as pa
+
+    try:
+        return pa.ipc.open_stream(pa.memory_map(file)).read_all()
+    except pa.ArrowInvalid as error:
+        raise BadImageError("not an Arrow stream file, or it is cut short") from error
+
+
+def _member(locator: TarMember) -> bytes:
+    if locator.size > LARGEST:
+        raise BadImageError(TOO_LARGE)
+    try:
+        content = read_range(locator.archive, locator.offset, locator.size)
+    except OSError:
+        raise
+    except Exception as error:  # a remote file system raises whatever its client does
+        if not is_url(locator.archive):
+            raise
+        raise BadImageError(f"its archive cannot be read: {error}") from error
+    if len(content) < locator.size:
+        raise BadImageError("its archive is cut short")
+    return content
