@@ -24,6 +24,7 @@ from .cli_options import (
     quiet_option,
 )
 from .cli_output import emit
+from .cli_paper import paper
 from .errors import A2pipeError
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-for group in (experiment, cache, models, datasets):
+for group in (experiment, cache, models, datasets, paper):
     cli.add_command(group)
 
 

@@ -99,8 +99,7 @@ _SESSION: list[Decorator] = [
     json_option,
 ]
 
-_PLACE = [
-    _flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."),
+_READING = [
     _flag(
         "--dataset-option",
         "dataset.options",
@@ -119,9 +118,9 @@ _PLACE = [
     ),
 ]
 
-_DATASET = [
-    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
-    *_PLACE,
+_PLACE = [_flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."), *_READING]
+
+_SAMPLES = [
     _flag(
         "--split-val",
         "dataset.split_val",
@@ -130,7 +129,6 @@ _DATASET = [
         type=float,
     ),
     _flag("--split-seed", "dataset.split_seed", "N", "Which ones are held out.  [0]", type=int),
-    _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
     _flag("--limit", "run.limit", "N", "Only N samples, spread over splits and groups.", type=int),
     _flag(
         "--skip-bad-images",
@@ -140,6 +138,13 @@ _DATASET = [
         is_flag=True,
         default=None,
     ),
+]
+
+_DATASET = [
+    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    *_PLACE,
+    *_SAMPLES,
+    _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
 ]
 
 _LAYERS = [
@@ -318,6 +323,24 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed([*_PLACE, _WORKERS]):
         decorated = option(decorated)
     return click.argument("dataset", metavar="NAME")(decorated)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of how something is computed on datasets that are named elsewhere.
+
+    The command receives `overrides` (dotted key -> value), `options` of the datasets, and its own.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        overrides, rest = _split(values)
+        options = overrides.pop("dataset.options", {})
+        return command(options=options, overrides=overrides, **rest)
+
+    decorated: Callable[..., Any] = wrapped
+    for option in reversed([*_READING, *_SAMPLES, *_RUN]):
+        decorated = option(decorated)
+    return decorated
 
 
 def experiment_options(stage: str, localize: bool = False) -> Decorator:

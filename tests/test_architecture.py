@@ -14,7 +14,7 @@ import a2pipe
 
 ROOT = Path(a2pipe.__file__).parent
 FLOORS = (
-    ("cli", "cli_datasets", "cli_manage", "cli_options", "cli_output"),
+    ("cli", "cli_datasets", "cli_manage", "cli_options", "cli_output", "cli_paper"),
     ("pipeline",),
     ("stages", "reports"),
     ("models", "datasets", "heads", "metrics", "cache"),
