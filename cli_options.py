@@ -147,6 +147,21 @@ _DATASET = [
     _flag("--image-size", "image.size", "PX", "Side of the resized image.  [224]", type=int),
 ]
 
+_ATTENTION_INPUT = _flag(
+    "--attention-input",
+    "attention.input_size",
+    "PX",
+    "Input side of the attention models.  [image size]",
+    type=int,
+)
+_EMBEDDING_INPUT = _flag(
+    "--embedding-input",
+    "embedding.input_size",
+    "PX",
+    "Side to which crops are resized.  [image size]",
+    type=int,
+)
+
 _LAYERS = [
     _flag(
         "--layers",
@@ -155,13 +170,7 @@ _LAYERS = [
         "Blocks, counted from 1.  [last]",
         callback=_numbers,
     ),
-    _flag(
-        "--attention-input",
-        "attention.input_size",
-        "PX",
-        "Input side of the attention models.  [image size]",
-        type=int,
-    ),
+    _ATTENTION_INPUT,
 ]
 
 _CROPS = [
@@ -205,13 +214,7 @@ _EMBEDDING = [
         "full, full@518, center:128, random or random:SEED. May be repeated.",
         multiple=True,
     ),
-    _flag(
-        "--embedding-input",
-        "embedding.input_size",
-        "PX",
-        "Side to which crops are resized.  [image size]",
-        type=int,
-    ),
+    _EMBEDDING_INPUT,
 ]
 
 _HEADS = [
@@ -338,7 +341,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(options=options, overrides=overrides, **rest)
 
     decorated: Callable[..., Any] = wrapped
-    for option in reversed([*_READING, *_SAMPLES, *_RUN]):
+    for option in reversed([*_READING, *_SAMPLES, _ATTENTION_INPUT, _EMBEDDING_INPUT, *_RUN]):
         decorated = option(decorated)
     return decorated
 

@@ -108,7 +108,7 @@ def paper_show(
     for reason, count in lacking.items():
         click.echo(f"# cannot run {count} of {len(chosen.numbers)} numbers: {reason}")
     for experiment in found:
-        click.echo(f"\n{to_toml(experiment, with_defaults=False)}", nl=False)
+        click.echo(f"\n{to_toml(experiment, with_defaults=False).rstrip()}")
 
 
 @paper.command("run")

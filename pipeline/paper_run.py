@@ -25,6 +25,7 @@ from .paper_cells import PaperCell, PaperHead, PaperMap, Target
 from .paper_merge import merged
 from .paper_parts import Part
 from .paper_presets import Preset
+from .paper_replace import ROLES
 from .paper_settings import (
     Settings,
     chosen_datasets,
@@ -165,7 +166,10 @@ def _measured(target: Target, found: _Findings) -> Measured:
 
 
 def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iterator[str]:
-    """What makes the data smaller than the paper's."""
+    """What makes images and data smaller than the paper's."""
+    for role in ROLES:
+        if size := settings.overrides.get(f"{role}.input_size"):
+            yield f"miniature: {role} models are given {size} px"
     facts, limit = facts_of(dataset), settings.overrides.get("run.limit")
     if limit:
         yield f"miniature: only {limit} samples of {dataset}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import A2pipeError
-from .published import Number
+from .published import Number, published
 from .wire import build, plain
 
 FORMAT = 1
@@ -88,8 +88,8 @@ def result_json(result: PaperResult) -> str:
 def read_results(paths: Iterable[Path]) -> list[PaperResult]:
     """Every result in files or folders, a folder's in the order of their names.
 
-    Raises A2pipeError for a folder without any, a file that is none, or two runs of which one
-    replaced models otherwise than the other, or on another collection of the same dataset.
+    Raises A2pipeError for a folder without any, a file that is none, or results that cannot stand
+    side by side: of different collections of one dataset, or with different models in one's place.
     """
     found = [_read(file) for path in paths for file in _files(path)]
     _check_agree(found)
@@ -166,15 +166,21 @@ def _check_agree(results: list[PaperResult]) -> None:
                 f"The results on {each.dataset} are of different images or splits; compare those "
                 "of one collection at a time."
             )
-    if len({_stand_ins(each) for each in results}) > 1:
-        raise A2pipeError(
-            "These results replaced different models and cannot be shown together; compare those "
-            "of one set of replacements at a time."
-        )
+    models: dict[tuple[str, str], str] = {}
+    for place, ours in (item for each in results for item in _models(each).items()):
+        if models.setdefault(place, ours) != ours:
+            raise A2pipeError(
+                f"Different models stand for {place[1]} in these results ({models[place]}, {ours});"
+                " compare those of one set of replacements at a time."
+            )
 
 
-def _stand_ins(result: PaperResult) -> tuple[Replacement, ...]:
-    return tuple(sorted(result.replacements, key=lambda each: (each.role, each.paper)))
+def _models(result: PaperResult) -> dict[tuple[str, str], str]:
+    """Role and model of the paper -> the model that was used."""
+    numbers = [number for table in result.tables for number in published(table)]
+    places = {(r, getattr(n, r)) for n in numbers for r in ("attention", "embedding")}
+    ours = {(each.role, each.paper): each.ours for each in result.replacements}
+    return {place: str(ours.get(place, place[1])) for place in places if place[1]}
 
 
 def _check_format(data: Mapping[str, Any] | Any, where: str) -> None:

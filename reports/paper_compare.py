@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from .paper import Measured, PaperResult, replaced_name, shown_value, values, warnings
+from .paper import Measured, PaperResult, Replacement, replaced_name, shown_value, values, warnings
 from .published import Number, published
 
 TOLERANCE = 1.0
@@ -43,6 +43,12 @@ class Comparison:
     @property
     def warnings(self) -> list[str]:
         return warnings(self.results)
+
+    @property
+    def stand_ins(self) -> tuple[Replacement, ...]:
+        """Models that stood in for the paper's, the same in all results."""
+        found = [each for result in self.results for each in result.replacements]
+        return tuple(dict.fromkeys(found))
 
     def count(self, verdict: Verdict) -> int:
         """How many numbers fall so."""
@@ -121,20 +127,21 @@ def comparison_rows(comparison: Comparison, table: int) -> list[dict[str, Any]]:
     A number outside the tolerance is marked with "!".
     """
     lines = [each for each in comparison.lines if each.number.table == table]
-    return [_row(each) for each in lines if each.verdict != "not run"]
+    return [_row(each, comparison.stand_ins) for each in lines if each.verdict != "not run"]
 
 
-def _row(line: Compared) -> dict[str, Any]:
+def _row(line: Compared, stand_ins: Sequence[Replacement]) -> dict[str, Any]:
     number = line.number
     places = [number.dataset, number.subset] if number.table != 4 else [number.split]
     return {
         "row": number.label,
         "where": " ".join(filter(None, places)),
-        "embedding": number.embedding,
+        "attention": replaced_name(stand_ins, "attention", number.attention),
+        "embedding": replaced_name(stand_ins, "embedding", number.embedding),
         "metric": number.metric,
         "ours": shown_value(line.ours.value, number),
         "published": shown_value(number.value, number),
-        "difference": f"{line.difference:+.1f}".rjust(10),
+        "difference": f"{round(line.difference, 1) + 0.0:+.1f}".rjust(10),
         "": "!" if line.verdict == "outside" else "",
     }
 
@@ -147,13 +154,12 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "within": comparison.count("within"),
         "outside": comparison.count("outside"),
         "not_run": comparison.reasons,
-        "numbers": [_json(each, comparison.results) for each in comparison.lines],
+        "numbers": [_json(each, comparison.stand_ins) for each in comparison.lines],
     }
 
 
-def _json(line: Compared, results: Sequence[PaperResult]) -> dict[str, Any]:
+def _json(line: Compared, stand_ins: Sequence[Replacement]) -> dict[str, Any]:
     number, ours = line.number, line.ours
-    stand_ins = results[0].replacements if results else ()
     return {
         "key": number.key,
         "table": number.table,

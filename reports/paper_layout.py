@@ -21,9 +21,11 @@ _VARYING = ("dataset", "split", "subset", "method", "embedding", "metric")
 
 @dataclass(frozen=True)
 class Layout:
-    """head: titles of the columns; lines: title, attention model and numbers of every row."""
+    """columns: their titles; lines: title, attention model and numbers of every row; dataset: the
+    one it is about, "" for all of the table's."""
 
     table: int
+    dataset: str
     columns: tuple[str, ...]
     lines: tuple[tuple[str, str, tuple[Number | None, ...]], ...]
 
@@ -41,7 +43,7 @@ def layout(table: int, replacements: Sequence[Replacement] = (), dataset: str = 
         (row[0].label, _attention(row, replacements), tuple(map(where.get, columns)))
         for row, where in zip(rows.values(), placed, strict=True)
     )
-    return Layout(table, columns, lines)
+    return Layout(table, dataset, columns, lines)
 
 
 def layout_csv(shown: Layout, ours: Mapping[str, Measured]) -> str:
@@ -62,7 +64,8 @@ def layout_markdown(
     cells = {n.key: n.value for _, _, numbers in shown.lines for n in numbers if n}
     parts = [f"# Table {shown.table}", *map(escape, warnings)]
     parts += ["## Ours", _grid(shown, values), "## Published (arXiv 2606.03148)"]
-    return "\n\n".join([*parts, _grid(shown, cells)]) + "\n"
+    theirs = layout(shown.table, (), shown.dataset)
+    return "\n\n".join([*parts, _grid(theirs, cells)]) + "\n"
 
 
 def _grid(shown: Layout, values: Mapping[str, float]) -> str:
