@@ -21,6 +21,7 @@ from .cli_output import emit
 
 if TYPE_CHECKING:
     from .pipeline.paper_settings import Settings
+    from .reports.paper import PaperResult
     from .reports.paper_compare import Comparison
 
 RESULTS = click.argument(
@@ -147,7 +148,8 @@ def paper_run(
     chosen = preset(id)
     settings = _settings(roots, only, replacements, options, overrides)
     folder = (out or Path("results") / chosen.id).resolve()
-    results, files = [], {}
+    results: list[PaperResult] = []
+    files: dict[str, Path] = {}
     for finished in run_preset(chosen, settings, cache_root, make_progress(quiet)):
         results.append(finished.result)
         place = folder / finished.result.dataset

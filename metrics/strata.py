@@ -33,7 +33,7 @@ def centre_distances(
     sizes = np.asarray(sizes, np.float64).reshape(-1, 2)
     offset = (around[:, :2] + around[:, 2:]) / 2 - sizes / 2
     scaled = offset if canvas is None else offset * canvas / sizes
-    return np.hypot(scaled[:, 0], scaled[:, 1])
+    return np.asarray(np.hypot(scaled[:, 0], scaled[:, 1]), np.float64)
 
 
 def distance_strata(

@@ -22,7 +22,7 @@ def parse_replacements(texts: Iterable[str]) -> tuple[Replacement, ...]:
     Raises:
         UsageError: another form, a model that is none of the paper's, or one that does not exist.
     """
-    chosen: dict[tuple[str, str], str] = {}
+    chosen: dict[tuple[Role, str], str] = {}
     for text in texts:
         place, equals, ours = text.partition("=")
         role, colon, paper = place.rpartition(":")
@@ -54,7 +54,7 @@ def _paper_models() -> list[str]:
 
 def replaced(target: Target, replacements: Iterable[Replacement]) -> Target:
     """The target with our models in place of the paper's; its number keeps the paper's."""
-    ours = {(each.role, each.paper): each.ours for each in replacements}
+    ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in replacements}
     if not ours:
         return target
     cells = tuple(_replaced_cell(cell, ours) for cell in target.cells)

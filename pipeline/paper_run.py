@@ -138,7 +138,7 @@ def _heads(experiment: Experiment) -> Iterator[PaperHead]:
 
 def _result(preset: Preset, dataset: str, settings: Settings, found: _Findings) -> PaperResult:
     here = [t for t in targets_of(preset, settings) if t.number.dataset in (dataset, "")]
-    runs = [each.run for each in (*found.matrices, *found.studies)]
+    runs = [each.run for each in found.matrices] + [each.run for each in found.studies]
     return PaperResult(
         preset=preset.id,
         tables=preset.tables,

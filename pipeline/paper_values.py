@@ -129,7 +129,7 @@ def of_counts(number: Number, collection: Collection) -> Measured:
         "images": samples,
         "image ids": {collection.image_ids[i] for i in samples},
         "class-context groups": set(collection.groups[samples].tolist()),
-        "context tags": {_context(collection, i) for i in samples},
+        "context tags": {_context(collection, int(i)) for i in samples},
     }
     if number.subset in collection.class_names:
         label = collection.class_names.index(number.subset)

@@ -179,8 +179,8 @@ def _models(result: PaperResult) -> dict[tuple[str, str], str]:
     """Role and model of the paper -> the model that was used."""
     numbers = [number for table in result.tables for number in published(table)]
     places = {(r, getattr(n, r)) for n in numbers for r in ("attention", "embedding")}
-    ours = {(each.role, each.paper): each.ours for each in result.replacements}
-    return {place: str(ours.get(place, place[1])) for place in places if place[1]}
+    ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in result.replacements}
+    return {place: ours.get(place, place[1]) for place in places if place[1]}
 
 
 def _check_format(data: Mapping[str, Any] | Any, where: str) -> None:

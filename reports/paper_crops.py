@@ -57,7 +57,7 @@ def read_crops(path: Path) -> CropPictures:
 def faded(image: NDArray[np.uint8], boxes: NDArray[Any]) -> NDArray[np.uint8]:
     """The image as it is inside the boxes and faded towards white outside: uint8 (S, S, 3)."""
     pale = 255 - FADED * (255.0 - image)
-    picture = np.rint(pale).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(pale).astype(np.uint8)
     for x0, y0, x1, y1 in np.asarray(boxes).reshape(-1, 4):
         picture[y0:y1, x0:x1] = image[y0:y1, x0:x1]
     return picture
