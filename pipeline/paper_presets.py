@@ -120,7 +120,8 @@ def _missing(cell: PaperCell, heads: frozenset[str]) -> str:
         return f"needs head {cell.head.kind!r}, which this version does not have"
     if cell.source.baseline and not _parsable(cell.source.baseline):
         return f"needs baseline {cell.source.baseline!r}, which this version does not have"
-    return next(filter(None, map(_no_model, (cell.source.attention, cell.embedding))), "")
+    no_model = next(filter(None, map(_no_model, (cell.source.attention, cell.embedding))), "")
+    return no_model or _misfit(cell)
 
 
 def _parsable(baseline: str) -> bool:
@@ -129,6 +130,15 @@ def _parsable(baseline: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+def _misfit(cell: PaperCell) -> str:
+    """Why a stand-in cannot take the paper's input; "" if it can."""
+    size = parse_baseline(cell.source.baseline).input_size if cell.source.baseline else None
+    patch = resolve(cell.embedding).patch
+    if not size or not patch or size % patch == 0:
+        return ""
+    return f"{size} px are no multiple of the {patch} px patches of {cell.embedding}"
 
 
 def _no_model(name: str) -> str:

@@ -16,18 +16,21 @@ from .paper import Measured, Replacement, replaced_name, shown_value
 from .published import Number, published
 from .tables import escape, markdown_table
 
+ROLES = ("attention", "embedding")
 _VARYING = ("dataset", "split", "subset", "method", "embedding", "metric")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """columns: their titles; lines: title, attention model and numbers of every row; dataset: the
-    one it is about, "" for all of the table's."""
+    """dataset: the one it is about, "" for all of the table's. titles: of what names a row: "row",
+    and "attention" and "embedding" where rows have these. columns: titles of the numbers. lines:
+    what names each row, and its numbers."""
 
     table: int
     dataset: str
+    titles: tuple[str, ...]
     columns: tuple[str, ...]
-    lines: tuple[tuple[str, str, tuple[Number | None, ...]], ...]
+    lines: tuple[tuple[tuple[str, ...], tuple[Number | None, ...]], ...]
 
 
 def layout(table: int, replacements: Sequence[Replacement] = (), dataset: str = "") -> Layout:
@@ -39,20 +42,24 @@ def layout(table: int, replacements: Sequence[Replacement] = (), dataset: str = 
     varying = [name for name in _VARYING if any(_varies(row, name) for row in rows.values())]
     placed = [{_column(n, varying, replacements): n for n in row} for row in rows.values()]
     columns = tuple(dict.fromkeys(name for row in placed for name in row))
+    roles = [role for role in ROLES if any(_model(row, role, ()) for row in rows.values())]
     lines = tuple(
-        (row[0].label, _attention(row, replacements), tuple(map(where.get, columns)))
+        (
+            (row[0].label, *(_model(row, role, replacements) for role in roles)),
+            tuple(map(where.get, columns)),
+        )
         for row, where in zip(rows.values(), placed, strict=True)
     )
-    return Layout(table, dataset, columns, lines)
+    return Layout(table, dataset, ("row", *roles), columns, lines)
 
 
 def layout_csv(shown: Layout, ours: Mapping[str, Measured]) -> str:
     """Our numbers at full precision, in the units of the paper; what was not made is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "attention", *shown.columns])
-    for title, attention, numbers in shown.lines:
-        writer.writerow([title, attention, *(_exact(n, ours) for n in numbers)])
+    writer.writerow([*shown.titles, *shown.columns])
+    for names, numbers in shown.lines:
+        writer.writerow([*names, *(_exact(n, ours) for n in numbers)])
     return text.getvalue()
 
 
@@ -61,7 +68,7 @@ def layout_markdown(
 ) -> str:
     """Our table and below it the published one, with one decimal as the paper prints."""
     values = {key: each.value for key, each in ours.items()}
-    cells = {n.key: n.value for _, _, numbers in shown.lines for n in numbers if n}
+    cells = {n.key: n.value for _, numbers in shown.lines for n in numbers if n}
     parts = [f"# Table {shown.table}", *map(escape, warnings)]
     parts += ["## Ours", _grid(shown, values), "## Published (arXiv 2606.03148)"]
     theirs = layout(shown.table, (), shown.dataset)
@@ -69,12 +76,8 @@ def layout_markdown(
 
 
 def _grid(shown: Layout, values: Mapping[str, float]) -> str:
-    attended = any(attention for _, attention, _ in shown.lines)
-    head = ["row", *(["attention"] if attended else []), *shown.columns]
-    body = [
-        [title, *([attention] if attended else []), *(_rounded(n, values) for n in numbers)]
-        for title, attention, numbers in shown.lines
-    ]
+    head = [*shown.titles, *shown.columns]
+    body = [[*names, *(_rounded(n, values) for n in numbers)] for names, numbers in shown.lines]
     return markdown_table([list(map(escape, line)) for line in (head, *body)])
 
 
@@ -103,7 +106,7 @@ def _word(number: Number, name: str, replacements: Sequence[Replacement]) -> str
     return replaced_name(replacements, name, value) if name == "embedding" else value
 
 
-def _attention(row: Sequence[Number], replacements: Sequence[Replacement]) -> str:
-    """The row's attention model; "" where its numbers have several or none."""
-    names = {number.attention for number in row}
-    return replaced_name(replacements, "attention", names.pop()) if len(names) == 1 else ""
+def _model(row: Sequence[Number], role: str, replacements: Sequence[Replacement]) -> str:
+    """The row's model in a role; "" where its numbers have several or none."""
+    names = {str(getattr(number, role)) for number in row}
+    return replaced_name(replacements, role, names.pop()) if len(names) == 1 else ""

@@ -169,3 +169,70 @@ def test_crops_are_chosen_from_the_command_line(command, spawrious, tmp_path):
     )
     assert refused.code == 2
     assert "has no validation split to choose on" in refused.err
+
+
+# --- tables that need boxes -----------------------------------------------------------------------
+
+WATERBIRDS = ("--dataset-root=waterbirds={0}", "--dataset-option=boxes={0}")
+
+
+@pytest.fixture(scope="module")
+def waterbirds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight birds of every split, two of every group, ever farther right; with boxes."""
+    root = tmp_path_factory.mktemp("waterbirds")
+    lines, boxes, names = ["img_id,img_filename,y,split,place,place_filename"], [], []
+    for number in range(24):
+        split, y, place = number // 8, number % 2, number // 2 % 2
+        x = 80 + 5 * (number % 8)
+        pixels = np.full((200, 200, 3), 90 * place, np.uint8)
+        pixels[90:110, x : x + 20] = 250 if y else 170
+        Image.fromarray(pixels).save(root / f"{number:02d}.png")
+        lines.append(f"{number + 1},{number:02d}.png,{y},{split},{place},p.jpg")
+        boxes.append(f"{number + 1} {x}.0 90.0 20.0 20.0")
+        names.append(f"{number + 1} {number:02d}.png")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    (root / "bounding_boxes.txt").write_text("\n".join(boxes) + "\n")
+    (root / "images.txt").write_text("\n".join(names) + "\n")
+    return root
+
+
+def run_birds(command: Command, waterbirds: Path, tmp_path: Path, table: str):
+    place = [text.format(waterbirds) for text in WATERBIRDS]
+    folders = (f"--cache={tmp_path / 'cache'}", f"--out={tmp_path / 'out'}")
+    stand_ins = [f"--replace={name}=demo_localizer_s" for name in SIZES]
+    used = stand_ins[:1] if table == "table-18" else stand_ins
+    done = command("paper", "run", table, *place, *used, *FAST, *folders, "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_strata_come_from_stored_predictions(command, waterbirds, tmp_path):
+    """Each hundredth, twentieth and tenth of eight birds is one bird: the farthest or the nearest,
+    which is right or wrong."""
+    found = run_birds(command, waterbirds, tmp_path, "table-18")
+    ours = {
+        (n["subset"], n["attention"] != "", n["metric"]): n["ours"]
+        for n in found["numbers"]
+        if "k8" not in n["key"]
+    }
+    for attended in (True, False):
+        for end in ("top", "bottom"):
+            scores = {ours[f"{end}{q}", attended, "accuracy"] for q in (1, 5, 10)}
+            assert len(scores) == 1
+            assert scores <= {0.0, 100.0}
+            assert ours[f"{end}1", attended, "wga"] in scores
+    assert found["not_run"] == {"iFAM is trained end to end: published numbers only": 14}
+    numbers = json.loads((tmp_path / "out" / "waterbirds" / "paper.json").read_text())["measured"]
+    assert {n["n"] for n in numbers if "/top" in n["key"] and not n["reason"]} == {1}
+
+
+def test_concentration_comes_from_the_localisation_study(command, waterbirds, tmp_path):
+    found = run_birds(command, waterbirds, tmp_path, "table-20")
+    study = json.loads((tmp_path / "out" / "waterbirds" / "localization.json").read_text())
+    assert study["split"] == "val"
+    (line,) = study["lines"]
+    means = {measure["name"]: measure["mean"] for measure in line["measures"]}
+    assert len(found["numbers"]) == 12
+    assert {n["ours"] for n in found["numbers"] if n["metric"] == "top10"} == {means["top10"]}
+    first = next(n for n in found["numbers"] if n["metric"] == "entropy")
+    assert first["difference"] == pytest.approx(100 * (means["entropy"] - 0.8763))

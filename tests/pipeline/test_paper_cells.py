@@ -6,6 +6,7 @@ import pytest
 
 from a2pipe.pipeline.paper_cells import PaperCell, PaperHead, PaperMap, Source, target_of
 from a2pipe.pipeline.paper_presets import PRESETS, available, overview, preset
+from a2pipe.pipeline.paper_replace import parse_replacements, replaced
 from a2pipe.reports.published import Number, published
 
 SMALL, GIANT = "dinov2_vits14_reg", "dinov2_vitg14_reg"
@@ -153,6 +154,15 @@ def test_availability_is_asked_for_not_listed(monkeypatch):
     assert can_run() == 0
     monkeypatch.setattr("a2pipe.pipeline.paper_presets.kinds", lambda: ["logistic", "zero-shot"])
     assert can_run() == 90
+
+
+def test_a_stand_in_whose_patches_do_not_divide_the_input_is_left_out():
+    """518 = 37 x 14 is no multiple of 8."""
+    chosen = parse_replacements([f"{SMALL}=demo_embedder_s"])
+    enlarged = target_of(number(8, method="full-lr", image_size=518, embedding=SMALL))
+    (found,) = available([replaced(enlarged, chosen)])
+    assert found.reason == "518 px are no multiple of the 8 px patches of demo_embedder_s"
+    assert available([enlarged])[0].how == "cells"
 
 
 def test_a_table_of_means_runs_what_it_is_the_mean_of():
