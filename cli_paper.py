@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from .reports.paper import PaperResult
     from .reports.paper_compare import Comparison
 
-RESULTS = click.argument(
-    "results", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
-)
+RESULTS = click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 REPLACE = click.option(
     "--replace",
     "replacements",
@@ -190,7 +188,7 @@ def paper_compare(results: tuple[Path, ...], tolerance: float, as_json: bool) ->
 
 
 @paper.command("plot")
-@click.argument("results", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--published", is_flag=True, help="The paper's own numbers, drawn the same way.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder.  [results/figures]"
@@ -272,15 +270,16 @@ def _settings(
 
 
 def _echo(comparison: Comparison) -> None:
-    from .reports.paper_compare import comparison_rows, summary
+    from .reports.paper_compare import comparison_rows, heading, summary
 
     for warning in comparison.warnings:
         click.echo(warning)
     for table in dict.fromkeys(line.number.table for line in comparison.lines):
         rows = comparison_rows(comparison, table)
         if rows:
-            click.echo(f"\nTable {table}")
-            emit(rows, False)
+            title, shorter = heading(rows, table)
+            click.echo(f"\n{title}")
+            emit(shorter, False)
     click.echo()
     for line in summary(comparison):
         click.echo(line)

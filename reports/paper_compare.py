@@ -12,6 +12,7 @@ from typing import Any, Literal
 from .paper import Measured, PaperResult, Replacement, replaced_name, shown_value, values, warnings
 from .published import Number, published
 
+_HEADED = ("where", "attention", "embedding", "metric")
 TOLERANCE = 1.0
 """Points of a hundred."""
 
@@ -121,6 +122,14 @@ def parts_of_mean(number: Number) -> list[Number]:
 # --- as rows ------------------------------------------------------------------------------------
 
 
+def heading(rows: Sequence[Mapping[str, Any]], table: int) -> tuple[str, list[dict[str, Any]]]:
+    """A heading with what is the same in all of the rows, and the rows without it."""
+    same = [key for key in _HEADED if len({row[key] for row in rows}) == 1]
+    words = ", ".join(filter(None, (rows[0][key] for key in same)))
+    shorter = [{key: row[key] for key in row if key not in same} for row in rows]
+    return f"Table {table}{f': {words}' if words else ''}", shorter
+
+
 def comparison_rows(comparison: Comparison, table: int) -> list[dict[str, Any]]:
     """One row a number that was run, for a terminal: ours, published and the difference.
 
@@ -188,8 +197,9 @@ def _plain(value: float) -> float | None:
 def summary(comparison: Comparison) -> list[str]:
     """The counts at the end, and why each number that is missing was not run."""
     within, outside = comparison.count("within"), comparison.count("outside")
+    points = f"{comparison.tolerance:g} point{'' if comparison.tolerance == 1 else 's'}"
     lines = [
-        f"{within} within {comparison.tolerance:g} points of the paper, {outside} outside, "
+        f"{within} within {points} of the paper, {outside} outside, "
         f"{comparison.count('not run')} not run"
     ]
     return lines + [f"  {n} not run: {why}" for why, n in comparison.reasons.items()]

@@ -129,6 +129,7 @@ def test_bad_requests_are_one_sentence(command, tmp_path):
         ("run", "table-11", root, "--replace=x=demo_localizer_s"): "'x' is no model of the paper",
         ("run", "table-11", root, f"--replace={SIZES[0]}=nothing"): "There is no model called",
         ("compare", tmp_path): "There is no paper.json",
+        ("compare", tmp_path / "none"): "Cannot read",
         ("plot",): "Give results, or --published",
     }.items():
         outcome = command("paper", *arguments)

@@ -22,7 +22,7 @@ from a2pipe.reports.paper import (
     result_json,
     values,
 )
-from a2pipe.reports.paper_compare import compare, comparison_json, comparison_rows, summary
+from a2pipe.reports.paper_compare import compare, comparison_json, comparison_rows, heading, summary
 from a2pipe.reports.paper_crops import CropPictures, crops_bytes, faded, read_crops
 from a2pipe.reports.paper_figures import panels_of, published_figures, short_name, write_figures
 from a2pipe.reports.paper_layout import layout, layout_csv, layout_markdown
@@ -88,7 +88,7 @@ def test_what_was_not_run_has_its_reason():
     found = compare([replace(one, measured=(first, *one.measured[1:]))])
     assert found.reasons == {"needs head 'x'": 1, "no result on spawrious-m2m-hard": 28}
     assert summary(found) == [
-        "27 within 1 points of the paper, 0 outside, 29 not run",
+        "27 within 1 point of the paper, 0 outside, 29 not run",
         "  1 not run: needs head 'x'",
         "  28 not run: no result on spawrious-m2m-hard",
     ]
@@ -118,6 +118,12 @@ def test_rows_for_a_terminal_mark_what_is_outside():
     assert first["ours"].strip() == "89.5"
     assert first["published"].strip() == "91.0"
     assert (first["difference"].strip(), first[""]) == ("-1.5", "!")
+
+
+def test_what_all_rows_share_stands_in_the_heading():
+    title, rows = heading(comparison_rows(compare([result(11, O2O)]), 11), 11)
+    assert title == f"Table 11: {O2O}, accuracy"
+    assert list(rows[0]) == ["row", "attention", "embedding", "ours", "published", "difference", ""]
 
 
 def test_json_has_null_for_what_is_missing():
