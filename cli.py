@@ -25,6 +25,7 @@ from .cli_options import (
     quiet_option,
 )
 from .cli_output import emit
+from .cli_paper import paper
 from .cli_predict import predict, save_head
 from .errors import A2pipeError
 
@@ -253,7 +254,7 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-for command in (save_head, predict, compare, experiment, cache, models, datasets):
+for command in (save_head, predict, compare, paper, experiment, cache, models, datasets):
     cli.add_command(command)
 
 

@@ -104,8 +104,7 @@ _SESSION: list[Decorator] = [
     json_option,
 ]
 
-_PLACE = [
-    _flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."),
+_READING = [
     _flag(
         "--dataset-option",
         "dataset.options",
@@ -124,6 +123,8 @@ _PLACE = [
     ),
 ]
 
+_PLACE = [_flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."), *_READING]
+
 _IMAGE = [
     _flag("--image-size", "image.size", "PX", "Side of the canvas.  [224]", type=int),
     _flag(
@@ -134,9 +135,7 @@ _IMAGE = [
     ),
 ]
 
-_DATASET = [
-    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
-    *_PLACE,
+_SAMPLES = [
     _flag(
         "--split-val",
         "dataset.split_val",
@@ -145,7 +144,6 @@ _DATASET = [
         type=float,
     ),
     _flag("--split-seed", "dataset.split_seed", "N", "Which ones are held out.  [0]", type=int),
-    *_IMAGE,
     _flag("--limit", "run.limit", "N", "Only N samples, spread over splits and groups.", type=int),
     _flag(
         "--skip-bad-images",
@@ -157,6 +155,28 @@ _DATASET = [
     ),
 ]
 
+_DATASET = [
+    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    *_PLACE,
+    *_SAMPLES,
+    *_IMAGE,
+]
+
+_ATTENTION_INPUT = _flag(
+    "--attention-input",
+    "attention.input_size",
+    "PX",
+    "Input side of the attention models.  [image size]",
+    type=int,
+)
+_EMBEDDING_INPUT = _flag(
+    "--embedding-input",
+    "embedding.input_size",
+    "PX",
+    "Side to which crops are resized.  [image size]",
+    type=int,
+)
+
 _LAYERS = [
     _flag(
         "--layers",
@@ -165,13 +185,7 @@ _LAYERS = [
         "Blocks, counted from 1.  [last]",
         callback=_numbers,
     ),
-    _flag(
-        "--attention-input",
-        "attention.input_size",
-        "PX",
-        "Input side of the attention models.  [image size]",
-        type=int,
-    ),
+    _ATTENTION_INPUT,
 ]
 
 _CROPS = [
@@ -215,13 +229,7 @@ _EMBEDDING = [
         "full, full@518, center:128, random, random:SEED or s2. May be repeated.",
         multiple=True,
     ),
-    _flag(
-        "--embedding-input",
-        "embedding.input_size",
-        "PX",
-        "Side to which crops are resized.  [image size]",
-        type=int,
-    ),
+    _EMBEDDING_INPUT,
     _flag(
         "--crop-source",
         "crops.source",
@@ -363,6 +371,24 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed([*_PLACE, *_IMAGE, _WORKERS]):
         decorated = option(decorated)
     return click.argument("dataset", metavar="NAME")(decorated)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of how something is computed on datasets that are named elsewhere.
+
+    The command receives `overrides` (dotted key -> value), `options` of the datasets, and its own.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        overrides, rest = _split(values)
+        options = overrides.pop("dataset.options", {})
+        return command(options=options, overrides=overrides, **rest)
+
+    decorated: Callable[..., Any] = wrapped
+    for option in reversed([*_READING, *_SAMPLES, _ATTENTION_INPUT, _EMBEDDING_INPUT, *_RUN]):
+        decorated = option(decorated)
+    return decorated
 
 
 def experiment_options(stage: str, localize: bool = False) -> Decorator:

@@ -124,23 +124,23 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
     content[last] = value
 
 
-def to_toml(experiment: Experiment) -> str:
+def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
     """The whole experiment with every default written out, as TOML that reads back equal.
 
     TOML has no word for none, so a key that is not set stands in a comment, as do the defaults of
-    a head's own parameters.
+    a head's own parameters. with_defaults: off leaves out whatever was not set.
 
     Raises:
         UsageError: there is no such head.
     """
-    content = experiment.model_dump(mode="json")
-    heads, combined = content.pop("head"), content.pop("combine")
+    content = experiment.model_dump(mode="json", exclude_unset=not with_defaults)
+    heads, combined = content.pop("head", []), content.pop("combine", [])
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     lines = [_assignments(scalars)]
     lines += [_table(f"[{name}]", table) for name, table in tables.items()]
     lines += [_table("[[combine]]", rows) for rows in combined]
-    lines += [_head_table(head) for head in heads]
+    lines += [_head_table(head) if with_defaults else _table("[[head]]", head) for head in heads]
     return "\n".join(lines)
 
 

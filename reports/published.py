@@ -62,6 +62,12 @@ class Number:
     group_labels: bool
     seeds: int
 
+    @property
+    def key(self) -> str:
+        """Where the number stands, in words that no other number has: what results refer to."""
+        place = (self.method, self.dataset, self.split, self.subset, self.metric, self.embedding)
+        return "/".join([f"table-{self.table}", f"row-{self.row}", *filter(None, place)])
+
 
 def published(
     table: int | None = None, dataset: str | None = None, metric: str | None = None

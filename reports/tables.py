@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
@@ -101,7 +101,7 @@ def _number(share: float | None) -> float | str:
 def _grid_table(grid: Grid, heading: str) -> str:
     head = ["attention \\ embedding", *map(escape, grid.columns)]
     body = [[escape(line.title), *map(_marked, line.entries)] for line in grid.lines]
-    return f"{heading}\n\n{_table(head, body)}"
+    return f"{heading}\n\n{markdown_table([head, *body])}"
 
 
 def _marked(entry: Entry) -> str:
@@ -122,9 +122,11 @@ def _localization_table(matrix: Matrix) -> str:
         for row, place in places
         if place is not None
     ]
-    return f"## Localisation\n\n{_table(head, body)}"
+    return f"## Localisation\n\n{markdown_table([head, *body])}"
 
 
-def _table(head: list[str], body: Iterable[list[str]]) -> str:
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """The first line as the head; the first column left-aligned, the others right-aligned."""
+    head, *body = lines
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *body])

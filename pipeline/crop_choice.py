@@ -1,0 +1,140 @@
+"""How many crops: fit on the training split, choose on validation, look at test afterwards.
+
+A² fixes the number of crops by dataset and suggests this way of choosing it (appendix D).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..datasets.collection import Collection
+from ..errors import UsageError
+from .cells import CellResult
+from .matrix import MatrixRun
+from .paper_values import metric, predictions
+
+METRICS = ("accuracy", "wga", "worst_class")
+
+
+@dataclass(frozen=True)
+class CropScore:
+    """One crop list: the metric on validation and on test samples, in [0, 1]."""
+
+    crops: tuple[int, ...]
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True)
+class CropChoice:
+    """The crop lists of one attention model, embedding model and head, and the one to take.
+
+    attention: the row without its crops; scores: in the order of the experiment; chosen: of the
+    highest validation score, of equal ones that of fewest crops, then the first.
+    """
+
+    attention: str
+    embedding: str
+    head: str
+    metric: str
+    scores: tuple[CropScore, ...]
+    chosen: CropScore
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a crop list, in per cent, for a terminal."""
+        return [
+            {
+                "attention": self.attention,
+                "embedding": self.embedding,
+                "head": self.head,
+                "crops": "+".join(map(str, score.crops)),
+                f"validation {self.metric}": f"{100 * score.validation:.1f}",
+                f"test {self.metric}": f"{100 * score.test:.1f}",
+                "chosen": "*" if score == self.chosen else "",
+            }
+            for score in self.scores
+        ]
+
+
+def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ...]:
+    """The best crop list of every attention model, embedding model and head that has several.
+
+    name: "accuracy", "wga" or "worst_class".
+
+    Raises:
+        UsageError: the experiment has one crop list, there is no validation split, or the stored
+            results hold no validation predictions.
+    """
+    if name not in METRICS:
+        raise UsageError(f"There is no metric {name!r} to choose by; use {', '.join(METRICS)}.")
+    several = _several(run.cells)
+    if not several:
+        raise UsageError(
+            "There is one crop list, so nothing to choose: give --crop-sizes several times."
+        )
+    if not (run.collection.splits == "val").any():
+        raise UsageError(
+            f"{run.collection.name} has no validation split to choose on: hold some of its "
+            "training images out with --split-val SHARE."
+        )
+    if any(predictions(cell, "val") is None for cells in several for cell in cells):
+        raise UsageError(
+            "The stored results hold no predictions of validation samples, so nothing can be "
+            "chosen on them: compute the matrix anew in an empty cache."
+        )
+    return choices(run, name)
+
+
+def choices(run: MatrixRun, name: str) -> tuple[CropChoice, ...]:
+    """As `choose_crops`, but empty where nothing can be chosen."""
+    return tuple(
+        _choice(cells, run.collection, name)
+        for cells in _several(run.cells)
+        if all(_has(cell, "val") for cell in cells)
+    )
+
+
+def choice_words(choice: CropChoice) -> str:
+    """The choice in a sentence."""
+    crops, score = "+".join(map(str, choice.chosen.crops)), choice.chosen
+    return (
+        f"Chosen on the validation split by {choice.metric}: {crops} px "
+        f"({100 * score.validation:.1f} there, {100 * score.test:.1f} on the test split; "
+        f"{choice.attention}, {choice.embedding}, {choice.head})."
+    )
+
+
+def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
+    """Attention cells that differ in their crop list alone, where there are several of these."""
+    groups: dict[tuple[Any, str, str], list[CellResult]] = {}
+    for cell in cells:
+        if cell.row.map is not None:
+            groups.setdefault((cell.row.map, cell.column, cell.head), []).append(cell)
+    return [tuple(found) for found in groups.values() if len(found) > 1]
+
+
+def _has(cell: CellResult, split: str) -> bool:
+    found = predictions(cell, split)
+    return found is not None and len(found[0]) > 0
+
+
+def _choice(cells: Sequence[CellResult], collection: Collection, name: str) -> CropChoice:
+    scores = tuple(
+        CropScore(
+            cell.row.crops,
+            _score(cell, collection, name, "val"),
+            _score(cell, collection, name, "test"),
+        )
+        for cell in cells
+    )
+    best = max(scores, key=lambda score: (score.validation, -len(score.crops)))
+    first = cells[0]
+    return CropChoice(first.row.attention, first.column, first.head, name, scores, best)
+
+
+def _score(cell: CellResult, collection: Collection, name: str, split: str) -> float:
+    found = predictions(cell, split)
+    assert found is not None
+    return metric(name, *found, collection)

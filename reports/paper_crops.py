@@ -1,0 +1,96 @@
+"""Crops of a few images, one by one: figure 16 of the paper, and the arrays it is drawn from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import A2pipeError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FILE = "crops.npz"
+FADED = 0.3
+"""How opaque the image is outside the crops; the rest is white."""
+_SIDE = 1.7  # inches
+_INK, _MUTED = "#1b1f24", "#5b6470"
+
+
+@dataclass(frozen=True, eq=False)
+class CropPictures:
+    """Images of one dataset with their crops in order of selection.
+
+    images: uint8 (n, S, S, 3); boxes: int32 (n, k, 4), x0, y0, x1, y1 half-open, in pixels of them.
+    """
+
+    dataset: str
+    images: NDArray[np.uint8]
+    boxes: NDArray[np.int32]
+
+
+def crops_bytes(pictures: CropPictures) -> bytes:
+    """The arrays as .npz."""
+    content = io.BytesIO()
+    name = np.array(pictures.dataset)
+    np.savez(content, dataset=name, images=pictures.images, boxes=pictures.boxes)
+    return content.getvalue()
+
+
+def read_crops(path: Path) -> CropPictures:
+    """What `crops_bytes` wrote. Raises A2pipeError for a file that is missing or is none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            name = str(arrays["dataset"])
+            return CropPictures(name, np.asarray(arrays["images"]), np.asarray(arrays["boxes"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise A2pipeError(f"Cannot read the crops in {path} ({error}); run it again.") from error
+
+
+def faded(image: NDArray[np.uint8], boxes: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image as it is inside the boxes and faded towards white outside: uint8 (S, S, 3)."""
+    pale = 255 - FADED * (255.0 - image)
+    picture: NDArray[np.uint8] = np.rint(pale).astype(np.uint8)
+    for x0, y0, x1, y1 in np.asarray(boxes).reshape(-1, 4):
+        picture[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+    return picture
+
+
+def crops_figure(found: Sequence[CropPictures], caption: str = "") -> Figure:
+    """Rows are images, the n-th column shows the first n crops (figure 16)."""
+    from matplotlib.figure import Figure
+
+    most = max(pictures.boxes.shape[1] for pictures in found)
+    rows = [
+        (each.dataset, image, boxes)
+        for each in found
+        for image, boxes in zip(each.images, each.boxes, strict=True)
+    ]
+    size = (_SIDE * most + 0.5, _SIDE * len(rows) + (0.75 if caption else 0.45))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(rows), most, squeeze=False)
+    for line, (name, image, boxes) in zip(panels, rows, strict=True):
+        for n, panel in enumerate(line, start=1):
+            _show(panel, faded(image, boxes[:n]) if n <= len(boxes) else None)
+        line[0].set_ylabel(name, fontsize=7.5, color=_INK)
+    for n, panel in enumerate(panels[0], start=1):
+        panel.set_title(f"{n} crop{'s' if n > 1 else ''}", fontsize=9, color=_INK)
+    if caption:
+        figure.supxlabel(caption, fontsize=7, color=_MUTED, wrap=True, parse_math=False)
+    return figure
+
+
+def _show(panel: Axes, picture: NDArray[np.uint8] | None) -> None:
+    panel.set_xticks([])
+    panel.set_yticks([])
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    if picture is not None:
+        panel.imshow(picture)
