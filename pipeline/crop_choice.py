@@ -64,8 +64,7 @@ def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ..
     name: "accuracy", "wga" or "worst_class".
 
     Raises:
-        UsageError: the experiment has one crop list, there is no validation split, or the stored
-            results hold no validation predictions.
+        UsageError: the experiment has one crop list, or there is no validation split.
     """
     if name not in METRICS:
         raise UsageError(f"There is no metric {name!r} to choose by; use {', '.join(METRICS)}.")
@@ -79,21 +78,14 @@ def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ..
             f"{run.collection.name} has no validation split to choose on: hold some of its "
             "training images out with --split-val SHARE."
         )
-    if any(predictions(cell, "val") is None for cells in several for cell in cells):
-        raise UsageError(
-            "The stored results hold no predictions of validation samples, so nothing can be "
-            "chosen on them: compute the matrix anew in an empty cache."
-        )
     return choices(run, name)
 
 
 def choices(run: MatrixRun, name: str) -> tuple[CropChoice, ...]:
     """As `choose_crops`, but empty where nothing can be chosen."""
-    return tuple(
-        _choice(cells, run.collection, name)
-        for cells in _several(run.cells)
-        if all(_has(cell, "val") for cell in cells)
-    )
+    if not (run.collection.splits == "val").any():
+        return ()
+    return tuple(_choice(cells, run.collection, name) for cells in _several(run.cells))
 
 
 def choice_words(choice: CropChoice) -> str:
@@ -115,11 +107,6 @@ def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
     return [tuple(found) for found in groups.values() if len(found) > 1]
 
 
-def _has(cell: CellResult, split: str) -> bool:
-    found = predictions(cell, split)
-    return found is not None and len(found[0]) > 0
-
-
 def _choice(cells: Sequence[CellResult], collection: Collection, name: str) -> CropChoice:
     scores = tuple(
         CropScore(
@@ -135,6 +122,4 @@ def _choice(cells: Sequence[CellResult], collection: Collection, name: str) -> C
 
 
 def _score(cell: CellResult, collection: Collection, name: str, split: str) -> float:
-    found = predictions(cell, split)
-    assert found is not None
-    return metric(name, *found, collection)
+    return metric(name, *predictions(cell, split), collection)

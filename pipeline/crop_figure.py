@@ -6,7 +6,7 @@ import numpy as np
 
 from ..datasets.collection import Collection
 from ..reports.paper_crops import CropPictures
-from ..stages.squares import load_squares
+from ..stages.cuts import load_canvas
 from .session import Session
 
 IMAGES = 2
@@ -21,10 +21,10 @@ def crop_pictures(session: Session, collection: Collection) -> CropPictures | No
     if not rows or not samples:
         return None
     longest = max(rows, key=lambda row: len(row.boxes))
-    canvas = session.experiment.image.size
+    canvas = session.experiment.image.canvas
     digests = [collection.digests[sample] for sample in samples]
     paths = [collection.paths[sample] for sample in samples]
-    images = np.stack([load_squares(path, (canvas,))[canvas] for path in paths])
+    images = np.stack([load_canvas(path, canvas) for path in paths])
     boxes = np.stack([session.read(box, digests) for box in longest.boxes], axis=1)
     return CropPictures(collection.name, images, boxes)
 

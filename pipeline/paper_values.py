@@ -17,10 +17,10 @@ from ..metrics.strata import centre_distances, distance_strata
 from ..reports.paper import Measured
 from ..reports.published import Number
 from ..reports.study import Line, Measure
-from ..stages.heads import grouping
+from ..stages.samples import grouping
 from .cells import CellResult
 from .paper_cells import CANVAS, PaperCell, PaperMap, Source, Target
-from .plan import PlanRow
+from .rows import PlanRow
 
 Integers = NDArray[np.int64]
 
@@ -45,14 +45,9 @@ def source_of(row: PlanRow) -> Source:
     return Source(crops=crops, baseline=row.baseline)
 
 
-def predictions(cell: CellResult, split: str = "test") -> tuple[Integers, Integers] | None:
-    """Positions in the collection and predicted classes of a split; None where the record has
-    none of it."""
-    index = cell.arrays.get(f"{split}_index")
-    predicted = cell.arrays.get(f"{split}_predictions")
-    if predicted is None and split == "test":
-        predicted = cell.arrays.get("predictions")
-    return None if index is None or predicted is None else (index, predicted)
+def predictions(cell: CellResult, split: str = "test") -> tuple[Integers, Integers]:
+    """Positions in the collection and predicted classes of the test or the validation samples."""
+    return cell.arrays[f"{split}_index"], cell.arrays[f"{split}_predictions"]
 
 
 def of_cells(target: Target, results: Results) -> Measured:
@@ -71,9 +66,7 @@ def of_cells(target: Target, results: Results) -> Measured:
 
 def _score(number: Number, found: Found) -> tuple[float, int]:
     """A metric over the number's subset of the test samples, in per cent, and its size."""
-    there = predictions(found.cell)
-    assert there is not None
-    index, predicted = there
+    index, predicted = predictions(found.cell)
     chosen = subset(number, index, found.collection)
     score = metric(number.metric, index[chosen], predicted[chosen], found.collection)
     return 100 * score, len(chosen)

@@ -160,7 +160,9 @@ def test_every_key_is_documented_with_its_flag():
     by_flag = {flag: option.name for option in command.params for flag in option.opts}
     flags = {key: flag for key, (_, flag) in documented().items() if flag}
     assert {*documented()} - {*flags} == {"notes", "combine.name"}
-    expected = {key: key.replace(".", "__") for key in flags} | {"head.name": "head__options"}
+    expected = {key: key.replace(".", "__") for key in flags} | {
+        f"head.{key}": "head__options" for key in ("name", "models")
+    }
     assert {key: by_flag[flag] for key, flag in flags.items()} == expected
 
 

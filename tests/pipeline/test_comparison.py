@@ -36,7 +36,7 @@ def store(root: Path, name: str, right: np.ndarray, collection: str = "c" * 32, 
     spec = FitSpec(HeadSpec("logistic", json.dumps({"name": name})), (), collection)
     content = {
         "test_index": np.arange(len(right)),
-        "predictions": np.where(right, LABELS[: len(right)], 1 - LABELS[: len(right)]),
+        "test_predictions": np.where(right, LABELS[: len(right)], 1 - LABELS[: len(right)]),
         "test_labels": LABELS[: len(right)],
         "test_groups": GROUPS[: len(right)],
         "test_images": np.arange(len(right)),
@@ -97,7 +97,7 @@ def test_or_with_the_cell_that_is_named(matrix, cell, tmp_path):
 
 def test_worst_class_takes_the_classes_as_groups(cell, tmp_path):
     found = compare_cells(
-        cell("best"), [cell("far")], tmp_path, replace(QUICK, metric="worst-class")
+        cell("best"), [cell("far")], tmp_path, replace(QUICK, metric="worst_class")
     )
     expected = min(RIGHT["far"][label == LABELS].mean() for label in (0, 1))
     assert found.cells[1].value == pytest.approx(expected)

@@ -45,8 +45,8 @@ def test_a_name_or_a_block_given_twice_counts_once():
 def test_the_defaults_of_a_head_are_shown_beside_what_is_set():
     written = to_toml(load_experiment({**MINIMAL, "head": [{"kind": "logistic", "C": 0.1}]}))
     head = written.partition("[[head]]\n")[2].splitlines()
-    assert head[:3] == ['kind = "logistic"', 'name = ""', "C = 0.1"]
-    assert head[3:] == ['# features = "raw"', "# tol = 0.0001", "# max_iter is not set"]
+    assert head[:4] == ['kind = "logistic"', 'name = ""', "models = []", "C = 0.1"]
+    assert head[4:7] == ['# features = "raw"', "# tol = 0.0001", "# max_iter is not set"]
 
 
 def test_head_parameters_are_kept():

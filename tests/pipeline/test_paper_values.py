@@ -61,7 +61,6 @@ def row(crops: tuple[int, ...] = (64,)) -> PlanRow:
         "localizer",
         "attention",
         (),
-        CANVAS,
         "localizer",
         crops,
         map=MapSpec(attention, "mean", "slice", 1),
@@ -202,7 +201,6 @@ def test_the_metric_may_be_the_worst_class():
     [
         ([fitted((64,), [0, 0], [1, 1])], HELD, "accuracy", "one crop list"),
         ([fitted((64,), [0, 0], [1, 1])] * 2, FOUR, "accuracy", "has no validation split"),
-        ([cell(row(), test=([3], [1]))] * 2, HELD, "accuracy", "no predictions of validation"),
         ([], HELD, "f1", "There is no metric 'f1' to choose by"),
     ],
 )
