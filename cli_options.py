@@ -120,7 +120,9 @@ _PLACE = [
 ]
 
 _DATASET = [
-    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    _flag(
+        "--dataset", "dataset.name", "NAME|PATH", "Registered name, folder, manifest, tar shards."
+    ),
     *_PLACE,
     _flag(
         "--split-val",

@@ -47,11 +47,17 @@ def load_experiment(
     if "dataset" not in content:
         raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
-        content.setdefault("name", Path(str(content["dataset"]["name"])).stem or "experiment")
+        content.setdefault("name", _title(str(content["dataset"]["name"])))
     experiment = _validate(content, where)
     others = {"attention.models", "embedding.models"} & overrides.keys()
     _check_used(experiment, given if others else experiment.run.weights)
     return experiment
+
+
+def _title(dataset: str) -> str:
+    """The last part of a dataset's name or path, without ending and without the signs of a pattern,
+    as results are written under this name."""
+    return re.sub(r"[*?{},\[\]]+", "-", Path(dataset).stem).strip("-") or "experiment"
 
 
 def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
