@@ -30,7 +30,7 @@ def datasets(ctx: click.Context) -> None:
 @datasets.command("list")
 @json_option
 def datasets_list(as_json: bool = False) -> None:
-    """Names that can be given to --dataset; a folder or a manifest works too."""
+    """Names that can be given to --dataset; folders, manifests and tar shards work too."""
     from .pipeline.dataset_list import list_datasets
 
     listed = list_datasets()

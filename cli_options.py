@@ -156,7 +156,9 @@ _SAMPLES = [
 ]
 
 _DATASET = [
-    _flag("--dataset", "dataset.name", "NAME|PATH", "Registered name, image folder or manifest."),
+    _flag(
+        "--dataset", "dataset.name", "NAME|PATH", "Registered name, folder, manifest, tar shards."
+    ),
     *_PLACE,
     *_SAMPLES,
     *_IMAGE,

@@ -213,7 +213,8 @@ def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> 
 
 @paper.command("choose-crops")
 @click.option(
-    "--metric",
+    "--choose-by",
+    "metric",
     default="accuracy",
     show_default=True,
     metavar="NAME",

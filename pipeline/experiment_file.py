@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..errors import UsageError
 from ..heads.registry import defaults
 from ..models.names import canonical
 from .experiment import Experiment
+from .validation import sentence_of
 
 
 def load_experiment(
@@ -50,11 +50,17 @@ def load_experiment(
     if "dataset" not in content:
         raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
-        content.setdefault("name", Path(str(content["dataset"]["name"])).stem or "experiment")
+        content.setdefault("name", _title(str(content["dataset"]["name"])))
     experiment = _validate(content, where)
     others = {"attention.models", "embedding.models"} & overrides.keys()
     _check_used(experiment, given if others else experiment.run.weights)
     return experiment
+
+
+def _title(dataset: str) -> str:
+    """The last part of a dataset's name or path, without ending and without the signs of a pattern,
+    as results are written under this name."""
+    return re.sub(r"[*?{},\[\]]+", "-", Path(dataset).stem).strip("-") or "experiment"
 
 
 def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
@@ -181,41 +187,4 @@ def _validate(content: Mapping[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(_sentence(first, where)) from error
-
-
-def _sentence(error: Any, where: str) -> str:
-    """What is wrong with which key, from the first error that pydantic found."""
-    place = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
-    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
-    if error["type"] == "extra_forbidden":
-        return f"Unknown key {place!r}{where}; {_hint(error['loc'])}"
-    if error["type"] == "missing":
-        return f"The key {place!r} is missing{where}."
-    if error["type"] == "model_type":
-        return f"{place!r}{where} is a section of its own: write [{place}] and its keys below."
-    if error["type"] == "too_short":
-        return f"{place!r}{where} needs at least one value."
-    if message.startswith("Input should"):
-        return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
-    return f"{place!r}{where}: {message}." if place else f"{message}{where}."
-
-
-def _expected(message: str) -> str:
-    """Pydantic's "Input should be a valid integer, unable to ...", in the words of TOML."""
-    wanted = re.sub(r", (unable|got) .*", "", message.removeprefix("Input "))
-    return wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
-
-
-def _hint(location: tuple[str | int, ...]) -> str:
-    known = list(_known_keys(location[:-1]))
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"valid keys are {', '.join(known)}."
-
-
-def _known_keys(location: tuple[str | int, ...]) -> Iterator[str]:
-    section: Any = Experiment
-    for part in location:
-        section = section.model_fields[str(part)].annotation
-    yield from section.model_fields
+        raise UsageError(sentence_of(error, where, Experiment)) from error

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from .datasets.tars import picture, write_tar
+
 Command = Callable[..., object]
 
+STAGES = ("attention", "embedding")
+KEYS = ("n_train", "n_test", "accuracy", "wga")
 HEADER = "img_id,img_filename,y,split,place,place_filename"
 
 
@@ -164,3 +168,48 @@ def test_rehash_reads_files_anew(command, photos, tmp_path):
     assert json.loads(command(*show).out)["duplicates"]["samples"] == 0
     assert json.loads(command(*show, "--rehash").out)["duplicates"]["samples"] == 1
     assert json.loads(command(*show).out)["duplicates"]["samples"] == 1
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Twelve training and eight test images of two classes in tars; one of them is none."""
+    for name, numbers in {"train-000": range(12), "test-000": range(12, 20)}.items():
+        members: dict[str, object] = {}
+        for number in numbers:
+            members |= {f"{number}.png": picture(number), f"{number}.cls": str(number % 2)}
+        write_tar(tmp_path / "shards" / f"{name}.tar", members)
+    write_tar(tmp_path / "shards" / "test-001.tar", {"99.png": b"text", "99.cls": "0"})
+    return tmp_path / "shards"
+
+
+def test_check_of_tars_names_the_member_that_is_bad(command, shards, tmp_path):
+    done = command("datasets", "check", shards, "--cache", tmp_path / "cache")
+    assert done.code == 3
+    assert "21 images decoded" in done.out
+    assert f"bad image: {shards}/test-001.tar@512+4/99.png: not an image" in done.out
+    good = command("datasets", "check", f"{shards}/*-000.tar", "--cache", tmp_path / "cache")
+    assert good.code == 0
+
+
+@pytest.mark.usefixtures("shards")
+def test_a_matrix_of_tars_equals_that_of_their_files(command, tmp_path):
+    """A pattern in an experiment file is taken from the file's folder; pixels and rows are those of
+    the unpacked images, so that the second run computes nothing."""
+    for folder, numbers in {"train": range(12), "test": range(12, 20)}.items():
+        for number in numbers:
+            place = tmp_path / "plain" / folder / str(number % 2)
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{number}.png").write_bytes(picture(number))
+    reports = []
+    for name in ("shards/{train,test}-000.tar", "plain"):
+        file = tmp_path / "run.toml"
+        sections = [f'[dataset]\nname = "{name}"', "[image]\nsize = 48", "[crops]\nsizes = [16]"]
+        sections += [f'[{each}]\nmodels = ["demo_localizer_s_random"]' for each in STAGES]
+        file.write_text("\n".join(sections) + "\n")
+        out = tmp_path / f"out-{len(reports)}"
+        done = command("build-matrix", file, "--cache", tmp_path / "cache", "--out", out)
+        assert done.code == 0, done.err
+        reports.append((done, json.loads((out / "matrix.json").read_text())))
+    assert "0 forward passes" in reports[1][0].out + reports[1][0].err
+    (first,), (second,) = (report["cells"] for _, report in reports)
+    assert [first[key] for key in KEYS] == [second[key] for key in KEYS]

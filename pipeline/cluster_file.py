@@ -1,0 +1,60 @@
+"""The description of a cluster that jobs are submitted to: one small TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+
+from ..errors import UsageError
+from .experiment import Section
+from .validation import sentence_of
+
+System = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar", "moab"]
+Lines = tuple[str, ...]
+
+
+class Cluster(Section):
+    """What one job may use, in the words of no particular batch system.
+
+    system: the batch system. queue: its partition or queue; account: what is charged; both left to
+    the system if empty. time: of one job, [D-]HH:MM:SS. cores, memory ("16GB"), gpus: of one job.
+    setup: shell lines before the work, such as `module load cuda` or `source venv/bin/activate`.
+    directives: further options for the system, such as "--constraint=a100". tasks: jobs that share
+    the work; at_once: how many of them may run together. stop_before: seconds before the end of its
+    time at which a job finishes or drops its shard.
+    """
+
+    system: System = "slurm"
+    queue: str = ""
+    account: str = ""
+    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}:\d{2}:\d{2}$")] = "04:00:00"
+    cores: PositiveInt = 4
+    memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "16GB"
+    gpus: NonNegativeInt = 0
+    setup: Lines = ()
+    directives: Lines = ()
+    tasks: PositiveInt = 8
+    at_once: PositiveInt | None = None
+    stop_before: PositiveInt = 120
+
+
+def load_cluster(path: Path) -> Cluster:
+    """Read a cluster's description.
+
+    Raises:
+        UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"The cluster file {path} cannot be read ({reason}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+    try:
+        return Cluster.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(sentence_of(error, f" in {path}", Cluster)) from error

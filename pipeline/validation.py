@@ -1,0 +1,50 @@
+"""What pydantic found wrong with a TOML file, as one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+def sentence_of(found: ValidationError, where: str, model: type[BaseModel]) -> str:
+    """What is wrong with which key, from the first error that pydantic found.
+
+    where: put behind the key, such as " in birds.toml"; model: what was to be made.
+    """
+    error: Any = found.errors()[0]
+    place = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
+    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
+    if error["type"] == "extra_forbidden":
+        return f"Unknown key {place!r}{where}; {_hint(error['loc'], model)}"
+    if error["type"] == "missing":
+        return f"The key {place!r} is missing{where}."
+    if error["type"] == "model_type":
+        return f"{place!r}{where} is a section of its own: write [{place}] and its keys below."
+    if error["type"] == "too_short":
+        return f"{place!r}{where} needs at least one value."
+    if message.startswith("Input should"):
+        return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
+    return f"{place!r}{where}: {message}." if place else f"{message}{where}."
+
+
+def _expected(message: str) -> str:
+    """Pydantic's "Input should be a valid integer, unable to ...", in the words of TOML."""
+    wanted = re.sub(r", (unable|got) .*", "", message.removeprefix("Input "))
+    return wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
+
+
+def _hint(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    known = list(_known_keys(location[:-1], model))
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"valid keys are {', '.join(known)}."
+
+
+def _known_keys(location: tuple[str | int, ...], model: type[BaseModel]) -> Iterator[str]:
+    section: Any = model
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    yield from section.model_fields
