@@ -1,4 +1,6 @@
-"""Heads against the loops they replace: `python benchmarks/heads.py [--only dfr]`.
+"""Heads against the loops they replace: `python benchmarks/heads.py [--only dfr|matrix]`.
+
+matrix: the logistic heads of a 4 x 4 matrix, see benchmarks/heads_matrix.py.
 
 dfr: DFR(Val) on a pool of the sizes of Waterbirds' validation groups, at ViT-g's width and at that
 of two crops, in two processes: 7 fits that choose C and 20 balanced draws. The loop fits the same
@@ -24,6 +26,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # read when NumPy is imported
 
 import numpy as np  # noqa: E402
+from heads_matrix import matrix  # noqa: E402
 from joblib import Parallel, delayed  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -122,10 +125,13 @@ def dfr(width: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=["dfr"], help="one part instead of all")
+    parser.add_argument("--only", choices=["dfr", "matrix"], help="one part instead of all")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    parts = {"dfr": lambda: {name: dfr(width, options.rounds) for name, width in WIDTHS.items()}}
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "dfr": lambda: {name: dfr(width, options.rounds) for name, width in WIDTHS.items()},
+        "matrix": matrix,
+    }
     chosen = [options.only] if options.only else list(parts)
     print(json.dumps({name: parts[name]() for name in chosen}, indent=2))
 

@@ -69,7 +69,7 @@ def run_fits(
         pool = Parallel(
             n_jobs=_processes(fits, samples, workers),
             return_as="generator_unordered",
-            pre_dispatch="n_jobs",
+            pre_dispatch="n_jobs + 1",  # the next features are written while heads are fitted
         )
         with (
             parallel_config("loky", inner_max_num_threads=1),
