@@ -84,7 +84,9 @@ def save_head(head: Any, path: Path, about: About | None = None, kind: str = "")
     about = about or About()
     kind = kind or kind_of(head)
     fitted = _pack_all(_fitted_state(head, kind))
-    parameters = _pack_all(_plain(head.get_params(deep=False)))
+    arrays = getattr(head, "arrays", ())  # which the fit has taken over
+    given = {k: v for k, v in head.get_params(deep=False).items() if k not in arrays}
+    parameters = _pack_all(_plain(given))
     document = {
         "format": FORMAT,
         "kind": kind,

@@ -155,6 +155,7 @@ def _cell(cell: CellResult, left_out: int) -> Cell:
         accuracy_interval=sure.accuracy,
         wga_interval=sure.worst_group,
         worst_class_interval=sure.worst_class,
+        measures=cell.content["measures"],
     )
 
 

@@ -74,6 +74,7 @@ class Cell:
     accuracy, wga, worst_class: over all test images, and of the worst group and class that have
         any; in [0, 1].
     record: fingerprint of the stored result with its predictions.
+    measures: further measures by name: balanced_accuracy, adjusted_accuracy, macro_f1, ece.
     accuracy_interval, wga_interval, worst_class_interval: 95 % confidence intervals, low and high
         in [0, 1]; None if they were not computed.
     """
@@ -94,6 +95,7 @@ class Cell:
     accuracy_interval: Interval | None = None
     wga_interval: Interval | None = None
     worst_class_interval: Interval | None = None
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from typing import Any
 from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
 from .results import Cell, Interval, Matrix
 
+MEASURES = ("balanced_accuracy", "adjusted_accuracy", "macro_f1", "ece")
 _COLUMNS = [
     *("matrix", "dataset", "collection"),
     *("row", "label", "kind", "attention", "crops", "smooth", "baseline"),
     *("embedding", "head", "n_train", "n_test", "n_left_out", "accuracy", "wga", "worst_group"),
     *("worst_class", "accuracy_low", "accuracy_high", "wga_low", "wga_high"),
-    *("worst_class_low", "worst_class_high", "mass", "hit", "crop_hit", "record"),
+    *("worst_class_low", "worst_class_high", *MEASURES, "mass", "hit", "crop_hit", "record"),
 ]
 
 
@@ -81,6 +82,7 @@ def _record(matrix: Matrix, cell: Cell) -> dict[str, Any]:
         **_limits("accuracy", cell.accuracy_interval),
         **_limits("wga", cell.wga_interval),
         **_limits("worst_class", cell.worst_class_interval),
+        **{name: _number(cell.measures.get(name)) for name in MEASURES},
         "mass": _number(place.mass if place else None),
         "hit": _number(place.hit if place else None),
         "crop_hit": _number(place.crop_hit if place else None),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..errors import A2pipeError
+from .measures import measures
 from .samples import Samples, Split
 
 Arrays = dict[str, NDArray[Any]]
@@ -27,8 +28,9 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
     works, so that the result does not depend on the number of cores.
 
     Returns:
-        What the record says (counts, names of classes and groups, what the head found out while it
-        was fitted) and the arrays beside it, for SPLIT of test and, where there are any, val:
+        What the record says (measures of the test samples, counts, names of classes and groups,
+        what the head found out while it was fitted) and the arrays beside it, for SPLIT of test
+        and, where there are any, val:
         `SPLIT_index` (positions in the collection), `SPLIT_labels`, `SPLIT_groups`,
         `SPLIT_images` (equal where samples share an image), `SPLIT_predictions` (class indices)
         and, where the head has them, `SPLIT_probabilities` (n, classes).
@@ -39,7 +41,9 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
         arrays = _judged(head, features, samples, "test")
         if samples.sizes["val"]:
             arrays |= _judged(head, features, samples, "val")
+    predictions, probabilities = arrays["test_predictions"], arrays.get("test_probabilities")
     content = {
+        "measures": measures(samples, predictions, probabilities),
         "samples": dict(samples.sizes),
         "class_names": list(samples.class_names),
         "group_names": list(samples.group_names),

@@ -15,13 +15,16 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
 
 from a2pipe.errors import A2pipeError, DamagedError, UsageError
 from a2pipe.heads import head_file, registry, saving
+from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.nearest import KNNHead, NearestClassMean
 from a2pipe.heads.saving import About, load_head, save_head
 from a2pipe.heads.visifin import VisiFinHead
+from a2pipe.heads.zero_shot import ZeroShotHead
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
@@ -36,6 +39,7 @@ HEADS = [
     KNNHead(k=np.int64(3), metric="euclidean", weights="distance"),
     NearestClassMean(),
     NearestClassMean("euclidean"),
+    DFRHead("train", Cs=[1.0, 0.1], class_weights=None, draws=3),
 ]
 
 
@@ -113,8 +117,18 @@ class TestRoundTrip:
 
     def test_every_kind_is_among_them(self):
         kinds = {registry.kind_of(head) for head in HEADS}
-        others = {"dfr", "zero-shot"}  # tested where they are
-        assert kinds == {*registry.BUILT_IN} - others
+        assert kinds == {*registry.BUILT_IN} - {"zero-shot"}
+
+    @pytest.mark.parametrize("combine", [None, "mean"])
+    def test_a_zero_shot_head_keeps_its_text_and_projection(self, combine, tmp_path):
+        generator = np.random.default_rng(0)
+        text = normalize(generator.normal(size=(3, 5)).astype(np.float32))
+        projection = generator.normal(size=(37, 5)).astype(np.float32)
+        head = ZeroShotHead(combine=combine, text=text, projection=projection).fit(X, y)
+        save_head(head, tmp_path / "words.head")
+        loaded = load_head(tmp_path / "words.head").head
+        for method in ("predict", "predict_proba", "cosine"):
+            np.testing.assert_array_equal(getattr(loaded, method)(NEW), getattr(head, method)(NEW))
 
     def test_a_fresh_process_predicts_the_same_bits(self, saved):
         np.save(saved.with_name("new.npy"), NEW)
