@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -74,7 +75,15 @@ def fit_cells(
             records.write(place.spec, *record)
         found[place.spec] = record
         advance(1)
+    _say_warnings(session, [found[place.spec] for place in missing])
     return [_result(place, found[place.spec]) for place in places]
+
+
+def _say_warnings(session: Session, records: Iterable[Record | None]) -> None:
+    """What heads warned of while they were fitted: each warning once, with how many had it."""
+    said = Counter(text for record in records if record for text in record[0]["warnings"])
+    for text, count in said.items():
+        session.progress.say(f"{text} (heads of {count} cells)" if count > 1 else text)
 
 
 def _fitted(

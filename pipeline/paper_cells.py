@@ -41,15 +41,25 @@ class Source:
 
 @dataclass(frozen=True)
 class PaperHead:
-    """A head of the paper: its kind, and which of the refits that are averaged; -1 for the one."""
+    """A head of the paper: its kind, and which of the refits that are averaged; -1 for the one.
+
+    projected: it sees the features that OpenCLIP projects into the space shared with text.
+    """
 
     kind: str
     seed: int = -1
+    projected: bool = False
 
     @property
     def label(self) -> str:
-        """The name that matrices show: "dfr seed 0"."""
-        return self.kind if self.seed < 0 else f"{self.kind} seed {self.seed}"
+        """The name that matrices show: "dfr seed 0", "logistic projected"."""
+        name = self.kind if self.seed < 0 else f"{self.kind} seed {self.seed}"
+        return f"{name} projected" if self.projected else name
+
+    @property
+    def needs_text_tower(self) -> bool:
+        """Whether it works on embeddings of an OpenCLIP model alone."""
+        return self.projected or self.kind == "zero-shot"
 
 
 @dataclass(frozen=True)
@@ -149,12 +159,13 @@ def _map_of(number: Number) -> PaperMap:
 def _cells_of(number: Number, method: _Method) -> tuple[PaperCell, ...]:
     """One cell, or one a seed: of the crops where these are random, else of the head."""
     seeds = range(method.seeds) if method.seeds else [-1]
+    probes_clip = method.head == "logistic" and number.embedding.startswith("openclip")
     return tuple(
         PaperCell(
             number.dataset,
             _source(number, method, seed),
             number.embedding,
-            PaperHead(method.head, -1 if method.source == "random" else seed),
+            PaperHead(method.head, -1 if method.source == "random" else seed, probes_clip),
         )
         for seed in seeds
     )
@@ -177,5 +188,5 @@ def head_parameters(head: PaperHead, dataset: str) -> dict[str, Any]:
     DFR is retrained on Waterbirds' validation split and on part of the training split elsewhere.
     """
     if head.kind != "dfr":
-        return {}
+        return {"projected": True} if head.projected else {}
     return {"variant": "val" if dataset == "waterbirds" else "train", "seed": head.seed}

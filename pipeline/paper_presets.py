@@ -133,12 +133,14 @@ def _parsable(baseline: str) -> bool:
 
 
 def _misfit(cell: PaperCell) -> str:
-    """Why a stand-in cannot take the paper's input; "" if it can."""
+    """Why a stand-in cannot take the paper's input or head; "" if it can."""
+    entry = resolve(cell.embedding)
+    if cell.head.needs_text_tower and not entry.open_clip:
+        return f"{cell.embedding} has no text tower"
     size = parse_baseline(cell.source.baseline).input_size if cell.source.baseline else None
-    patch = resolve(cell.embedding).patch
-    if not size or not patch or size % patch == 0:
+    if not size or not entry.patch or size % entry.patch == 0:
         return ""
-    return f"{size} px are no multiple of the {patch} px patches of {cell.embedding}"
+    return f"{size} px are no multiple of the {entry.patch} px patches of {cell.embedding}"
 
 
 def _no_model(name: str) -> str:

@@ -133,7 +133,8 @@ def _heads(experiment: Experiment) -> Iterator[PaperHead]:
     """The heads of an experiment in the words of the presets."""
     for head in experiment.head:
         seed = head.label.removeprefix(f"{head.kind} seed ")
-        yield PaperHead(head.kind, int(seed) if seed != head.label else -1)
+        projected = bool(head.parameters.get("projected", False))
+        yield PaperHead(head.kind, int(seed) if seed.isdecimal() else -1, projected)
 
 
 def _result(preset: Preset, dataset: str, settings: Settings, found: _Findings) -> PaperResult:

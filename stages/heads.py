@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,14 +32,14 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
 
     Returns:
         What the record says (measures of the test samples, counts, names of classes and groups,
-        what the head found out while it was fitted) and the arrays beside it, for SPLIT of test
-        and, where there are any, val:
+        what the head found out and warned of while it was fitted) and the arrays beside it, for
+        SPLIT of test and, where there are any, val:
         `SPLIT_index` (positions in the collection), `SPLIT_labels`, `SPLIT_groups`,
         `SPLIT_images` (equal where samples share an image), `SPLIT_predictions` (class indices)
         and, where the head has them, `SPLIT_probabilities` (n, classes).
     """
     start = time.perf_counter()
-    with threadpool_limits(1):
+    with threadpool_limits(1), _warnings_as_text() as warned:
         fit_head(head, features, samples)
         arrays = _judged(head, features, samples, "test")
         if samples.sizes["val"]:
@@ -48,9 +51,20 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
         "class_names": list(samples.class_names),
         "group_names": list(samples.group_names),
         "fitted": _findings(head),
+        "warnings": list(dict.fromkeys(warned)),
         "seconds": round(time.perf_counter() - start, 4),
     }
     return content, arrays
+
+
+@contextmanager
+def _warnings_as_text() -> Iterator[list[str]]:
+    """What is warned of inside; complete when it is left."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield said
+        said += [" ".join(str(warning.message).split()) for warning in caught]
 
 
 def fit_head(head: Any, features: Features, samples: Samples) -> Any:
@@ -70,6 +84,8 @@ def fit_head(head: Any, features: Features, samples: Samples) -> Any:
     try:
         keywords = {name: known[name] for name in sorted(wanted)}
         return head.fit(features[:until], samples.labels[:until], **keywords)
+    except A2pipeError:
+        raise
     except ValueError as error:
         raise A2pipeError(f"The head {head} could not be fitted: {error}") from error
 

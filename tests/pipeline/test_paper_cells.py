@@ -4,7 +4,14 @@ from collections import Counter
 
 import pytest
 
-from a2pipe.pipeline.paper_cells import PaperCell, PaperHead, PaperMap, Source, target_of
+from a2pipe.pipeline.paper_cells import (
+    PaperCell,
+    PaperHead,
+    PaperMap,
+    Source,
+    head_parameters,
+    target_of,
+)
 from a2pipe.pipeline.paper_presets import PRESETS, available, overview, preset
 from a2pipe.pipeline.paper_replace import parse_replacements, replaced
 from a2pipe.reports.published import Number, published
@@ -18,6 +25,7 @@ FIVE = {
     "metashift-animals": (64, 32),
 }
 LOGISTIC = PaperHead("logistic")
+PROBE = PaperHead("logistic", projected=True)
 
 
 def number(table: int, **fields: object) -> Number:
@@ -168,3 +176,11 @@ def test_a_stand_in_whose_patches_do_not_divide_the_input_is_left_out():
 def test_a_table_of_means_runs_what_it_is_the_mean_of():
     assert set(preset("table-24").datasets) == set(FIVE)
     assert preset("table-31").datasets == ()
+
+
+def test_openclips_own_probe_sees_projected_features():
+    """Section 13 of A2: logistic regression on the image features of OpenCLIP."""
+    probes = [t for n in published(8) if (t := target_of(n)).cells and "openclip" in n.embedding]
+    heads = {cell.head for target in probes for cell in target.cells}
+    assert heads == {PROBE, PaperHead("zero-shot")}
+    assert head_parameters(PROBE, "waterbirds") == {"projected": True}

@@ -34,11 +34,15 @@ def cells_of(content: dict, dataset: str) -> list[PaperCell]:
         drawn = content["crops"]["sizes"] if baseline.startswith("random") else [()]
         sources += [Source(crops=tuple(crops), baseline=baseline) for crops in drawn]
     return [
-        PaperCell(dataset, source, model, PaperHead(head["kind"], head.get("seed", -1)))
+        PaperCell(dataset, source, model, head)
         for source in sources
         for model in embedding["models"]
-        for head in content["head"]
+        for head in map(head_of, content["head"])
     ]
+
+
+def head_of(content: dict) -> PaperHead:
+    return PaperHead(content["kind"], content.get("seed", -1), content.get("projected", False))
 
 
 @pytest.mark.parametrize("each", PRESETS, ids=lambda each: each.id)

@@ -1,6 +1,7 @@
 """One cell of the matrix: what a head is shown, what it predicts, what the record says."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -105,3 +106,17 @@ def test_features_that_are_not_finite_are_refused(separable):
     features[3, 2] = np.nan
     with pytest.raises(A2pipeError, match="not finite"):
         fit_cell(LogisticHead(), features, samples)
+
+
+class Worried(Witness):
+    """Warns while it is fitted."""
+
+    def fit(self, X, y):
+        warnings.warn("Few samples:\n  beware.", stacklevel=1)
+        return super().fit(X, y)
+
+
+def test_warnings_are_recorded_and_not_printed(separable, recwarn):
+    content, _ = fit_cell(Worried(), *separable)
+    assert content["warnings"] == ["Few samples: beware."]
+    assert not recwarn.list
