@@ -27,6 +27,7 @@ _HOME = {
     "open_attention": ".pipeline.views",
     "open_boxes": ".pipeline.views",
     "open_features": ".pipeline.views",
+    "predict": ".pipeline.predict",
 }
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "open_attention",
     "open_boxes",
     "open_features",
+    "predict",
 ]
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from .pipeline.api import build_matrix, load_collection
     from .pipeline.experiment import Experiment
     from .pipeline.experiment_file import load_experiment
+    from .pipeline.predict import predict
     from .pipeline.views import View, open_attention, open_boxes, open_features
     from .reports.results import Matrix
 

@@ -26,14 +26,14 @@ def write_file(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDA
     Raises A2pipeError (UnwritableError where it is not permitted) if the file cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     text = json.dumps(document, sort_keys=True)
     metadata = {DOCUMENT: text, CHECKSUM: _checksum(text, arrays)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _replacing(path) as temporary:
-            save_file(dict(arrays), temporary, metadata=metadata)
+            temporary.write_bytes(save(dict(arrays), metadata=metadata))
     except (OSError, SafetensorError) as error:
         forbidden = isinstance(error, PermissionError)
         reason = getattr(error, "strerror", None) or error
