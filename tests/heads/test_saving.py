@@ -195,19 +195,24 @@ class TestFile:
         assert (document["kind"], document["format"]) == ("logistic", saving.FORMAT)
         assert np.array_equal(coefficients, LogisticHead().fit(X, y).coef_)
 
+    def test_it_may_be_read_by_whom_the_umask_lets(self, saved):
+        plain = saved.with_name("plain")
+        plain.write_bytes(b"")
+        assert saved.stat().st_mode == plain.stat().st_mode
+
     def test_saving_again_replaces_it_and_leaves_nothing_else(self, saved):
         save_head(NearestClassMean().fit(X, y), saved)
         assert load_head(saved).kind == "nearest-mean"
         assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
     def test_a_failure_half_way_leaves_the_old_file(self, saved, monkeypatch):
-        before = saved.read_bytes()
+        before, write = saved.read_bytes(), Path.write_bytes
 
-        def fail(_arrays, path, **_options):
-            Path(path).write_bytes(b"half")
+        def fail(path, data):
+            write(path, data[: len(data) // 2])
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("safetensors.numpy.save_file", fail)
+        monkeypatch.setattr(Path, "write_bytes", fail)
         with pytest.raises(A2pipeError, match=r"could not be saved .*No space left"):
             save_head(NearestClassMean().fit(X, y), saved)
         assert saved.read_bytes() == before
