@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..cache.fingerprint import fingerprint
 from .plan import Plan, Spec
@@ -45,7 +46,7 @@ def _need(plan: Plan, cache: Cache, spec: Spec) -> Need:
         for number in missing
         for image in images[number * run.shard_size : (number + 1) * run.shard_size]
     ]
-    gathered = cache.gather(fingerprint(spec), lacking, found.folder if found else None)
+    reusable = _reusable(cache, spec, lacking, found)
     row_bytes = plan.field(spec).row_bytes + 1
     return Need(
         stage=spec.stage,
@@ -54,7 +55,13 @@ def _need(plan: Plan, cache: Cache, spec: Spec) -> Need:
         rows=len(images),
         shards=shards,
         shards_done=shards - len(missing),
-        rows_reusable=len(gathered.available),
-        rows_missing=len(lacking) - len(gathered.available),
+        rows_reusable=reusable,
+        rows_missing=len(lacking) - reusable,
         bytes_to_write=len(lacking) * row_bytes,
     )
+
+
+def _reusable(cache: Cache, spec: Spec, lacking: list[str], own: Artifact | None) -> int:
+    """How many rows can be taken over; siblings are not even opened where none is lacking."""
+    folder = own.folder if own else None
+    return len(cache.gather(fingerprint(spec), lacking, folder)) if lacking else 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
+from ..cache.ledger import BadRow
 from ..cache.references import remember, uses_of
 from ..datasets.collection import Collection
 from ..datasets.holdout import hold_out
@@ -84,12 +85,15 @@ class Session:
         """
         found = self.stored(spec)
         if found is None or not found.complete:
-            raise NotCachedError(
-                f"The cache {self.cache.root} lacks some or all {spec.stage} of "
-                f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
-                "`a2pipe run`."
-            )
+            raise self._lacks(spec)
         return found
+
+    def _lacks(self, spec: Spec) -> NotCachedError:
+        return NotCachedError(
+            f"The cache {self.cache.root} lacks some or all {spec.stage} of "
+            f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
+            "`a2pipe run`."
+        )
 
     def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
         """Rows of a spec for these image digests, checked against their checksums.
@@ -165,12 +169,21 @@ class Session:
 
         so_far: those of the shards that are done; else NotCachedError unless all are.
         """
-        specs = self.plan.specs(through)
-        found = [self.stored(spec) if so_far else self.artifact(spec) for spec in specs]
-        return find_bad_images(self.collection, [artifact for artifact in found if artifact])
+        rows = [row for spec in self.plan.specs(through) for row in self._bad_rows(spec, so_far)]
+        return find_bad_images(self.collection, rows)
+
+    def _bad_rows(self, spec: Spec, so_far: bool) -> list[BadRow]:
+        """One look at the markers, which may be many thousands, tells what is done and what bad."""
+        found = self.stored(spec)
+        markers = found.markers() if found else {}
+        if not so_far and not (found and len(markers) == found.cut.shards):
+            raise self._lacks(spec)
+        return [row for marker in markers.values() for row in marker.bad]
 
     def usable(self, bad: list[BadImage]) -> Collection:
         """The collection without the samples of bad images."""
+        if not bad:
+            return self.collection
         paths = {image.path for image in bad}
         digests = {image.digest for image in bad if image.digest}
         good = [
@@ -180,8 +193,7 @@ class Session:
             )
             if path not in paths and digest not in digests
         ]
-        whole = len(good) == len(self.collection)
-        return self.collection if whole else self.collection.take(np.array(good, np.int64))
+        return self.collection.take(np.array(good, np.int64))
 
 
 def open_session(

@@ -172,7 +172,8 @@ def _open_part(plan: Plan, spec: Spec, images: tuple[str, ...], gathered: Gather
 
 
 def _take_over(part: Part, name: str, images: tuple[str, ...], gathered: Gathered) -> None:
-    rows = np.array([i for i, image in enumerate(images) if image in gathered.available], int)
+    available = gathered.available
+    rows = np.array([i for i, image in enumerate(images) if image in available], int)
     if not len(rows):
         return
     arrays, status = gathered.read([images[row] for row in rows])
