@@ -64,6 +64,11 @@ class Shard:
     parts: dict[Spec, Part]
 
     @property
+    def nbytes(self) -> int:
+        """Of all values in memory."""
+        return sum(part.values.nbytes for part in self.parts.values())
+
+    @property
     def open_parts(self) -> list[Part]:
         return [part for part in self.parts.values() if not part.stored]
 
