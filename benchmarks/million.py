@@ -84,7 +84,7 @@ def opened(folder: Path, rows: int, cache: str = "cache") -> Session:
 
 
 def fill(session: Session) -> None:
-    """Commit every shard of every spec as zeros, boxes as the corner, and a record of every head."""
+    """Commit every shard of every spec: zeros, and boxes in the corner."""
     run, images = session.experiment.run, session.collection.images
     for spec in session.plan.specs():
         field = session.plan.field(spec)

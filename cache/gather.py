@@ -117,7 +117,7 @@ def _alike(siblings: Sequence[Artifact]) -> list[Artifact]:
 
 
 def _find(siblings: Sequence[Artifact], images: tuple[str, ...]) -> tuple[Rows, Rows]:
-    """Of each image the first sibling that offers it and its row there, (n,); -1 where none does."""
+    """Of each image the first sibling that offers it, and its row there; (n,), -1 where none."""
     which = np.full(len(images), -1, np.int64)
     rows = which.copy()
     for number, sibling in enumerate(siblings):

@@ -25,9 +25,10 @@ from ..cache.gather import KEPT_BYTES, Gathered
 from ..errors import BadImageError
 from ..stages.boxes import NoRoomError
 from ..stages.cuts import Cut, canvas_cut, load_cuts
+from ..stages.geometry import Canvas
 from .backbones import Backbones
 from .compute import Batch, Decoded, Rows, cuts_wanted, embed_crops, place_crops
-from .plan import Plan, Spec
+from .plan import Plan, Spec, Stored
 from .prefetch import Room, cores, prefetch
 from .progress import Progress
 from .shard import Shard, commit_shard, open_shard
@@ -68,10 +69,21 @@ class Task:
     """What to compute: these shards of these artifacts."""
 
     plan: Plan
-    artifacts: Mapping[Spec, Artifact]
-    missing: Mapping[Spec, set[int]]
-    gathered: Mapping[Spec, Gathered]
+    artifacts: Mapping[Stored, Artifact]
+    missing: Mapping[Stored, set[int]]
+    gathered: Mapping[Stored, Gathered]
     shards: Sequence[int]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """Of each image's original, in the order of rows; 0 where unknown."""
+        collection = self.plan.collection
+        first: dict[str, int] = {}
+        for sample, digest in enumerate(collection.digests):
+            first.setdefault(digest, sample)
+        first.pop("", None)
+        counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
+        return counts
 
 
 def prepare(
@@ -79,11 +91,12 @@ def prepare(
 ) -> Task:
     """Create what is not there yet and list the shards that lack rows, dealt statically by rank."""
     run, images = plan.experiment.run, plan.collection.images
-    artifacts = {
+    artifacts: dict[Stored, Artifact] = {
         spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
-        for spec in specs
+        for spec in (*plan.pixels(specs), *specs)
     }
     missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    lacking = set().union(*(missing[spec] for spec in specs))
     gathered = {
         spec: cache.gather(
             fingerprint(spec),
@@ -94,9 +107,7 @@ def prepare(
         for spec, numbers in missing.items()
         if numbers
     }
-    dealt = [
-        number for number in sorted(set().union(*missing.values())) if number % world_size == rank
-    ]
+    dealt = [number for number in sorted(lacking) if number % world_size == rank]
     return Task(plan, artifacts, missing, gathered, dealt)
 
 
@@ -251,17 +262,35 @@ def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[_Job]]]:
         with stats.waits.timed(DISK):
             shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
         rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
-        cuts = tuple(map(canvas_cut, shard.canvases()))
+        canvases = shard.canvases()
+        first = next(iter(task.artifacts.values())).layout.rows_of(number).start
         starts = range(0, max(len(rows), 1), batch_size)
         images = len(shard.images) - len(rows)
         for start in starts:
             batch = rows[start : start + batch_size]
-            jobs: list[_Job] = [
-                _Decode(path_of[image], image, cuts) if needed[row] else None
-                for row, image in ((row, shard.images[row]) for row in batch)
+            jobs = [
+                _decoding(shard, row, canvases, path_of, int(task.pixels[first + row]))
+                if needed[row]
+                else None
+                for row in batch.tolist()
             ]
             yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
             images = 0
+
+
+def _decoding(
+    shard: Shard,
+    row: int,
+    canvases: Sequence[Canvas],
+    path_of: Mapping[str, str],
+    pixels: int,
+) -> _Job:
+    """What to decode of one image: nothing where its canvases are stored."""
+    lacking, image = shard.lacking(row, canvases), shard.images[row]
+    if isinstance(lacking, str):
+        return BadImageError(lacking)
+    cuts = tuple(map(canvas_cut, lacking))
+    return _Decode(path_of[image], image, cuts, pixels) if cuts else None
 
 
 def _decode(room: Room, job: _Job) -> Decoded:

@@ -157,9 +157,10 @@ class Session:
         name += f" {beside}" if beside else ""
         name += f" limit {run.limit}" if run.limit else ""
         uses: set[str | Path] = set(records)
+        specs = self.plan.specs(through)
         uses |= {
             self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
-            for spec in self.plan.specs(through)
+            for spec in (*self.plan.pixels(specs), *specs)
         }
         with suppress(UnwritableError):
             remember(root, name, uses if replace else uses | uses_of(root, name))
@@ -248,7 +249,7 @@ def describe_spec(spec: Spec) -> str:
     """A few words for a person: the model and the crop."""
     if isinstance(spec, EmbeddingSpec):
         what = f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
-        return what + source_words(spec.source)
+        return what + source_words(spec.source) + (", drafted" if spec.draft else "")
     return _name(spec) + canvas_of(spec).words
 
 
