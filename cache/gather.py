@@ -38,9 +38,10 @@ class Gathered:
         self._room = kept_bytes
         self._damaged: set[tuple[int, int]] = set()
 
-    def __len__(self) -> int:
-        """How many images are available."""
-        return int(np.count_nonzero(self._row >= 0))
+    @property
+    def offered(self) -> NDArray[np.bool_]:
+        """Of each image asked for whether it is available, (n,)."""
+        return self._row >= 0
 
     @cached_property
     def available(self) -> frozenset[str]:

@@ -169,11 +169,15 @@ def _timed(
     part.seconds += time.perf_counter() - start
 
 
-def _of_same_pixels(spec: Stored, parts: Iterable[Part]) -> list[Part]:
-    """Embeddings of what the attention model sees, by that very model: of whole images."""
-    assert isinstance(spec, AttentionSpec)
+def embedding_of_same_pixels(spec: AttentionSpec) -> EmbeddingSpec:
+    """The embedding of what an attention model sees, by that very model: of whole images."""
     box = FullBox(spec.input_size, spec.geometry)
-    same = EmbeddingSpec(box, spec.model, spec.input_size, draft=spec.draft)
+    return EmbeddingSpec(box, spec.model, spec.input_size, draft=spec.draft)
+
+
+def _of_same_pixels(spec: Stored, parts: Iterable[Part]) -> list[Part]:
+    assert isinstance(spec, AttentionSpec)
+    same = embedding_of_same_pixels(spec)
     return [part for part in parts if part.spec == same]
 
 

@@ -28,6 +28,7 @@ from ..stages.cuts import Cut, canvas_cut, load_cuts
 from ..stages.geometry import Canvas
 from .backbones import Backbones
 from .compute import Batch, Decoded, Rows, cuts_wanted, embed_crops, place_crops
+from .disk import require_room
 from .plan import Plan, Spec, Stored
 from .prefetch import Room, cores, prefetch
 from .progress import Progress
@@ -89,7 +90,10 @@ class Task:
 def prepare(
     plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
 ) -> Task:
-    """Create what is not there yet and list the shards that lack rows, dealt statically by rank."""
+    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
+
+    A2pipeError where the disk cannot hold them.
+    """
     run, images = plan.experiment.run, plan.collection.images
     artifacts: dict[Stored, Artifact] = {
         spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
@@ -107,8 +111,19 @@ def prepare(
         for spec, numbers in missing.items()
         if numbers
     }
+    require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
     dealt = [number for number in sorted(lacking) if number % world_size == rank]
     return Task(plan, artifacts, missing, gathered, dealt)
+
+
+def _bytes_to_write(
+    artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
+) -> int:
+    """Of all ranks, as they share the disk."""
+    return sum(
+        len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
+        for spec, artifact in artifacts.items()
+    )
 
 
 def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:

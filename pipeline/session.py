@@ -19,10 +19,12 @@ from ..datasets.collection import Collection
 from ..datasets.holdout import hold_out
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
+from ..stages.geometry import Canvas
 from ..stages.placement import canvas_of, chain, map_words
 from ..stages.specs import (
     AttentionSpec,
     BoxSpec,
+    CanvasSpec,
     CenterBox,
     EmbeddingSpec,
     FeatureSpec,
@@ -37,7 +39,7 @@ from .crop_source import source_words
 from .experiment import Experiment
 from .experiment_file import load_experiment
 from .local import RunStats, prepare, run_local
-from .plan import STAGES, Plan, Spec, make_plan
+from .plan import STAGES, Plan, Spec, Stored, make_plan
 from .progress import Progress, SilentProgress
 
 
@@ -245,8 +247,11 @@ def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
     return collection.limit(limit) if limit else collection
 
 
-def describe_spec(spec: Spec) -> str:
+def describe_spec(spec: Stored) -> str:
     """A few words for a person: the model and the crop."""
+    if isinstance(spec, CanvasSpec):
+        canvas = Canvas(spec.side, spec.geometry, spec.draft)
+        return f"images at {canvas.side} px{canvas.words}"
     if isinstance(spec, EmbeddingSpec):
         what = f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
         return what + source_words(spec.source) + (", drafted" if spec.draft else "")

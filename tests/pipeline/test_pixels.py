@@ -98,7 +98,7 @@ def test_gc_keeps_pixels_while_the_experiment_asks_for_them(experiment, tmp_path
     assert bool(list((tmp_path / "cache").glob("pixels/*/*/spec.json"))) is kept
 
 
-def test_a_grown_dataset_takes_stored_pixels_over(experiment, images, tmp_path):
+def test_a_grown_dataset_takes_stored_pixels_over(experiment, tmp_path):
     part = {**STORING, "limit": 40}
     computed(experiment, tmp_path / "cache", run=part)
     whole = computed(experiment, tmp_path / "cache", run=STORING)
