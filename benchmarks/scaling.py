@@ -1,9 +1,9 @@
 """How the pipeline scales: `python benchmarks/scaling.py [PART ...] [--rounds 3] [--images 2048]`.
 
-workers: one and two processes of `a2pipe run`, each bound to a core of its own, on JPEG files and the
-    demo models; at least 1.85 times as fast is wanted.
-rate: JPEG folder -> stored attention against decoding and forward passes measured one after the other
-    on the same cores; at least 0.93 of it is wanted.
+workers: one and two ranks, each a process bound to a core of its own, on JPEG files and the demo
+    models; at least 1.85 times as fast is wanted.
+rate: JPEG folder -> stored attention against decoding and forward passes measured one after the
+    other on the same cores; at least 0.93 of it is wanted.
 memory: peak memory of extraction from a tenth of the images to all; less than 5 % more is wanted.
 million: see `benchmarks/million.py`; planning in under 10 s and 1 GB, `status` and a warm
     `build-matrix` in under 5 s are wanted.
@@ -142,7 +142,7 @@ def rate(images: Path, scratch: Path, rounds: int) -> dict[str, Any]:
         session = opened(images, scratch / f"rate {number}", 96, embed=False)
         decode_only.append(spent(lambda session=session: decode_all(session)))
         forward_only.append(spent(lambda session=session: forward_all(session)))
-        whole.append(spent(session.compute))
+        whole.append(spent(lambda session=session: session.compute("attention")))
     names = ("decode", "forward", "end to end")
     medians = {
         name: [statistics.median(column) for column in zip(*times, strict=True)]

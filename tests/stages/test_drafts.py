@@ -1,4 +1,4 @@
-"""Drafts: what libjpeg gives when it scales as it decodes, and only where that covers the canvas."""
+"""Drafts: what libjpeg gives as it scales while decoding, and only where that covers the canvas."""
 
 import numpy as np
 import pytest
