@@ -222,16 +222,29 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
 
 
 @cli.command()
+@click.option(
+    "--probe", "is_probed", is_flag=True, help="Time a batch of each model for an estimate."
+)
 @experiment_options("embeddings")
-def plan(as_json: bool, **options: Any) -> None:
-    """Show what is needed and what of it is missing.
+def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
+    """Show what is needed, what of it is missing, and what it takes.
 
     Computes nothing and writes nothing.
     """
-    from .pipeline.estimate import needs
+    from .pipeline.estimate import estimate
+    from .pipeline.probe import probe
 
     session = _session_of(**options)
-    emit([need.to_json() for need in needs(session.plan, session.cache)], as_json)
+    found = estimate(session.plan, session.cache)
+    timed = probe(session, found) if is_probed else None
+    lines = [need.to_json() for need in found.needs]
+    if as_json:
+        timing = {"probe": timed.to_json()} if timed else {}
+        click.echo(json.dumps({"needs": lines, "total": found.totals(), **timing}))
+        return
+    emit(lines, as_json)
+    for line in (*found.words(), *(timed.words() if timed else ())):
+        click.echo(line)
 
 
 @cli.command()

@@ -133,6 +133,14 @@ _IMAGE = [
         "squash|center-crop|letterbox",
         "How an image becomes the square canvas.  [squash]",
     ),
+    _flag(
+        "--draft",
+        "image.draft",
+        "",
+        "Decode JPEG files at a fraction of their size; part of addresses.",
+        is_flag=True,
+        default=None,
+    ),
 ]
 
 _SAMPLES = [
@@ -323,6 +331,14 @@ _RUN = [
         "A local file with the weights of the one model, or of MODEL. May be repeated.",
         multiple=True,
         callback=weights_files,
+    ),
+    _flag(
+        "--cache-pixels",
+        "run.cache_pixels",
+        "",
+        "Store the images on their canvas, so that further models decode nothing.",
+        is_flag=True,
+        default=None,
     ),
     _flag("--offline", "run.offline", "", "Never touch the network.", is_flag=True, default=None),
 ]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DamagedError, NotCachedError
 from .artifact import Artifact
-from .layout import ArrayField
+from .layout import ArrayField, Layout
 from .status import OK, PENDING
 from .store import Arrays
 
-_Place = tuple[int, int, int]  # sibling, shard, row within the shard
+Rows = NDArray[np.int64]
 
 KEPT_BYTES = 1 << 30
 
@@ -30,15 +32,26 @@ class Gathered:
         self, siblings: Sequence[Artifact], images: Sequence[str], kept_bytes: int = KEPT_BYTES
     ) -> None:
         self._siblings = _alike(siblings)
-        self._places = _find(self._siblings, images)
+        self._images = tuple(images)
+        self._sibling, self._row = _find(self._siblings, self._images)
         self._kept: OrderedDict[tuple[int, int], Arrays] = OrderedDict()
         self._room = kept_bytes
         self._damaged: set[tuple[int, int]] = set()
 
     @property
+    def offered(self) -> NDArray[np.bool_]:
+        """Of each image asked for whether it is available, (n,)."""
+        return self._row >= 0
+
+    @cached_property
     def available(self) -> frozenset[str]:
         """The images whose row lies in a sibling's finished shard."""
-        return frozenset(self._places)
+        return frozenset(self._positions)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        """Where an available image stands among those asked for."""
+        return {self._images[i]: i for i in np.flatnonzero(self._row >= 0).tolist()}
 
     @property
     def fields(self) -> tuple[ArrayField, ...]:
@@ -68,9 +81,11 @@ class Gathered:
         """Position in `images` and row in the sibling's shard, by sibling and shard."""
         groups = defaultdict(list)
         for position, image in enumerate(images):
-            if image in self._places:
-                sibling, shard, row = self._places[image]
-                groups[sibling, shard].append((position, row))
+            at = self._positions.get(image)
+            if at is not None:
+                sibling, row = int(self._sibling[at]), int(self._row[at])
+                shard, within = divmod(row, self._siblings[sibling].cut.shard_size)
+                groups[sibling, shard].append((position, within))
         return groups
 
     def _shard(self, key: tuple[int, int]) -> Arrays | None:
@@ -102,19 +117,32 @@ def _alike(siblings: Sequence[Artifact]) -> list[Artifact]:
     return [sibling for sibling in siblings if sibling.fields == siblings[0].fields]
 
 
-def _find(siblings: Sequence[Artifact], images: Sequence[str]) -> dict[str, _Place]:
-    wanted = set(images)
-    places: dict[str, _Place] = {}
+def _find(siblings: Sequence[Artifact], images: tuple[str, ...]) -> tuple[Rows, Rows]:
+    """Of each image the first sibling that offers it, and its row there; (n,), -1 where none."""
+    which = np.full(len(images), -1, np.int64)
+    rows = which.copy()
     for number, sibling in enumerate(siblings):
-        for shard, row, image in _good_rows(sibling):
-            if image in wanted:
-                places.setdefault(image, (number, shard, row))
-    return places
+        there = _rows_in(sibling.layout, images)
+        usable = (rows < 0) & (there >= 0)
+        if usable.any():
+            usable[usable] = _is_good(sibling)[there[usable]]
+            which[usable], rows[usable] = number, there[usable]
+    return which, rows
 
 
-def _good_rows(sibling: Artifact) -> Iterator[tuple[int, int, str]]:
+@lru_cache(maxsize=4)
+def _rows_in(layout: Layout, images: tuple[str, ...]) -> Rows:
+    """The row of each image in a layout, -1 where it has none; artifacts mostly share layouts, and
+    to look a million images up takes half a second."""
+    row_of = layout.row_of
+    return np.fromiter((row_of.get(image, -1) for image in images), np.int64, len(images))
+
+
+def _is_good(sibling: Artifact) -> NDArray[np.bool_]:
+    """Which rows of an artifact are done and not bad."""
+    good = np.zeros(sibling.cut.rows, bool)
+    row_of = sibling.layout.row_of
     for shard, marker in sibling.markers().items():
-        bad = {row.image for row in marker.bad}
-        for row, image in enumerate(sibling.layout.images[sibling.cut.rows_of(shard)]):
-            if image not in bad:
-                yield shard, row, image
+        good[sibling.cut.rows_of(shard)] = True
+        good[[row_of[bad.image] for bad in marker.bad if bad.image in row_of]] = False
+    return good

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ..errors import DamagedError
 from .files import atomic_write_bytes
 from .header import Header
-from .layout import IMAGES, Layout, layout_of
+from .layout import IMAGES, Backend, Layout, layout_of
 
 
 def write_images(folder: Path, images: Sequence[str]) -> None:
@@ -24,13 +25,22 @@ def write_images(folder: Path, images: Sequence[str]) -> None:
 def read_layout(folder: Path, header: Header) -> Layout:
     """The artifact's layout; DamagedError if the digests are not those the folder is named for."""
     try:
-        images = tuple(np.load(folder / IMAGES).astype(np.str_).tolist())
-        layout = layout_of(images, header.shard_size, header.backend)
+        layout = _parsed((folder / IMAGES).read_bytes(), header.shard_size, header.backend)
     except Exception as error:  # whatever a damaged file makes numpy raise
         raise DamagedError(_sentence(folder)) from error
     if layout.rows_id != header.rows_id:
         raise DamagedError(_sentence(folder))
     return layout
+
+
+@lru_cache(maxsize=4)
+def _parsed(data: bytes, shard_size: int, backend: Backend) -> Layout:
+    """The layout of a file's bytes, which artifacts over the same images have alike."""
+    stored = np.load(io.BytesIO(data))
+    if stored.dtype.kind != "S" or stored.ndim != 1:
+        raise ValueError("not a list of digests")
+    images = tuple(b"\n".join(stored.tolist()).decode("ascii").split("\n"))
+    return layout_of(images, shard_size, backend)
 
 
 def _sentence(folder: Path) -> str:

@@ -150,7 +150,7 @@ class Layout:
     @cached_property
     def row_of(self) -> dict[str, int]:
         """Row of each image."""
-        return {image: row for row, image in enumerate(self.images)}
+        return dict(zip(self.images, range(len(self.images)), strict=True))
 
 
 @lru_cache(maxsize=4)

@@ -94,9 +94,10 @@ class Collection:
     @cached_property
     def path_of(self) -> dict[str, str]:
         """Digest -> path of the first sample that shows it, in order of first appearance."""
-        first: dict[str, str] = {}
-        for digest, path in zip(self.digests, self.paths, strict=True):
-            first.setdefault(digest, path)
+        first = dict(zip(self.digests, self.paths, strict=True))
+        if len(first) < len(self):
+            for digest, path in zip(reversed(self.digests), reversed(self.paths), strict=True):
+                first[digest] = path
         first.pop("", None)
         return first
 

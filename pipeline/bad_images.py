@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..cache.artifact import Artifact
+from ..cache.ledger import BadRow
 from ..datasets.collection import Collection
 from ..errors import A2pipeError
 
@@ -38,10 +38,12 @@ def refuse_bad_images(bad: list[BadImage], skip: bool) -> None:
         raise BadImagesError(bad)
 
 
-def find_bad_images(collection: Collection, artifacts: Iterable[Artifact]) -> list[BadImage]:
+def find_bad_images(collection: Collection, rows: Iterable[BadRow]) -> list[BadImage]:
     """Unreadable files and bad rows, in the collection's order, one entry a file."""
-    reasons = {row.image: row.reason for artifact in artifacts for row in artifact.bad_rows()}
+    reasons = {row.image: row.reason for row in rows}
     found: dict[str, BadImage] = {}
+    if not reasons and not collection.unreadable:
+        return []
     for path, digest in zip(collection.paths, collection.digests, strict=True):
         reason = reasons.get(digest) if digest else collection.unreadable.get(path)
         if reason:

@@ -24,9 +24,10 @@ from ..models.preprocessing import to_unit
 from ..stages.cuts import Cut, canvas_cut
 from ..stages.embeddings import embed_boxes, embed_tiles
 from ..stages.geometry import Canvas
-from ..stages.placement import canvas_of, chain, grid_map, place
+from ..stages.placement import canvas_of, canvas_read, chain, grid_map, place
 from ..stages.specs import (
     AttentionSpec,
+    CanvasSpec,
     EmbeddingSpec,
     FullBox,
     GreedyBox,
@@ -35,7 +36,7 @@ from ..stages.specs import (
     TileBox,
 )
 from .backbones import Backbones
-from .plan import Spec
+from .plan import Stored
 from .shard import Part, Shard
 
 Rows = NDArray[np.int64]
@@ -67,21 +68,45 @@ class Batch:
         """Float (n, 3, side, side) in [0, 1] on the device."""
         key = (canvas, rows.tobytes())
         if key not in self.tensors:
-            whole = canvas_cut(canvas)
-            pixels = [_square(self.at(row), whole) for row in rows]
-            self.tensors[key] = to_unit(np.stack(pixels), device)
+            self.tensors[key] = to_unit(self.pixels(rows, canvas), device)
         return self.tensors[key]
+
+    def pixels(self, rows: Rows, canvas: Canvas) -> NDArray[np.uint8]:
+        """uint8 (n, side, side, 3), as decoded or as stored."""
+        stored, whole = self.shard.pixels(canvas), canvas_cut(canvas)
+        if stored is None:
+            return np.stack([_square(self.at(row), whole) for row in rows])
+        known = stored.status[rows] == OK
+        return np.stack(
+            [
+                stored.values[row] if there else _square(self.at(row), whole)
+                for row, there in zip(rows, known, strict=True)
+            ]
+        )
 
 
 def place_crops(batch: Batch, backbones: Backbones) -> None:
     """Fill every open part of attention and boxes for the rows of the batch, and those embeddings
     that come with attention."""
     parts = batch.shard.open_parts
+    for part in parts:
+        if _is(part, CanvasSpec):
+            _timed(part, _keep_pixels, batch, backbones)
     for group in _by_forward_pass(part for part in parts if _is(part, AttentionSpec)):
         _compute_attention(batch, group, _of_same_pixels(group[0].spec, parts), backbones)
     for part in parts:
         if part.spec.stage == "boxes":
             _timed(part, _compute_boxes, batch, backbones)
+
+
+def _keep_pixels(batch: Batch, part: Part, backbones: Backbones) -> None:
+    """What was decoded is what is stored."""
+    del backbones
+    canvas = canvas_read(part.spec)
+    assert canvas is not None
+    rows = _readable(batch, [part], part.todo(batch.rows))
+    if len(rows):
+        part.fill(rows, batch.pixels(rows, canvas))
 
 
 def cuts_wanted(batch: Batch) -> list[tuple[Cut, ...]]:
@@ -144,11 +169,15 @@ def _timed(
     part.seconds += time.perf_counter() - start
 
 
-def _of_same_pixels(spec: Spec, parts: Iterable[Part]) -> list[Part]:
-    """Embeddings of what the attention model sees, by that very model: of whole images."""
-    assert isinstance(spec, AttentionSpec)
+def embedding_of_same_pixels(spec: AttentionSpec) -> EmbeddingSpec:
+    """The embedding of what an attention model sees, by that very model: of whole images."""
     box = FullBox(spec.input_size, spec.geometry)
-    same = EmbeddingSpec(box, spec.model, spec.input_size)
+    return EmbeddingSpec(box, spec.model, spec.input_size, draft=spec.draft)
+
+
+def _of_same_pixels(spec: Stored, parts: Iterable[Part]) -> list[Part]:
+    assert isinstance(spec, AttentionSpec)
+    same = embedding_of_same_pixels(spec)
     return [part for part in parts if part.spec == same]
 
 
@@ -181,7 +210,7 @@ def _compute_attention(
 
 def _compute_boxes(batch: Batch, part: Part, backbones: Backbones) -> None:
     spec, rows = part.spec, part.todo(batch.rows)
-    assert not isinstance(spec, AttentionSpec | EmbeddingSpec)
+    assert not isinstance(spec, AttentionSpec | EmbeddingSpec | CanvasSpec)
     maps = None
     if isinstance(spec, GreedyBox):
         attention = batch.shard.parts[spec.map.attention]
@@ -218,7 +247,7 @@ def _compute_embedding(batch: Batch, part: Part, backbones: Backbones) -> None:
         crops = [_square(batch.at(row, spec.source), _cut(spec, boxes, row)) for row in rows]
         part.fill(rows, backbone.embed(to_unit(np.stack(crops), backbone.device)))
         return
-    canvases = batch.canvases(rows, canvas_of(spec.box), backbone.device)
+    canvases = batch.canvases(rows, canvas_of(spec), backbone.device)
     if isinstance(spec.box, TileBox):
         part.fill(rows, embed_tiles(backbone, canvases, spec.box, spec.input_size))
         return

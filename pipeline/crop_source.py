@@ -18,7 +18,7 @@ def crop_source(wanted: str, box: BoxSpec, size: int) -> str:
 
 def pixels_key(canvas: Canvas, source: str) -> str:
     """Nothing for crops of a squashed canvas, so that rows keep the key they had before."""
-    ways = (canvas.geometry, source)
+    ways = (canvas.geometry, source, "draft" if canvas.draft else "squash")
     return "".join(f"/{way}" for way in ways if way not in ("squash", "resized"))
 
 

@@ -74,14 +74,16 @@ class DatasetSection(Section):
 
 
 class ImageSection(Section):
-    """The square canvas that an image becomes: boxes are placed on it."""
+    """The square canvas that an image becomes: boxes are placed on it; draft: JPEG files are
+    decoded at the smallest fraction of their size that covers it."""
 
     size: PositiveInt = 224
     geometry: Geometry = "squash"
+    draft: bool = False
 
     @property
     def canvas(self) -> Canvas:
-        return Canvas(self.size, self.geometry)
+        return Canvas(self.size, self.geometry, self.draft)
 
 
 class AttentionSection(Section):
@@ -212,6 +214,7 @@ class RunSection(Section):
     limit: PositiveInt | None = None
     skip_bad_images: bool = False
     offline: bool = False
+    cache_pixels: bool = False
     weights: dict[str, Path] = Field(default_factory=dict)
 
     @field_validator("weights")

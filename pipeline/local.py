@@ -6,13 +6,17 @@ the device goes on to the boxes of the batches after.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
@@ -21,16 +25,27 @@ from ..cache.gather import KEPT_BYTES, Gathered
 from ..errors import BadImageError
 from ..stages.boxes import NoRoomError
 from ..stages.cuts import Cut, canvas_cut, load_cuts
+from ..stages.geometry import Canvas
 from .backbones import Backbones
 from .compute import Batch, Decoded, Rows, cuts_wanted, embed_crops, place_crops
-from .plan import Plan, Spec
-from .prefetch import prefetch
+from .disk import require_room
+from .plan import Plan, Spec, Stored
+from .prefetch import Room, cores, prefetch
 from .progress import Progress
 from .shard import Shard, commit_shard, open_shard
+from .waits import DECODE, DEVICE, DISK, Waits
 
 BATCHES_AHEAD = 4
 BATCHES_BEING_CUT = 2
 SHARDS_BEING_WRITTEN = 2
+ROOM_AHEAD = 512 << 20
+"""Bytes of decoded squares that may wait for the device, beyond one batch."""
+ROOM_ORIGINALS = 1 << 30
+"""Bytes of originals that decoding threads may hold together; one larger is decoded alone."""
+ROOM_TO_WRITE = 1 << 30
+"""Bytes of finished shards that may wait to be written, beyond one shard."""
+BYTES_A_PIXEL = 7
+"""Of an original: four in Pillow, three in the array made of it."""
 
 
 @dataclass
@@ -43,6 +58,7 @@ class RunStats:
     forward_passes: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
+    waits: Waits = field(default_factory=Waits)
 
     def spend(self, what: str, seconds: float) -> None:
         """Add to the time that an activity or a stage has taken."""
@@ -54,22 +70,37 @@ class Task:
     """What to compute: these shards of these artifacts."""
 
     plan: Plan
-    artifacts: Mapping[Spec, Artifact]
-    missing: Mapping[Spec, set[int]]
-    gathered: Mapping[Spec, Gathered]
+    artifacts: Mapping[Stored, Artifact]
+    missing: Mapping[Stored, set[int]]
+    gathered: Mapping[Stored, Gathered]
     shards: Sequence[int]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """Of each image's original, in the order of rows; 0 where unknown."""
+        collection = self.plan.collection
+        first: dict[str, int] = {}
+        for sample, digest in enumerate(collection.digests):
+            first.setdefault(digest, sample)
+        first.pop("", None)
+        counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
+        return counts
 
 
 def prepare(
     plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
 ) -> Task:
-    """Create what is not there yet and list the shards that lack rows, dealt statically by rank."""
+    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
+
+    A2pipeError where the disk cannot hold them.
+    """
     run, images = plan.experiment.run, plan.collection.images
-    artifacts = {
+    artifacts: dict[Stored, Artifact] = {
         spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
-        for spec in specs
+        for spec in (*plan.pixels(specs), *specs)
     }
     missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    lacking = set().union(*(missing[spec] for spec in specs))
     gathered = {
         spec: cache.gather(
             fingerprint(spec),
@@ -80,10 +111,19 @@ def prepare(
         for spec, numbers in missing.items()
         if numbers
     }
-    dealt = [
-        number for number in sorted(set().union(*missing.values())) if number % world_size == rank
-    ]
+    require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
+    dealt = [number for number in sorted(lacking) if number % world_size == rank]
     return Task(plan, artifacts, missing, gathered, dealt)
+
+
+def _bytes_to_write(
+    artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
+) -> int:
+    """Of all ranks, as they share the disk."""
+    return sum(
+        len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
+        for spec, artifact in artifacts.items()
+    )
 
 
 def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
@@ -97,23 +137,28 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
     An interruption (KeyboardInterrupt, SystemExit) lets the shard being written finish and drops
     the one being computed.
     """
-    run = task.plan.experiment.run
-    workers = run.workers or os.cpu_count() or 1
+    run, images = task.plan.experiment.run, _images_in(task, task.shards)
+    workers = run.workers or cores()
+    ahead = _batches_ahead(workers, run.batch_size)
+    decode = partial(_decode, Room(ROOM_ORIGINALS))
     with (
-        progress.bar("images", _images_in(task, task.shards)) as advance,
+        stats.waits.whole(),
+        progress.bar("images", images) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         _Writer(task, stats) as writer,
-        closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as decoded,
+        closing(_ahead(_steps(task, stats), decode, pool, ahead, stats)) as decoded,
         closing(_placed(decoded, task.plan, backbones, stats)) as placed,
-        closing(prefetch(placed, _decode, pool, _batches_being_cut(task.plan))) as batches,
+        closing(_ahead(placed, decode, pool, _batches_being_cut(task.plan), stats)) as batches,
     ):
         for (step, batch), cuts in batches:
             _embed(batch, cuts, backbones, stats)
             if step.last:
                 writer.submit(step.shard)
             advance(step.images)
+    stats.waits.images += images
     stats.forward_passes = backbones.forward_passes()
     stats.device = backbones.device()
+    progress.say(stats.waits.words())
 
 
 @dataclass(frozen=True)
@@ -128,15 +173,45 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Decode:
-    """One image to decode and what to cut from it."""
+    """One image to decode and what to cut from it; pixels: of the original, 0 where unknown."""
 
     path: str
     digest: str
     cuts: tuple[Cut, ...]
+    pixels: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Of its cuts, which is what stays of it in memory."""
+        return sum(3 * cut.size**2 for cut in self.cuts)
 
 
 _Job = _Decode | BadImageError | None
 """None where no pixels are needed; an image that is known to be bad is not decoded again."""
+
+
+Item = TypeVar("Item")
+
+
+def _ahead(
+    source: Iterable[tuple[Item, Sequence[_Job]]],
+    decode: Callable[[_Job], Decoded],
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    stats: RunStats,
+) -> Generator[tuple[Item, list[Decoded]], None, None]:
+    """Decode ahead of the device, as far as memory allows."""
+    waited = stats.waits.on(DECODE)
+    return prefetch(source, decode, pool, ahead, weigh=_weight, room=ROOM_AHEAD, waited=waited)
+
+
+def _weight(job: _Job) -> int:
+    return job.nbytes if isinstance(job, _Decode) else 0
+
+
+def _batches_ahead(workers: int, batch_size: int) -> int:
+    """So many that every worker has two images to go on with while the device has a batch."""
+    return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
 
 
 @contextmanager
@@ -169,7 +244,7 @@ def _placed(
         jobs = list(_cutting(batch, path_of))
         stats.decoded += sum(item is not None for item in canvases)
         stats.decoded += sum(isinstance(job, _Decode) for job in jobs)
-        stats.spend("compute", time.perf_counter() - start)
+        _computed(stats, time.perf_counter() - start)
         yield (step, batch), jobs if any(jobs) else []
 
 
@@ -188,32 +263,57 @@ def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: R
     start = time.perf_counter()
     batch.cuts = cuts or [None] * len(batch.rows)
     embed_crops(batch, backbones)
-    stats.spend("compute", time.perf_counter() - start)
+    _computed(stats, time.perf_counter() - start)
 
 
-def _steps(task: Task, batch_size: int) -> Iterator[tuple[_Step, list[_Job]]]:
-    path_of = task.plan.collection.path_of
+def _computed(stats: RunStats, seconds: float) -> None:
+    stats.spend("compute", seconds)
+    stats.waits.on(DEVICE)(seconds)
+
+
+def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[_Job]]]:
+    path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
-        shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
+        with stats.waits.timed(DISK):
+            shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
         rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
-        cuts = tuple(map(canvas_cut, shard.canvases()))
+        canvases = shard.canvases()
+        first = next(iter(task.artifacts.values())).layout.rows_of(number).start
         starts = range(0, max(len(rows), 1), batch_size)
         images = len(shard.images) - len(rows)
         for start in starts:
             batch = rows[start : start + batch_size]
-            jobs: list[_Job] = [
-                _Decode(path_of[image], image, cuts) if needed[row] else None
-                for row, image in ((row, shard.images[row]) for row in batch)
+            jobs = [
+                _decoding(shard, row, canvases, path_of, int(task.pixels[first + row]))
+                if needed[row]
+                else None
+                for row in batch.tolist()
             ]
             yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
             images = 0
 
 
-def _decode(job: _Job) -> Decoded:
+def _decoding(
+    shard: Shard,
+    row: int,
+    canvases: Sequence[Canvas],
+    path_of: Mapping[str, str],
+    pixels: int,
+) -> _Job:
+    """What to decode of one image: nothing where its canvases are stored."""
+    lacking, image = shard.lacking(row, canvases), shard.images[row]
+    if isinstance(lacking, str):
+        return BadImageError(lacking)
+    cuts = tuple(map(canvas_cut, lacking))
+    return _Decode(path_of[image], image, cuts, pixels) if cuts else None
+
+
+def _decode(room: Room, job: _Job) -> Decoded:
     if not isinstance(job, _Decode):
         return job
     try:
-        return load_cuts(job.path, job.cuts, job.digest)
+        with room.taking(BYTES_A_PIXEL * job.pixels):
+            return load_cuts(job.path, job.cuts, job.digest)
     except BadImageError as error:
         return error
 
@@ -224,23 +324,27 @@ def _images_in(task: Task, shards: Sequence[int]) -> int:
 
 
 class _Writer:
-    """One thread that commits finished shards; holds at most SHARDS_BEING_WRITTEN in memory."""
+    """One thread that commits finished shards; at most SHARDS_BEING_WRITTEN of them wait, and no
+    more than ROOM_TO_WRITE bytes beyond the one being written."""
 
     def __init__(self, task: Task, stats: RunStats):
         self._task = task
         self._stats = stats
         self._pool = ThreadPoolExecutor(1, "write")
-        self._pending: deque[Future[None]] = deque()
+        self._pending: deque[tuple[Future[None], int]] = deque()
 
     def submit(self, shard: Shard) -> None:
         """Queue a shard; raises what an earlier write raised, as soon as it has."""
-        self._pending.append(self._pool.submit(self._commit, shard))
-        while self._pending and self._is_due():
-            self._pending.popleft().result()
+        self._pending.append((self._pool.submit(self._commit, shard), shard.nbytes))
+        with self._stats.waits.timed(DISK):
+            while self._pending and self._is_due():
+                self._pending.popleft()[0].result()
 
     def _is_due(self) -> bool:
         """Whether the oldest write is over, or has to be waited for."""
-        return self._pending[0].done() or len(self._pending) > SHARDS_BEING_WRITTEN
+        held = sum(size for _, size in self._pending)
+        full = len(self._pending) > SHARDS_BEING_WRITTEN or held > ROOM_TO_WRITE
+        return full or self._pending[0][0].done()
 
     def _commit(self, shard: Shard) -> None:
         start = time.perf_counter()
@@ -254,7 +358,8 @@ class _Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        with self._stats.waits.timed(DISK):
+            self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         if kind is None:
-            for future in self._pending:
+            for future, _ in self._pending:
                 future.result()

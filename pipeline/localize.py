@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -32,7 +31,7 @@ from ..stages.localization import (
     why_no_boxes,
 )
 from ..stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
-from .prefetch import prefetch
+from .prefetch import cores, prefetch
 from .rows import PlanRow
 from .session import Session
 
@@ -153,7 +152,7 @@ class Measurements:
         return Found(fingerprint(spec), *record)
 
     def _measured(self, spec: LocalizeSpec) -> Record:
-        workers = self.session.experiment.run.workers or os.cpu_count() or 1
+        workers = self.session.experiment.run.workers or cores()
         prefix = self.session.backbones.prefix_tokens(spec.map.attention.model)
 
         def work(job: Job) -> Values:

@@ -12,7 +12,7 @@ from .. import __version__
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..reports.results import Cell, Localization, Matrix, Row
-from ..stages.samples import grouping, samples_of_collection
+from ..stages.samples import check_samples, grouping
 from ..stages.scores import intervals
 from .bad_images import refuse_bad_images
 from .cells import CellResult, cell_count, check_heads, fit_cells
@@ -42,10 +42,10 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         NotCachedError: `compute` is off and features are missing.
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
-    session.may_compute = compute
-    _check(session)
+    session.may_compute, complete = compute, session.is_complete()
+    _check(session, complete)
     session.keep()
-    if compute:
+    if compute and not complete:
         session.compute()
     collection = drop_bad_images(session, record)
     with _timed(record, "localization"):
@@ -62,15 +62,15 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     return MatrixRun(matrix, tuple(cells), collection, record)
 
 
-def _check(session: Session) -> None:
+def _check(session: Session, complete: bool) -> None:
     """Refuse, before anything is computed, what no head could be fitted on."""
     if not session.plan.rows:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")
     if not session.plan.columns:
         raise UsageError("Nothing to extract: name at least one embedding model.")
-    samples_of_collection(session.collection)
+    check_samples(session.collection)
     check_split(session)
-    if session.is_complete():
+    if complete:
         return  # a wrong head is found soon enough, and a right one need not be imported
     check_heads(session)
 

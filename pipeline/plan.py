@@ -12,9 +12,11 @@ from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..models.identity import BackboneInfo
 from ..stages.aggregators import check_head_count, parse_aggregator
+from ..stages.placement import canvas_read, canvas_spec
 from ..stages.specs import (
     AttentionSpec,
     BoxSpec,
+    CanvasSpec,
     EmbeddingSpec,
     FeatureSpec,
     GreedyBox,
@@ -25,6 +27,7 @@ from .experiment import Experiment, RunSection
 from .rows import PlanRow, attention_rows, baseline_rows, combined_row
 
 Spec = AttentionSpec | BoxSpec | EmbeddingSpec
+Stored = Spec | CanvasSpec
 STAGES = ("attention", "boxes", "embeddings")
 
 
@@ -81,8 +84,17 @@ class Plan:
         ]
         return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
 
-    def field(self, spec: Spec) -> ArrayField:
+    def pixels(self, specs: Iterable[Spec]) -> tuple[CanvasSpec, ...]:
+        """The canvases that specs are computed from, where the run is to store them."""
+        if not self.experiment.run.cache_pixels:
+            return ()
+        read = {canvas for spec in specs if (canvas := canvas_read(spec))}
+        return tuple(map(canvas_spec, sorted(read)))
+
+    def field(self, spec: Stored) -> ArrayField:
         """Name, shape of a row and type of what the spec stores."""
+        if isinstance(spec, CanvasSpec):
+            return ArrayField("pixels", (spec.side, spec.side, 3), "uint8", 0)
         if isinstance(spec, AttentionSpec):
             info = self.backbones[spec.model.name]
             return ArrayField(
@@ -144,8 +156,11 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
     for heads in section.heads:
         check_head_count(parse_aggregator(heads), info.heads, info.name)
     model = _model_spec(info, experiment.run)
-    geometry = experiment.image.geometry
-    return [AttentionSpec(model, size, block, geometry) for block in _blocks(info, section.layers)]
+    image = experiment.image
+    return [
+        AttentionSpec(model, size, block, image.geometry, image.draft)
+        for block in _blocks(info, section.layers)
+    ]
 
 
 def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:

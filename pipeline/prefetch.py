@@ -1,10 +1,15 @@
-"""Decoding ahead of the device: batches in order, with a bounded number in flight."""
+"""Decoding ahead of the device: batches in order, with a bounded number of bytes in flight."""
 
 from __future__ import annotations
 
+import math
+import os
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Batch = TypeVar("Batch")
@@ -17,25 +22,71 @@ def prefetch(
     work: Callable[[Job], Result],
     pool: ThreadPoolExecutor,
     ahead: int,
+    *,
+    weigh: Callable[[Job], int] = lambda _: 0,
+    room: float = math.inf,
+    waited: Callable[[float], None] = lambda _: None,
 ) -> Generator[tuple[Batch, list[Result]], None, None]:
     """Yield each batch with the results of its jobs, in order; `ahead` more are being worked on.
+
+    weigh: bytes that the result of a job takes; no batch is begun while those that wait take more
+    than `room` together. waited: is told the seconds for which results were waited for.
 
     The source is read lazily, on the caller's thread. If the caller stops early, jobs that have
     not begun are dropped.
     """
-    pending: deque[tuple[Batch, list[Future[Result]]]] = deque()
+    pending: deque[tuple[Batch, list[Future[Result]], int]] = deque()
+    held = 0
     try:
         for batch, jobs in batches:
-            pending.append((batch, [pool.submit(work, job) for job in jobs]))
-            if len(pending) > ahead:
-                yield _collect(*pending.popleft())
+            weight = sum(map(weigh, jobs))
+            pending.append((batch, [pool.submit(work, job) for job in jobs], weight))
+            held += weight
+            while pending and (len(pending) > ahead or held > room):
+                batch, futures, weight = pending.popleft()
+                held -= weight
+                yield batch, _collect(futures, waited)
         while pending:
-            yield _collect(*pending.popleft())
+            batch, futures, _ = pending.popleft()
+            yield batch, _collect(futures, waited)
     finally:
-        for _, futures in pending:
+        for _, futures, _ in pending:
             for future in futures:
                 future.cancel()
 
 
-def _collect(batch: Batch, futures: list[Future[Result]]) -> tuple[Batch, list[Result]]:
-    return batch, [future.result() for future in futures]
+def _collect(futures: list[Future[Result]], waited: Callable[[float], None]) -> list[Result]:
+    start = time.perf_counter()
+    results = [future.result() for future in futures]
+    waited(time.perf_counter() - start)
+    return results
+
+
+class Room:
+    """Bytes that threads share: whoever finds too few left waits; one may always have all."""
+
+    def __init__(self, size: int):
+        self._size = size
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, wanted: int) -> Iterator[None]:
+        """Hold so many bytes, or all there are where that is more."""
+        share = min(wanted, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + share <= self._size)
+            self._taken += share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= share
+                self._changed.notify_all()
+
+
+def cores() -> int:
+    """The cores that this process may use, which on a cluster are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

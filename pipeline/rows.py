@@ -35,22 +35,25 @@ class Block:
     """Boxes of one row that are embedded alike.
 
     input_size: side to which they are resized for the embedding model; source: what they are cut
-    from; mean: their embeddings are averaged, and not concatenated.
+    from; mean: their embeddings are averaged, and not concatenated; draft: of the canvas.
     """
 
     boxes: tuple[BoxSpec, ...]
     input_size: int
     source: str = "resized"
     mean: bool = False
+    draft: bool = False
 
     def features(self, model: ModelSpec) -> tuple[FeatureSpec, ...]:
         """What a model makes of the boxes, in their order."""
-        size = self.input_size
-        found = tuple(
-            EmbeddingSpec(box, model, size, crop_source(self.source, box, size))
-            for box in self.boxes
-        )
+        found = tuple(self._embedding(box, model) for box in self.boxes)
         return (MeanSpec(found),) if self.mean else found
+
+    def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
+        """Originals are decoded in full; only what is cut from the canvas may be of a draft."""
+        source = crop_source(self.source, box, self.input_size)
+        draft = self.draft and source == "resized"
+        return EmbeddingSpec(box, model, self.input_size, source, draft)
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def _attention_row(
         key=f"{spec.model.name}/block{spec.block}/{crops}/{ways}",
         label=f"{spec.model.name}{layer}, {what}",
         kind="control" if spec.model.name.endswith("_random") else "attention",
-        blocks=(Block(boxes, experiment.embedding_input, source),),
+        blocks=(Block(boxes, experiment.embedding_input, source, draft=canvas.draft),),
         attention=spec.model.name,
         crops=sizes,
         smooth=smooth,
@@ -205,7 +208,7 @@ def _baseline_row(
         key=f"{key}@{size}{pixels_key(canvas, source)}",
         label=f"{label}{at}{pixels_words(canvas, source)}",
         kind="baseline",
-        blocks=(Block(boxes, size, experiment.crops.source),),
+        blocks=(Block(boxes, size, experiment.crops.source, draft=canvas.draft),),
         crops=tuple(box.size for box in boxes if isinstance(box, CenterBox | RandomBox)),
         baseline=baseline.text,
     )
@@ -218,12 +221,12 @@ def _s2_row(experiment: Experiment, baseline: Baseline) -> PlanRow:
     source = experiment.crops.source
     check_tiles(2, canvas.side)
     tiles = tuple(TileBox(number, 2, canvas.side, canvas.geometry) for number in range(4))
-    whole = Block((FullBox(canvas.side, canvas.geometry),), size, source)
+    whole = Block((FullBox(canvas.side, canvas.geometry),), size, source, draft=canvas.draft)
     return PlanRow(
         key=f"s2@{size}{pixels_key(canvas, source)}",
         label=f"S², scales 1 and 2{at}{pixels_words(canvas, source)}",
         kind="baseline",
-        blocks=(whole, Block(tiles, size, source, mean=True)),
+        blocks=(whole, Block(tiles, size, source, mean=True, draft=canvas.draft)),
         baseline=baseline.text,
     )
 

@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
+from ..cache.ledger import BadRow
 from ..cache.references import remember, uses_of
 from ..datasets.collection import Collection
 from ..datasets.holdout import hold_out
 from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
+from ..stages.geometry import Canvas
 from ..stages.placement import canvas_of, chain, map_words
 from ..stages.specs import (
     AttentionSpec,
     BoxSpec,
+    CanvasSpec,
     CenterBox,
     EmbeddingSpec,
     FeatureSpec,
@@ -36,7 +39,7 @@ from .crop_source import source_words
 from .experiment import Experiment
 from .experiment_file import load_experiment
 from .local import RunStats, prepare, run_local
-from .plan import STAGES, Plan, Spec, make_plan
+from .plan import STAGES, Plan, Spec, Stored, make_plan
 from .progress import Progress, SilentProgress
 
 
@@ -84,12 +87,15 @@ class Session:
         """
         found = self.stored(spec)
         if found is None or not found.complete:
-            raise NotCachedError(
-                f"The cache {self.cache.root} lacks some or all {spec.stage} of "
-                f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
-                "`a2pipe run`."
-            )
+            raise self._lacks(spec)
         return found
+
+    def _lacks(self, spec: Spec) -> NotCachedError:
+        return NotCachedError(
+            f"The cache {self.cache.root} lacks some or all {spec.stage} of "
+            f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
+            "`a2pipe run`."
+        )
 
     def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
         """Rows of a spec for these image digests, checked against their checksums.
@@ -153,9 +159,10 @@ class Session:
         name += f" {beside}" if beside else ""
         name += f" limit {run.limit}" if run.limit else ""
         uses: set[str | Path] = set(records)
+        specs = self.plan.specs(through)
         uses |= {
             self.cache.folder(spec, self.collection.images, run.shard_size, run.backend)
-            for spec in self.plan.specs(through)
+            for spec in (*self.plan.pixels(specs), *specs)
         }
         with suppress(UnwritableError):
             remember(root, name, uses if replace else uses | uses_of(root, name))
@@ -165,12 +172,21 @@ class Session:
 
         so_far: those of the shards that are done; else NotCachedError unless all are.
         """
-        specs = self.plan.specs(through)
-        found = [self.stored(spec) if so_far else self.artifact(spec) for spec in specs]
-        return find_bad_images(self.collection, [artifact for artifact in found if artifact])
+        rows = [row for spec in self.plan.specs(through) for row in self._bad_rows(spec, so_far)]
+        return find_bad_images(self.collection, rows)
+
+    def _bad_rows(self, spec: Spec, so_far: bool) -> list[BadRow]:
+        """One look at the markers, which may be many thousands, tells what is done and what bad."""
+        found = self.stored(spec)
+        markers = found.markers() if found else {}
+        if not so_far and not (found and len(markers) == found.cut.shards):
+            raise self._lacks(spec)
+        return [row for marker in markers.values() for row in marker.bad]
 
     def usable(self, bad: list[BadImage]) -> Collection:
         """The collection without the samples of bad images."""
+        if not bad:
+            return self.collection
         paths = {image.path for image in bad}
         digests = {image.digest for image in bad if image.digest}
         good = [
@@ -180,8 +196,7 @@ class Session:
             )
             if path not in paths and digest not in digests
         ]
-        whole = len(good) == len(self.collection)
-        return self.collection if whole else self.collection.take(np.array(good, np.int64))
+        return self.collection.take(np.array(good, np.int64))
 
 
 def open_session(
@@ -232,11 +247,14 @@ def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
     return collection.limit(limit) if limit else collection
 
 
-def describe_spec(spec: Spec) -> str:
+def describe_spec(spec: Stored) -> str:
     """A few words for a person: the model and the crop."""
+    if isinstance(spec, CanvasSpec):
+        canvas = Canvas(spec.side, spec.geometry, spec.draft)
+        return f"images at {canvas.side} px{canvas.words}"
     if isinstance(spec, EmbeddingSpec):
         what = f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
-        return what + source_words(spec.source)
+        return what + source_words(spec.source) + (", drafted" if spec.draft else "")
     return _name(spec) + canvas_of(spec).words
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache.artifact import NOT_FINITE, OK, PENDING, Artifact
+from ..cache.artifact import NOT_FINITE, OK, PENDING, UNREADABLE, Artifact
 from ..cache.gather import Gathered
 from ..cache.ledger import BadRow
 from ..errors import DamagedError
 from ..stages.geometry import Canvas
-from ..stages.placement import canvas_of
-from ..stages.specs import AttentionSpec, EmbeddingSpec, GreedyBox
-from .plan import Plan, Spec
+from ..stages.placement import canvas_read, canvas_spec
+from ..stages.specs import CanvasSpec, EmbeddingSpec, GreedyBox
+from .plan import Plan, Stored
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Part:
     reasons: why a row is bad, by row; stored: already committed, nothing to write.
     """
 
-    spec: Spec
+    spec: Stored
     values: NDArray[np.generic]
     status: NDArray[np.uint8]
     reasons: dict[int, str] = field(default_factory=dict)
@@ -61,11 +61,32 @@ class Shard:
 
     number: int
     images: tuple[str, ...]
-    parts: dict[Spec, Part]
+    parts: dict[Stored, Part]
+
+    @property
+    def nbytes(self) -> int:
+        """Of all values in memory."""
+        return sum(part.values.nbytes for part in self.parts.values())
 
     @property
     def open_parts(self) -> list[Part]:
         return [part for part in self.parts.values() if not part.stored]
+
+    def pixels(self, canvas: Canvas) -> Part | None:
+        """What is stored, or is going to be, of the images on a canvas."""
+        return self.parts.get(canvas_spec(canvas))
+
+    def lacking(self, row: int, canvases: Iterable[Canvas]) -> tuple[Canvas, ...] | str:
+        """Those canvases whose pixels of a row are not stored; or why there are none, where it is
+        stored that the image is bad."""
+        lacking = []
+        for canvas in canvases:
+            part = self.pixels(canvas)
+            if part is not None and part.status[row] == UNREADABLE:
+                return part.reasons.get(row, "bad")
+            if part is None or part.status[row] == PENDING:
+                lacking.append(canvas)
+        return tuple(lacking)
 
     def rows_to_compute(self) -> NDArray[np.int64]:
         """Rows that at least one spec still lacks."""
@@ -79,14 +100,14 @@ class Shard:
         """
         needs = np.zeros(len(self.images), bool)
         for part in self.open_parts:
-            if _canvas_read(part.spec):
+            if canvas_read(part.spec):
                 needs |= part.status == PENDING
         return needs
 
     def canvases(self) -> tuple[Canvas, ...]:
         """The canvases that rows still to be computed are made from."""
         read = {
-            _canvas_read(part.spec) for part in self.open_parts if (part.status == PENDING).any()
+            canvas_read(part.spec) for part in self.open_parts if (part.status == PENDING).any()
         }
         return tuple(sorted(canvas for canvas in read if canvas))
 
@@ -94,9 +115,9 @@ class Shard:
 def open_shard(
     number: int,
     plan: Plan,
-    artifacts: Mapping[Spec, Artifact],
-    missing: Mapping[Spec, set[int]],
-    gathered: Mapping[Spec, Gathered],
+    artifacts: Mapping[Stored, Artifact],
+    missing: Mapping[Stored, set[int]],
+    gathered: Mapping[Stored, Gathered],
 ) -> Shard:
     """Read what the cache has of this shard; rows of sibling artifacts are taken over.
 
@@ -105,9 +126,11 @@ def open_shard(
     layout = next(iter(artifacts.values())).layout
     images = layout.images[layout.rows_of(number)]
     lacking = [spec for spec in artifacts if number in missing[spec]]
-    parts: dict[Spec, Part] = {}
+    parts: dict[Stored, Part] = {}
     for spec, artifact in artifacts.items():
         try:
+            if isinstance(spec, CanvasSpec) and not any(_reads(other, spec) for other in lacking):
+                continue  # to be stored when a model needs it, and not before
             if spec in lacking:
                 parts[spec] = _open_part(plan, spec, images, gathered.get(spec))
             elif any(_reads(other, spec) for other in lacking):
@@ -119,7 +142,7 @@ def open_shard(
     return Shard(number, images, parts)
 
 
-def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -> None:
+def commit_shard(shard: Shard, artifacts: Mapping[Stored, Artifact], plan: Plan) -> None:
     """Write every open part: data first, marker last."""
     for spec, part in shard.parts.items():
         if part.stored:
@@ -139,17 +162,10 @@ def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -
         )
 
 
-def _canvas_read(spec: Spec) -> Canvas | None:
-    """The canvas whose pixels a spec is computed from."""
-    if isinstance(spec, AttentionSpec):
-        return canvas_of(spec)
-    if isinstance(spec, EmbeddingSpec) and spec.source == "resized":
-        return canvas_of(spec.box)
-    return None
-
-
-def _reads(spec: Spec, upstream: Spec) -> bool:
+def _reads(spec: Stored, upstream: Stored) -> bool:
     """Whether computing `spec` looks at rows of `upstream`."""
+    if isinstance(upstream, CanvasSpec):
+        return spec != upstream and canvas_read(spec) == canvas_read(upstream)
     if isinstance(spec, EmbeddingSpec):
         return spec.box == upstream
     if isinstance(spec, GreedyBox):
@@ -157,12 +173,14 @@ def _reads(spec: Spec, upstream: Spec) -> bool:
     return _in_chain(spec, upstream)
 
 
-def _in_chain(spec: Spec, upstream: Spec) -> bool:
+def _in_chain(spec: Stored, upstream: Stored) -> bool:
     previous = getattr(spec, "previous", None)
     return previous is not None and (previous == upstream or _in_chain(previous, upstream))
 
 
-def _open_part(plan: Plan, spec: Spec, images: tuple[str, ...], gathered: Gathered | None) -> Part:
+def _open_part(
+    plan: Plan, spec: Stored, images: tuple[str, ...], gathered: Gathered | None
+) -> Part:
     stored = plan.field(spec)
     values = np.full((len(images), *stored.shape), stored.fill, stored.dtype)
     part = Part(spec, values, np.full(len(images), PENDING, np.uint8))
@@ -172,7 +190,8 @@ def _open_part(plan: Plan, spec: Spec, images: tuple[str, ...], gathered: Gather
 
 
 def _take_over(part: Part, name: str, images: tuple[str, ...], gathered: Gathered) -> None:
-    rows = np.array([i for i, image in enumerate(images) if image in gathered.available], int)
+    available = gathered.available
+    rows = np.array([i for i, image in enumerate(images) if image in available], int)
     if not len(rows):
         return
     arrays, status = gathered.read([images[row] for row in rows])
@@ -181,7 +200,7 @@ def _take_over(part: Part, name: str, images: tuple[str, ...], gathered: Gathere
     part.status[rows[good]] = OK
 
 
-def _stored_part(spec: Spec, artifact: Artifact, number: int) -> Part:
+def _stored_part(spec: Stored, artifact: Artifact, number: int) -> Part:
     arrays = artifact.read_shard(number)
     status = arrays.pop("status")
     images = artifact.layout.images[artifact.layout.rows_of(number)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor
@@ -51,7 +52,8 @@ def cut(image: Pixels, wanted: Cut) -> Pixels:
 
 
 def load_cuts(path: str, wanted: Iterable[Cut], digest: str | None = None) -> dict[Cut, Pixels]:
-    """One decode, every cut that a pass needs, each from the original.
+    """Every cut that a pass needs, each from the original: one decode, and one more for each canvas
+    that is cut from a draft.
 
     digest: of the file's bytes when it was indexed.
 
@@ -59,8 +61,14 @@ def load_cuts(path: str, wanted: Iterable[Cut], digest: str | None = None) -> di
         BadImageError: the image cannot be decoded; the message is the reason.
         A2pipeError: the file is no longer the one that was indexed.
     """
-    image = decode(path, digest=digest)
-    return {each: cut(image, each) for each in wanted}
+    groups: dict[Canvas | None, list[Cut]] = defaultdict(list)
+    for each in wanted:
+        groups[each.canvas if each.canvas.draft else None].append(each)
+    found: dict[Cut, Pixels] = {}
+    for canvas, cuts in (groups or {None: []}).items():
+        image = decode(path, digest=digest, least=canvas.least if canvas else None)
+        found |= {each: cut(image, each) for each in cuts}
+    return found
 
 
 def load_canvas(path: str, canvas: Canvas) -> Pixels:

@@ -11,6 +11,7 @@ letterbox: the whole image in the middle of the canvas, its longer side as long 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -77,15 +78,27 @@ class Frame:
 
 @dataclass(frozen=True, order=True)
 class Canvas:
-    """The square that an image becomes: its side in pixels, and a geometry."""
+    """The square that an image becomes: its side in pixels, and a geometry.
+
+    draft: a JPEG file is decoded at the smallest fraction of its size (1/8, 1/4, 1/2) that covers
+    the canvas, which is quicker and gives slightly other pixels.
+    """
 
     side: int
     geometry: str = "squash"
+    draft: bool = False
 
     @property
     def words(self) -> str:
-        """What sets the geometry apart from squash, to be put after a name: "", ", letterboxed"."""
-        return _WORDS[self.geometry]
+        """What sets the canvas apart from a squashed one, to be put after a name: "",
+        ", letterboxed", ", drafted"."""
+        return _WORDS[self.geometry] + (", drafted" if self.draft else "")
+
+    def least(self, width: int, height: int) -> tuple[int, int]:
+        """The size to which an upright original may be reduced without being enlarged later."""
+        frame = self.frame(width, height)
+        (x0, y0, x1, y1), (left, top, right, bottom) = frame.shown, frame.filled
+        return ceil(width * (right - left) / (x1 - x0)), ceil(height * (bottom - top) / (y1 - y0))
 
     def frame(self, width: int, height: int) -> Frame:
         """How an upright original of width x height pixels, both at least 1, comes to stand."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.collection import Collection
+from ..datasets.collection import NO_BOXES, Collection
 from ..errors import A2pipeError, UsageError
 from ..metrics.concentration import normalized_entropy, token_shares, top_shares
 from ..metrics.localization import (
@@ -72,7 +72,8 @@ def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subject
     samples: dict[str, list[int]] = {}
     for sample in samples_of(collection, split):
         samples.setdefault(collection.digests[sample], []).append(sample)
-    boxes = {image: _boxes_of(collection, found, canvas) for image, found in samples.items()}
+    known = {image: found for image, found in samples.items() if _has_box(collection, found)}
+    boxes = {image: _boxes_of(collection, found, canvas) for image, found in known.items()}
     boxed = [image for image, found in boxes.items() if len(found)]
     images = boxed or list(samples)
     return Subjects(
@@ -81,7 +82,9 @@ def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subject
         boxes=tuple(boxes[image] for image in boxed),
         without_boxes=len(samples) - len(images),
         lost=sum(
-            _lost(collection, samples[image], canvas) for image in samples if not len(boxes[image])
+            _lost(collection, found, canvas)
+            for image, found in known.items()
+            if not len(boxes[image])
         ),
     )
 
@@ -238,11 +241,16 @@ def _why_no_answer(values: Values, images: int) -> str:
     )
 
 
+def _has_box(collection: Collection, samples: Sequence[int]) -> bool:
+    """Whether the dataset gives a box of an image, wherever it lies."""
+    return any(len(collection.boxes[sample]) for sample in samples)
+
+
 def _boxes_of(collection: Collection, samples: Sequence[int], canvas: Canvas) -> Floats:
     """Boxes (k, 4) of all samples that show one image; none if they cover no pixel's centre."""
     found = [boxes_on_canvas(collection, s, canvas) for s in samples if len(collection.boxes[s])]
-    boxes = np.concatenate(found) if found else np.zeros((0, 4))
-    return boxes if covers_a_centre(boxes, canvas.side) else np.zeros((0, 4))
+    boxes = np.concatenate(found)
+    return boxes if covers_a_centre(boxes, canvas.side) else NO_BOXES
 
 
 def _lost(collection: Collection, samples: Sequence[int], canvas: Canvas) -> bool:

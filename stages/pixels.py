@@ -4,6 +4,7 @@ Colour profiles are not applied (as in torchvision), and the first frame stands 
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,13 @@ from ..datasets.image_files import (
     open_file,
     open_image,
     orientation,
+    upright_size,
 )
 from ..errors import A2pipeError, BadImageError
 
 Pixels = NDArray[np.uint8]
+Reduction = Callable[[int, int], tuple[int, int]]
+"""Width and height of an upright original -> the least size that is still of use."""
 
 MAX_PIXELS = 178_956_970
 _TURNS = {
@@ -36,13 +40,20 @@ _SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _SIXTEEN_BIT_AS_INTEGERS = frozenset({"PPM", "PNG"})
 
 
-def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = None) -> Pixels:
+def decode(
+    path: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    digest: str | None = None,
+    least: Reduction | None = None,
+) -> Pixels:
     """The pixels of an image file or locator: uint8 RGB (height, width, 3), upright, writable.
 
     EXIF orientation is applied; palette, CMYK and grey images are converted; 16-bit grey is scaled
     so that 65535 becomes 255; transparency is composited on white. An image of more than
     `max_pixels` is refused before any pixel is decoded. With `digest` (the start of the SHA-256 of
-    the file's bytes, in hex), the file must still be the one that was indexed.
+    the file's bytes, in hex), the file must still be the one that was indexed. With `least`, which
+    says to what size an image of some width and height may be reduced, a JPEG file is decoded at
+    the smallest of the fractions 1/8, 1/4, 1/2 and 1 of its size that is not below it.
 
     Raises BadImageError, whose message is the reason without the path, for every file that is not
     such an image, truncated ones included; A2pipeError when the file has changed or the machine is
@@ -52,7 +63,7 @@ def decode(path: str | Path, max_pixels: int = MAX_PIXELS, digest: str | None = 
         try:
             if digest is not None:
                 _require_unchanged(path, handle, digest)
-            return _decode(handle, max_pixels)
+            return _decode(handle, max_pixels, least)
         except (A2pipeError, MemoryError):
             raise
         except Exception as error:  # Pillow raises nearly anything on damaged files
@@ -76,7 +87,7 @@ def _require_unchanged(path: str | Path, handle: Readable, digest: str) -> None:
     handle.seek(0)
 
 
-def _decode(handle: Readable, max_pixels: int) -> Pixels:
+def _decode(handle: Readable, max_pixels: int, least: Reduction | None) -> Pixels:
     _be_strict(max_pixels)
     if not handle.read(1):
         raise BadImageError("file is empty")
@@ -84,9 +95,18 @@ def _decode(handle: Readable, max_pixels: int) -> Pixels:
     with open_image(handle) as image:
         _require_size(image, max_pixels)
         turn = _TURNS.get(orientation(image))
+        if least is not None:
+            _reduce(image, least)
         image.load()
         upright = _to_rgb(image) if turn is None else _to_rgb(image).transpose(turn)
         return np.array(upright, np.uint8)
+
+
+def _reduce(image: Image.Image, least: Reduction) -> None:
+    """Have libjpeg scale while it decodes; other formats are left as they are."""
+    upright = upright_size(image)
+    wanted = least(*upright)
+    image.draft(None, wanted if upright == image.size else wanted[::-1])
 
 
 def _be_strict(max_pixels: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from .maps import patch_maps, smooth, upsample
 from .specs import (
     AttentionSpec,
     BoxSpec,
+    CanvasSpec,
     CenterBox,
+    EmbeddingSpec,
     FullBox,
     GreedyBox,
     MapSpec,
@@ -68,13 +71,31 @@ def place(
     return greedy_box(grid_maps, spec.size, previous, canvas=spec.canvas, images=images)
 
 
-def canvas_of(spec: AttentionSpec | BoxSpec) -> Canvas:
-    """The canvas that a model attends to, or that a box is placed on."""
+def canvas_of(spec: AttentionSpec | BoxSpec | EmbeddingSpec) -> Canvas:
+    """The canvas that a model attends to, that a box is placed on, or that its crop is cut from."""
     if isinstance(spec, AttentionSpec):
-        return Canvas(spec.input_size, spec.geometry)
+        return Canvas(spec.input_size, spec.geometry, spec.draft)
+    if isinstance(spec, EmbeddingSpec):
+        return replace(canvas_of(spec.box), draft=spec.draft)
     if isinstance(spec, GreedyBox):
         return Canvas(spec.canvas, spec.map.attention.geometry)
     return Canvas(spec.canvas, spec.geometry)
+
+
+def canvas_read(spec: AttentionSpec | BoxSpec | EmbeddingSpec | CanvasSpec) -> Canvas | None:
+    """The canvas whose pixels a spec is computed from; None for boxes and crops from originals."""
+    if isinstance(spec, CanvasSpec):
+        return Canvas(spec.side, spec.geometry, spec.draft)
+    if isinstance(spec, AttentionSpec):
+        return canvas_of(spec)
+    if isinstance(spec, EmbeddingSpec) and spec.source == "resized":
+        return canvas_of(spec)
+    return None
+
+
+def canvas_spec(canvas: Canvas) -> CanvasSpec:
+    """What stores images on this canvas."""
+    return CanvasSpec(canvas.side, canvas.geometry, canvas.draft)
 
 
 def chain(spec: BoxSpec) -> tuple[BoxSpec, ...]:

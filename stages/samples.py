@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,15 +47,10 @@ def samples_of_collection(collection: Collection) -> Samples:
         UsageError: there is no training or no test sample, one of them has no label, or a class
             occurs in test alone.
     """
-    parts: dict[Split, Integers] = {
-        split: np.flatnonzero(collection.splits == split) for split in _ORDER
-    }
-    _require_splits(collection, parts)
-    check_classes(collection)
+    parts = check_samples(collection)
     index = np.concatenate([parts[split] for split in _ORDER])
     groups, names = grouping(collection)
-    number = {digest: i for i, digest in enumerate(dict.fromkeys(collection.digests))}
-    images = np.array([number[digest] for digest in collection.digests], np.int64)
+    images = _image_numbers(collection.digests)
     sizes = {split: len(found) for split, found in parts.items()}
     return Samples(
         index,
@@ -65,6 +61,25 @@ def samples_of_collection(collection: Collection) -> Samples:
         collection.class_names,
         names,
     )
+
+
+def check_samples(collection: Collection) -> dict[Split, Integers]:
+    """Positions of the samples of each split. Raises as `samples_of_collection`."""
+    parts: dict[Split, Integers] = {
+        split: np.flatnonzero(collection.splits == split) for split in _ORDER
+    }
+    _require_splits(collection, parts)
+    check_classes(collection)
+    return parts
+
+
+def _image_numbers(digests: Sequence[str]) -> Integers:
+    """Numbers of the unique images in order of first appearance, (len(digests),)."""
+    unique = dict.fromkeys(digests)
+    if len(unique) == len(digests):
+        return np.arange(len(digests))
+    number = dict(zip(unique, range(len(unique)), strict=True))
+    return np.fromiter((number[digest] for digest in digests), np.int64, len(digests))
 
 
 def grouping(collection: Collection) -> tuple[Integers, tuple[str, ...]]:

@@ -42,12 +42,28 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class CanvasSpec:
+    """An image on a canvas (`geometry.Canvas`), as models are shown it: uint8 (side, side, 3).
+
+    Stored only on request, so that further models need no decoding.
+    """
+
+    stage: ClassVar[str] = "pixels"
+    version: ClassVar[int] = 1
+
+    side: int
+    geometry: str = "squash"
+    draft: bool = False
+
+
+@dataclass(frozen=True)
 class AttentionSpec:
     """CLS row of the softmax of one block: float32 (heads, tokens), prefix tokens included.
 
     input_size: side of the square the image is resized to before the model, in pixels.
     block: 1..L as the papers count; L is the last block.
     geometry: how an image becomes a square (`geometry.Canvas`); "squash" ignores the aspect ratio.
+    draft: JPEG files are decoded at a fraction of their size that still covers the square.
     """
 
     stage: ClassVar[str] = "attention"
@@ -57,6 +73,7 @@ class AttentionSpec:
     input_size: int
     block: int
     geometry: str = "squash"
+    draft: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,7 @@ class EmbeddingSpec:
 
     source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
         "original" at the place that the box maps back to.
+    draft: the canvas is that of an image decoded at a fraction of its size, as in `AttentionSpec`.
     """
 
     stage: ClassVar[str] = "embeddings"
@@ -168,6 +186,7 @@ class EmbeddingSpec:
     model: ModelSpec
     input_size: int
     source: str = "resized"
+    draft: bool = False
 
 
 @dataclass(frozen=True)

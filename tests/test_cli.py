@@ -98,10 +98,12 @@ def test_a_new_experiment_loads_and_is_not_overwritten(tmp_path, monkeypatch):
 def test_plan_computes_nothing_and_status_counts(run):
     crops = ["--shard-size", "10", "--crop-sizes", "16", "--attention-model", MODEL]
     plan = json.loads(run("plan", *crops, "--json").stdout)
-    assert {line["stage"] for line in plan} == {"attention", "boxes"}
-    assert plan[0]["shards"] == 4
-    assert plan[0]["shards_done"] == 0
-    assert plan[0]["rows_reusable"] == 36
+    needs = plan["needs"]
+    assert {line["stage"] for line in needs} == {"attention", "boxes"}
+    assert needs[0]["shards"] == 4
+    assert needs[0]["shards_done"] == 0
+    assert needs[0]["rows_reusable"] == 36
+    assert plan["total"]["forward_passes_total"] == 0
     run("extract-attn", "--shard-size", "10", "--model", MODEL)
     status = json.loads(run("status", *crops, "--json").stdout)
     assert status[0] == {
