@@ -43,7 +43,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.may_compute = compute
-    _check(session)
+    check(session)
     session.keep()
     if compute:
         session.compute()
@@ -62,7 +62,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     return MatrixRun(matrix, tuple(cells), collection, record)
 
 
-def _check(session: Session) -> None:
+def check(session: Session) -> None:
     """Refuse, before anything is computed, what no head could be fitted on."""
     if not session.plan.rows:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")
