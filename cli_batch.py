@@ -190,9 +190,8 @@ def _tell(submission: Submission, as_json: bool) -> None:
     tasks = sum(len(part.ranks) for part in submission.parts)
     arrays = " ".join(submission.jobs[:-1])
     if tasks:
-        click.echo(
-            f"submitted: {submission.shards:,} missing shards to {tasks:,} tasks, job {arrays}"
-        )
+        shards = f"{submission.shards:,} missing shard{'s' * (submission.shards > 1)}"
+        click.echo(f"submitted: {shards} to {tasks:,} task{'s' * (tasks > 1)}, job {arrays}")
     else:
         click.echo("nothing is missing: only heads and matrix are submitted")
     click.echo(f"then heads and matrix: job {submission.finish_job}")

@@ -77,7 +77,8 @@ def _given(lines: Sequence[tuple[str, object]]) -> list[str]:
 
 
 def _log(job: Job, task: str) -> str:
-    return shlex.quote(job.log.replace("{task}", task))
+    path = job.log.replace("{task}", task)
+    return shlex.quote(path) if " " in path else path
 
 
 def _queue(job: Job, cluster: Cluster) -> str:

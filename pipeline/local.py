@@ -94,7 +94,7 @@ def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
 def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
     """Compute the shards of the task in order, commit each as soon as it is whole, and count.
 
-    An interruption (KeyboardInterrupt, SystemExit) lets the shard being written finish and drops
+    An interruption (KeyboardInterrupt, SystemExit) lets shards that are whole be written and drops
     the one being computed.
     """
     run = task.plan.experiment.run
@@ -254,7 +254,8 @@ class _Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
         if kind is None:
             for future in self._pending:
                 future.result()

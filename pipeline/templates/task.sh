@@ -9,6 +9,11 @@ jobs={{folder}}
 note={{token}}
 say() { echo "task $rank of {{world}}, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
 
+# Told to stop, a2pipe finishes the shard it writes, drops the one it computes, and exits with 143.
+child=
+stopped=
+trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM USR1
+
 # A shared file system may show a new file late; a folder that is not shared never shows it.
 for _ in 1 2 3 4 5 6; do [ -e "$note" ] || sleep 5; done
 if [ ! -e "$note" ]; then
@@ -25,9 +30,7 @@ say "begins"
 {{limit}}a2pipe run "$jobs/experiment.toml" --cache "$cache" \
     --rank "$rank" --world-size {{world}} &
 child=$!
-stopped=
-# Told to stop, a2pipe finishes the shard it writes, drops the one it computes, and exits with 143.
-trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM USR1
+[ -z "$stopped" ] || kill -TERM "$child"
 wait "$child"
 code=$?
 while kill -0 "$child" 2>/dev/null; do
