@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import experiment_options, out_option
+from .cli_options import Decorator, experiment_options, out_option
 from .cli_output import emit
 from .errors import NotCachedError, UsageError
 
@@ -28,7 +28,7 @@ resubmit_option = click.option(
 )
 
 
-def cluster_option(required: bool) -> Any:
+def cluster_option(required: bool) -> Decorator:
     """The file that describes the cluster."""
     return click.option(
         "--cluster",

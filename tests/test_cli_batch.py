@@ -269,14 +269,16 @@ def test_status_without_an_experiment_lists_what_was_submitted(command, submitte
     assert "nothing was submitted" in command("status", "--cache", place / "none").out
 
 
-def test_a_second_submission_waits_for_the_first(call, submitted):
+@pytest.mark.usefixtures("submitted")
+def test_a_second_submission_waits_for_the_first(call):
     refused = call("submit")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "still waits or runs (job 11)" in refused.err
     assert "`scancel 11`" in refused.err
 
 
-def test_logs_of_all_tasks_and_of_one(call, submitted):
+@pytest.mark.usefixtures("submitted")
+def test_logs_of_all_tasks_and_of_one(call):
     shown = call("logs").out
     assert shown.count("==> ") == 4
     assert shown.count("not written yet") == 3

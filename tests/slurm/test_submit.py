@@ -2,6 +2,8 @@
 
 import pytest
 
+from a2pipe.pipeline.batch_states import task_states
+
 from .conftest import answer, until
 
 pytestmark = pytest.mark.slow
@@ -46,8 +48,9 @@ def test_after_scancel_and_requeue_another_submission_finishes_the_rest_only(lab
     answer("scancel", finish)
     answer("scontrol", "requeue", f"{array}_0")
     answer("scancel", f"{array}_1")
+    until(lambda: all("a2pipe: Terminated" in first.log(rank).read_text() for rank in (0, 1)))
     (lab.folder / "gate").touch()
-    until(lambda: answer("squeue", "-h", "-j", array, "-t", "all", "-r").count("COMPLETED") == 3)
+    until(lambda: all(state.is_over for state in task_states(first)))
     states = lab.status()
     assert states["submissions"][0]["tasks"] == "3 completed, 1 cancelled"
     assert [(line["task"], line["state"]) for line in states["failed"]] == [
