@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .session import Session
+
+SIZES_TRIED = 16
+"""Times the number of tasks: how many ranks are tried so that those shards spread well."""
+Shards = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,12 @@ def missing_shards(session: Session) -> list[int]:
 def deal(missing: Sequence[int], tasks: int, largest_array: int) -> Deal:
     """Deal missing shards to at most `tasks` tasks, in arrays of at most `largest_array`.
 
-    The number of ranks is the one under which the busiest has the least to do, and the largest of
-    those; a rank with nothing to do is no task.
+    Of the numbers of ranks that leave no more ranks with something to do than there are tasks, it
+    is one under which the busiest has the least; a rank with nothing to do is no task.
     """
     if not missing:
         return Deal(0, 0, ())
-    world_size = _world_size(np.asarray(missing), min(tasks, len(missing)))
+    world_size = _world_size(np.asarray(missing, np.int64), min(tasks, len(missing)))
     ranks = sorted({shard % world_size for shard in missing})
     firsts = sorted({rank // largest_array * largest_array for rank in ranks})
     parts = [
@@ -67,6 +72,15 @@ def deal(missing: Sequence[int], tasks: int, largest_array: int) -> Deal:
     return Deal(len(missing), world_size, tuple(parts))
 
 
-def _world_size(missing: np.ndarray[tuple[int], np.dtype[np.int64]], most: int) -> int:
-    busiest = {size: int(np.bincount(missing % size).max()) for size in range(1, most + 1)}
-    return min(busiest, key=lambda size: (busiest[size], -size))
+def _world_size(missing: Shards, tasks: int) -> int:
+    """The first of the sizes, from `tasks` upwards and then downwards, that nothing betters."""
+    least = -(-len(missing) // tasks)
+    best, chosen = len(missing), 1
+    for size in (*range(tasks, SIZES_TRIED * tasks + 1), *range(tasks - 1, 0, -1)):
+        loads = np.bincount(missing % size)
+        busiest = int(loads.max())
+        if busiest < best and np.count_nonzero(loads) <= tasks:
+            best, chosen = busiest, size
+        if best == least:
+            break
+    return chosen

@@ -26,20 +26,27 @@ def test_every_missing_shard_has_one_task_and_every_task_a_shard(missing, tasks,
 
 @given(shards.filter(len), st.integers(1, 20))
 def test_no_other_number_of_ranks_has_a_shorter_longest_task(missing, tasks):
-    def longest(size):
-        return max(Counter(shard % size for shard in missing).values())
+    tasks = min(tasks, len(missing))
 
-    sizes = range(1, min(tasks, len(missing)) + 1)
-    best = min(longest(size) for size in sizes)
+    def loads(size):
+        return Counter(shard % size for shard in missing)
+
+    sizes = [size for size in range(1, 16 * tasks + 1) if len(loads(size)) <= tasks]
     chosen = deal(missing, tasks, 1001).world_size
-    assert longest(chosen) == best
-    assert chosen == max(size for size in sizes if longest(size) == best)
+    assert max(loads(chosen).values()) == min(max(loads(size).values()) for size in sizes)
 
 
-def test_shards_that_would_all_fall_to_one_rank_are_dealt_to_fewer_ranks():
-    dealt = deal([0, 4, 8, 12], tasks=4, largest_array=1001)
-    assert dealt.world_size == 3
-    assert dealt.parts[0].ranks == (0, 1, 2)
+@given(st.integers(1, 200), st.integers(1, 20))
+def test_all_shards_missing_are_dealt_to_as_many_ranks_as_tasks(count, tasks):
+    assert deal(range(count), tasks, 1001).world_size == min(tasks, count)
+
+
+def test_what_one_rank_left_is_dealt_to_all_tasks():
+    dealt = deal([1, 9, 17, 25], tasks=4, largest_array=1001)
+    assert sorted(shard % dealt.world_size for shard in [1, 9, 17, 25]) == list(
+        dealt.parts[0].ranks
+    )
+    assert dealt.tasks == 4
 
 
 def test_ranks_beyond_the_largest_array_go_into_the_next():

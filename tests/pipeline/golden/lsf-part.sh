@@ -1,5 +1,5 @@
 #!/bin/bash
-#BSUB -J "birds[1]"
+#BSUB -J "birds[1,3]"
 #BSUB -o /shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-2-%I.log
 #BSUB -W 04:00
 #BSUB -n 4
@@ -8,13 +8,13 @@
 #BSUB -Q 99
 #BSUB -r
 
-# Task R of 6 computes the missing shards whose number leaves R when divided by 6.
+# Task R of 7 computes the missing shards whose number leaves R when divided by 7.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
 rank=$((4 + LSB_JOBINDEX - 1))
 cache=/shared/a2pipe
 jobs=/shared/results/birds/jobs/20260102T030405Z-abc123
 note=/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json
-say() { echo "task $rank of 6, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
+say() { echo "task $rank of 7, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
 
 # Told to stop, a2pipe finishes the shard it writes, drops the one it computes, and exits with 143.
 child=
@@ -35,7 +35,7 @@ export OMP_NUM_THREADS=4
 began=$(date +%s)
 say "begins"
 timeout 14280 a2pipe run "$jobs/experiment.toml" --cache "$cache" \
-    --rank "$rank" --world-size 6 &
+    --rank "$rank" --world-size 7 &
 child=$!
 [ -z "$stopped" ] || kill -TERM "$child"
 wait "$child"

@@ -1,19 +1,20 @@
 #!/bin/bash
 #PBS -N birds
-#PBS -o /shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-2-0.log
+#PBS -J 0-2
+#PBS -o /shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-2-^array_index^.log
 #PBS -j oe
 #PBS -l walltime=04:00:00
 #PBS -l select=1:ncpus=4:mem=16gb
 #PBS -r y
 #PBS -V
 
-# Task R of 6 computes the missing shards whose number leaves R when divided by 6.
+# Task R of 7 computes the missing shards whose number leaves R when divided by 7.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
 rank=$((4 + ${PBS_ARRAY_INDEX:-0}))
 cache=/shared/a2pipe
 jobs=/shared/results/birds/jobs/20260102T030405Z-abc123
 note=/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json
-say() { echo "task $rank of 6, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
+say() { echo "task $rank of 7, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
 
 # Told to stop, a2pipe finishes the shard it writes, drops the one it computes, and exits with 143.
 child=
@@ -34,7 +35,7 @@ export OMP_NUM_THREADS=4
 began=$(date +%s)
 say "begins"
 timeout 14280 a2pipe run "$jobs/experiment.toml" --cache "$cache" \
-    --rank "$rank" --world-size 6 &
+    --rank "$rank" --world-size 7 &
 child=$!
 [ -z "$stopped" ] || kill -TERM "$child"
 wait "$child"

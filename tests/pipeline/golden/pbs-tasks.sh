@@ -1,7 +1,7 @@
 #!/bin/bash
 #PBS -N birds
 #PBS -J 0-7%4
-#PBS -o '/shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-1-^array_index^.log'
+#PBS -o /shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-1-^array_index^.log
 #PBS -j oe
 #PBS -q gpu
 #PBS -A vision

@@ -1,6 +1,6 @@
 #!/bin/bash
 #SBATCH --job-name=birds
-#SBATCH --array=0
+#SBATCH --array=0,2
 #SBATCH --output=/shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-2-%a.log
 #SBATCH --open-mode=append
 #SBATCH --time=04:00:00
@@ -11,13 +11,13 @@
 #SBATCH --signal=B:USR1@120
 #SBATCH --requeue
 
-# Task R of 6 computes the missing shards whose number leaves R when divided by 6.
+# Task R of 7 computes the missing shards whose number leaves R when divided by 7.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
 rank=$((4 + SLURM_ARRAY_TASK_ID))
 cache=/shared/a2pipe
 jobs=/shared/results/birds/jobs/20260102T030405Z-abc123
 note=/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json
-say() { echo "task $rank of 6, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
+say() { echo "task $rank of 7, $(hostname), $(date -u +%FT%TZ): $*" >&2; }
 
 # Told to stop, a2pipe finishes the shard it writes, drops the one it computes, and exits with 143.
 child=
@@ -38,7 +38,7 @@ export OMP_NUM_THREADS=4
 began=$(date +%s)
 say "begins"
 a2pipe run "$jobs/experiment.toml" --cache "$cache" \
-    --rank "$rank" --world-size 6 &
+    --rank "$rank" --world-size 7 &
 child=$!
 [ -z "$stopped" ] || kill -TERM "$child"
 wait "$child"
