@@ -72,9 +72,9 @@ def before(shard):
 """
 
 
-@of(120)
+@of(96)
 def test_a_task_that_hits_its_time_limit_loses_at_most_one_shard(lab):
-    """30 shards of 2 s in jobs of a minute, which are told to stop some time before."""
+    """24 shards of 2 s in jobs of a minute, which are told to stop some time before."""
     setup = lab.stand_in(SLOW)
     lab.submit("--wait", tasks=1, time="00:01:00", stop_before=10, setup=setup)
     (submission,) = lab.submissions()
@@ -82,8 +82,8 @@ def test_a_task_that_hits_its_time_limit_loses_at_most_one_shard(lab):
     stops = log.count("goes back into the queue")
     assert stops >= 1
     assert log.count("Terminated; what was committed is kept.") == stops
-    assert set(lab.placed()) == set(range(30))
-    assert len(lab.placed()) <= 30 + stops
+    assert set(lab.placed()) == set(range(24))
+    assert len(lab.placed()) <= 24 + stops
     lab.assert_like_the_local_run()
 
 
