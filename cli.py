@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
+from .cli_batch import finish, logs, status, submit
 from .cli_compare import compare
 from .cli_datasets import datasets
 from .cli_manage import cache, experiment, models
@@ -247,13 +248,7 @@ def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
         click.echo(line)
 
 
-@cli.command()
-@experiment_options("embeddings")
-def status(as_json: bool, **options: Any) -> None:
-    """Shards done and missing, and bad images, per stage."""
-    from .pipeline.inventory import status_table
-
-    emit(status_table(_session_of(**options)), as_json)
+cli.add_command(status)
 
 
 @cli.command()
@@ -267,7 +262,9 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(_session_of(**options), out, as_json, compute=False)
 
 
-for command in (save_head, predict, compare, paper, experiment, cache, models, datasets):
+for command in (submit, finish, logs, save_head, predict, compare, paper):
+    cli.add_command(command)
+for command in (experiment, cache, models, datasets):
     cli.add_command(command)
 
 
@@ -355,6 +352,8 @@ class Terminated(SystemExit):
 
 
 def _terminate(*_: object) -> NoReturn:
+    """A second one changes nothing: batch systems may send it to a job and to its processes."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated(EXIT_TERMINATED)
 
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from ..errors import UsageError
 from .experiment import Section
@@ -24,7 +24,8 @@ class Cluster(Section):
     setup: shell lines before the work, such as `module load cuda` or `source venv/bin/activate`.
     directives: further options for the system, such as "--constraint=a100". tasks: jobs that share
     the work; at_once: how many of them may run together. stop_before: seconds before the end of its
-    time at which a job finishes or drops its shard.
+    time at which a job finishes or drops its shard. finish_queue and finish_directives: those of
+    the job without GPUs that fits heads when the work is done; the same queue if empty.
     """
 
     system: System = "slurm"
@@ -39,6 +40,24 @@ class Cluster(Section):
     tasks: PositiveInt = 8
     at_once: PositiveInt | None = None
     stop_before: PositiveInt = 120
+    finish_queue: str = ""
+    finish_directives: Lines = ()
+
+    @property
+    def seconds(self) -> int:
+        """The time of one job in seconds."""
+        days, _, clock = self.time.rpartition("-")
+        hours, minutes, seconds = map(int, clock.split(":"))
+        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+    @model_validator(mode="after")
+    def _time_to_work(self) -> Cluster:
+        if self.stop_before >= self.seconds:
+            raise ValueError(
+                f"A job of {self.time} has no time left to work if it stops {self.stop_before} s "
+                "before its end; change time or stop_before"
+            )
+        return self
 
 
 def load_cluster(path: Path) -> Cluster:

@@ -143,7 +143,7 @@ def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
     heads, combined = content.pop("head", []), content.pop("combine", [])
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    lines = [_assignments(scalars)]
+    lines = [assignments(scalars)]
     lines += [_table(f"[{name}]", table) for name, table in tables.items()]
     lines += [_table("[[combine]]", rows) for rows in combined]
     lines += [_head_table(head) if with_defaults else _table("[[head]]", head) for head in heads]
@@ -151,19 +151,20 @@ def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
 
 
 def _table(header: str, table: dict[str, Any]) -> str:
-    return f"{header}\n{_assignments(table)}"
+    return f"{header}\n{assignments(table)}"
 
 
 def _head_table(head: dict[str, Any]) -> str:
     """A head, with the defaults of its parameters in comments: written, they would be another
     head to the cache."""
     left_out = {key: value for key, value in defaults(head["kind"]).items() if key not in head}
-    lines = _assignments(left_out).splitlines()
+    lines = assignments(left_out).splitlines()
     comments = [line if line.startswith("#") else f"# {line}" for line in lines]
     return "\n".join([_table("[[head]]", head).rstrip(), *comments, ""])
 
 
-def _assignments(table: dict[str, Any]) -> str:
+def assignments(table: Mapping[str, Any]) -> str:
+    """Plain values by key as TOML; a key without a value stands in a comment."""
     return "".join(
         f"# {key} is not set\n" if value is None else f"{_key(key)} = {_value(value)}\n"
         for key, value in table.items()

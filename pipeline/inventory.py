@@ -8,7 +8,8 @@ from typing import Any
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..errors import NotCachedError, UsageError
-from .estimate import needs
+from .estimate import Need, needs
+from .pace import pace
 from .plan import STAGES
 from .session import Session
 
@@ -37,20 +38,31 @@ def find_artifact(cache: Cache, prefix: str) -> Artifact:
 
 
 def status_table(session: Session) -> Table:
-    """Per stage: artifacts, shards done and missing, bad images."""
+    """Per stage: artifacts, shards done and missing, bad images; while it is not complete, images
+    a second of late and the time left (both None if unknown)."""
     lines = needs(session.plan, session.cache)
     return [
-        {
-            "stage": stage,
-            "artifacts": len(chosen),
-            "shards_done": sum(line.shards_done for line in chosen),
-            "shards_missing": sum(line.shards - line.shards_done for line in chosen),
-            "rows_missing": sum(line.rows_missing for line in chosen),
-            "bad_images": _bad(session, stage),
-        }
+        _stage_line(session, stage, chosen)
         for stage in STAGES
         if (chosen := [line for line in lines if line.stage == stage])
     ]
+
+
+def _stage_line(session: Session, stage: str, chosen: list[Need]) -> dict[str, Any]:
+    missing = sum(line.rows_missing for line in chosen)
+    found = [session.stored(spec) for spec in session.plan.specs(stage) if spec.stage == stage]
+    late = pace([artifact for artifact in found if artifact] if missing else [])
+    rate, left = late.rows_per_second, late.seconds_for(missing)
+    return {
+        "stage": stage,
+        "artifacts": len(chosen),
+        "shards_done": sum(line.shards_done for line in chosen),
+        "shards_missing": sum(line.shards - line.shards_done for line in chosen),
+        "rows_missing": missing,
+        "bad_images": _bad(session, stage),
+        "images_per_second": None if rate is None else round(rate / len(chosen)),
+        "seconds_left": None if left is None else round(left),
+    }
 
 
 def _artifact_line(artifact: Artifact) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
 def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
     """Compute the shards of the task in order, commit each as soon as it is whole, and count.
 
-    An interruption (KeyboardInterrupt, SystemExit) lets the shard being written finish and drops
+    An interruption (KeyboardInterrupt, SystemExit) lets shards that are whole be written and drops
     the one being computed.
     """
     run, images = task.plan.experiment.run, _images_in(task, task.shards)
@@ -358,8 +358,9 @@ class _Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
         with self._stats.waits.timed(DISK):
-            self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+            self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
         if kind is None:
             for future, _ in self._pending:
                 future.result()

@@ -43,7 +43,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.may_compute, complete = compute, session.is_complete()
-    _check(session, complete)
+    check(session, complete)
     session.keep()
     if compute and not complete:
         session.compute()
@@ -62,7 +62,7 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
     return MatrixRun(matrix, tuple(cells), collection, record)
 
 
-def _check(session: Session, complete: bool) -> None:
+def check(session: Session, complete: bool) -> None:
     """Refuse, before anything is computed, what no head could be fitted on."""
     if not session.plan.rows:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")

@@ -31,6 +31,8 @@ def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4f}"
     is_count = isinstance(value, int) and not isinstance(value, bool)

@@ -15,8 +15,8 @@ import a2pipe
 ROOT = Path(a2pipe.__file__).parent
 FLOORS = (
     (
-        *("cli", "cli_compare", "cli_datasets", "cli_manage", "cli_options", "cli_output"),
-        *("cli_paper", "cli_predict"),
+        *("cli", "cli_batch", "cli_compare", "cli_datasets", "cli_manage", "cli_options"),
+        *("cli_output", "cli_paper", "cli_predict"),
     ),
     ("pipeline",),
     ("stages", "reports"),

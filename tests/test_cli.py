@@ -106,14 +106,17 @@ def test_plan_computes_nothing_and_status_counts(run):
     assert plan["total"]["forward_passes_total"] == 0
     run("extract-attn", "--shard-size", "10", "--model", MODEL)
     status = json.loads(run("status", *crops, "--json").stdout)
-    assert status[0] == {
+    assert status["stages"][0] == {
         "stage": "attention",
         "artifacts": 1,
         "shards_done": 4,
         "shards_missing": 0,
         "rows_missing": 0,
         "bad_images": 0,
+        "images_per_second": None,
+        "seconds_left": None,
     }
+    assert status["submissions"] == []
 
 
 def test_ranks_share_the_shards(run):
@@ -122,7 +125,7 @@ def test_ranks_share_the_shards(run):
     for rank in range(3):
         assert run("run", *sizes, "--rank", str(rank), "--world-size", "3").exit_code == 0
     status = json.loads(run("status", *sizes, "--json").stdout)
-    assert [line["shards_missing"] for line in status] == [0, 0, 0]
+    assert [line["shards_missing"] for line in status["stages"]] == [0, 0, 0]
 
 
 def test_the_cache_is_listed_verified_exported_and_cleaned(run, tmp_path):

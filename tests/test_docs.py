@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 import a2pipe
 from a2pipe.cli import cli
+from a2pipe.pipeline.cluster_file import Cluster
 from a2pipe.pipeline.experiment import CombineSection, Experiment, HeadSection, Section
 from a2pipe.pipeline.experiment_file import load_experiment
 
@@ -111,7 +112,9 @@ def test_commands_in_the_text_exist(page):
 def test_experiments_load(page):
     for block in blocks(page, "toml"):
         content = tomllib.loads(block.text)
-        if "project" not in content:
+        if "system" in content:
+            Cluster.model_validate(content)
+        elif "project" not in content:
             load_experiment({"dataset": {"name": "folder"}, **content})
 
 
@@ -164,6 +167,13 @@ def test_every_key_is_documented_with_its_flag():
         f"head.{key}": "head__options" for key in ("name", "models")
     }
     assert {key: by_flag[flag] for key, flag in flags.items()} == expected
+
+
+def test_every_key_of_a_cluster_is_documented_with_its_default():
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .* \|$", text, re.MULTILINE)
+    found = {key: read_default(default) for key, default in rows}
+    assert found == json.loads(Cluster().model_dump_json())
 
 
 # --- links --------------------------------------------------------------------------------------

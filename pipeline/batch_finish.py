@@ -1,0 +1,77 @@
+"""What follows when the tasks of a submission have ended: the matrix, or the rest once more."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import A2pipeError, NotCachedError
+from ..reports.results import Matrix
+from .batch_deal import missing_shards
+from .batch_jobs import Submission, submissions
+from .batch_states import exit_code, task_states
+from .batch_submit import prepare_submission, submit
+from .cluster_file import load_cluster
+from .publish import publish
+from .session import Session
+
+SECONDS_BETWEEN_LOOKS = 5.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The matrix with the path of each file of its report; or the submission of the rest."""
+
+    matrix: Matrix | None = None
+    files: dict[str, Path] | None = None
+    rest: Submission | None = None
+
+
+def finish(session: Session, cluster: Path | None, out: Path | None, resubmit: int) -> Finished:
+    """Heads and matrix if the markers say that no shard is missing; else, where `resubmit` is not
+    0, a submission of the rest that may resubmit once less.
+
+    Raises:
+        NotCachedError: shards are missing and may not be submitted again.
+        BadImagesError: some images are bad, and the experiment does not say to skip them.
+        A2pipeError: the rest could not be submitted from here.
+    """
+    missing = missing_shards(session)
+    if not missing:
+        matrix, files = publish(session, out, compute=False)
+        return Finished(matrix, files)
+    if not resubmit or cluster is None:
+        raise NotCachedError(
+            f"{_shards(missing)} missing of {session.experiment.name}; `a2pipe status` and "
+            "`a2pipe logs` say why, `a2pipe submit` submits what is missing."
+        )
+    session.progress.say(f"{_shards(missing)} missing; submitting what is.")
+    prepared = prepare_submission(session, load_cluster(cluster), out, resubmit - 1)
+    return Finished(rest=submit(prepared, session.cache.root))
+
+
+def await_end(submission: Submission, cache_root: Path) -> Submission:
+    """Wait until the finishing job has ended, and that of whatever it submitted; the last one.
+
+    Raises:
+        A2pipeError: it did not end well; with the exit code that it had.
+    """
+    while not task_states(submission)[-1].is_over:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    latest = submissions(cache_root, submission.experiment)[-1]
+    if latest.id > submission.id:
+        return await_end(latest, cache_root)
+    code = exit_code(submission.finish_log)
+    if code != 0:
+        error = A2pipeError(
+            f"The finishing job {submission.finish_job} did not succeed; its log is "
+            f"{submission.finish_log}."
+        )
+        error.exit_code = code or 1
+        raise error
+    return submission
+
+
+def _shards(missing: list[int]) -> str:
+    return "1 shard is" if len(missing) == 1 else f"{len(missing):,} shards are"
