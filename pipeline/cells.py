@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -69,17 +70,18 @@ def fit_cells(
     found = {place.spec: records.read(place.spec) for place in places}
     missing = [place for place in places if found[place.spec] is None]
     advance(len(places) - len(missing))
-    for place, record in _fitted(session, collection, missing):
-        with session.noting():
-            records.write(place.spec, *record)
-        found[place.spec] = record
-        advance(1)
+    with closing(_fitted(session, collection, missing)) as fitted:
+        for place, record in fitted:
+            with session.noting():
+                records.write(place.spec, *record)
+            found[place.spec] = record
+            advance(1)
     return [_result(place, found[place.spec]) for place in places]
 
 
 def _fitted(
     session: Session, collection: Collection, places: list[_Place]
-) -> Iterator[tuple[_Place, Record]]:
+) -> Generator[tuple[_Place, Record], None, None]:
     if not places:
         return
     fits = [
@@ -90,8 +92,9 @@ def _fitted(
         for place in places
     ]
     samples, workers = samples_of_collection(collection), session.experiment.run.workers
-    for number, record in run_fits(fits, samples, workers):
-        yield places[number], record
+    with closing(run_fits(fits, samples, workers)) as results:
+        for number, record in results:
+            yield places[number], record
 
 
 def _prepare(session: Session, place: _Place) -> PreparedHead:
