@@ -40,8 +40,8 @@ def in_processes(
                 pool()(delayed(os.getpid)() for _ in range(processes))
         drawn = pool(return_as="generator_unordered", pre_dispatch="n_jobs")
         with _closing(drawn(delayed(work)(*job) for job in jobs)) as results:
-            for result in results:
-                yield result  # not `yield from`, which would close them first
+            for result in results:  # noqa: UP028 (`yield from` would close them, with a warning)
+                yield result
 
 
 @contextmanager

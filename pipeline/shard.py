@@ -119,11 +119,17 @@ def open_shard(
     return Shard(number, images, parts)
 
 
-def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -> None:
-    """Write every open part: data first, marker last."""
+def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -> int:
+    """Write every open part: data first, marker last.
+
+    Returns how many rows were computed in vain, as another process had committed them meanwhile.
+    """
+    in_vain = 0
     for spec, part in shard.parts.items():
         if part.stored:
             continue
+        if artifacts[spec].marker(shard.number) is not None:
+            in_vain += part.computed
         bad = [
             BadRow(row, shard.images[row], int(part.status[row]), reason)
             for row, reason in sorted(part.reasons.items())
@@ -137,6 +143,7 @@ def commit_shard(shard: Shard, artifacts: Mapping[Spec, Artifact], plan: Plan) -
             seconds=part.seconds,
             computed=part.computed,
         )
+    return in_vain
 
 
 def _canvas_read(spec: Spec) -> Canvas | None:
