@@ -13,12 +13,14 @@ from .cli_options import (
     cache_option,
     experiment_options,
     json_option,
+    quiet_option,
 )
 from .cli_output import emit
 from .errors import A2pipeError, UsageError
 
 if TYPE_CHECKING:
     from .cache.catalog import Cache
+    from .cache.verify import Problem
 
 
 def open_cache(root: Path | None) -> Cache:
@@ -90,20 +92,64 @@ def cache_show(fingerprint: str, cache_root: Path | None) -> None:
 
 @cache.command("verify")
 @click.option("--deep", is_flag=True, help="Read every byte and compare checksums.")
-@click.option("--repair", is_flag=True, help="Drop the markers of damaged shards.")
+@click.option("--repair", is_flag=True, help="Drop damaged shards and records.")
+@click.option(
+    "--experiment",
+    "experiments",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="With --repair: compute the dropped shards of this experiment again; may be repeated.",
+)
 @cache_option
+@quiet_option
 @json_option
-def cache_verify(deep: bool, repair: bool, cache_root: Path | None, as_json: bool) -> None:
-    """Check markers and file sizes, with --deep every checksum."""
+def cache_verify(
+    deep: bool,
+    repair: bool,
+    experiments: tuple[Path, ...],
+    cache_root: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Check markers and file sizes, with --deep every checksum.
+
+    With --repair, what is damaged is dropped, and the next run computes it again; with --experiment
+    it is computed now, and nothing else.
+    """
+    if experiments and not repair:
+        raise UsageError("--experiment says what to compute again: give --repair with it.")
+    if repair:
+        _repair(open_cache(cache_root), experiments, deep, quiet, as_json)
+        return
     from .cache.verify import verify
 
-    problems = verify(open_cache(cache_root), deep=deep, repair=repair)
-    rows = [{"folder": str(p.folder), "shard": p.shard, "problem": p.what} for p in problems]
-    emit(rows, as_json, empty="no damage found")
-    if problems and not repair:
+    problems = verify(open_cache(cache_root), deep=deep)
+    emit([_problem(each) for each in problems], as_json, empty="no damage found")
+    if problems:
         raise A2pipeError(
             f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found; "
             "--repair drops the damaged shards, the next run computes them again."
+        )
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"folder": str(problem.folder), "shard": problem.shard, "problem": problem.what}
+
+
+def _repair(
+    cache: Cache, experiments: tuple[Path, ...], deep: bool, quiet: bool, as_json: bool
+) -> None:
+    from .pipeline.progress import make_progress
+    from .pipeline.repair import repair
+
+    done = repair(cache, experiments, deep, make_progress(quiet))
+    rows = [{**_problem(each.problem), "computed": each.computed} for each in done.mended]
+    emit(rows, as_json, empty="no damage found")
+    if rows and not as_json:
+        again = sum(each.computed for each in done.mended)
+        click.echo(
+            f"computed again: {again} of {len(rows)}, with {done.forward_passes:,} forward passes"
         )
 
 

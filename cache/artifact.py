@@ -74,6 +74,11 @@ class Artifact:
         """The marker of every shard that is done."""
         return {shard: m for shard, m in self.ledger.markers().items() if self._present(shard, m)}
 
+    def marker(self, shard: int) -> Marker | None:
+        """The marker of a shard if it is done."""
+        found = self.ledger.read(shard)
+        return found if found is not None and self._present(shard, found) else None
+
     def missing(self) -> list[int]:
         """Shards to compute, in order: no valid marker, or a file of it gone or of another size."""
         done = self.markers()
@@ -105,8 +110,8 @@ class Artifact:
             raise ValueError(
                 f"shard {shard} has {self.cut.length_of(shard)} rows, not {len(status)}"
             )
-        found = self.ledger.read(shard)
-        if found is not None and self._present(shard, found):
+        found = self.marker(shard)
+        if found is not None:
             return found
         settled, states = settle(self.fields, arrays, status)
         images = self.layout.images[rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -70,11 +71,12 @@ def fit_cells(
     found = {place.spec: records.read(place.spec) for place in places}
     missing = [place for place in places if found[place.spec] is None]
     advance(len(places) - len(missing))
-    for place, record in _fitted(session, collection, missing):
-        with session.noting():
-            records.write(place.spec, *record)
-        found[place.spec] = record
-        advance(1)
+    with closing(_fitted(session, collection, missing)) as fitted:
+        for place, record in fitted:
+            with session.noting():
+                records.write(place.spec, *record)
+            found[place.spec] = record
+            advance(1)
     _say_warnings(session, [found[place.spec] for place in missing])
     return [_result(place, found[place.spec]) for place in places]
 
@@ -88,7 +90,7 @@ def _say_warnings(session: Session, records: Iterable[Record | None]) -> None:
 
 def _fitted(
     session: Session, collection: Collection, places: list[_Place]
-) -> Iterator[tuple[_Place, Record]]:
+) -> Generator[tuple[_Place, Record], None, None]:
     if not places:
         return
     fits = [
@@ -99,8 +101,9 @@ def _fitted(
         for place in places
     ]
     samples, workers = samples_of_collection(collection), session.experiment.run.workers
-    for number, record in run_fits(fits, samples, workers):
-        yield places[number], record
+    with closing(run_fits(fits, samples, workers)) as results:
+        for number, record in results:
+            yield places[number], record
 
 
 def _prepare(session: Session, place: _Place) -> PreparedHead:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import closing
@@ -20,6 +19,8 @@ from ..cache.records import Record
 from ..stages.heads import Features, fit_cell
 from ..stages.prepared import PreparedHead
 from ..stages.samples import Samples
+from .processes import in_processes
+from .scratch import scratch_folder
 
 WORTH_A_PROCESS = 10_000_000
 """Feature values, over all fits, below which starting processes takes longer than it saves."""
@@ -56,25 +57,18 @@ def run_fits(
     A feature block is written to a temporary file once, read by all its heads through a memory
     map, and removed with the last of them; so memory holds no more than what the running fits
     touch. The records depend neither on the number of workers (one a core unless given) nor on
-    the order.
+    the order. However the run ends, processes and files end with it (files of a killed process
+    with the next run).
 
     Raises:
-        UsageError, A2pipeError: as heads do; fits that are done have been yielded.
+        UsageError, A2pipeError: as heads do, or a process was killed; fits that are done have been
+            yielded.
     """
-    from joblib import Parallel, delayed, parallel_config
-
     left = Counter(fit.features.key for fit in fits)
-    with tempfile.TemporaryDirectory(prefix="a2pipe-features-") as folder:
-        jobs = _jobs(fits, samples, Path(folder))
-        pool = Parallel(
-            n_jobs=_processes(fits, samples, workers),
-            return_as="generator_unordered",
-            pre_dispatch="n_jobs + 1",  # the next features are written while heads are fitted
-        )
-        with (
-            parallel_config("loky", inner_max_num_threads=1),
-            closing(pool(delayed(_fit)(*job, samples) for job in jobs)) as results,
-        ):
+    processes = _processes(fits, samples, workers)
+    with scratch_folder() as folder:
+        jobs = ((*job, samples) for job in _jobs(fits, samples, folder))
+        with closing(in_processes(processes, _fit, jobs)) as results:
             for number, file, record in results:
                 key = fits[number].features.key
                 left[key] -= 1

@@ -51,9 +51,15 @@ BYTES_A_PIXEL = 7
 @dataclass
 class RunStats:
     """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
-    and activity (they overlap)."""
+    and activity (they overlap).
+
+    shards_in_vain, rows_in_vain: shards of which another process committed a part while this one
+    computed it, and the rows of those parts: one for each image and spec.
+    """
 
     shards: int = 0
+    shards_in_vain: int = 0
+    rows_in_vain: int = 0
     decoded: int = 0
     forward_passes: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -348,8 +354,10 @@ class _Writer:
 
     def _commit(self, shard: Shard) -> None:
         start = time.perf_counter()
-        commit_shard(shard, self._task.artifacts, self._task.plan)
+        in_vain = commit_shard(shard, self._task.artifacts, self._task.plan)
         self._stats.shards += 1
+        self._stats.shards_in_vain += in_vain > 0
+        self._stats.rows_in_vain += in_vain
         self._stats.spend("write", time.perf_counter() - start)
         for part in shard.open_parts:
             self._stats.spend(part.spec.stage, part.seconds)

@@ -49,6 +49,8 @@ class RunRecord:
             "forward_passes": self.stats.forward_passes,
             "forward_passes_total": sum(self.stats.forward_passes.values()),
             "shards_computed": self.stats.shards,
+            "shards_in_vain": self.stats.shards_in_vain,
+            "rows_in_vain": self.stats.rows_in_vain,
             "throughput": self.stats.waits.to_json() if self.stats.waits.images else None,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "bad_images": [{"path": bad.path, "reason": bad.reason} for bad in self.bad],

@@ -68,7 +68,17 @@ class Session:
         task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
         if task.shards:
             run_local(task, self.backbones, self.progress, self.stats)
+            self._say_what_was_in_vain()
         return self.stats
+
+    def _say_what_was_in_vain(self) -> None:
+        stats = self.stats
+        if stats.shards_in_vain:
+            self.progress.say(
+                f"{stats.shards_in_vain:,} of {stats.shards:,} shards ({stats.rows_in_vain:,} rows)"
+                " were computed in vain: another process committed them first. Processes that share"
+                " the work get a rank each: `a2pipe run --rank R --world-size W`."
+            )
 
     def stored(self, spec: Spec) -> Artifact | None:
         """What the cache has of a spec, complete or not; None if nothing."""

@@ -142,11 +142,17 @@ def open_shard(
     return Shard(number, images, parts)
 
 
-def commit_shard(shard: Shard, artifacts: Mapping[Stored, Artifact], plan: Plan) -> None:
-    """Write every open part: data first, marker last."""
+def commit_shard(shard: Shard, artifacts: Mapping[Stored, Artifact], plan: Plan) -> int:
+    """Write every open part: data first, marker last.
+
+    Returns how many rows were computed in vain, as another process had committed them meanwhile.
+    """
+    in_vain = 0
     for spec, part in shard.parts.items():
         if part.stored:
             continue
+        if artifacts[spec].marker(shard.number) is not None:
+            in_vain += part.computed
         bad = [
             BadRow(row, shard.images[row], int(part.status[row]), reason)
             for row, reason in sorted(part.reasons.items())
@@ -160,6 +166,7 @@ def commit_shard(shard: Shard, artifacts: Mapping[Stored, Artifact], plan: Plan)
             seconds=part.seconds,
             computed=part.computed,
         )
+    return in_vain
 
 
 def _reads(spec: Stored, upstream: Stored) -> bool:

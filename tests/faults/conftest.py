@@ -72,13 +72,18 @@ class Command:
         self.signal_when(ready, 9, seconds)
         return self.wait()
 
-    def signal_when(self, ready: Callable[[], bool], number: int, seconds: float = 0.0) -> None:
-        """Send a signal `seconds` after `ready` first holds, or none to a process that ended."""
+    def signal_when(
+        self, ready: Callable[[], bool], number: int, seconds: float = 0.0, to_all: bool = False
+    ) -> None:
+        """Send a signal `seconds` after `ready` first holds, or none to a process that ended.
+
+        to_all: to every process of the group that the command leads.
+        """
         while self.process.is_alive() and not ready():
             time.sleep(0.0005)
         time.sleep(seconds)
         if self.process.is_alive():
-            os.kill(self.pid, number)
+            (os.killpg if to_all else os.kill)(self.pid, number)
 
     @property
     def out(self) -> str:

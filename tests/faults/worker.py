@@ -2,17 +2,23 @@
 
 `conftest.py` runs this file in a process forked from one that has imported everything. It sets
 `request`: argv; output (stdout and stderr go to this path with .out and .err); and optionally
-bound (modes of files hold even for root), or fault ("kill" or "full") and within (writes below this
-folder count) with either step (which write is hit, from 0) or met (a file: the first write that is
-not listed there is hit, and listed). A disk that is full stays full.
+- bound: modes of files hold even for root;
+- temporary: the folder for temporary files;
+- group: the process leads a group of its own, as a terminal starts a command;
+- fits: heads are fitted in processes however small they are, and each takes that many seconds more;
+- fault ("kill" or "full") and within (writes below this folder count) with either step (which write
+  is hit, from 0) or met (a file: the first write that is not listed there is hit, and listed). A
+  disk that is full stays full.
 """
 
+import atexit
 import ctypes
 import errno
 import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import zlib
 from pathlib import Path
@@ -97,6 +103,22 @@ def give_up_override() -> None:
         libc.capset(header, sets)
 
 
+def slow_down_fits(seconds: float) -> None:
+    """Fit in processes however little there is to fit, and each `seconds` longer."""
+    from a2pipe.pipeline import fits
+
+    fit = fits._fit
+
+    def slow_fit(*job: Any) -> Any:
+        import time
+
+        time.sleep(seconds)
+        return fit(*job)
+
+    slow_fit.__module__ = "__main__"  # travels to the processes as it is, not by name
+    fits._fit, fits.WORTH_A_PROCESS = slow_fit, 0
+
+
 def divert(output: str) -> None:
     """Send stdout and stderr to files."""
     for stream, suffix in ((sys.stdout, ".out"), (sys.stderr, ".err")):
@@ -113,11 +135,21 @@ def run(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal starts a command
     if request.get("bound") and os.geteuid() == 0:
         give_up_override()
+    if request.get("group"):
+        os.setsid()
+    if "temporary" in request:
+        os.environ["TMPDIR"] = tempfile.tempdir = request["temporary"]
+    if "fits" in request:
+        slow_down_fits(request["fits"])
     if "fault" in request:
         names = ("within", "fault", "step", "met")
         Fault(**{name: request[name] for name in names if name in request}).install()
     sys.argv = ["a2pipe", *request["argv"]]
-    main()
+    try:
+        main()
+    finally:
+        threading._shutdown()  # what ends a process of its own, and in another order a fork
+        atexit._run_exitfuncs()
 
 
 if __name__ == "worker":
