@@ -48,6 +48,16 @@ class RunStats:
         """Add to the time that an activity or a stage has taken."""
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
+    def add(self, other: RunStats) -> None:
+        """Add the counts and seconds of a run elsewhere."""
+        self.shards += other.shards
+        self.decoded += other.decoded
+        self.device = self.device or other.device
+        for name, passes in other.forward_passes.items():
+            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
+        for name, seconds in other.seconds.items():
+            self.spend(name, seconds)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -58,6 +68,11 @@ class Task:
     missing: Mapping[Spec, set[int]]
     gathered: Mapping[Spec, Gathered]
     shards: Sequence[int]
+
+    def images(self, shards: Iterable[int]) -> int:
+        """How many images these shards have."""
+        cut = next(iter(self.artifacts.values())).cut
+        return sum(cut.length_of(number) for number in shards)
 
 
 def prepare(
@@ -100,7 +115,7 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
     run = task.plan.experiment.run
     workers = run.workers or os.cpu_count() or 1
     with (
-        progress.bar("images", _images_in(task, task.shards)) as advance,
+        progress.bar("images", task.images(task.shards)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         _Writer(task, stats) as writer,
         closing(prefetch(_steps(task, run.batch_size), _decode, pool, BATCHES_AHEAD)) as decoded,
@@ -216,11 +231,6 @@ def _decode(job: _Job) -> Decoded:
         return load_cuts(job.path, job.cuts, job.digest)
     except BadImageError as error:
         return error
-
-
-def _images_in(task: Task, shards: Sequence[int]) -> int:
-    layout = next(iter(task.artifacts.values())).layout
-    return sum(len(layout.images[layout.rows_of(number)]) for number in shards)
 
 
 class _Writer:
