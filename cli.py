@@ -17,6 +17,7 @@ from . import __version__
 from .cli_batch import finish, logs, status, submit
 from .cli_compare import compare
 from .cli_datasets import datasets
+from .cli_executor import executor_options
 from .cli_manage import cache, experiment, models
 from .cli_options import (
     cache_option,
@@ -31,6 +32,7 @@ from .cli_predict import predict, save_head
 from .errors import A2pipeError
 
 if TYPE_CHECKING:
+    from .pipeline.executor import Executor
     from .pipeline.session import Session
     from .reports.study_write import Written
 
@@ -114,6 +116,7 @@ def demo(
 
 
 @cli.command("extract-attn")
+@executor_options
 @experiment_options("attention")
 def extract_attn(**options: Any) -> None:
     """Store the CLS attention of every image.
@@ -124,6 +127,7 @@ def extract_attn(**options: Any) -> None:
 
 
 @cli.command("select-crops")
+@executor_options
 @experiment_options("boxes")
 def select_crops(**options: Any) -> None:
     """Place crop boxes greedily on the attention maps.
@@ -134,6 +138,7 @@ def select_crops(**options: Any) -> None:
 
 
 @cli.command("embed-crops")
+@executor_options
 @experiment_options("embeddings")
 def embed_crops(**options: Any) -> None:
     """Embed every crop and baseline with every embedding model.
@@ -156,6 +161,7 @@ def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
 
 @cli.command("build-matrix")
 @out_option
+@executor_options
 @experiment_options("heads")
 def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
     """Compute what is missing, fit heads, write the report."""
@@ -165,6 +171,7 @@ def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
 @cli.command()
 @click.option("--rank", default=0, show_default=True, help="Which share of the shards.")
 @click.option("--world-size", default=1, show_default=True, help="Into how many shares.")
+@executor_options
 @experiment_options("embeddings")
 def run(rank: int, world_size: int, **options: Any) -> None:
     """Compute missing shards and fit nothing.
@@ -286,9 +293,12 @@ def _session_of(
     overrides: Mapping[str, Any],
     cache_root: Path | None,
     quiet: bool,
+    executor: Executor | None = None,
     **_: Any,
 ) -> Session:
-    return _session(source, overrides, cache_root, quiet)
+    session = _session(source, overrides, cache_root, quiet)
+    session.executor = executor
+    return session
 
 
 def _compute(

@@ -84,6 +84,11 @@ class Artifact:
         done = self.markers()
         return [shard for shard in range(self.cut.shards) if shard not in done]
 
+    def has(self, shard: int) -> bool:
+        """Whether one shard is done, without a look at the others."""
+        found = self.ledger.read(shard)
+        return found is not None and self._present(shard, found)
+
     @property
     def complete(self) -> bool:
         """Whether every shard is done."""

@@ -88,11 +88,11 @@ def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    return _anchored({"name": path.stem, **content}, path.parent)
+    return anchored({"name": path.stem, **content}, path.parent)
 
 
-def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths of an experiment file, taken from the folder it lies in."""
+def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of an experiment, taken from a folder: the one its file lies in."""
     dataset, run = content.get("dataset"), content.get("run")
     if isinstance(dataset, dict) and isinstance(dataset.get("root"), str):
         dataset["root"] = folder / Path(dataset["root"]).expanduser()

@@ -70,6 +70,16 @@ class RunStats:
         """Add to the time that an activity or a stage has taken."""
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
+    def add(self, other: RunStats) -> None:
+        """Add the counts and seconds of a run elsewhere."""
+        self.shards += other.shards
+        self.decoded += other.decoded
+        self.device = self.device or other.device
+        for name, passes in other.forward_passes.items():
+            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
+        for name, seconds in other.seconds.items():
+            self.spend(name, seconds)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -91,6 +101,11 @@ class Task:
         first.pop("", None)
         counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
         return counts
+
+    def images(self, shards: Iterable[int]) -> int:
+        """How many images these shards have."""
+        cut = next(iter(self.artifacts.values())).cut
+        return sum(cut.length_of(number) for number in shards)
 
 
 def prepare(
@@ -143,7 +158,7 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
     An interruption (KeyboardInterrupt, SystemExit) lets shards that are whole be written and drops
     the one being computed.
     """
-    run, images = task.plan.experiment.run, _images_in(task, task.shards)
+    run, images = task.plan.experiment.run, task.images(task.shards)
     workers = run.workers or cores()
     ahead = _batches_ahead(workers, run.batch_size)
     decode = partial(_decode, Room(ROOM_ORIGINALS))
@@ -324,11 +339,6 @@ def _decode(room: Room, job: _Job) -> Decoded:
         return error
 
 
-def _images_in(task: Task, shards: Sequence[int]) -> int:
-    layout = next(iter(task.artifacts.values())).layout
-    return sum(len(layout.images[layout.rows_of(number)]) for number in shards)
-
-
 class _Writer:
     """One thread that commits finished shards; at most SHARDS_BEING_WRITTEN of them wait, and no
     more than ROOM_TO_WRITE bytes beyond the one being written."""
@@ -370,5 +380,5 @@ class _Writer:
         with self._stats.waits.timed(DISK):
             self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
         if kind is None:
-            for future, _ in self._pending:
+            for future, _held in self._pending:
                 future.result()

@@ -36,6 +36,7 @@ from ..stages.specs import (
 from .backbones import Backbones, identify_all
 from .bad_images import BadImage, find_bad_images
 from .crop_source import source_words
+from .executor import Executor
 from .experiment import Experiment
 from .experiment_file import load_experiment
 from .local import RunStats, prepare, run_local
@@ -45,7 +46,10 @@ from .progress import Progress, SilentProgress
 
 @dataclass
 class Session:
-    """One experiment on one cache. Opening it reads the dataset and identifies the models."""
+    """One experiment on one cache. Opening it reads the dataset and identifies the models.
+
+    executor: where shards are computed; in this process, unless given.
+    """
 
     plan: Plan
     cache: Cache
@@ -54,6 +58,7 @@ class Session:
     stats: RunStats = field(default_factory=RunStats)
     may_compute: bool = True
     read_only: bool = False
+    executor: Executor | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -66,7 +71,9 @@ class Session:
     def compute(self, through: str = STAGES[-1], rank: int = 0, world_size: int = 1) -> RunStats:
         """Compute the shards still missing, up to a stage; with ranks, only this rank's."""
         task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
-        if task.shards:
+        if task.shards and self.executor:
+            self.executor.compute(task, self.cache, self.progress, self.stats)
+        elif task.shards:
             run_local(task, self.backbones, self.progress, self.stats)
             self._say_what_was_in_vain()
         return self.stats

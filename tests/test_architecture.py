@@ -15,7 +15,8 @@ import a2pipe
 ROOT = Path(a2pipe.__file__).parent
 FLOORS = (
     (
-        *("cli", "cli_batch", "cli_compare", "cli_datasets", "cli_manage", "cli_options"),
+        *("cli", "cli_batch", "cli_compare", "cli_datasets", "cli_executor", "cli_manage"),
+        "cli_options",
         *("cli_output", "cli_paper", "cli_predict"),
     ),
     ("pipeline",),
@@ -26,7 +27,17 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 NOT_SHIPPED = ("tests", "benchmarks", "scripts", "docs")
 HEAVY = ("torch", "timm", "zarr", "h5py", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib")
-HEAVY += ("dask", "rich", "pydantic", "numpy", "PIL", "transformers", "safetensors", "open_clip")
+HEAVY += (
+    "dask",
+    "distributed",
+    "rich",
+    "pydantic",
+    "numpy",
+    "PIL",
+    "transformers",
+    "safetensors",
+    "open_clip",
+)
 
 
 def modules() -> list[Path]:

@@ -1,0 +1,141 @@
+"""A cluster file in the words of dask-jobqueue, which knows seven batch systems."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import A2pipeError, first_line
+from .cluster_file import Cluster
+
+CLASSES = {
+    "slurm": "SLURMCluster",
+    "pbs": "PBSCluster",
+    "lsf": "LSFCluster",
+    "sge": "SGECluster",
+    "htcondor": "HTCondorCluster",
+    "oar": "OARCluster",
+    "moab": "MoabCluster",
+}
+
+
+def job_cluster(cluster: Cluster, guard: str) -> Any:
+    """The dask-jobqueue cluster of a description; it has no job yet.
+
+    guard: the module by which the guard of a worker gives it its GPU. What the description leaves
+    open is taken from the site's own jobqueue.yaml, as dask-jobqueue does.
+
+    Raises:
+        A2pipeError: dask-jobqueue cannot make one of it.
+    """
+    import dask
+    import dask_jobqueue
+
+    name = f"jobqueue.{cluster.system}.scheduler-options"
+    scheduler = {"dashboard_address": ":0", **(dask.config.get(name, None) or {})}
+    try:
+        with _quiet():
+            return getattr(dask_jobqueue, CLASSES[cluster.system])(
+                **job_settings(cluster, guard), scheduler_options=scheduler
+            )
+    except (ValueError, OSError, RuntimeError) as error:
+        raise A2pipeError(
+            f"No {cluster.system} cluster could be set up: {first_line(error)}"
+        ) from error
+
+
+def job_settings(cluster: Cluster, guard: str) -> dict[str, Any]:
+    """The arguments of the dask-jobqueue class for a description."""
+    threads = max(1, cluster.cores // processes_of(cluster))
+    settings: dict[str, Any] = {
+        "cores": cluster.cores,
+        "memory": cluster.memory,
+        "processes": processes_of(cluster),
+        "job_name": "a2pipe",
+        "job_script_prologue": [*cluster.setup, *_threads(threads)],
+        "worker_extra_args": _worker_arguments(cluster, guard),
+        **_by_system(cluster),
+    }
+    if cluster.queue and cluster.system != "htcondor":
+        settings["queue"] = cluster.queue
+    if cluster.account and cluster.system != "htcondor":
+        key = "account" if cluster.system in ("slurm", "pbs", "moab") else "project"
+        settings[key] = cluster.account
+    return settings
+
+
+def processes_of(cluster: Cluster) -> int:
+    """Workers of one job: one a GPU, or one."""
+    return cluster.gpus or 1
+
+
+def _threads(count: int) -> list[str]:
+    return [f"export {name}_NUM_THREADS={count}" for name in ("OMP", "MKL", "OPENBLAS")]
+
+
+def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
+    """One shard at a time; the batch system bounds memory; an end before the job's end."""
+    arguments = ["--nthreads", "1", "--memory-limit", "0"]
+    life = seconds_of(cluster.time) - cluster.stop_before
+    if life > 0:
+        arguments += ["--lifetime", f"{life}s"]
+    if cluster.gpus:
+        arguments += ["--resources", "GPU=1", "--preload-nanny", guard]
+    return arguments
+
+
+def _by_system(cluster: Cluster) -> dict[str, Any]:
+    """How a system is asked for GPUs and time, and given further directives."""
+    gpus, clock = cluster.gpus, clock_of(cluster.time)
+    directives = list(cluster.directives)
+    if cluster.system == "htcondor":
+        pairs = [line.partition("=") for line in directives]
+        extra = {key.strip(): value.strip() for key, _, value in pairs}
+        extra |= {"request_gpus": str(gpus)} if gpus else {}
+        extra |= {"accounting_group": cluster.account} if cluster.account else {}
+        return {"disk": "1GB", "job_extra_directives": extra}
+    if cluster.system == "slurm":
+        asked = [f"--gres=gpu:{gpus}"] if gpus else []
+        return {"walltime": cluster.time, "job_extra_directives": asked + directives}
+    if cluster.system == "lsf":
+        asked = [f"-gpu num={gpus}"] if gpus else []
+        hours_minutes = clock.rpartition(":")[0]
+        return {"walltime": hours_minutes, "job_extra_directives": asked + directives}
+    resources = {"resource_spec": _resources(cluster)} if _resources(cluster) else {}
+    return {"walltime": clock, "job_extra_directives": directives, **resources}
+
+
+def _resources(cluster: Cluster) -> str:
+    """The resources of a job where they are one word, which GPUs are a part of."""
+    gpus, cores = cluster.gpus, cluster.cores
+    if cluster.system == "pbs":
+        return f"select=1:ncpus={cores}:mem={cluster.memory}" + (f":ngpus={gpus}" if gpus else "")
+    if cluster.system == "moab":
+        nodes = f"nodes=1:ppn={cores}" + (f":gpus={gpus}" if gpus else "")
+        return f"{nodes},mem={cluster.memory}"
+    if cluster.system == "oar":
+        return f"/nodes=1/gpu={gpus}" if gpus else f"/nodes=1/core={cores}"
+    return f"gpu={gpus}" if gpus else ""
+
+
+def seconds_of(time: str) -> int:
+    """[D-]HH:MM:SS in seconds."""
+    days, _, clock = time.rpartition("-")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def clock_of(time: str) -> str:
+    """[D-]HH:MM:SS as HH:MM:SS with as many hours as there are, for systems without days."""
+    minutes, seconds = divmod(seconds_of(time), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of dask-jobqueue, which are about keys that a user of it may set."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
