@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
 from .checks import check_features, check_flag, check_samples
@@ -175,7 +176,9 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.tol,
             self.seed,
         )
-        course = training.train(network, self._terms(), schedule, self._batch(X, labels), len(X))
+        with threadpool_limits(1):  # of PyTorch too, which is imported by now
+            terms, batch = self._terms(), self._batch(X, labels)
+            course = training.train(network, terms, schedule, batch, len(X))
         self.losses_ = np.array(course)
         self.n_iter_ = len(course) - (self.optimizer == "lbfgs")
         return network

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import closing
@@ -19,6 +18,7 @@ from ..cache.records import Record
 from ..stages.heads import Features, fit_cell
 from ..stages.prepared import PreparedHead
 from ..stages.samples import Samples
+from .prefetch import cores
 from .processes import in_processes
 from .scratch import scratch_folder
 
@@ -104,7 +104,7 @@ def _fill(features: Features, block: FeatureBlock, samples: Samples) -> None:
 def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> int:
     """As many as there are workers, but one where starting more would take longer."""
     values = sum(fit.features.width for fit in fits) * len(samples.index)
-    return min(workers or os.cpu_count() or 1, len(fits)) if values >= WORTH_A_PROCESS else 1
+    return min(workers or cores(), len(fits)) if values >= WORTH_A_PROCESS else 1
 
 
 def _jobs(

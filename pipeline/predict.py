@@ -87,13 +87,14 @@ def predict(
     bad = session.bad_images()
     usable = session.usable(bad)
     block = feature_block(session, usable, row, column)
-    X = project_features(
-        block.read(np.arange(len(usable))),
-        session.experiment.head[0].parameters,
-        features,
-        text_source(session, column),
-        Records(cache.root),
-    )
+    with threadpool_limits(1):
+        X = project_features(
+            block.read(np.arange(len(usable))),
+            session.experiment.head[0].parameters,
+            features,
+            text_source(session, column),
+            Records(cache.root),
+        )
     predictions = _predictions(saved, X, session, row, usable) if len(usable) else ()
     return PredictionRun(tuple(predictions), tuple(bad), session, row, usable)
 
@@ -108,6 +109,7 @@ def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
         )
     content = {**notes["experiment"], "dataset": {"name": "images"}}
     own = {**content["run"], "device": "auto", "limit": None, **run}
+    own["weights"] = {**content["run"].get("weights", {}), **run.get("weights", {})}
     return load_experiment({**content, "run": own})
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from ..cache.fingerprint import fingerprint
 from ..errors import UsageError
 from ..heads.saving import About, save_head
-from ..stages.heads import fit_head
+from ..stages.heads import fit_head, warnings_as_text
 from ..stages.samples import samples_of_collection
 from ..stages.specs import FeatureSpec, GreedyBox, parts_of
 from .bad_images import refuse_bad_images
@@ -40,7 +42,12 @@ def find_cell(
     """
     heads = {section.label: section for section in plan.experiment.head}
     name = _only("embedding model", column, plan.columns)
-    return Cell(find_row(plan.rows, row), name, heads[_only("head", head, tuple(heads))])
+    chosen = heads[_only("head", head, tuple(heads))]
+    if chosen.models and name not in chosen.models:
+        raise UsageError(
+            f"The head {chosen.label} is fitted on {', '.join(chosen.models)} alone, not on {name}."
+        )
+    return Cell(find_row(plan.rows, row), name, chosen)
 
 
 def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
@@ -54,14 +61,19 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
         narrowed(session.plan, cell), session.collection, session.cache, session.progress
     )
     narrow.plan = narrow.plan.only(find_row(narrow.plan.rows, cell.row.key))
+    samples_of_collection(narrow.collection)
+    prepared_cell(narrow, narrow.collection, cell.row, cell.column, cell.head)
     narrow.compute()
     bad = narrow.bad_images()
     refuse_bad_images(bad, narrow.experiment.run.skip_bad_images)
     collection = narrow.usable(bad)
     samples = samples_of_collection(collection)
     prepared, block = prepared_cell(narrow, collection, cell.row, cell.column, cell.head)
-    features = prepared.features(features_in_order(block, samples))
-    fit_head(prepared.head, features, samples)
+    with threadpool_limits(1), warnings_as_text() as warned:
+        features = prepared.features(features_in_order(block, samples))
+        fit_head(prepared.head, features, samples)
+    for text in dict.fromkeys(warned):
+        session.progress.say(text)
     save_head(prepared.head, path, _about(narrow, cell, collection.digest), cell.head.kind)
     return cell
 
@@ -84,7 +96,7 @@ def narrowed(plan: Plan, cell: Cell) -> Experiment:
             "attention": experiment.attention.model_copy(update={"models": models}),
             "embedding": experiment.embedding.model_copy(update={"models": (cell.column,)}),
             "combine": combine,
-            "head": (cell.head,),
+            "head": (cell.head.model_copy(update={"models": ()}),),
             "run": experiment.run.model_copy(update={"weights": weights}),
         }
     )

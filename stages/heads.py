@@ -39,7 +39,8 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
         and, where the head has them, `SPLIT_probabilities` (n, classes).
     """
     start = time.perf_counter()
-    with threadpool_limits(1), _warnings_as_text() as warned:
+    with threadpool_limits(1), warnings_as_text() as warned:
+        _warn_of_shared_images(samples)
         fit_head(head, features, samples)
         arrays = _judged(head, features, samples, "test")
         if samples.sizes["val"]:
@@ -58,7 +59,7 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
 
 
 @contextmanager
-def _warnings_as_text() -> Iterator[list[str]]:
+def warnings_as_text() -> Iterator[list[str]]:
     """What is warned of inside; complete when it is left."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -79,7 +80,7 @@ def fit_head(head: Any, features: Features, samples: Samples) -> Any:
         "groups": samples.groups[:until],
         "validation": np.arange(until) >= samples.sizes["train"],
     }
-    if not np.isfinite(features[:until]).all():
+    if not np.isfinite(features).all():
         raise A2pipeError("Some features are not finite, so no head can be fitted on them.")
     try:
         keywords = {name: known[name] for name in sorted(wanted)}
@@ -88,6 +89,13 @@ def fit_head(head: Any, features: Features, samples: Samples) -> Any:
         raise
     except ValueError as error:
         raise A2pipeError(f"The head {head} could not be fitted: {error}") from error
+
+
+def _warn_of_shared_images(samples: Samples) -> None:
+    train, test = (samples.images[samples.part(split)] for split in ("train", "test"))
+    shared = int(np.isin(test, train).sum())
+    if shared:
+        warnings.warn(f"{shared} test samples show an image of training too.", stacklevel=1)
 
 
 def uses(head: Any) -> frozenset[str]:

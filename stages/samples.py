@@ -44,8 +44,8 @@ def samples_of_collection(collection: Collection) -> Samples:
     """The samples of a collection that a head can be fitted and judged on.
 
     Raises:
-        UsageError: there is no training or no test sample, one of them has no label, or a class
-            occurs in test alone.
+        UsageError: there is no training or no test sample, one of them has no label, a class
+            occurs in test alone, or there are groups, but of no test sample.
     """
     parts = check_samples(collection)
     index = np.concatenate([parts[split] for split in _ORDER])
@@ -70,6 +70,11 @@ def check_samples(collection: Collection) -> dict[Split, Integers]:
     }
     _require_splits(collection, parts)
     check_classes(collection)
+    if not (grouping(collection)[0][parts["test"]] >= 0).any():
+        raise UsageError(
+            f"No test sample of {collection.name} belongs to any of its groups, so there is no "
+            "worst group; name the groups of test samples too, or none at all."
+        )
     return parts
 
 

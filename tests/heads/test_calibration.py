@@ -190,10 +190,14 @@ class TestWhatAFitUses:
 class TestRefused:
     X, y, groups, mask = samples()
 
-    @pytest.mark.parametrize("fill", [True, False])
-    def test_a_mask_that_leaves_nothing_on_one_side(self, fill):
-        with pytest.raises(SamplesError, match=r"is given no (training|validation) sample"):
-            LogisticHead(calibrate=True).fit(self.X, self.y, validation=np.full(len(self.y), fill))
+    def test_a_mask_that_leaves_nothing_to_train_on(self):
+        with pytest.raises(SamplesError, match="is given no training sample"):
+            LogisticHead(calibrate=True).fit(self.X, self.y, validation=np.full(len(self.y), True))
+
+    def test_without_validation_samples_it_holds_some_out(self):
+        none = np.full(len(self.y), False)
+        found = LogisticHead(calibrate=True).fit(self.X, self.y, validation=none)
+        assert found.calibration_ == LogisticHead(calibrate=True).fit(self.X, self.y).calibration_
 
     @pytest.mark.parametrize("wrong", [np.ones(3, bool), np.arange(240)])
     def test_a_mask_of_another_kind(self, wrong):

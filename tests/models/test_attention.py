@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from timm.layers.attention import Attention
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -28,7 +29,10 @@ def test_every_block_equals_the_eager_softmax(
     assert (rows.max(axis=-1) > 0.3).mean() > 0.25, "the check needs a sharp softmax"
     for index in range(3):
         expected = eager_rows(module, images, index + 1)
-        np.testing.assert_allclose(rows[:, index], expected, rtol=0, atol=1e-6)
+        exact = eager_rows(copy.deepcopy(module).double(), images.double(), index + 1)
+        rounding = (expected - exact).abs().max().item()
+        bound = max(1e-6, 2 * rounding)  # timm's own error in float32, as this processor rounds
+        np.testing.assert_allclose(rows[:, index], expected, rtol=0, atol=bound)
 
 
 def test_a_row_sums_to_one_with_its_prefix(kind, tiny, backbone_of, pixels) -> None:
@@ -149,7 +153,8 @@ def test_the_block_read_last_forms_one_query_and_no_values(tiny, pixels) -> None
 
 def operations(work) -> int:
     """Multiplications and additions of matrix products and convolutions."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    unfused = sdpa_kernel(SDPBackend.MATH)  # a fused kernel is counted as its processor has it
+    with torch.no_grad(), unfused, FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
 

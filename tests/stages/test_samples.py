@@ -57,3 +57,9 @@ def test_without_groups_the_classes_are_the_groups():
 def test_a_missing_split_is_named(splits, missing):
     with pytest.raises(UsageError, match=f"in the {missing} split"):
         samples_of_collection(collection([0], splits))
+
+
+def test_groups_are_of_no_use_if_no_test_sample_has_one():
+    named = collection([0, 0], ["train", "test"], groups=[0, -1])
+    with pytest.raises(UsageError, match="belongs to any of its groups"):
+        samples_of_collection(named)
