@@ -16,7 +16,7 @@ from ..reports.paper import Measured, PaperResult, warnings
 from ..reports.paper_crops import CropPictures
 from ..reports.results import GalleryItem, Matrix
 from ..reports.study import Line, Study
-from .crop_choice import METRICS, choice_words, choices
+from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
 from .crop_figure import crop_pictures
 from .experiment import Experiment
 from .gallery import gallery
@@ -126,7 +126,9 @@ def _add_matrix(found: _Findings, preset: Preset, dataset: str, session: Session
     if CROP_COUNT in preset.tables:
         found.pictures = crop_pictures(session, run.collection)
         metrics = [each for each in METRICS if each in preset.metrics]
-        found.notes += [choice_words(each) for m in metrics for each in choices(run, m)]
+        seen = fitted_on_validation(session.experiment)
+        made = [each for name in metrics for each in choices(run, name) if each.head not in seen]
+        found.notes += map(choice_words, made)
 
 
 def _heads(experiment: Experiment) -> Iterator[PaperHead]:
@@ -177,5 +179,5 @@ def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iter
         return
     for split, counts in facts.counts.items() if facts else ():
         here, published = int((collection.splits == split).sum()), sum(counts.values())
-        if here != published:
+        if counts and here != published:
             yield f"{dataset} has {here:,} {split} samples, where {published:,} were published"

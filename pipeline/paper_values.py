@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
+from ..errors import A2pipeError
 from ..metrics.groups import accuracy, per_class, per_group, worst_group
 from ..metrics.strata import centre_distances, distance_strata
 from ..reports.paper import Measured
@@ -51,12 +52,15 @@ def predictions(cell: CellResult, split: str = "test") -> tuple[Integers, Intege
 
 
 def of_cells(target: Target, results: Results) -> Measured:
-    """The mean over the target's cells; NaN, with the reason, if one of them is missing."""
+    """The mean over the target's cells; NaN, with the reason, if one is missing or has no score."""
     number = target.number
     found = [results[cell] for cell in target.cells if cell in results]
     if not found or len(found) < len(target.cells):
         return Measured(number.key, math.nan, reason="was not computed")
-    scores = [_score(number, each) for each in found]
+    try:
+        scores = [_score(number, each) for each in found]
+    except A2pipeError as error:
+        return Measured(number.key, math.nan, reason=str(error))
     values, sizes = zip(*scores, strict=True)
     spread = stdev(values) if len(values) > 1 else math.nan
     records = tuple(each.cell.record for each in found)

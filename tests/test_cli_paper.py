@@ -172,6 +172,18 @@ def test_crops_are_chosen_from_the_command_line(command, spawrious, tmp_path):
     assert "has no validation split to choose on" in refused.err
 
 
+def test_crops_are_not_chosen_on_what_dfr_was_fitted_on(command, spawrious, tmp_path):
+    """By default DFR is fitted on the validation split; nothing is computed before that is said."""
+    refused = command(
+        *("paper", "choose-crops", f"--dataset={O2O}", f"--root={spawrious}", "--head=dfr"),
+        *("--attention-model=demo_localizer_s", "--embedding-model=demo_embedder_s"),
+        *("--crop-sizes=64", "--crop-sizes=64,64", f"--cache={tmp_path / 'cache'}"),
+    )
+    assert refused.code == 2
+    assert "choose with variant=train." in refused.err
+    assert not (tmp_path / "cache").exists()
+
+
 # --- tables that need boxes -----------------------------------------------------------------------
 
 WATERBIRDS = ("--dataset-root=waterbirds={0}", "--dataset-option=boxes={0}")
