@@ -72,7 +72,8 @@ def samples_of(table: Table, folder: Path | None, name: str) -> Samples:
     table.refuse(paths == "", "path", "is empty")
     ids = table.optional("image_id")
     ids = paths if ids is None else ids
-    boxes = boxes_of(table, [ids, paths, labels.numbers, splits, groups.numbers])
+    same = [ids, paths, labels.numbers, splits, groups.numbers]
+    boxes = boxes_of(table, same if table.records is None else [table.records])
     rows = boxes.rows
     return Samples(
         name=name,

@@ -187,6 +187,31 @@ def test_a_row_that_names_a_file(tmp_path: Path) -> None:
     assert (found.class_names, found.sizes.tolist()) == (("7",), [[8, 6]])
 
 
+def test_rows_that_name_one_file_stay_samples_of_their_own(tmp_path: Path) -> None:
+    """Though they agree in everything and each has boxes, of which one has two."""
+    boxes = [[[0, 0, 2, 2], [1, 1, 2, 2]], [[3, 3, 1, 1]]]
+    columns = {
+        "image": [{"bytes": None, "path": "0.png"}] * 2,
+        "label": [7, 7],
+        "objects": [{"bbox": each} for each in boxes],
+    }
+    folder = save_rows(tmp_path / "saved", columns)
+    (folder / "0.png").write_bytes(picture(0))
+    found = load_saved(folder)
+    assert [each.tolist() for each in found.boxes] == [
+        [[0, 0, 2, 2], [1, 1, 3, 3]],
+        [[3, 3, 4, 4]],
+    ]
+    assert len(found.images) == 1
+
+
+@pytest.mark.parametrize("splits", ["null", "3", "[1]"])
+def test_a_dict_without_its_splits(tmp_path: Path, splits: str) -> None:
+    (tmp_path / "dataset_dict.json").write_text(f'{{"splits": {splits}}}')
+    with pytest.raises(UsageError, match=r"dataset_dict\.json does not list its splits"):
+        load_saved(tmp_path)
+
+
 @pytest.mark.parametrize("path", ["/etc/0.png", "../0.png", "a/../../0.png"])
 def test_a_row_that_names_a_file_elsewhere(tmp_path: Path, path: str) -> None:
     named = {"image": [{"bytes": None, "path": path}], "label": [7]}

@@ -196,3 +196,10 @@ def test_a_built_manifest_names_no_absolute_path(write: Write, tmp_path: Path) -
             continue
         with pytest.raises(UsageError, match="is absolute, where one relative to the manifest"):
             load_pairs(manifest, NAME, ("cat", "dog"), None)
+
+
+def test_hidden_folders_are_passed_over(write: Write, tmp_path: Path) -> None:
+    for folder in FOLDERS:
+        write(f"data/{folder}/1.jpg")
+    (tmp_path / "data" / "train" / "cat" / ".ipynb_checkpoints").mkdir()
+    assert len(load(NAME, tmp_path / "data")) == 4
