@@ -88,9 +88,10 @@ def paper_show(
     """
     from .pipeline.experiment_file import to_toml
     from .pipeline.paper_presets import preset, reasons
-    from .pipeline.paper_settings import experiments, targets_of
+    from .pipeline.paper_settings import check_names, experiments, targets_of
 
     chosen, settings = preset(id), _settings((), only, replacements, (), {})
+    check_names(chosen, only)
     found = [
         experiment
         for name in chosen.datasets

@@ -125,6 +125,8 @@ def test_bad_requests_are_one_sentence(command, tmp_path):
         ("run", "table-11", f"--dataset-root={O2O}={tmp_path / 'none'}"): "There is no folder",
         ("run", "table-11", root): f"Dataset {O2O}: there is no",
         ("run", "table-11", "--only=waterbirds"): "table-11 is not about dataset 'waterbirds'",
+        ("run", "table-11", root, "--dataset-option=cows:a=1"): "not about dataset 'cows'",
+        ("show", "table-13", "--only=foo"): "table-13 is not about dataset 'foo'",
         ("run", "table-11", "--dataset-root=here"): "--dataset-root is NAME=DIR, not 'here'",
         ("run", "table-11", root, "--replace=x=demo_localizer_s"): "'x' is no model of the paper",
         ("run", "table-11", root, f"--replace={SIZES[0]}=nothing"): "There is no model called",
