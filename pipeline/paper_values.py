@@ -34,6 +34,8 @@ class Found:
     collection: Collection
 
 
+_BY_CONTEXT = ("class-context groups", "context tags")
+
 Results = Mapping[PaperCell, Found]
 Lines = Mapping[PaperMap, Line]
 
@@ -131,6 +133,8 @@ def of_counts(number: Number, collection: Collection) -> Measured:
     if number.subset in collection.class_names:
         label = collection.class_names.index(number.subset)
         counted[number.subset] = samples[collection.labels[samples] == label]
+    if number.subset in _BY_CONTEXT and not any("(" in name for name in collection.group_names):
+        return Measured(number.key, math.nan, reason="the groups do not name contexts")
     if number.subset not in counted:
         return Measured(number.key, math.nan, reason=f"the dataset has no {number.subset!r}")
     return Measured(number.key, float(len(counted[number.subset])))

@@ -179,6 +179,14 @@ def test_counts_of_contexts_and_images():
     }
 
 
+@pytest.mark.parametrize("name", ["class-context groups", "context tags"])
+def test_groups_that_are_classes_have_no_contexts_to_count(name):
+    found = replace(FOUR, group_names=CLASSES, groups=FOUR.labels)
+    measured = of_counts(replace(number(4, split="train"), subset=name), found)
+    assert math.isnan(measured.value)
+    assert measured.reason == "the groups do not name contexts"
+
+
 # --- the number of crops ------------------------------------------------------------------------
 
 HELD = collection([0, 1, 0, 1, 0, 1], [0, 2, 0, 2, 0, 2], ["train", "train", *["val", "test"] * 2])
