@@ -104,6 +104,15 @@ _SESSION: list[Decorator] = [
     json_option,
 ]
 
+_REHASH = _flag(
+    "--rehash",
+    "dataset.rehash",
+    "",
+    "Read every image file anew, whatever is remembered of it.",
+    is_flag=True,
+    default=None,
+)
+
 _READING = [
     _flag(
         "--dataset-option",
@@ -113,14 +122,19 @@ _READING = [
         multiple=True,
         callback=_pairs,
     ),
+    _REHASH,
+]
+
+_READINGS = [
     _flag(
-        "--rehash",
-        "dataset.rehash",
-        "",
-        "Read every image file anew, whatever is remembered of it.",
-        is_flag=True,
-        default=None,
+        "--dataset-option",
+        "dataset.options",
+        "[DATASET:]KEY=VALUE",
+        "An option of every dataset, or of one alone; VALUE may be JSON. May be repeated.",
+        multiple=True,
+        callback=_pairs,
     ),
+    _REHASH,
 ]
 
 _PLACE = [_flag("--root", "dataset.root", "DIR", "Where a registered dataset lies."), *_READING]
@@ -404,7 +418,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(options=options, overrides=overrides, **rest)
 
     decorated: Callable[..., Any] = wrapped
-    for option in reversed([*_READING, *_SAMPLES, _ATTENTION_INPUT, _EMBEDDING_INPUT, *_RUN]):
+    for option in reversed([*_READINGS, *_SAMPLES, _ATTENTION_INPUT, _EMBEDDING_INPUT, *_RUN]):
         decorated = option(decorated)
     return decorated
 

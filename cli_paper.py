@@ -88,9 +88,10 @@ def paper_show(
     """
     from .pipeline.experiment_file import to_toml
     from .pipeline.paper_presets import preset, reasons
-    from .pipeline.paper_settings import experiments, targets_of
+    from .pipeline.paper_settings import check_names, experiments, targets_of
 
     chosen, settings = preset(id), _settings((), only, replacements, (), {})
+    check_names(chosen, only)
     found = [
         experiment
         for name in chosen.datasets
@@ -234,13 +235,15 @@ def paper_choose_crops(
     Heads are fitted on the training split, as `build-matrix` does. Of crop lists that score equally
     that of fewest crops is chosen. Where there is no validation split, --split-val makes one.
     """
-    from .pipeline.crop_choice import choose_crops
+    from .pipeline.crop_choice import choose_crops, require_unseen_validation
     from .pipeline.experiment_file import load_experiment
     from .pipeline.matrix import build_matrix
     from .pipeline.progress import make_progress
     from .pipeline.session import open_session
 
-    session = open_session(load_experiment(source, overrides), cache_root, make_progress(quiet))
+    experiment = load_experiment(source, overrides)
+    require_unseen_validation(experiment)
+    session = open_session(experiment, cache_root, make_progress(quiet))
     found = choose_crops(build_matrix(session), metric)
     emit([row for choice in found for row in choice.rows()], as_json)
 

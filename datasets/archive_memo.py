@@ -13,7 +13,7 @@ from typing import Any
 
 from .memo import read_signed, write_signed
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "archives"
 
 
@@ -22,9 +22,10 @@ def remembered(
 ) -> dict[str, Any]:
     """What `read` gave for this archive when its stamp was the same, else what it gives now.
 
-    memo: the memo of image files, beside which the archives' stand; None remembers nothing.
+    memo: the memo of image files, beside which the archives' stand; None, or an
+    empty stamp, remembers nothing.
     """
-    place = memo and _place(memo, archive)
+    place = _place(memo, archive) if memo and stamp else None
     known = read_signed(place) if place else None
     if known and [known.get(key) for key in ("format", "archive", "stamp")] == [
         FORMAT,

@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import BadImageError, UsageError
 from .archive_memo import remembered
 from .index import DIGEST_LENGTH, Unreadable, header_size
+from .inside import inside
 from .located import arrow_column, arrow_table, row_bytes
 from .locators import ArrowRow
 from .memo import Indexed
@@ -27,7 +28,8 @@ def index_rows(file: str, column: str, memo: Path | None = None) -> list[ArrowIm
     """Every image of a column, in row order; remembered while the file's size and time are the
     same.
 
-    Raises UsageError for a file that is missing or damaged.
+    Raises UsageError for a file that is missing or damaged, and for a row that names an image file
+    outside the folder of the Arrow file.
     """
     try:
         known = remembered(
@@ -75,6 +77,6 @@ def _image(
     file: str, column: str, row: int, name: str, digest: str, width: int, height: int, why: str
 ) -> ArrowImage:
     if not digest and why is None:
-        return str(Path(file).parent / name), None
+        return inside(Path(file).parent, name), None
     locator = str(ArrowRow(file, column, row, name))
     return locator, Unreadable(why) if why else Indexed(digest, width, height)

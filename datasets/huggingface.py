@@ -19,10 +19,10 @@ from .index import Unreadable, read_index
 from .manifest import samples_of
 from .memo import Indexed
 from .names import SPLIT_NAMES
-from .records import cell, frame_of
+from .records import cell, table_of
 from .samples import with_index
 from .saved_folder import SavedPart, saved_parts
-from .table import ALIASES, COLUMNS, CORNERS, Table, check_columns
+from .table import ALIASES, COLUMNS, CORNERS, check_columns
 
 NAMES = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
 WORKERS = 4
@@ -62,8 +62,7 @@ def load_saved(
     if not records:
         raise UsageError(f"{root} has no rows: save a dataset with images.")
     found = chain.from_iterable(_boxes(part, boxes) for part in parts)
-    table = Table(root, frame_of(records, found), {}, named_by="image_id")
-    samples = samples_of(table, None, root.name)
+    samples = samples_of(table_of(root, records, found, {}), None, root.name)
     return with_index(replace(samples, remarks=_remarks(parts)), _entries(images, memo))
 
 

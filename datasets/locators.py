@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TAR = re.compile(r"(?s)(.+\.tar)@(\d+)\+(\d+)/(.+)", re.IGNORECASE)
-_ARROW = re.compile(r"(?s)(.+\.arrow)@(.+)\[(\d+)\]/(.+)")
+_TAR = re.compile(r"(?s)(.+?\.tar)@(\d+)\+(\d+)/(.+)", re.IGNORECASE)
+_ARROW = re.compile(r"(?s)(.+?\.arrow)@(.+?)\[(\d+)\]/(.+)")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def load_manifest(
     columns: Mapping[str, str] | None = None,
     name: str | None = None,
     memo: Path | None = None,
+    relative: bool = False,
 ) -> Collection:
     """Read a manifest.
 
@@ -43,10 +44,15 @@ def load_manifest(
 
     A row whose file is missing ends among `unreadable`. Raises UsageError for a manifest that is
     missing, empty or not a table, for absent columns, and for values that cannot be what they
-    should be.
+    should be; with `relative` also for an absolute path.
     """
     path = path.expanduser().absolute()
     table = read_table(path, columns or {})
+    if relative:
+        absolute = table.required("path").map(os.path.isabs)
+        table.refuse(
+            absolute, "path", "is absolute, where one relative to the manifest is expected"
+        )
     folder = root.expanduser().absolute() if root else path.parent
     return collect(samples_of(table, folder, name or path.stem), memo)
 
@@ -66,7 +72,8 @@ def samples_of(table: Table, folder: Path | None, name: str) -> Samples:
     table.refuse(paths == "", "path", "is empty")
     ids = table.optional("image_id")
     ids = paths if ids is None else ids
-    boxes = boxes_of(table, [ids, paths, labels.numbers, splits, groups.numbers])
+    same = [ids, paths, labels.numbers, splits, groups.numbers]
+    boxes = boxes_of(table, same if table.records is None else [table.records])
     rows = boxes.rows
     return Samples(
         name=name,
@@ -103,9 +110,10 @@ def _labels(table: Table) -> _Names:
 def _called(
     table: Table, keys: tuple[str, ...], label: pd.Series[str], named: pd.Series[str]
 ) -> tuple[str, ...]:
-    """The class name of each label; label and class have to mean the same."""
+    """The class name of each label, or the label where it has none; both have to mean the same."""
+    table.refuse((label == "") & (named != ""), "label", "is empty, though class is given")
     name_of = dict(zip(label, named, strict=True))
-    names = tuple(name_of[key] for key in keys)
+    names = tuple(name_of[key] or key for key in keys)
     table.refuse(label.map(name_of) != named, "class", "is not the same for every row of one label")
     if len(set(names)) < len(names):
         raise UsageError(f"{table.path}: two labels have the same class name; give each its own.")

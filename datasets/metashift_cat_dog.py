@@ -148,7 +148,8 @@ def _images(name: str, root: Path, part: Part) -> list[str]:
     if not folder.is_dir():
         raise absent(name, f"there is no {folder}", FACTS)
     own = folder / subset_name(part.class_name, part.surrounding)
-    others = [each.name for each in folder.iterdir() if each.is_dir() and each != own]
+    folders = [each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."]
+    others = [each.name for each in folders if each != own]
     if others:
         raise UsageError(
             f"{folder} holds {min(others)}, but {part.split} has {part.class_name}s "

@@ -90,8 +90,8 @@ def manifest_at(root: Path) -> Path:
 
 def load_pairs(path: Path, name: str, classes: Sequence[str], memo: Path | None) -> Collection:
     """Read a manifest that was built; UsageError when it has another class: it was built for
-    another benchmark."""
-    found = load_manifest(path, name=name, memo=memo)
+    another benchmark, or an absolute path, which no build writes."""
+    found = load_manifest(path, name=name, memo=memo, relative=True)
     others = set(found.class_names) - set(classes)
     if others:
         raise UsageError(

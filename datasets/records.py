@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..errors import UsageError
-from .table import CORNERS
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .table import CORNERS, Table
 
 
 def cell(value: Any) -> str:
@@ -23,18 +23,28 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def frame_of(
-    records: Iterable[Mapping[str, Any]], boxes: Iterable[Sequence[Sequence[float]]]
-) -> pd.DataFrame:
-    """A manifest's table: a row for every box of a record, one for a record without."""
+def table_of(
+    name: Path | str,
+    records: Iterable[Mapping[str, Any]],
+    boxes: Iterable[Sequence[Sequence[float]]],
+    columns: Mapping[str, str],
+) -> Table:
+    """A manifest's table: a row for every box of a record, one for a record without.
+
+    Each record is a sample of its own, whatever others it agrees with; errors name it by its
+    `image_id`.
+    """
     import pandas as pd
 
     rows: list[dict[str, str]] = []
-    for record, found in zip(records, boxes, strict=True):
+    numbers: list[int] = []
+    for number, (record, found) in enumerate(zip(records, boxes, strict=True)):
         row = {name: cell(value) for name, value in record.items()}
         cornered = [dict(zip(CORNERS, map(repr, map(float, box)), strict=True)) for box in found]
         rows += [row | corners for corners in cornered] or [row]
-    return pd.DataFrame(rows, dtype="object").fillna("").astype("string")
+        numbers += [number] * (len(cornered) or 1)
+    frame = pd.DataFrame(rows, dtype="object").fillna("").astype("string")
+    return Table(name, frame, columns, named_by="image_id", records=np.array(numbers, np.int64))
 
 
 def corners(where: str, value: Any) -> list[list[float]]:

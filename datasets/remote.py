@@ -48,6 +48,8 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
 def stamp(name: str) -> list[Any]:
     """What changes when a file does: size and modification time, or what its server tells.
 
+    Empty where a server tells the size at most, which another file may share.
+
     Raises OSError, or whatever else a remote file system raises, for a file that is not there.
     """
     if not is_url(name):
@@ -55,7 +57,8 @@ def stamp(name: str) -> list[Any]:
         return [status.st_size, status.st_mtime_ns]
     system, path = file_system(name)
     info = system.info(path)
-    return [str(info[key]) for key in _CHANGES if info.get(key) is not None]
+    told = {key: str(info[key]) for key in _CHANGES if info.get(key) is not None}
+    return list(told.values()) if told.keys() - {"size"} else []
 
 
 def read_range(name: str, offset: int, size: int) -> bytes:

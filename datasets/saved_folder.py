@@ -50,7 +50,10 @@ def saved_parts(root: Path) -> Iterator[SavedPart]:
     if not (root / DICT).is_file():
         yield _saved(root, "")
         return
-    for key in _json(root / DICT).get("splits", ()):
+    keys = _json(root / DICT).get("splits")
+    if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+        raise UsageError(f"{root / DICT} does not list its splits: save the dataset again.")
+    for key in keys:
         yield _saved(root / Path(key).name, key)
 
 

@@ -28,12 +28,14 @@ class Table:
     """A manifest, every cell as text ("" for none); `columns` maps our names to the file's.
 
     path: what errors name; named_by: the column whose value names a row in them, else its number.
+    records: int64, the sample of each row, where that is known.
     """
 
     path: Path | str
     frame: pd.DataFrame
     columns: Mapping[str, str]
     named_by: str = ""
+    records: NDArray[np.int64] | None = None
 
     def optional(self, name: str) -> pd.Series[str] | None:
         """A column by our name, or None. Raises UsageError when `columns` names one not there."""

@@ -80,6 +80,8 @@ def _read(archive: str) -> dict[str, Any]:
             if name in seen:
                 raise UsageError(f"Tar {archive} has {name} twice: give each sample its own key.")
             seen.add(name)
+            if _is_hidden(name):
+                continue
             if has_image_suffix(name):
                 images.append((name, member.offset_data, member.size, *_image(handle, member)))
             elif _kind(name) in ("cls", "json"):
@@ -138,6 +140,11 @@ def _content(handle: IO[bytes], member: tarfile.TarInfo) -> bytes:
     if len(content) < member.size:
         raise tarfile.ReadError("unexpected end of data")
     return content
+
+
+def _is_hidden(name: str) -> bool:
+    """Such as `._1.jpg`, which macOS puts beside `1.jpg`; it is no image."""
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _kind(name: str) -> str:

@@ -8,10 +8,11 @@ Everything else is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from .collection import Collection
@@ -19,9 +20,9 @@ from .index import Unreadable
 from .located import TOO_LARGE
 from .manifest import samples_of
 from .memo import Indexed
-from .records import cell, corners, frame_of
+from .records import cell, corners, table_of
 from .samples import with_index
-from .table import COLUMNS, CORNERS, Table, check_columns
+from .table import COLUMNS, CORNERS, check_columns
 from .tar_index import BOXES, TarImage, TarIndex, index_tar
 from .tar_shards import TarShard, find_shards
 
@@ -70,8 +71,8 @@ def load_webdataset(
         ]
     if not samples:
         raise UsageError(f"{name}: no image in {len(shards)} tar(s): expected KEY.jpg, KEY.cls.")
-    frame = frame_of([sample.values for sample in samples], [each.boxes for each in samples])
-    described = samples_of(Table(name, frame, columns, named_by="image_id"), None, _title(name))
+    values, boxes = [each.values for each in samples], [each.boxes for each in samples]
+    described = samples_of(table_of(name, values, boxes, columns), None, _title(name))
     return with_index(described, [_entry(sample.image) for sample in samples])
 
 
@@ -80,17 +81,44 @@ def _samples(
 ) -> Iterator[_Sample]:
     """The samples of one tar that have an image."""
     keyed = _by_key(shard.archive, index.images, wanted)
-    named = {name: _key(name) for name in index.notes}
-    notes = {(key, ending): index.notes[name] for name, (key, ending) in named.items()}
+    names = _notes_by_key(index.notes)
     for key, image in keyed.items():
-        said = notes.get((key, "json"), {})
+        said = _note(shard.archive, index, key, "json", names) or {}
         values = {name: cell(value) for name, value in said.items() if name != BOXES}
-        values.setdefault("split", shard.split)
-        values |= _label(shard.archive, key, notes.get((key, "cls"), ""), values, columns)
+        values["split"] = values.get("split") or shard.split
+        cls = _note(shard.archive, index, key, "cls", names) or ""
+        values |= _label(shard.archive, key, cls, values, columns)
         values |= {"path": str(image.member)}
         values.setdefault("image_id", f"{Path(shard.archive).name}/{image.member.name}")
         where = f"{shard.archive}: {key}.json"
         yield _Sample(image, values, corners(where, said.get(BOXES)))
+
+
+def _notes_by_key(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Key and last extension of notes -> their names: `cat.v1.cls` goes with `cat.v1.png`."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        key, ending = _key(name)
+        found.setdefault((key, ending.rpartition(".")[2]), []).append(name)
+    return found
+
+
+def _note(
+    archive: str,
+    index: TarIndex,
+    key: str,
+    kind: str,
+    names: Mapping[tuple[str, str], Sequence[str]],
+) -> Any:
+    """What the .cls or .json of a sample says, None without one; `KEY.cls` goes before others."""
+    found = names.get((key, kind), ())
+    plain = [name for name in found if _key(name)[1] == kind]
+    chosen = plain or found
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{archive}: sample {key} has several .{kind} ({', '.join(chosen)}): keep one."
+        )
+    return index.notes[chosen[0]] if chosen else None
 
 
 def _label(

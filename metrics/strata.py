@@ -23,7 +23,7 @@ def centre_distances(
     boxes: per image (k, 4), x0, y0, x1, y1 in pixels of the original; several are one object, the
     smallest box around them. sizes: (N, 2), width and height. canvas: side in pixels of the square
     that the image is squashed to before anything is measured; None measures in the original.
-    Raises A2pipeError for an image without a box.
+    Raises A2pipeError for an image without a box or without a size.
     """
     if not all(map(len, boxes)):
         raise A2pipeError(
@@ -32,6 +32,10 @@ def centre_distances(
     around = np.array([[*box[:, :2].min(0), *box[:, 2:].max(0)] for box in boxes]).reshape(-1, 4)
     sizes = np.asarray(sizes, np.float64).reshape(-1, 2)
     offset = (around[:, :2] + around[:, 2:]) / 2 - sizes / 2
+    if not (sizes > 0).all():
+        raise A2pipeError(
+            "Strata by distance need the size of every test image: leave bad ones out."
+        )
     scaled = offset if canvas is None else offset * canvas / sizes
     return np.asarray(np.hypot(scaled[:, 0], scaled[:, 1]), np.float64)
 

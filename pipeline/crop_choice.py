@@ -12,6 +12,7 @@ from typing import Any
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from .cells import CellResult
+from .experiment import Experiment
 from .matrix import MatrixRun
 from .paper_values import metric, predictions
 
@@ -56,6 +57,24 @@ class CropChoice:
             }
             for score in self.scores
         ]
+
+
+def fitted_on_validation(experiment: Experiment) -> tuple[str, ...]:
+    """Labels of the heads that are fitted on the split to choose on: DFR's, as it is by default."""
+    return tuple(
+        head.label
+        for head in experiment.head
+        if head.kind == "dfr" and head.parameters.get("variant", "val") == "val"
+    )
+
+
+def require_unseen_validation(experiment: Experiment) -> None:
+    """Raise UsageError for an experiment of which a head is fitted on the validation split."""
+    if fitted_on_validation(experiment):
+        raise UsageError(
+            "DFR is fitted on the validation split, so nothing can be chosen there: choose with "
+            "variant=train."
+        )
 
 
 def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ...]:

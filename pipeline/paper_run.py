@@ -16,7 +16,7 @@ from ..reports.paper import Measured, PaperResult, warnings
 from ..reports.paper_crops import CropPictures
 from ..reports.results import GalleryItem, Matrix
 from ..reports.study import Line, Study
-from .crop_choice import METRICS, choice_words, choices
+from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
 from .crop_figure import crop_pictures
 from .experiment import Experiment
 from .gallery import gallery
@@ -36,7 +36,7 @@ from .paper_settings import (
 )
 from .paper_values import Found, of_cells, of_counts, of_crops, of_map, source_of
 from .progress import Progress
-from .session import Session, load_collection, open_session
+from .session import Session, load_collection, session_on
 from .study import make_study
 
 CROP_COUNT = 5
@@ -74,7 +74,8 @@ def run_preset(
     """Run the preset on every dataset that is asked for, one after the other.
 
     Raises:
-        UsageError: as `chosen_datasets` and `load_experiment` do, before anything is computed.
+        UsageError: as `chosen_datasets`, `load_experiment` and `load_collection` do, before
+            anything is computed.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     datasets = chosen_datasets(preset, settings)
@@ -82,8 +83,13 @@ def run_preset(
     for name in preset.datasets:
         if name not in datasets:
             progress.say(f"{preset.id}: not run on {name}, whose folder is not given")
+    store = Cache(Path(cache)) if cache else Cache()
+    collections = {
+        name: load_collection(dataset_experiment(name, settings), store.root) for name in datasets
+    }
     for name in datasets:
-        yield _run(preset, name, prepared[name], settings, cache, progress)
+        found = _Findings(collections[name])
+        yield _run(preset, name, prepared[name], settings, store, found, progress)
 
 
 def _run(
@@ -91,14 +97,13 @@ def _run(
     dataset: str,
     prepared: list[tuple[Part, Experiment]],
     settings: Settings,
-    cache: Path | str | None,
+    cache: Cache,
+    found: _Findings,
     progress: Progress,
 ) -> Finished:
-    root = Cache(Path(cache)).root if cache else Cache().root
-    found = _Findings(load_collection(dataset_experiment(dataset, settings), root))
     for part, experiment in prepared:
         progress.say(f"{preset.id} on {dataset}: {experiment.name}")
-        session = open_session(experiment, root, progress)
+        session = session_on(experiment, found.collection, cache, progress)
         if part.kind == "study":
             _add_study(found, dataset, make_study(session))
         else:
@@ -126,7 +131,9 @@ def _add_matrix(found: _Findings, preset: Preset, dataset: str, session: Session
     if CROP_COUNT in preset.tables:
         found.pictures = crop_pictures(session, run.collection)
         metrics = [each for each in METRICS if each in preset.metrics]
-        found.notes += [choice_words(each) for m in metrics for each in choices(run, m)]
+        seen = fitted_on_validation(session.experiment)
+        made = [each for name in metrics for each in choices(run, name) if each.head not in seen]
+        found.notes += map(choice_words, made)
 
 
 def _heads(experiment: Experiment) -> Iterator[PaperHead]:
@@ -177,5 +184,5 @@ def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iter
         return
     for split, counts in facts.counts.items() if facts else ():
         here, published = int((collection.splits == split).sum()), sum(counts.values())
-        if here != published:
+        if counts and here != published:
             yield f"{dataset} has {here:,} {split} samples, where {published:,} were published"

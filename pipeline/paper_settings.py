@@ -20,8 +20,9 @@ from .paper_replace import replaced
 
 @dataclass(frozen=True)
 class Settings:
-    """roots: dataset -> folder. only: datasets to run, () for all. options: of the datasets.
-    overrides: keys of the experiments, such as {"run.device": "cpu"}, as `load_experiment` has."""
+    """roots: dataset -> folder. only: datasets to run, () for all. options: of the datasets, by
+    KEY, or by DATASET:KEY for one alone, which wins. overrides: keys of the experiments, such as
+    {"run.device": "cpu"}, as `load_experiment` has."""
 
     roots: Mapping[str, Path] = field(default_factory=dict)
     only: tuple[str, ...] = ()
@@ -66,8 +67,23 @@ def _experiment(part: Part, dataset: str, settings: Settings) -> Experiment:
 
 def _dataset(name: str, settings: Settings) -> dict[str, Any]:
     root = settings.roots.get(name)
-    options = {"options": dict(settings.options)} if settings.options else {}
-    return {"name": name, **({"root": root} if root else {}), **options}
+    options = _options(name, settings)
+    return {
+        "name": name,
+        **({"root": root} if root else {}),
+        **({"options": options} if options else {}),
+    }
+
+
+def _options(name: str, settings: Settings) -> dict[str, Any]:
+    """The options for every dataset, and over them those for this one."""
+    named = {tuple(key.rpartition(":")[::2]): value for key, value in settings.options.items()}
+    return {
+        key: value
+        for wanted in ("", name)
+        for (dataset, key), value in named.items()
+        if dataset == wanted
+    }
 
 
 def _limits(settings: Settings) -> dict[str, Any]:
@@ -93,7 +109,8 @@ def chosen_datasets(preset: Preset, settings: Settings) -> list[str]:
         UsageError: a dataset is not of the preset, nothing can be run on any, a folder is missing
             or is none, or weights are for a model that no experiment has.
     """
-    _check_names(preset, [*settings.only, *settings.roots])
+    named = [key.rpartition(":")[0] for key in settings.options if ":" in key]
+    check_names(preset, [*settings.only, *settings.roots, *named])
     wanted = [name for name in preset.datasets if name in (settings.only or preset.datasets)]
     runnable = [name for name in wanted if _can_run(preset, name, settings)]
     if not runnable:
@@ -125,7 +142,8 @@ def _why(preset: Preset) -> str:
     return "; ".join(found) or "its numbers are settings or means of other tables"
 
 
-def _check_names(preset: Preset, names: Iterable[str]) -> None:
+def check_names(preset: Preset, names: Iterable[str]) -> None:
+    """Raise UsageError for a dataset that the preset is not about."""
     for name in names:
         if name not in preset.datasets:
             listed = ", ".join(preset.datasets) or "none"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.collection import Collection
+from ..errors import A2pipeError
 from ..metrics.groups import accuracy, per_class, per_group, worst_group
 from ..metrics.strata import centre_distances, distance_strata
 from ..reports.paper import Measured
@@ -33,6 +34,8 @@ class Found:
     collection: Collection
 
 
+_BY_CONTEXT = ("class-context groups", "context tags")
+
 Results = Mapping[PaperCell, Found]
 Lines = Mapping[PaperMap, Line]
 
@@ -51,12 +54,15 @@ def predictions(cell: CellResult, split: str = "test") -> tuple[Integers, Intege
 
 
 def of_cells(target: Target, results: Results) -> Measured:
-    """The mean over the target's cells; NaN, with the reason, if one of them is missing."""
+    """The mean over the target's cells; NaN, with the reason, if one is missing or has no score."""
     number = target.number
     found = [results[cell] for cell in target.cells if cell in results]
     if not found or len(found) < len(target.cells):
         return Measured(number.key, math.nan, reason="was not computed")
-    scores = [_score(number, each) for each in found]
+    try:
+        scores = [_score(number, each) for each in found]
+    except A2pipeError as error:
+        return Measured(number.key, math.nan, reason=str(error))
     values, sizes = zip(*scores, strict=True)
     spread = stdev(values) if len(values) > 1 else math.nan
     records = tuple(each.cell.record for each in found)
@@ -127,6 +133,8 @@ def of_counts(number: Number, collection: Collection) -> Measured:
     if number.subset in collection.class_names:
         label = collection.class_names.index(number.subset)
         counted[number.subset] = samples[collection.labels[samples] == label]
+    if number.subset in _BY_CONTEXT and not any("(" in name for name in collection.group_names):
+        return Measured(number.key, math.nan, reason="the groups do not name contexts")
     if number.subset not in counted:
         return Measured(number.key, math.nan, reason=f"the dataset has no {number.subset!r}")
     return Measured(number.key, float(len(counted[number.subset])))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def read_crops(path: Path) -> CropPictures:
         with np.load(path, allow_pickle=False) as arrays:
             name = str(arrays["dataset"])
             return CropPictures(name, np.asarray(arrays["images"]), np.asarray(arrays["boxes"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, BadZipFile, TypeError, ValueError, KeyError) as error:
         raise A2pipeError(f"Cannot read the crops in {path} ({error}); run it again.") from error
 
 

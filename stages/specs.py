@@ -175,7 +175,8 @@ class EmbeddingSpec:
     antialiasing, to as many times input_size as there are tiles (S², scaling_on_scales).
 
     source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
-        "original" at the place that the box maps back to.
+        "original" at the place that the box maps back to; tiles too are then cut bilinearly from
+        the original, and nothing is resized as a whole.
     draft: the canvas is that of an image decoded at a fraction of its size, as in `AttentionSpec`.
     """
 

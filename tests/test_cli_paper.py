@@ -125,6 +125,8 @@ def test_bad_requests_are_one_sentence(command, tmp_path):
         ("run", "table-11", f"--dataset-root={O2O}={tmp_path / 'none'}"): "There is no folder",
         ("run", "table-11", root): f"Dataset {O2O}: there is no",
         ("run", "table-11", "--only=waterbirds"): "table-11 is not about dataset 'waterbirds'",
+        ("run", "table-11", root, "--dataset-option=cows:a=1"): "not about dataset 'cows'",
+        ("show", "table-13", "--only=foo"): "table-13 is not about dataset 'foo'",
         ("run", "table-11", "--dataset-root=here"): "--dataset-root is NAME=DIR, not 'here'",
         ("run", "table-11", root, "--replace=x=demo_localizer_s"): "'x' is no model of the paper",
         ("run", "table-11", root, f"--replace={SIZES[0]}=nothing"): "There is no model called",
@@ -170,6 +172,18 @@ def test_crops_are_chosen_from_the_command_line(command, spawrious, tmp_path):
     )
     assert refused.code == 2
     assert "has no validation split to choose on" in refused.err
+
+
+def test_crops_are_not_chosen_on_what_dfr_was_fitted_on(command, spawrious, tmp_path):
+    """By default DFR is fitted on the validation split; nothing is computed before that is said."""
+    refused = command(
+        *("paper", "choose-crops", f"--dataset={O2O}", f"--root={spawrious}", "--head=dfr"),
+        *("--attention-model=demo_localizer_s", "--embedding-model=demo_embedder_s"),
+        *("--crop-sizes=64", "--crop-sizes=64,64", f"--cache={tmp_path / 'cache'}"),
+    )
+    assert refused.code == 2
+    assert "choose with variant=train." in refused.err
+    assert not (tmp_path / "cache").exists()
 
 
 # --- tables that need boxes -----------------------------------------------------------------------

@@ -161,21 +161,62 @@ def test_one_of_several_image_columns_is_chosen(saved: Path) -> None:
         load_saved(saved / "none")
 
 
-def test_a_row_that_names_a_file(tmp_path: Path) -> None:
-    """Older versions of the library kept the path of an image instead of its bytes."""
-    (tmp_path / "0.png").write_bytes(picture(0))
-    folder = tmp_path / "saved"
+def save_rows(folder: Path, columns: dict[str, list[object]]) -> Path:
+    """What the library leaves of a table whose images are named by path."""
     folder.mkdir()
-    table = pa.table({"image": [{"bytes": None, "path": str(tmp_path / "0.png")}], "label": [7]})
+    table = pa.table(columns)
     file = str(folder / "0.arrow")
     with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "0.arrow"}]}))
     features = {"image": {"_type": "Image"}, "label": {"_type": "Value", "dtype": "int64"}}
-    (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+    (folder / "dataset_info.json").write_text(
+        json.dumps({"features": {name: features.get(name, {}) for name in columns}})
+    )
+    return folder
+
+
+def test_a_row_that_names_a_file(tmp_path: Path) -> None:
+    """Older versions of the library kept the path of an image instead of its bytes."""
+    named = {"image": [{"bytes": None, "path": "images/0.png"}], "label": [7]}
+    folder = save_rows(tmp_path / "saved", named)
+    (folder / "images").mkdir()
+    (folder / "images" / "0.png").write_bytes(picture(0))
     found = load_saved(folder)
-    assert found.paths == (str(tmp_path / "0.png"),)
+    assert found.paths == (str(folder / "images" / "0.png"),)
     assert (found.class_names, found.sizes.tolist()) == (("7",), [[8, 6]])
+
+
+def test_rows_that_name_one_file_stay_samples_of_their_own(tmp_path: Path) -> None:
+    """Though they agree in everything and each has boxes, of which one has two."""
+    boxes = [[[0, 0, 2, 2], [1, 1, 2, 2]], [[3, 3, 1, 1]]]
+    columns = {
+        "image": [{"bytes": None, "path": "0.png"}] * 2,
+        "label": [7, 7],
+        "objects": [{"bbox": each} for each in boxes],
+    }
+    folder = save_rows(tmp_path / "saved", columns)
+    (folder / "0.png").write_bytes(picture(0))
+    found = load_saved(folder)
+    assert [each.tolist() for each in found.boxes] == [
+        [[0, 0, 2, 2], [1, 1, 3, 3]],
+        [[3, 3, 4, 4]],
+    ]
+    assert len(found.images) == 1
+
+
+@pytest.mark.parametrize("splits", ["null", "3", "[1]"])
+def test_a_dict_without_its_splits(tmp_path: Path, splits: str) -> None:
+    (tmp_path / "dataset_dict.json").write_text(f'{{"splits": {splits}}}')
+    with pytest.raises(UsageError, match=r"dataset_dict\.json does not list its splits"):
+        load_saved(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/0.png", "../0.png", "a/../../0.png"])
+def test_a_row_that_names_a_file_elsewhere(tmp_path: Path, path: str) -> None:
+    named = {"image": [{"bytes": None, "path": path}], "label": [7]}
+    with pytest.raises(UsageError, match="which is not a path inside that folder"):
+        load_saved(save_rows(tmp_path / "saved", named))
 
 
 def test_a_file_that_changed_since_it_was_indexed(saved: Path, tmp_path: Path) -> None:

@@ -86,3 +86,14 @@ def test_opening_a_row_of_another_file(tmp_path: Path) -> None:
         open_file(str(ArrowRow(str(tmp_path / "0.arrow"), "image", 0, "x")))
     with pytest.raises(BadImageError, match="is missing"):
         open_file(str(ArrowRow(str(tmp_path / "1.arrow"), "image", 0, "x")))
+
+
+@pytest.mark.parametrize(
+    "located",
+    [
+        TarMember("/d/x.tar", 512, 9, "a.tar@0+10/b.jpg"),
+        ArrowRow("/d/x.arrow", "image", 7, "y.arrow@image[0]/b.jpg"),
+    ],
+)
+def test_a_name_does_not_choose_the_archive(located: TarMember | ArrowRow) -> None:
+    assert parse_locator(str(located)) == located

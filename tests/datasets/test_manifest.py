@@ -242,3 +242,21 @@ def test_file_that_is_no_table(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
         load_manifest(tmp_path / name)
+
+
+def test_a_users_own_manifest_may_name_images_anywhere(write: Write, tmp_path: Path) -> None:
+    image = write("images/a.png")
+    table = tmp_path / "tables" / "table.csv"
+    table.parent.mkdir()
+    table.write_text(f"path,label\n{image},0\n../images/a.png,0\n")
+    assert load_manifest(table).digests == load_manifest(table).digests[:1] * 2
+
+
+def test_a_class_without_its_label(manifest: Load) -> None:
+    with pytest.raises(UsageError, match=r"row 1: label \(''\) is empty, though class is given"):
+        manifest("path,label,class\na.png,,cat\nb.png,4,dog")
+
+
+def test_a_label_without_a_class_keeps_its_number(manifest: Load) -> None:
+    found = manifest("path,label,class\na.png,4,\nb.png,5,dog\nc.png,,")
+    assert (found.class_names, found.labels.tolist()) == (("4", "dog"), [0, 1, -1])

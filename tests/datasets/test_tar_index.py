@@ -211,3 +211,10 @@ def test_labels_that_cannot_be_read(
     with pytest.raises(UsageError, match=message) as caught:
         index_tar(str(tar))
     assert "\n" not in str(caught.value)
+
+
+def test_what_macos_puts_beside_a_file_is_no_image(tmp_path: Path) -> None:
+    members = {"cat/._1.png": b"attributes", "cat/1.png": picture(1), "cat/._1.json": b"\0"}
+    index = index_tar(str(write_tar(tmp_path / "a.tar", members)))
+    assert [image.member.name for image in index.images] == ["cat/1.png"]
+    assert index.notes == {}

@@ -149,9 +149,27 @@ def test_one_of_several_images_can_be_chosen(make: Make) -> None:
     assert found.labels.tolist() == [0]
 
 
+def test_a_name_with_dots_keeps_what_is_said_of_it(make: Make) -> None:
+    members = {"cat.v1.png": picture(1), "cat.v1.cls": "4", "cat.v1.json": {"split": "val"}}
+    found = make(members)
+    assert (found.class_names, found.splits.tolist()) == (("4",), ["val"])
+
+
+def test_the_plain_note_goes_before_others(make: Make) -> None:
+    members = {"1.png": picture(1), "1.cls": "4", "1.fine.cls": "40"}
+    assert make(members).class_names == ("4",)
+
+
+def test_a_json_without_a_split_leaves_the_shards(tmp_path: Path) -> None:
+    members = {"1.png": picture(1), "1.json": {"split": None}}
+    found = load_webdataset(str(write_tar(tmp_path / "test-000.tar", members)))
+    assert found.splits.tolist() == ["test"]
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [
+        ({"1.png": b"", "1.a.cls": "a", "1.b.cls": "b"}, r"sample 1 has several \.cls \(1\.a\.cls"),
         ({"1.txt": "text"}, "no image in 1 tar"),
         ({"1.png": b"", "1.cls": "a", "1.json": {"label": "b"}}, "1.cls says 'a' and 1.json 'b'"),
         ({"1.png": b"", "1.json": {"split": "all"}}, r"shards\.tar/1\.png: split \('all'\)"),
@@ -266,3 +284,22 @@ def test_a_remote_tar_that_vanished(remote: str) -> None:
         decode(found.paths[0], digest=found.digests[0])
     with pytest.raises(BadImageError, match="the file that holds it is missing"):
         decode(found.paths[0])
+
+
+def test_a_remote_tar_whose_changes_nobody_tells_is_read_anew(
+    remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another tar of the same size is noticed, though the server tells the size alone."""
+    system = fsspec.filesystem("memory")
+    info = type(system).info
+    monkeypatch.setattr(
+        type(system), "info", lambda *given, **more: _without_times(info(*given, **more))
+    )
+    before = load(f"{remote}/test-000.tar", memo=tmp_path / "memo").digests
+    whole = system.cat("/bucket/birds/test-000.tar")
+    system.pipe("/bucket/birds/test-000.tar", whole.replace(picture(4), picture(5)))
+    assert load(f"{remote}/test-000.tar", memo=tmp_path / "memo").digests != before
+
+
+def _without_times(info: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in info.items() if key in ("name", "size", "type")}

@@ -129,6 +129,23 @@ def test_the_far_and_the_near_hundredth():
     assert scores == [0.0, 100.0]
 
 
+@pytest.mark.parametrize(
+    ("boxes", "size", "reason"),
+    [([(0, 0, 9, 9), ()], CANVAS, "need a box of every"), ([(0, 0, 9, 9)] * 2, 0, "need the size")],
+)
+def test_strata_that_cannot_be_cut_have_a_reason(boxes, size, reason):
+    birds = replace(
+        collection([0, 1], [0, 2], ["test"] * 2),
+        boxes=tuple(np.array(box, float).reshape(-1, 4) for box in boxes),
+        sizes=np.array([[CANVAS, CANVAS], [size, size]]),
+    )
+    target = target_of(number(18, subset="top1", method="a2-lr"))
+    found = Found(cell(row(), test=([0, 1], [0, 1])), birds)
+    measured = of_cells(target, dict.fromkeys(target.cells, found))
+    assert math.isnan(measured.value)
+    assert reason in measured.reason
+
+
 def test_a_group_of_the_test_split():
     wanted = replace(number(17, method="full-classifier"), subset="cat in")
     assert subset(wanted, np.arange(5), FOUR).tolist() == [0, 1]
@@ -160,6 +177,14 @@ def test_counts_of_contexts_and_images():
         "context tags": 2,
         "cat": 2,
     }
+
+
+@pytest.mark.parametrize("name", ["class-context groups", "context tags"])
+def test_groups_that_are_classes_have_no_contexts_to_count(name):
+    found = replace(FOUR, group_names=CLASSES, groups=FOUR.labels)
+    measured = of_counts(replace(number(4, split="train"), subset=name), found)
+    assert math.isnan(measured.value)
+    assert measured.reason == "the groups do not name contexts"
 
 
 # --- the number of crops ------------------------------------------------------------------------

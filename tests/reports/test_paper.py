@@ -350,3 +350,10 @@ def test_crops_read_back(tmp_path):
     assert (found.boxes == boxes).all()
     with pytest.raises(A2pipeError, match="Cannot read the crops"):
         read_crops(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"text"])
+def test_damaged_crops_are_one_sentence(tmp_path, content):
+    (tmp_path / "crops.npz").write_bytes(content)
+    with pytest.raises(A2pipeError, match="Cannot read the crops"):
+        read_crops(tmp_path / "crops.npz")
