@@ -94,6 +94,7 @@ def packages() -> list[str]:
 def test_the_wheel_has_its_data(in_wheel):
     patterns = (
         "models/demo_weights/*.safetensors",
+        "pipeline/templates/*",
         "reports/published_data/*.csv",
         "reports/templates/*",
     )

@@ -1,6 +1,7 @@
 """The local executor: what fails, fails soon; what it did, it says."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,31 @@ def test_a_failed_write_stops_the_run_at_the_next_shard(experiment, tmp_path, mo
     with pytest.raises(A2pipeError, match="No space is left for shard 0"):
         open_session(tiny, tmp_path / "cache").compute()
     assert len(shards) <= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "written"), [(SystemExit, [0, 1]), (KeyboardInterrupt, [0, 1]), (ValueError, [0])]
+)
+def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, written):
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def commit(shard, *_):
+        begun.set()
+        go_on.wait()
+        done.append(shard.number)
+
+    def stop():
+        with local._Writer(SimpleNamespace(artifacts={}, plan=None), local.RunStats()) as writer:
+            for number in (0, 1):
+                writer.submit(SimpleNamespace(number=number, open_parts=[]))
+            begun.wait()
+            threading.Timer(0.2, go_on.set).start()
+            raise error
+
+    monkeypatch.setattr(local, "commit_shard", commit)
+    with pytest.raises(error):
+        stop()
+    assert done == written
 
 
 def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypatch):
