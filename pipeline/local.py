@@ -22,12 +22,10 @@ from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..cache.fingerprint import fingerprint
 from ..cache.gather import KEPT_BYTES, Gathered
-from ..errors import BadImageError
 from ..stages.boxes import NoRoomError
-from ..stages.cuts import Cut, canvas_cut, load_cuts
-from ..stages.geometry import Canvas
 from .backbones import Backbones
-from .compute import Batch, Decoded, Rows, cuts_wanted, embed_crops, place_crops
+from .compute import Batch, Decoded, Rows, embed_crops, place_crops
+from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
 from .disk import require_room
 from .plan import Plan, Spec, Stored
 from .prefetch import Room, cores, prefetch
@@ -40,12 +38,8 @@ BATCHES_BEING_CUT = 2
 SHARDS_BEING_WRITTEN = 2
 ROOM_AHEAD = 512 << 20
 """Bytes of decoded squares that may wait for the device, beyond one batch."""
-ROOM_ORIGINALS = 1 << 30
-"""Bytes of originals that decoding threads may hold together; one larger is decoded alone."""
 ROOM_TO_WRITE = 1 << 30
 """Bytes of finished shards that may wait to be written, beyond one shard."""
-BYTES_A_PIXEL = 7
-"""Of an original: four in Pillow, three in the array made of it."""
 
 
 @dataclass
@@ -161,15 +155,15 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
     run, images = task.plan.experiment.run, task.images(task.shards)
     workers = run.workers or cores()
     ahead = _batches_ahead(workers, run.batch_size)
-    decode = partial(_decode, Room(ROOM_ORIGINALS))
+    work = partial(decode, Room(ROOM_ORIGINALS))
     with (
         stats.waits.whole(),
         progress.bar("images", images) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         _Writer(task, stats) as writer,
-        closing(_ahead(_steps(task, stats), decode, pool, ahead, stats)) as decoded,
+        closing(_ahead(_steps(task, stats), work, pool, ahead, stats)) as decoded,
         closing(_placed(decoded, task.plan, backbones, stats)) as placed,
-        closing(_ahead(placed, decode, pool, _batches_being_cut(task.plan), stats)) as batches,
+        closing(_ahead(placed, work, pool, _batches_being_cut(task.plan), stats)) as batches,
     ):
         for (step, batch), cuts in batches:
             _embed(batch, cuts, backbones, stats)
@@ -192,42 +186,19 @@ class _Step:
     last: bool
 
 
-@dataclass(frozen=True)
-class _Decode:
-    """One image to decode and what to cut from it; pixels: of the original, 0 where unknown."""
-
-    path: str
-    digest: str
-    cuts: tuple[Cut, ...]
-    pixels: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Of its cuts, which is what stays of it in memory."""
-        return sum(3 * cut.size**2 for cut in self.cuts)
-
-
-_Job = _Decode | BadImageError | None
-"""None where no pixels are needed; an image that is known to be bad is not decoded again."""
-
-
 Item = TypeVar("Item")
 
 
 def _ahead(
-    source: Iterable[tuple[Item, Sequence[_Job]]],
-    decode: Callable[[_Job], Decoded],
+    source: Iterable[tuple[Item, Sequence[Job]]],
+    decode: Callable[[Job], Decoded],
     pool: ThreadPoolExecutor,
     ahead: int,
     stats: RunStats,
 ) -> Generator[tuple[Item, list[Decoded]], None, None]:
     """Decode ahead of the device, as far as memory allows."""
     waited = stats.waits.on(DECODE)
-    return prefetch(source, decode, pool, ahead, weigh=_weight, room=ROOM_AHEAD, waited=waited)
-
-
-def _weight(job: _Job) -> int:
-    return job.nbytes if isinstance(job, _Decode) else 0
+    return prefetch(source, decode, pool, ahead, weigh=weight, room=ROOM_AHEAD, waited=waited)
 
 
 def _batches_ahead(workers: int, batch_size: int) -> int:
@@ -254,7 +225,7 @@ def _placed(
     plan: Plan,
     backbones: Backbones,
     stats: RunStats,
-) -> Generator[tuple[tuple[_Step, Batch], list[_Job]], None, None]:
+) -> Generator[tuple[tuple[_Step, Batch], list[Job]], None, None]:
     """Attention and boxes of each batch, and what is then to be cut from its originals."""
     path_of = plan.collection.path_of
     for step, canvases in decoded:
@@ -262,22 +233,11 @@ def _placed(
         batch = Batch(step.shard, step.rows, canvases)
         with _named_by_path(path_of):
             place_crops(batch, backbones)
-        jobs = list(_cutting(batch, path_of))
+        jobs = list(cutting(batch, path_of))
         stats.decoded += sum(item is not None for item in canvases)
-        stats.decoded += sum(isinstance(job, _Decode) for job in jobs)
+        stats.decoded += sum(isinstance(job, Decode) for job in jobs)
         _computed(stats, time.perf_counter() - start)
         yield (step, batch), jobs if any(jobs) else []
-
-
-def _cutting(batch: Batch, path_of: Mapping[str, str]) -> Iterator[_Job]:
-    for row, known, cuts in zip(batch.rows, batch.decoded, cuts_wanted(batch), strict=True):
-        image = batch.shard.images[row]
-        if not cuts:
-            yield None
-        elif isinstance(known, BadImageError):
-            yield known
-        else:
-            yield _Decode(path_of[image], image, cuts)
 
 
 def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: RunStats) -> None:
@@ -292,7 +252,7 @@ def _computed(stats: RunStats, seconds: float) -> None:
     stats.waits.on(DEVICE)(seconds)
 
 
-def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[_Job]]]:
+def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[Job]]]:
     path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
         with stats.waits.timed(DISK):
@@ -305,38 +265,13 @@ def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[_Job]]]:
         for start in starts:
             batch = rows[start : start + batch_size]
             jobs = [
-                _decoding(shard, row, canvases, path_of, int(task.pixels[first + row]))
+                decoding(shard, row, canvases, path_of, int(task.pixels[first + row]))
                 if needed[row]
                 else None
                 for row in batch.tolist()
             ]
             yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
             images = 0
-
-
-def _decoding(
-    shard: Shard,
-    row: int,
-    canvases: Sequence[Canvas],
-    path_of: Mapping[str, str],
-    pixels: int,
-) -> _Job:
-    """What to decode of one image: nothing where its canvases are stored."""
-    lacking, image = shard.lacking(row, canvases), shard.images[row]
-    if isinstance(lacking, str):
-        return BadImageError(lacking)
-    cuts = tuple(map(canvas_cut, lacking))
-    return _Decode(path_of[image], image, cuts, pixels) if cuts else None
-
-
-def _decode(room: Room, job: _Job) -> Decoded:
-    if not isinstance(job, _Decode):
-        return job
-    try:
-        with room.taking(BYTES_A_PIXEL * job.pixels):
-            return load_cuts(job.path, job.cuts, job.digest)
-    except BadImageError as error:
-        return error
 
 
 class _Writer:
