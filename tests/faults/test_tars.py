@@ -1,4 +1,4 @@
-"""Tars that are cut short or changed between indexing and decoding; what the next run makes of it."""
+"""Tars that are cut short or changed after they were indexed; what the next run makes of them."""
 
 import io
 import os
@@ -82,7 +82,7 @@ def test_a_tar_that_shrinks_before_it_is_decoded(session, tar, tmp_path):
     assert all(artifact.complete for artifact in Cache(tmp_path / "cache").artifacts())
 
 
-def test_an_image_that_changes_in_place_is_computed_anew_and_no_other(session, tar, tmp_path):
+def test_an_image_that_changes_in_place_is_computed_anew_and_no_other(session, tar):
     """The same names, sizes and offsets, and one image with other bytes."""
     first = session()
     first.compute()
