@@ -94,21 +94,24 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
-def start(arguments: list[str], folder: Path, fault: dict[str, Any] | None = None) -> Command:
+def start(
+    arguments: list[str], folder: Path, fault: dict[str, Any] | None = None, pool: bool = True
+) -> Command:
     """Start `a2pipe ARGUMENTS`; folder: where its output, and its temporary files, go.
 
-    fault: the arguments of `Fault` in `tests/faults/worker.py`.
+    fault: the arguments of `Fault` in `tests/faults/worker.py`. pool: heads are fitted in processes
+    however little there is to fit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counts = mmap.mmap(-1, 16)
     pid = os.fork()
     if not pid:
-        _be(arguments, folder, counts, fault)
+        _be(arguments, folder, counts, fault, pool)
     return Command(pid, folder / "err", counts)
 
 
 def _be(
-    arguments: list[str], folder: Path, counts: mmap.mmap, fault: dict[str, Any] | None
+    arguments: list[str], folder: Path, counts: mmap.mmap, fault: dict[str, Any] | None, pool: bool
 ) -> None:
     """Be the command, to its end."""
     code = 70
@@ -119,6 +122,8 @@ def _be(
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _count(counts)
+        if pool:
+            _fit_in_processes()
         faults = [runpy.run_path(str(WORKER), run_name="faults")["Fault"](**fault)] if fault else []
         for each in faults:
             each.install()
@@ -134,11 +139,15 @@ def _be(
 
 def _main(arguments: list[str]) -> None:
     from a2pipe.cli import main
+
+    sys.argv = ["a2pipe", *arguments]
+    main()
+
+
+def _fit_in_processes() -> None:
     from a2pipe.pipeline import fits
 
     fits.WORTH_A_PROCESS = 0
-    sys.argv = ["a2pipe", *arguments]
-    main()
 
 
 def _ended(run: Callable[[list[str]], None], arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Killed in every way, resumed to the same bits: `python benchmarks/faults.py [--runs 100]`.
 
 A cut of the demo (attention, boxes, embeddings, localisation, heads fitted in processes; shards of
-8 images) is built undisturbed, then again and again into a fresh cache, each time with one fault at
+4 images) is built undisturbed, then again and again into a fresh cache, each time with one fault at
 a random instant, and resumed. Afterwards arrays and matrix have to be those of the undisturbed run,
 bit for bit; nothing stored may be damaged at any time; no process, temporary file or feature file
 may be left after `cache gc`. Printed for each kind of fault: how many runs met it, how many gave
@@ -48,7 +48,7 @@ attention = { models = ["demo_localizer_s"] }
 crops = { sizes = [[32, 16]] }
 embedding = { models = ["demo_embedder_s"], baselines = ["full@96", "random"], input_size = 48 }
 head = [{ kind = "logistic" }, { kind = "nearest-mean" }]
-run = { limit = 64, shard_size = 8, batch_size = 4, workers = 2 }
+run = { limit = 32, shard_size = 4, batch_size = 4, workers = 2 }
 """
 SHARDS_IN_FLIGHT = 4
 """One that is computed, one that is written, two that wait for it."""
@@ -185,7 +185,7 @@ def disturb(kind: Kind, truth: Truth, folder: Path) -> Outcome:
     problems = [] if code in (kind.code, 0) else [f"exit code {code}: {first.errors.read_text()}"]
     problems += [f"{each.folder}: {each.what}" for each in verify(Cache(folder / "cache"), True)]
     problems += _left_running(first)
-    again = start(truth.command(folder), folder / "tmp")
+    again = start(truth.command(folder), folder / "tmp", pool=False)
     if again.wait():
         problems.append(f"resumed: {again.errors.read_text()}")
     else:
