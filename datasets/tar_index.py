@@ -61,6 +61,8 @@ def index_tar(archive: str, memo: Path | None = None) -> TarIndex:
         raise
     except FileNotFoundError as error:
         raise UsageError(f"Tar {archive} does not exist: check its path.") from error
+    except tarfile.TarError as error:
+        raise _damaged(archive, first_line(error)) from error
     except Exception as error:  # a remote file system raises whatever its client does
         raise UsageError(f"Tar {archive} cannot be read: {first_line(error)}.") from error
     images = [

@@ -89,3 +89,24 @@ def test_rows_read_for_reuse_share_one_allowance(experiment, tmp_path, monkeypat
     local.prepare(session.plan, session.cache, session.plan.specs())
     assert len(kept) == 3
     assert sum(kept) <= local.KEPT_BYTES
+
+
+def test_what_another_process_commits_first_was_computed_in_vain(experiment, tmp_path):
+    """Two runs that both began before either had committed anything."""
+    sessions = [open_session(experiment(), tmp_path / "cache") for _ in range(2)]
+    tasks = [local.prepare(each.plan, each.cache, each.plan.specs()) for each in sessions]
+    for session, task in zip(sessions, tasks, strict=True):
+        local.run_local(task, session.backbones, session.progress, session.stats)
+    first, second = (session.stats for session in sessions)
+    assert (first.shards, first.shards_in_vain, first.rows_in_vain) == (3, 0, 0)
+    assert (second.shards, second.shards_in_vain, second.rows_in_vain) == (3, 3, 3 * 80)
+    assert second.forward_passes == first.forward_passes
+
+
+def test_a_shard_whose_file_is_gone_is_not_computed_in_vain(experiment, tmp_path):
+    session = open_session(experiment(), tmp_path / "cache")
+    session.compute()
+    artifact = session.stored(session.plan.specs()[-1])
+    (artifact.folder / next(iter(artifact.ledger.read(1).files))).unlink()
+    again = open_session(experiment(), tmp_path / "cache").compute()
+    assert (again.shards, again.shards_in_vain) == (1, 0)
