@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..errors import A2pipeError, first_line
@@ -21,29 +22,67 @@ CLASSES = {
 }
 
 
-def job_cluster(cluster: Cluster, guard: str) -> Any:
-    """The dask-jobqueue cluster of a description; it has no job yet.
+class Jobs:
+    """The jobs of one run: started as a cluster without any, then submitted and kept up."""
 
-    guard: the module by which the guard of a worker gives it its GPU. What the description leaves
-    open is taken from the site's own jobqueue.yaml, as dask-jobqueue does.
+    def __init__(self, cluster: Cluster) -> None:
+        self.count = min(cluster.at_once or cluster.tasks, cluster.tasks)
+        self.threads = max(1, cluster.cores // processes_of(cluster))
+        self.words = f"{self.count} {cluster.system} job{'s' if self.count > 1 else ''}"
+        self._cluster = cluster
+        self._started: Any = None
+        self._problems: list[str] = []
 
-    Raises:
-        A2pipeError: dask-jobqueue cannot make one of it.
-    """
-    import dask
-    import dask_jobqueue
+    def start(self, guard: str, logs: Path) -> Any:
+        """The dask-jobqueue cluster, which has no job yet.
 
-    name = f"jobqueue.{cluster.system}.scheduler-options"
-    scheduler = {"dashboard_address": ":0", **(dask.config.get(name, None) or {})}
-    try:
+        guard: the module by which the guard of a worker gives it its GPU. logs: the folder for the
+        output of jobs. What the description leaves open is taken from the site's own jobqueue.yaml.
+
+        Raises:
+            A2pipeError: dask-jobqueue cannot make one of the description.
+        """
+        import dask
+        import dask_jobqueue
+
+        kind = getattr(dask_jobqueue, CLASSES[self._cluster.system])
+        name = f"jobqueue.{self._cluster.system}.scheduler-options"
+        try:
+            with _quiet():
+                self._started = kind(
+                    **job_settings(self._cluster, guard),
+                    job_cls=_reporting(kind.job_cls, self._problems),
+                    log_directory=str(logs),
+                    scheduler_options={"dashboard_address": ":0", **dask.config.get(name, {})},
+                )
+        except (ValueError, OSError, RuntimeError) as error:
+            raise A2pipeError(f"No {self.words} can be had: {first_line(error)}") from error
+        return self._started
+
+    def submit(self) -> str:
+        """Submit the jobs that are not there, or no more; returns why an earlier one was refused,
+        or an empty string."""
+        problem = self._problems.pop() if self._problems else ""
         with _quiet():
-            return getattr(dask_jobqueue, CLASSES[cluster.system])(
-                **job_settings(cluster, guard), scheduler_options=scheduler
-            )
-    except (ValueError, OSError, RuntimeError) as error:
-        raise A2pipeError(
-            f"No {cluster.system} cluster could be set up: {first_line(error)}"
-        ) from error
+            self._started.scale(jobs=self.count)
+        return problem
+
+
+def _reporting(kind: Any, problems: list[str]) -> Any:
+    """The class of a job that, where it cannot be submitted, adds the reason to the problems; an
+    error would go to a log of the event loop."""
+    from distributed import Status
+
+    class Job(kind):  # type: ignore[misc]
+        async def start(self) -> None:
+            try:
+                await super().start()
+            except Exception as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                problems.append(lines[-1] if lines else type(error).__name__)
+                self.status = Status.running
+
+    return Job
 
 
 def job_settings(cluster: Cluster, guard: str) -> dict[str, Any]:

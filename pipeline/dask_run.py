@@ -24,6 +24,7 @@ from .progress import Advance, Progress
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+LOGS = "logs"
 TRIES = 3
 SHARDS_A_TASK = 4
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -53,7 +54,8 @@ class DaskExecutor:
 
     def compute(self, task: Task, cache: Cache, progress: Progress, stats: RunStats) -> None:
         """Compute the shards of a task; they are then seen from here too."""
-        with self.workers.connect(task.plan.experiment.run) as connection:
+        logs = cache.root / LOGS
+        with self.workers.connect(task.plan.experiment.run, logs) as connection:
             progress.say(f"Dask: {connection.words}{_dashboard(connection.client)}")
             request = make_request(task, cache, uuid.uuid4().hex, connection.decoders)
             with progress.bar("images", task.images(task.shards)) as advance:
@@ -110,11 +112,13 @@ class _Run:
             return
         first, self.looked = self.looked < 0, time.monotonic()
         with self._connected():
-            self.connection.mend()
+            problem = self.connection.mend()
             workers = self.connection.client.scheduler_info()["workers"]
         self.known = {
             address: int(worker["resources"].get("GPU", 0)) for address, worker in workers.items()
         }
+        if problem and not self.known:
+            raise A2pipeError(f"No worker of {self.connection.words} can be started: {problem}")
         if first and not self.known:
             self.progress.say("Waiting for the first worker.")
 
@@ -182,7 +186,8 @@ class _Run:
     def _settle(self, piece: _Piece, report: Report) -> None:
         """Count what is done, and put back or give up what is not."""
         self.stats.add(report.stats)
-        self.advance(self.task.images(set(piece.shards) - set(report.undone)))
+        if done := set(piece.shards) - set(report.undone):
+            self.advance(self.task.images(done))
         if report.cause == "disk":
             raise A2pipeError(f"On {report.host}: {report.error}")
         if report.cause == "worker":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from ..errors import A2pipeError, UsageError, first_line
 from .cluster_file import Cluster
-from .dask_jobs import job_cluster, processes_of
+from .dask_jobs import Jobs
 from .experiment import RunSection
 
 if TYPE_CHECKING:
@@ -31,19 +35,21 @@ class Connection:
     """Workers that can be given tasks.
 
     words: what they are, for a person. decoders: decoding threads of each, if that is known here.
-    mend: start again what was lost of them, where they are this run's own.
+    mend: start again what was lost of them, where they are this run's own; returns what went wrong.
     """
 
     client: Client
     words: str
     decoders: int | None = None
-    mend: Callable[[], object] = lambda: None
+    mend: Callable[[], str] = lambda: ""
 
 
 class Workers(Protocol):
     """Where workers come from; what was started is stopped at the end, whatever happens."""
 
-    def connect(self, run: RunSection) -> AbstractContextManager[Connection]: ...
+    def connect(self, run: RunSection, logs: Path) -> AbstractContextManager[Connection]:
+        """Connect for a run; logs: the folder for what jobs have to say."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,10 @@ class RunningWorkers:
         return self
 
     @contextmanager
-    def connect(self, run: RunSection) -> Iterator[Connection]:
+    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
         from distributed import Client
 
-        del run
+        del run, logs
         try:
             client = Client(self.address, timeout=SECONDS_TO_ANSWER)
         except (OSError, ValueError) as error:
@@ -92,25 +98,28 @@ class LocalWorkers:
     count: int
 
     @contextmanager
-    def connect(self, run: RunSection) -> Iterator[Connection]:
+    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
         from distributed import LocalCluster
 
+        del logs
         gpus, cores = _gpus(run.device), max(1, (os.cpu_count() or 1) // self.count)
         if gpus and self.count > gpus:
             raise UsageError(
                 f"There are {gpus} GPUs for {self.count} local workers: ask for {gpus} or fewer, "
                 "or for --device cpu."
             )
-        cluster = LocalCluster(
-            n_workers=self.count,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            env={name: os.environ.get(name, str(cores)) for name in THREADS},
+        settings = {
+            "n_workers": 0,
+            "threads_per_worker": 1,
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+            "memory_limit": 0,
+            "silence_logs": logging.CRITICAL,
+            "env": {name: os.environ.get(name, str(cores)) for name in THREADS},
             **({"resources": {"GPU": 1}, "preload_nanny": [GUARD]} if gpus else {}),
-        )
-        with _own(cluster) as client:
+        }
+        with _own(lambda: LocalCluster(**settings)) as (client, cluster):
+            cluster.scale(self.count)
             yield Connection(client, f"{self.count} workers on this machine", cores)
 
 
@@ -121,30 +130,42 @@ class JobWorkers:
     cluster: Cluster
 
     @contextmanager
-    def connect(self, run: RunSection) -> Iterator[Connection]:
+    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
         del run
-        jobs = self.cluster.at_once or self.cluster.tasks
-        cluster = job_cluster(self.cluster, GUARD)
-        with _own(cluster) as client:
-            cluster.scale(jobs=jobs)
-            yield Connection(
-                client,
-                f"{jobs} {self.cluster.system} jobs",
-                max(1, self.cluster.cores // processes_of(self.cluster)),
-                lambda: cluster.scale(jobs=jobs),
-            )
+        jobs = Jobs(self.cluster)
+        with _own(lambda: jobs.start(GUARD, logs)) as (client, _):
+            jobs.submit()
+            yield Connection(client, jobs.words, jobs.threads, jobs.submit)
 
 
 @contextmanager
-def _own(cluster: Any) -> Iterator[Client]:
-    """A client of a cluster that is this run's own, and is closed with it."""
+def _own(start: Callable[[], Any]) -> Iterator[tuple[Client, Any]]:
+    """A client and the cluster of this run's own that it is connected to, closed with the run.
+
+    A task whose worker is lost fails at once: how often a shard is tried is counted here.
+    """
+    import dask
     from distributed import Client
 
+    with _uninterrupted(), dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        cluster = start()
     try:
         with closing(Client(cluster, timeout=SECONDS_TO_ANSWER)) as client:
-            yield client
+            yield client, cluster
     finally:
         cluster.close(timeout=SECONDS_TO_CLOSE)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Threads that begin meanwhile, and the processes that these start, are not interrupted from
+    the keyboard: this process is, and takes them down in order."""
+    resource_tracker.ensure_running()  # which, started later, would undo the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _gpus(device: str) -> int:
