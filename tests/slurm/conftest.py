@@ -1,6 +1,6 @@
 """A SLURM that answers, and an experiment whose tasks can be held up.
 
-Product code knows nothing of where it comes from; `.ci/run` starts one on this machine.
+Product code knows nothing of where it comes from.
 """
 
 import json
@@ -42,13 +42,13 @@ def until(ready: Callable[[], Any]) -> Any:
 def slurm() -> None:
     """Skip unless there is a SLURM with an idle node."""
     if not shutil.which("sbatch"):
-        pytest.skip("SLURM is not installed; .ci/run starts one where it can")
+        pytest.skip("SLURM is not installed")
     try:
         nodes = subprocess.run(
             ["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=20
         )
     except subprocess.TimeoutExpired:
-        pytest.skip("SLURM does not answer; .ci/run starts one where it can")
+        pytest.skip("SLURM does not answer")
     if not {"idle", "mixed", "allocated"} & set(nodes.stdout.split()):
         pytest.skip(f"SLURM has no node that works ({(nodes.stderr or nodes.stdout).strip()})")
 
