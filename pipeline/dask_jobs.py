@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +46,13 @@ class Jobs:
         kind = getattr(dask_jobqueue, CLASSES[self._cluster.system])
         name = f"jobqueue.{self._cluster.system}.scheduler-options"
         try:
-            with _quiet():
-                self._started = kind(
-                    **job_settings(self._cluster, guard),
-                    job_cls=_reporting(kind.job_cls, self._problems),
-                    log_directory=str(logs),
-                    scheduler_options={"dashboard_address": ":0", **dask.config.get(name, {})},
-                )
+            self._started = kind(
+                **job_settings(self._cluster, guard),
+                job_cls=_reporting(kind.job_cls, self._problems),
+                log_directory=str(logs),
+                silence_logs=logging.CRITICAL,
+                scheduler_options={"dashboard_address": ":0", **dask.config.get(name, {})},
+            )
         except (ValueError, OSError, RuntimeError) as error:
             raise A2pipeError(f"No {self.words} can be had: {first_line(error)}") from error
         return self._started
@@ -63,8 +61,7 @@ class Jobs:
         """Submit the jobs that are not there, or no more; returns why an earlier one was refused,
         or an empty string."""
         problem = self._problems.pop() if self._problems else ""
-        with _quiet():
-            self._started.scale(jobs=self.count)
+        self._started.scale(jobs=self.count)
         return problem
 
 
@@ -142,8 +139,12 @@ def _by_system(cluster: Cluster) -> dict[str, Any]:
         asked = [f"-gpu num={gpus}"] if gpus else []
         hours_minutes = clock.rpartition(":")[0]
         return {"walltime": hours_minutes, "job_extra_directives": asked + directives}
-    resources = {"resource_spec": _resources(cluster)} if _resources(cluster) else {}
-    return {"walltime": clock, "job_extra_directives": directives, **resources}
+    settings = {"walltime": clock, "job_extra_directives": directives}
+    if resources := _resources(cluster):
+        settings["resource_spec"] = resources
+    if cluster.system == "oar":  # whose memory comes with its cores
+        settings["memory_per_core_property_name"] = "not_applicable"
+    return settings
 
 
 def _resources(cluster: Cluster) -> str:
@@ -170,11 +171,3 @@ def clock_of(time: str) -> str:
     """[D-]HH:MM:SS as HH:MM:SS with as many hours as there are, for systems without days."""
     minutes, seconds = divmod(seconds_of(time), 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings of dask-jobqueue, which are about keys that a user of it may set."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -113,7 +113,9 @@ class _Run:
         first, self.looked = self.looked < 0, time.monotonic()
         with self._connected():
             problem = self.connection.mend()
-            workers = self.connection.client.scheduler_info()["workers"]
+            workers = self.connection.client.scheduler_info(n_workers=-1).get("workers")
+            if workers is None:
+                raise ConnectionError("no scheduler")
         self.known = {
             address: int(worker["resources"].get("GPU", 0)) for address, worker in workers.items()
         }
@@ -159,7 +161,8 @@ class _Run:
         if not self.running:
             time.sleep(SECONDS_BETWEEN_LOOKS / 4)
             return
-        with self._connected(), suppress(TimeoutError):
+        client = self.connection.client
+        with self._connected(), suppress(TimeoutError), client.as_current():
             wait(list(self.running), SECONDS_BETWEEN_LOOKS, "FIRST_COMPLETED")
         for future in [each for each in self.running if each.status != "pending"]:
             piece = self.running.pop(future)
@@ -228,8 +231,6 @@ class _Run:
 
         try:
             yield
-        except TimeoutError:
-            raise
         except (OSError, CommClosedError, CancelledError) as error:
             raise A2pipeError(
                 f"The connection to {self.connection.words} was lost; what was committed is kept. "

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 from ..errors import A2pipeError, UsageError, first_line
 from .cluster_file import Cluster
@@ -59,16 +58,13 @@ class RunningWorkers:
     address: str
 
     def checked(self) -> RunningWorkers:
-        """These, or A2pipeError if nothing listens at their address."""
+        """These, or A2pipeError if no scheduler answers at their address within seconds."""
         try:
-            parts = urlsplit(self.address if "://" in self.address else f"//{self.address}")
-            where = (parts.hostname or "", parts.port or 8786)
-        except ValueError as error:
-            raise UsageError(f"{self.address} is no address, such as tcp://HOST:8786.") from error
-        try:
-            socket.create_connection(where, timeout=SECONDS_TO_ANSWER).close()
-        except OSError as error:
-            raise self._unreachable(error) from error
+            asyncio.run(asyncio.wait_for(_identify(self.address), SECONDS_TO_ANSWER))
+        except TimeoutError as error:
+            raise self._unreachable("no answer in time") from error
+        except Exception as error:  # whatever reading the words of another protocol gives
+            raise self._unreachable(first_line(error)) from error
         return self
 
     @contextmanager
@@ -79,16 +75,24 @@ class RunningWorkers:
         try:
             client = Client(self.address, timeout=SECONDS_TO_ANSWER)
         except (OSError, ValueError) as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(first_line(error)) from error
         with closing(client):
             yield Connection(client, f"the scheduler at {self.address}")
 
-    def _unreachable(self, error: Exception) -> A2pipeError:
-        reason = getattr(error, "strerror", None) or first_line(error)
+    def _unreachable(self, reason: str) -> A2pipeError:
         return A2pipeError(
             f"No Dask scheduler answers at {self.address} ({reason}): start one with "
             "`dask scheduler`, or check the address."
         )
+
+
+async def _identify(address: str) -> None:
+    """Ask a scheduler who it is; a client would wait for ever for one that says nothing."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async with rpc(address, connection_args=Security().get_connection_args("client")) as remote:
+        await remote.identity(n_workers=0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""Shards on two worker processes: the bits and the counts of one process, whatever is lost."""
+
+import json
+import os
+from pathlib import Path
+
+import cloudpickle
+import distributed
+import pytest
+
+from a2pipe.pipeline import dask_run
+from a2pipe.pipeline.dask_run import ShardsFailedError
+from a2pipe.pipeline.experiment_file import load_experiment
+from a2pipe.pipeline.matrix import build_matrix
+
+from .conftest import MODEL, SHARD_SIZE, SHARDS, arrays, kill, markers, numbers, when
+
+pytestmark = pytest.mark.slow
+
+
+def test_arrays_matrix_and_counts_are_those_of_one_process(on_cluster, study, tmp_path):
+    run = build_matrix(on_cluster())
+    study.assert_given(tmp_path / "cache")
+    assert numbers(run) == numbers(study.run)
+    here, there = run.record.stats, study.run.record.stats
+    assert here.forward_passes == there.forward_passes == {MODEL: 3 * SHARDS * SHARD_SIZE}
+    assert (here.decoded, here.shards) == (there.decoded, there.shards)
+    assert (here.device, here.seconds.keys()) == (there.device, there.seconds.keys())
+
+
+def test_a_second_run_asks_no_worker(on_cluster, monkeypatch):
+    on_cluster().compute()
+    monkeypatch.setattr(dask_run.DaskExecutor, "compute", None)
+    assert on_cluster().compute().shards == 0
+
+
+def test_nothing_large_travels(on_cluster, monkeypatch):
+    """A task is the name of a function, the experiment as JSON, and numbers of shards."""
+    sent, results = [], []
+    submit, report_from = distributed.Client.submit, dask_run.report_from
+
+    def record(client, function, *arguments, **settings):
+        sent.append((function, arguments))
+        return submit(client, function, *arguments, **settings)
+
+    def receive(content):
+        results.append(content)
+        return report_from(content)
+
+    monkeypatch.setattr(distributed.Client, "submit", record)
+    monkeypatch.setattr(dask_run, "report_from", receive)
+    on_cluster().compute()
+    assert sum(len(shards) for _, (_, shards) in sent) == SHARDS
+    for function, arguments in sent:
+        assert len(cloudpickle.dumps((function, arguments))) < 4096
+        assert json.loads(json.dumps(arguments)) == [arguments[0], list(arguments[1])]
+    assert len(results) == len(sent)
+    assert max(len(json.dumps(content)) for content in results) < 4096
+
+
+def test_models_stay_loaded_from_run_to_run(on_cluster, client, tmp_path):
+    def loaded():
+        from a2pipe.pipeline.dask_work import _backbones
+
+        return [(id(each), *map(id, each._loaded.values())) for each in _backbones.values()]
+
+    def compute(size):
+        experiment = load_experiment(tmp_path / "study.toml", {"crops.sizes": [[size]]})
+        on_cluster(experiment).compute()
+        return client.run(loaded)
+
+    manifest = on_cluster().experiment.dataset.name
+    (tmp_path / "study.toml").write_text(
+        f'dataset = {{ name = "{manifest}" }}\n'
+        f'attention = {{ models = ["{MODEL}"] }}\nembedding = {{ models = ["{MODEL}"] }}\n'
+        "image = { size = 48 }\nrun = { shard_size = 4, device = 'cpu', limit = 32 }"
+    )
+    before = compute(16)
+    assert all(len(found) == 1 and len(found[0]) == 2 for found in before.values())
+    assert compute(12) == before
+
+
+def test_paths_are_those_of_this_process(on_cluster, study, tmp_path, monkeypatch):
+    """A worker has another working folder."""
+    manifest = on_cluster().experiment.dataset.name
+    monkeypatch.chdir(Path(manifest).parent)
+    relative = load_experiment(study.experiment, {"dataset.name": "manifest.csv"})
+    on_cluster(relative).compute()
+    study.assert_given(tmp_path / "cache")
+
+
+def test_a_killed_worker_costs_no_bit(on_cluster, study, client, tmp_path):
+    cache = tmp_path / "cache"
+    pids = client.run(os.getpid)
+    thread = when(lambda: markers(cache) >= 8, lambda: kill(min(pids.values())))
+    run = build_matrix(on_cluster())
+    thread.join()
+    client.wait_for_workers(2)
+    assert set(client.run(os.getpid).values()) != set(pids.values())
+    study.assert_given(cache)
+    assert numbers(run) == numbers(study.run)
+
+
+def test_a_shard_that_always_fails_is_reported_and_the_others_are_done(
+    on_cluster, study, tmp_path, monkeypatch
+):
+    """A folder stands where one chunk of an array is to be written."""
+    session = on_cluster()
+    (box,) = [spec for spec in session.plan.specs("boxes") if spec.kind == "greedy"]
+    session.compute("attention")
+    run = session.experiment.run
+    artifact = session.cache.create(
+        box, [session.plan.field(box)], session.collection.images, run.shard_size, run.backend
+    )
+    chunk = next(artifact.folder / name for name in artifact.store.files(7) if "box" in name)
+    (chunk / "in the way").mkdir(parents=True)
+    tried = []
+    settle = dask_run._Run._settle
+
+    def record(run, piece, report):
+        tried.extend(report.undone)
+        settle(run, piece, report)
+
+    monkeypatch.setattr(dask_run._Run, "_settle", record)
+    with pytest.raises(
+        ShardsFailedError, match=r"1 shard failed 3 times; all others .*\n  shard 7"
+    ):
+        session.compute()
+    assert tried.count(7) == 3
+    assert [session.stored(spec).missing() for spec in session.plan.specs("boxes")][-1] == [7]
+    (chunk / "in the way").rmdir()
+    chunk.rmdir()
+    build_matrix(on_cluster())
+    study.assert_given(tmp_path / "cache")
+    assert arrays(tmp_path / "cache")
