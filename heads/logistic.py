@@ -148,10 +148,9 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Choose on the validation samples, and take over the fit of the chosen setting."""
         by_group = self.choose_by == WORST_GROUP
         samples = Samples(X, y, check_groups(groups, len(y)) if by_group else None)
-        mask = None if validation is None else check_validation(validation, len(y))
-        given = mask is not None and bool(mask.any())
-        if mask is None or not given:
-            mask = held_out(samples, self.validation_share, self.seed)
+        given = validation is not None and bool(np.any(validation))
+        mask = validation if given else held_out(samples, self.validation_share, self.seed)
+        mask = check_validation(mask, len(y))
         trials, chosen, model = try_grid(self, samples.part(~mask), samples.part(mask))
         if not given:
             model = clone(self).set_params(calibrate=False, **chosen.setting).fit(X, y)
