@@ -104,7 +104,11 @@ class Bench:
     def child(self, script: str, *words: object) -> Run:
         """A fresh process; libraries that start threads see how many there may be."""
         environment = {"OMP_NUM_THREADS": str(self.options.cores), "HF_HUB_OFFLINE": "1"}
-        return run([sys.executable, str(HERE / script), *map(str, words)], environment)
+        done = run([sys.executable, str(HERE / script), *map(str, words)], environment)
+        task = words[1] if words[1] in TASKS else "matrix"
+        figures = f"{done.said['seconds']:.1f} s, {done.said['cpu_seconds']:.1f} CPU s"
+        print(words[0], task, figures, f"{done.peak_pss_mb:.0f} MB", file=sys.stderr, flush=True)
+        return done
 
 
 def prepared(folder: Path, options: argparse.Namespace) -> Bench:
@@ -195,7 +199,7 @@ def ours(bench: Bench, task: str) -> Any:
 
 
 def matrices(bench: Bench) -> dict[str, Any]:
-    """Ratio of forward passes and of time, of the first matrix and of one more embedding model."""
+    """Ratio of forward passes and of time, of the first run and of the second."""
     from peer_matrix import MODELS, WAYS, write_table
 
     table = write_table(bench.folder, bench.options.samples)
@@ -263,28 +267,29 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
     setting = report["environment"]
     packages = ", ".join(f"{name} {number}" for name, number in setting["versions"].items())
     yield (
-        f"{setting['images']} JPEGs, {setting['cpu']}, {setting['cores_used']} of "
+        f"{setting['cpu']}, {setting['cores_used']} of "
         f"{setting['cores']} cores, load {setting['load'][0]} before and "
-        f"{report['load_after'][0]} after, batches of {setting['batch']}, medians of "
-        f"{setting['rounds']} rounds. Python {setting['python']}, {packages}."
+        f"{report['load_after'][0]} after, medians of {setting['rounds']} rounds. "
+        f"Python {setting['python']}, {packages}."
     )
     for task in TASKS:
         if task in report:
-            yield from ("", *task_table(task, report[task]))
+            name = f"{task}, {setting['images']} JPEGs in batches of {setting['batch']}"
+            yield from ("", *task_table(name, report[task]))
     if "matrix" in report:
         yield from ("", *matrix_table(report["matrix"]))
 
 
-def task_table(task: str, ways: dict[str, Any]) -> Iterator[str]:
+def task_table(name: str, ways: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"| {task} | images/s | CPU s | a2pipe is faster by | by CPU | peak MB | second run, s "
-        "| a tenth more, s |"
+        f"| {name} | images/s | CPU s | time over a2pipe's | CPU over a2pipe's | peak MB "
+        "| second run, s | a tenth more, s |"
     )
     yield f"| --- |{' ---: |' * 7}"
     for way, found in ways.items():
         times = (found.get(f"{kind}times {OURS}", 1.0) for kind in ("", "cpu "))
         later = (
-            (found[name]["seconds"] for name in ("second run", "a tenth more photos"))
+            (found[run]["seconds"] for run in ("second run", "a tenth more photos"))
             if way == OURS
             else (f"{found['seconds']}, all again", "all again")
         )
