@@ -129,17 +129,18 @@ def prepared(folder: Path, options: argparse.Namespace) -> Bench:
 def side_by_side(bench: Bench) -> dict[str, Any]:
     """Every way and both tasks, in interleaved rounds."""
     ways = [*bench.options.peers, OURS]
-    first: dict[Name, Runs] = {(way, task): Runs() for task in TASKS for way in ways}
-    again, grown = ({task: Runs() for task in TASKS} for _ in range(2))
+    tasks = bench.options.tasks
+    first: dict[Name, Runs] = {(way, task): Runs() for task in tasks for way in ways}
+    again, grown = ({task: Runs() for task in tasks} for _ in range(2))
     for number in range(bench.options.rounds):
-        for task in TASKS:
+        for task in tasks:
             for way in rotated(ways, number):
                 out = bench.folder / f"{way}-{task}-{number}"
                 first[way, task].runs.append(bench.start(way, task, bench.photos, out))
                 if way == OURS:
                     again[task].runs.append(bench.start(way, task, bench.photos, out))
                     grown[task].runs.append(bench.start(way, task, bench.grown, out))
-    return {task: shown(bench, task, first, again[task], grown[task]) for task in TASKS}
+    return {task: shown(bench, task, first, again[task], grown[task]) for task in tasks}
 
 
 def shown(
@@ -323,6 +324,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--only", choices=["folder", "matrix"])
     parser.add_argument(
         "--json", action="store_true", help="write it under benchmarks/results/ too"
