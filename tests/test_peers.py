@@ -95,7 +95,7 @@ def test_rounds_are_compared_side_by_side(module):
 def test_a_small_comparison_runs_to_its_table(module):
     """With the one peer that a2pipe needs itself; what it says is of the right kind."""
     peers = module("peers")
-    words = "--only folder --tasks crops --peers timm --images 4 --rounds 1".split()
+    words = ["--only=folder", "--tasks=crops", "--peers=timm", "--images=4", "--rounds=1"]
     report = peers.measure(peers.arguments(words))
     assert report["crops"]["timm"]["agrees"] == 1
     assert "second run" in "\n".join(peers.markdown(report))
