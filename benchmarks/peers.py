@@ -104,7 +104,11 @@ class Bench:
     def child(self, script: str, *words: object) -> Run:
         """A fresh process; libraries that start threads see how many there may be."""
         environment = {"OMP_NUM_THREADS": str(self.options.cores), "HF_HUB_OFFLINE": "1"}
-        return run([sys.executable, str(HERE / script), *map(str, words)], environment)
+        done = run([sys.executable, str(HERE / script), *map(str, words)], environment)
+        task = words[1] if words[1] in TASKS else "matrix"
+        figures = f"{done.said['seconds']:.1f} s, {done.said['cpu_seconds']:.1f} CPU s"
+        print(words[0], task, figures, f"{done.peak_pss_mb:.0f} MB", file=sys.stderr, flush=True)
+        return done
 
 
 def prepared(folder: Path, options: argparse.Namespace) -> Bench:
@@ -125,17 +129,18 @@ def prepared(folder: Path, options: argparse.Namespace) -> Bench:
 def side_by_side(bench: Bench) -> dict[str, Any]:
     """Every way and both tasks, in interleaved rounds."""
     ways = [*bench.options.peers, OURS]
-    first: dict[Name, Runs] = {(way, task): Runs() for task in TASKS for way in ways}
-    again, grown = ({task: Runs() for task in TASKS} for _ in range(2))
+    tasks = bench.options.tasks
+    first: dict[Name, Runs] = {(way, task): Runs() for task in tasks for way in ways}
+    again, grown = ({task: Runs() for task in tasks} for _ in range(2))
     for number in range(bench.options.rounds):
-        for task in TASKS:
+        for task in tasks:
             for way in rotated(ways, number):
                 out = bench.folder / f"{way}-{task}-{number}"
                 first[way, task].runs.append(bench.start(way, task, bench.photos, out))
                 if way == OURS:
                     again[task].runs.append(bench.start(way, task, bench.photos, out))
                     grown[task].runs.append(bench.start(way, task, bench.grown, out))
-    return {task: shown(bench, task, first, again[task], grown[task]) for task in TASKS}
+    return {task: shown(bench, task, first, again[task], grown[task]) for task in tasks}
 
 
 def shown(
@@ -195,7 +200,7 @@ def ours(bench: Bench, task: str) -> Any:
 
 
 def matrices(bench: Bench) -> dict[str, Any]:
-    """Ratio of forward passes and of time, of the first matrix and of one more embedding model."""
+    """Ratio of forward passes and of time, of the first run and of the second."""
     from peer_matrix import MODELS, WAYS, write_table
 
     table = write_table(bench.folder, bench.options.samples)
@@ -263,28 +268,29 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
     setting = report["environment"]
     packages = ", ".join(f"{name} {number}" for name, number in setting["versions"].items())
     yield (
-        f"{setting['images']} JPEGs, {setting['cpu']}, {setting['cores_used']} of "
+        f"{setting['cpu']}, {setting['cores_used']} of "
         f"{setting['cores']} cores, load {setting['load'][0]} before and "
-        f"{report['load_after'][0]} after, batches of {setting['batch']}, medians of "
-        f"{setting['rounds']} rounds. Python {setting['python']}, {packages}."
+        f"{report['load_after'][0]} after, medians of {setting['rounds']} rounds. "
+        f"Python {setting['python']}, {packages}."
     )
     for task in TASKS:
         if task in report:
-            yield from ("", *task_table(task, report[task]))
+            name = f"{task}, {setting['images']} JPEGs in batches of {setting['batch']}"
+            yield from ("", *task_table(name, report[task]))
     if "matrix" in report:
         yield from ("", *matrix_table(report["matrix"]))
 
 
-def task_table(task: str, ways: dict[str, Any]) -> Iterator[str]:
+def task_table(name: str, ways: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"| {task} | images/s | CPU s | a2pipe is faster by | by CPU | peak MB | second run, s "
-        "| a tenth more, s |"
+        f"| {name} | images/s | CPU s | time over a2pipe's | CPU over a2pipe's | peak MB "
+        "| second run, s | a tenth more, s |"
     )
     yield f"| --- |{' ---: |' * 7}"
     for way, found in ways.items():
         times = (found.get(f"{kind}times {OURS}", 1.0) for kind in ("", "cpu "))
         later = (
-            (found[name]["seconds"] for name in ("second run", "a tenth more photos"))
+            (found[run]["seconds"] for run in ("second run", "a tenth more photos"))
             if way == OURS
             else (f"{found['seconds']}, all again", "all again")
         )
@@ -318,6 +324,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--only", choices=["folder", "matrix"])
     parser.add_argument(
         "--json", action="store_true", help="write it under benchmarks/results/ too"
