@@ -153,11 +153,30 @@ class Layout:
         return dict(zip(self.images, range(len(self.images)), strict=True))
 
 
-@lru_cache(maxsize=4)
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Digests as a key that is found without hashing a million of them."""
+
+    digests: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((len(self.digests), self.digests[:1], self.digests[-1:]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Images):
+            return NotImplemented
+        return self.digests is other.digests or self.digests == other.digests
+
+
 def layout_of(images: tuple[str, ...], shard_size: int, backend: Backend) -> Layout:
     """The layout; artifacts over the same images share it, as a million digests take seconds to
-    hash and a hundred megabytes to hold."""
-    return Layout(images, shard_size, backend)
+    digest and a hundred megabytes to hold."""
+    return _layout(_Images(images), shard_size, backend)
+
+
+@lru_cache(maxsize=4)
+def _layout(images: _Images, shard_size: int, backend: Backend) -> Layout:
+    return Layout(images.digests, shard_size, backend)
 
 
 def artifact_folder(root: Path, stage: str, fingerprint: str, rows_id: str) -> Path:

@@ -69,18 +69,20 @@ def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subject
     Raises:
         UsageError: the collection has splits, but no image in this one, or none can be read.
     """
-    samples: dict[str, list[int]] = {}
+    first: dict[str, int] = {}
+    known: dict[str, list[int]] = {}
     for sample in samples_of(collection, split):
-        samples.setdefault(collection.digests[sample], []).append(sample)
-    known = {image: found for image, found in samples.items() if _has_box(collection, found)}
+        first.setdefault(collection.digests[sample], sample)
+        if len(collection.boxes[sample]):
+            known.setdefault(collection.digests[sample], []).append(sample)
     boxes = {image: _boxes_of(collection, found, canvas) for image, found in known.items()}
-    boxed = [image for image, found in boxes.items() if len(found)]
-    images = boxed or list(samples)
+    boxed = [image for image in first if len(boxes.get(image, ()))] if known else []
+    images = boxed or list(first)
     return Subjects(
-        index=np.array([samples[image][0] for image in images], np.int64),
+        index=np.array([first[image] for image in images], np.int64),
         images=tuple(images),
         boxes=tuple(boxes[image] for image in boxed),
-        without_boxes=len(samples) - len(images),
+        without_boxes=len(first) - len(images),
         lost=sum(
             _lost(collection, found, canvas)
             for image, found in known.items()
@@ -241,15 +243,10 @@ def _why_no_answer(values: Values, images: int) -> str:
     )
 
 
-def _has_box(collection: Collection, samples: Sequence[int]) -> bool:
-    """Whether the dataset gives a box of an image, wherever it lies."""
-    return any(len(collection.boxes[sample]) for sample in samples)
-
-
 def _boxes_of(collection: Collection, samples: Sequence[int], canvas: Canvas) -> Floats:
-    """Boxes (k, 4) of all samples that show one image; none if they cover no pixel's centre."""
-    found = [boxes_on_canvas(collection, s, canvas) for s in samples if len(collection.boxes[s])]
-    boxes = np.concatenate(found)
+    """Boxes (k, 4) of the samples that show one image, each with some; none if they cover no
+    pixel's centre."""
+    boxes = np.concatenate([boxes_on_canvas(collection, sample, canvas) for sample in samples])
     return boxes if covers_a_centre(boxes, canvas.side) else NO_BOXES
 
 
