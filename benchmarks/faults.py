@@ -56,13 +56,13 @@ SHARDS_IN_FLIGHT = 4
 
 @dataclass(frozen=True)
 class Truth:
-    """What an undisturbed run gives, takes and counts."""
+    """What an undisturbed run gives, and what it counts; seconds: without and with a pool."""
 
     experiment: Path
     cache: Path
     arrays: dict[str, bytes]
     matrix: dict[str, Any]
-    seconds: float
+    seconds: tuple[float, float]
     passes: int
     writes: int
 
@@ -101,26 +101,31 @@ def matrix(out: Path) -> dict[str, Any]:
 
 
 def undisturbed(folder: Path) -> Truth:
-    """Built twice, as the first run composes the demo's images, which all others share."""
+    """Built three times: the first composes the demo's images, which all others share."""
     folder.mkdir()
     experiment = folder / "faults.toml"
     experiment.write_text(EXPERIMENT)
-    truth = Truth(experiment, folder / "cache", {}, {}, 0.0, 0, 0)
-    watched = {"within": str(folder), "fault": "none"}
-    for _ in range(2):
-        for stage in ("attention", "boxes", "embeddings", "localization", "fits"):
-            shutil.rmtree(folder / "cache" / stage, ignore_errors=True)
-        command = start(truth.command(folder), folder / "tmp", watched)
-        if command.wait():
-            sys.exit(command.errors.read_text())
+    truth = Truth(experiment, folder / "cache", {}, {}, (0.0, 0.0), 0, 0)
+    _build(truth, folder, pool=False)
+    pooled, alone = (_build(truth, folder, pool) for pool in (True, False))
     return replace(
         truth,
         arrays=arrays(truth.cache),
         matrix=matrix(folder / "out"),
-        seconds=command.seconds,
-        passes=command.forward_passes(),
-        writes=command.writes(),
+        seconds=(alone.seconds, pooled.seconds),
+        passes=alone.forward_passes(),
+        writes=alone.writes(),
     )
+
+
+def _build(truth: Truth, folder: Path, pool: bool) -> Command:
+    for stage in ("attention", "boxes", "embeddings", "localization", "fits"):
+        shutil.rmtree(truth.cache / stage, ignore_errors=True)
+    watched = {"within": str(folder), "fault": "none"}
+    command = start(truth.command(folder), folder / "tmp", watched, pool)
+    if command.wait():
+        sys.exit(command.errors.read_text())
+    return command
 
 
 def strike_run(number: int, to_all: bool = False) -> Strike:
@@ -155,22 +160,25 @@ def no_strike(command: Command, instant: float) -> float:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault; code: the run's exit code; at_write: fault of `worker.py`, if it is one."""
+    """A kind of fault. share: of the runs asked for; code: the run's exit code; pool: heads are
+    fitted in processes; at_write: the fault of `worker.py`, if it is one."""
 
     name: str
     share: float
     code: int
     strike: Strike
+    pool: bool = False
     at_write: str = ""
 
 
 KINDS = (
-    Kind("kill -9 of the run", 0.6, -9, strike_run(signal.SIGKILL)),
-    Kind("kill -9 at a write", 0.2, -9, no_strike, "kill"),
-    Kind("kill -9 of a fit process", 0.2, 1, strike_fit_process),
-    Kind("SIGTERM", 0.2, 143, strike_run(signal.SIGTERM)),
-    Kind("Ctrl-C", 0.2, 130, strike_run(signal.SIGINT, to_all=True)),
-    Kind("disk full from a write on", 0.2, 1, no_strike, "full"),
+    Kind("kill -9", 0.5, -9, strike_run(signal.SIGKILL)),
+    Kind("kill -9 at a write", 0.3, -9, no_strike, at_write="kill"),
+    Kind("kill -9, fit processes", 0.1, -9, strike_run(signal.SIGKILL), pool=True),
+    Kind("kill -9 of a fit process", 0.1, 1, strike_fit_process, pool=True),
+    Kind("SIGTERM", 0.1, 143, strike_run(signal.SIGTERM), pool=True),
+    Kind("Ctrl-C", 0.1, 130, strike_run(signal.SIGINT, to_all=True), pool=True),
+    Kind("disk full from a write on", 0.1, 1, no_strike, at_write="full"),
 )
 
 
@@ -178,8 +186,9 @@ def disturb(kind: Kind, truth: Truth, folder: Path) -> Outcome:
     """One run with one fault, and the run that completes it."""
     shutil.copytree(truth.cache / "collections", folder / "cache" / "collections")
     fault = {"within": str(folder), "fault": kind.at_write, "step": random.randrange(truth.writes)}
-    first = start(truth.command(folder), folder / "tmp", fault if kind.at_write else None)
-    struck = kind.strike(first, random.uniform(0, truth.seconds))
+    faults = fault if kind.at_write else None
+    first = start(truth.command(folder), folder / "tmp", faults, kind.pool)
+    struck = kind.strike(first, random.uniform(0, truth.seconds[kind.pool]))
     code = first.wait()
     ending = time.monotonic() - struck if struck else 0.0
     problems = [] if code in (kind.code, 0) else [f"exit code {code}: {first.errors.read_text()}"]
@@ -252,7 +261,8 @@ def race(truth: Truth, folder: Path, processes: int) -> bool:
     shutil.copytree(truth.cache / "collections", folder / "cache" / "collections")
     places = [folder / f"process-{number}" for number in range(processes)]
     commands = [
-        start([*truth.command(folder)[:-1], str(place / "out")], place / "tmp") for place in places
+        start([*truth.command(folder)[:-1], str(place / "out")], place / "tmp", pool=False)
+        for place in places
     ]
     codes = [command.wait() for command in commands]
     records = [json.loads(path.read_text()) for path in (folder / "cache" / "runs").glob("*")]
@@ -310,7 +320,8 @@ def measure(folder: Path, runs: int, processes: int, flips: int) -> bool:
     """Everything, printed as it comes; whether all went well."""
     truth = undisturbed(folder / "truth")
     print(
-        f"undisturbed: {truth.seconds:.1f} s, {truth.passes} forward passes, "
+        f"undisturbed: {truth.seconds[0]:.1f} s, with fit processes {truth.seconds[1]:.1f} s, "
+        f"{truth.passes} forward passes, "
         f"{truth.writes} steps of writing",
         flush=True,
     )
@@ -321,7 +332,7 @@ def measure(folder: Path, runs: int, processes: int, flips: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=100, help="Of kill -9; a fifth of each other.")
+    parser.add_argument("--runs", type=int, default=100, help="Of kill -9; a tenth of the others.")
     parser.add_argument("--processes", type=int, default=8, help="At once on one cache.")
     parser.add_argument("--flips", type=int, default=1000, help="Bytes of chunks.")
     parser.add_argument("--seed", type=int, default=0, help="Of instants, writes and bytes.")

@@ -1,14 +1,24 @@
 """Killed at any instant, the cache holds nothing wrong; the next run completes it bit for bit."""
 
+import json
+
 import numpy as np
 import pytest
+
+from a2pipe.cache import gc
+from a2pipe.cache.catalog import Cache
 
 from .conftest import assert_sound, markers
 
 KILLS = 10
 
 
-def test_kill_9_ten_times_at_random_instants(launch, study, tmp_path, backend):
+def lacking(cache):
+    """How many shards lack a part."""
+    return len(set().union(*(artifact.missing() for artifact in Cache(cache).artifacts())))
+
+
+def test_kill_9_ten_times_at_random_instants(launch, study, tmp_path, backend, monkeypatch):
     cache, out = tmp_path / "cache", tmp_path / "out"
     build = ("build-matrix", study.experiment, "--cache", cache, "--out", out)
     random = np.random.default_rng(2 if backend == "zarr" else 3)
@@ -17,7 +27,13 @@ def test_kill_9_ten_times_at_random_instants(launch, study, tmp_path, backend):
         command = launch(*build)
         assert command.kill_when(lambda goal=goal: markers(cache) >= goal, seconds) == -9
         assert_sound(cache)
+    left = lacking(cache)
     assert launch(*build).wait() == 0
+    run = json.loads((out / "matrix.json").read_text())["run"]
+    assert (run["shards_computed"], run["shards_in_vain"]) == (left, 0)
+    monkeypatch.setattr(gc, "STRAY_AFTER", -1.0)
+    assert all("temporary" in each.why for each in gc.gc(Cache(cache), apply=True))
+    assert list(cache.rglob(".*")) == []
     study.assert_given(cache, out)
 
 
