@@ -42,12 +42,13 @@ def find_cell(
     """
     heads = {section.label: section for section in plan.experiment.head}
     name = _only("embedding model", column, plan.columns)
+    found = find_row(plan.rows, row)
     chosen = heads[_only("head", head, tuple(heads))]
     if chosen.models and name not in chosen.models:
         raise UsageError(
             f"The head {chosen.label} is fitted on {', '.join(chosen.models)} alone, not on {name}."
         )
-    return Cell(find_row(plan.rows, row), name, chosen)
+    return Cell(found, name, chosen)
 
 
 def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
