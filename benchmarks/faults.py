@@ -243,17 +243,18 @@ def disturb_all(truth: Truth, folder: Path, runs: int) -> bool:
                 print(f"  {kind.name}, run {number}: {problem}", file=sys.stderr)
             shutil.rmtree(place)
         well &= not any(each.problems for each in outcomes)
-        print(_row(kind.name, outcomes), flush=True)
+        print(_row(kind, outcomes), flush=True)
     return well
 
 
-def _row(name: str, outcomes: list[Outcome]) -> str:
+def _row(kind: Kind, outcomes: list[Outcome]) -> str:
     met = [each for each in outcomes if each.met]
     same = sum(not each.problems for each in outcomes)
     endings, twice = [each.ending for each in met] or [0.0], [each.twice for each in outcomes]
     ends = f"{sum(endings) / len(endings):.2f} s, max {max(endings):.2f}"
+    ends = "" if kind.at_write else ends  # it strikes from within, unseen
     again = f"{sum(twice) / len(twice):.2f} shards, max {max(twice):.2f}"
-    return f"{name:27}{len(outcomes):6}{len(met):6}{same:11}{ends:>20}{again:>22}"
+    return f"{kind.name:27}{len(outcomes):6}{len(met):6}{same:11}{ends:>20}{again:>22}"
 
 
 def race(truth: Truth, folder: Path, processes: int) -> bool:

@@ -145,28 +145,33 @@ def open_shard(
 def commit_shard(shard: Shard, artifacts: Mapping[Stored, Artifact], plan: Plan) -> int:
     """Write every open part: data first, marker last.
 
-    Returns how many rows were computed in vain, as another process had committed them meanwhile.
+    Returns how many rows were computed in vain, as another process committed them meanwhile.
     """
-    in_vain = 0
-    for spec, part in shard.parts.items():
-        if part.stored:
-            continue
-        if artifacts[spec].marker(shard.number) is not None:
-            in_vain += part.computed
-        bad = [
-            BadRow(row, shard.images[row], int(part.status[row]), reason)
-            for row, reason in sorted(part.reasons.items())
-        ]
-        name = plan.field(spec).name
-        artifacts[spec].commit(
-            shard.number,
-            {name: part.values},
-            part.status,
-            bad=bad,
-            seconds=part.seconds,
-            computed=part.computed,
-        )
-    return in_vain
+    open_parts = [(artifacts[part.spec], part) for part in shard.open_parts]
+    return sum(
+        part.computed
+        for artifact, part in open_parts
+        if not _commit_part(shard, part, artifact, plan.field(part.spec).name)
+    )
+
+
+def _commit_part(shard: Shard, part: Part, artifact: Artifact, name: str) -> bool:
+    """Whether it was needed: no other process's marker stood before, or stands now."""
+    found, stood = artifact.ledger.read(shard.number), artifact.marker(shard.number)
+    bad = [
+        BadRow(row, shard.images[row], int(part.status[row]), reason)
+        for row, reason in sorted(part.reasons.items())
+    ]
+    marker = artifact.commit(
+        shard.number,
+        {name: part.values},
+        part.status,
+        bad=bad,
+        seconds=part.seconds,
+        computed=part.computed,
+    )
+    ours = marker.seconds == part.seconds  # measured, so that no two are alike
+    return stood is None and (ours or found is not None)
 
 
 def _reads(spec: Stored, upstream: Stored) -> bool:

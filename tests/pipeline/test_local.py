@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from a2pipe.cache.zarr_store import ZarrStore
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import Backbone
 from a2pipe.pipeline import local
@@ -101,6 +102,25 @@ def test_what_another_process_commits_first_was_computed_in_vain(experiment, tmp
     assert (first.shards, first.shards_in_vain, first.rows_in_vain) == (3, 0, 0)
     assert (second.shards, second.shards_in_vain, second.rows_in_vain) == (3, 3, 3 * 80)
     assert second.forward_passes == first.forward_passes
+
+
+def test_what_another_process_commits_meanwhile_was_computed_in_vain(
+    experiment, tmp_path, monkeypatch
+):
+    """All of the other's run falls between the first look and the first marker of this one."""
+    other, session = (open_session(experiment(), tmp_path / "cache") for _ in range(2))
+    write, writes = ZarrStore.write, []
+
+    def write_after_the_other(store, shard, arrays):
+        writes.append(shard)
+        if len(writes) == 1:
+            other.compute()
+        return write(store, shard, arrays)
+
+    monkeypatch.setattr(ZarrStore, "write", write_after_the_other)
+    stats = session.compute()
+    assert (other.stats.shards_in_vain, other.stats.rows_in_vain) == (0, 0)
+    assert (stats.shards_in_vain, stats.rows_in_vain) == (3, 3 * 80)
 
 
 def test_a_shard_whose_file_is_gone_is_not_computed_in_vain(experiment, tmp_path):
