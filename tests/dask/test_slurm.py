@@ -30,7 +30,7 @@ def answers():
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def slurm(open_folder):
     """A SLURM that takes jobs; skips with the reason where none runs and none can be started."""
     if answers():
         yield
@@ -38,11 +38,11 @@ def slurm(tmp_path_factory):
     start = SCRIPTS / "start-slurm.sh"
     if not start.exists():
         pytest.skip("no SLURM answers (sinfo), and there is no script to start one")
-    folder = tmp_path_factory.mktemp("slurm")
+    folder = open_folder / "slurm"  # munge wants a folder that all may enter
     settings = {**os.environ, "SLURMLAB_DIR": str(folder), "SLURMLAB_CPUS": "4"}
     begun = subprocess.run([start], env=settings, capture_output=True, text=True, timeout=300)
     if begun.returncode:
-        pytest.skip(f"SLURM does not start: {begun.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"SLURM does not start: {' | '.join(begun.stderr.splitlines()[-3:])}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(folder / "etc" / "slurm.conf"))
         yield
