@@ -110,7 +110,7 @@ def job_settings(cluster: Cluster, guard: str) -> dict[str, Any]:
         "memory": cluster.memory,
         "processes": processes_of(cluster),
         "job_name": "a2pipe",
-        "job_script_prologue": [*cluster.setup, *_threads(threads)],
+        "job_script_prologue": [*cluster.setup, *_environment(threads)],
         "worker_extra_args": _worker_arguments(cluster, guard),
         **_by_system(cluster),
     }
@@ -127,8 +127,11 @@ def processes_of(cluster: Cluster) -> int:
     return cluster.gpus or 1
 
 
-def _threads(count: int) -> list[str]:
-    return [f"export {name}_NUM_THREADS={count}" for name in ("OMP", "MKL", "OPENBLAS")]
+def _environment(threads: int) -> list[str]:
+    """Threads of a worker; and memory as the C library would keep it, which Dask changes."""
+    names = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
+    kept = ["MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=67108864"]
+    return [f"export {line}" for line in (*names, *kept)]
 
 
 def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
