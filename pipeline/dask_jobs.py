@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
 from ..errors import A2pipeError, first_line
 from .cluster_file import Cluster
 
+SECONDS_UNTIL_LOST = 30.0
 CLASSES = {
     "slurm": "SLURMCluster",
     "pbs": "PBSCluster",
@@ -30,6 +32,7 @@ class Jobs:
         self._cluster = cluster
         self._started: Any = None
         self._problems: list[str] = []
+        self._seen: dict[str, float] = {}
 
     def start(self, guard: str, logs: Path) -> Any:
         """The dask-jobqueue cluster, which has no job yet.
@@ -61,8 +64,25 @@ class Jobs:
         """Submit the jobs that are not there, or no more; returns why an earlier one was refused,
         or an empty string."""
         problem = self._problems.pop() if self._problems else ""
+        for name in self._lost():
+            job = self._started.workers.pop(name, None)
+            if job is not None:
+                self._started.sync(job.close)
         self._started.scale(jobs=self.count)
         return problem
+
+    def _lost(self) -> list[str]:
+        """Jobs that had workers and have had none for a while; dask-jobqueue itself notices the
+        loss of those with one worker only."""
+        now, names = time.monotonic(), self._started.scheduler_info["workers"].values()
+        workers = {str(worker["name"]) for worker in names}
+        for job in self._started.workers:
+            if workers & {job, *(f"{job}-{n}" for n in range(processes_of(self._cluster)))}:
+                self._seen[job] = now
+        lost = [job for job, seen in self._seen.items() if now - seen > SECONDS_UNTIL_LOST]
+        for job in lost:
+            del self._seen[job]
+        return lost
 
 
 def _reporting(kind: Any, problems: list[str]) -> Any:
@@ -90,7 +110,7 @@ def job_settings(cluster: Cluster, guard: str) -> dict[str, Any]:
         "memory": cluster.memory,
         "processes": processes_of(cluster),
         "job_name": "a2pipe",
-        "job_script_prologue": [*cluster.setup, *_threads(threads)],
+        "job_script_prologue": [*cluster.setup, *_environment(threads)],
         "worker_extra_args": _worker_arguments(cluster, guard),
         **_by_system(cluster),
     }
@@ -107,8 +127,11 @@ def processes_of(cluster: Cluster) -> int:
     return cluster.gpus or 1
 
 
-def _threads(count: int) -> list[str]:
-    return [f"export {name}_NUM_THREADS={count}" for name in ("OMP", "MKL", "OPENBLAS")]
+def _environment(threads: int) -> list[str]:
+    """Threads of a worker; and memory as the C library would keep it, which Dask changes."""
+    names = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
+    kept = ["MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=67108864"]
+    return [f"export {line}" for line in (*names, *kept)]
 
 
 def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:

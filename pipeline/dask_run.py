@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..cache.catalog import Cache
 from ..errors import A2pipeError, first_line
@@ -86,7 +86,7 @@ class _Run:
     progress: Progress
     fresh: deque[int] = field(default_factory=deque)
     again: deque[_Piece] = field(default_factory=deque)
-    running: dict[Future, _Piece] = field(default_factory=dict)
+    running: dict[Future[Any], _Piece] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
     failed: dict[int, str] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class _Run:
             piece = self.running.pop(future)
             self._settle(piece, self._report(future, piece))
 
-    def _report(self, future: Future, piece: _Piece) -> Report:
+    def _report(self, future: Future[Any], piece: _Piece) -> Report:
         from distributed import KilledWorker
 
         with self._connected():
@@ -227,7 +227,7 @@ class _Run:
     def _connected(self) -> Iterator[None]:
         """One sentence for a scheduler that is gone."""
         from distributed import CancelledError
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             yield

@@ -27,6 +27,12 @@ SECONDS_TO_ANSWER = 5.0
 SECONDS_TO_CLOSE = 10.0
 GUARD = "a2pipe.pipeline.dask_device"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+CONFIG = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.nanny.pre-spawn-environ": {},
+}
+"""A task whose worker is lost fails at once, as tries are counted here; and memory that torch frees
+is kept for its next batch: Dask's setting, to give it back at once, halves the rate on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -144,20 +150,18 @@ class JobWorkers:
 
 @contextmanager
 def _own(start: Callable[[], Any]) -> Iterator[tuple[Client, Any]]:
-    """A client and the cluster of this run's own that it is connected to, closed with the run.
-
-    A task whose worker is lost fails at once: how often a shard is tried is counted here.
-    """
+    """A client and the cluster of this run's own that it is connected to, closed with the run."""
     import dask
     from distributed import Client
 
-    with _uninterrupted(), dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        cluster = start()
-    try:
-        with closing(Client(cluster, timeout=SECONDS_TO_ANSWER)) as client:
-            yield client, cluster
-    finally:
-        cluster.close(timeout=SECONDS_TO_CLOSE)
+    with dask.config.set(CONFIG):
+        with _uninterrupted():
+            cluster = start()
+        try:
+            with closing(Client(cluster, timeout=SECONDS_TO_ANSWER)) as client:
+                yield client, cluster
+        finally:
+            cluster.close(timeout=SECONDS_TO_CLOSE)
 
 
 @contextmanager

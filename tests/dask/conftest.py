@@ -1,6 +1,8 @@
 """A tiny study of many shards, what one process makes of it, and Dask clusters to compare with."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,3 +143,25 @@ def when(ready: Callable[[], bool], act: Callable[[], object]) -> threading.Thre
 
 def kill(pid: int) -> None:
     os.kill(pid, 9)
+
+
+MAIN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from a2pipe.cli import main\n"
+    "if __name__ == '__main__':\n"
+    "    main()\n"
+)
+
+
+def run_until(ready, number, whole_group, folder, *argv):
+    """Run a command in a process group of its own, send a signal once `ready`; code and stderr."""
+    (folder / "main.py").write_text(MAIN)
+    command = [sys.executable, "main.py", *map(str, argv)]
+    process = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    send = os.killpg if whole_group else os.kill
+    thread = when(lambda: ready() or process.poll() is not None, lambda: send(process.pid, number))
+    _, err = process.communicate(timeout=PATIENCE)
+    thread.join()
+    return process.returncode, err, process.pid

@@ -123,3 +123,21 @@ def test_local_workers_have_a_gpu_each(monkeypatch, tmp_path):
         info = connection.client.scheduler_info()["workers"]
         assert sorted(seen.values()) == ["5", "7"]
         assert [worker["resources"] for worker in info.values()] == [{"GPU": 1}] * 2
+
+
+# --- what Dask would change ---------------------------------------------------------------------
+
+
+def test_local_workers_share_the_cores_and_keep_the_memory_they_free(monkeypatch, tmp_path):
+    monkeypatch.setattr(dask_where, "_gpus", lambda _: 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.delenv(name, raising=False)
+    with LocalWorkers(2).connect(RunSection(), tmp_path) as connection:
+        connection.client.wait_for_workers(2)
+        threads = connection.client.run(os.getenv, "OMP_NUM_THREADS")
+        kept = connection.client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_")
+    assert connection.decoders == 3
+    assert [*threads.values()] == ["3", "3"]
+    assert [*kept.values()] == [None, None]
+    assert "OMP_NUM_THREADS" not in os.environ

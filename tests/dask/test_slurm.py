@@ -1,17 +1,22 @@
 """A cluster of jobs on a real SLURM that runs already."""
 
+import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
+from a2pipe.errors import A2pipeError
+from a2pipe.pipeline import dask_jobs
 from a2pipe.pipeline.cluster_file import Cluster
 from a2pipe.pipeline.dask_run import DaskExecutor
 from a2pipe.pipeline.dask_where import JobWorkers
+from a2pipe.pipeline.experiment import RunSection
 from a2pipe.pipeline.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 
-from .conftest import markers, numbers, when
+from .conftest import PATIENCE, markers, numbers, when
 
 pytestmark = pytest.mark.slow
 
@@ -46,14 +51,43 @@ def test_jobs_give_the_same_bits_though_one_is_cancelled(study, tmp_path):
     assert len(list((cache / "logs").glob("a2pipe-*.err"))) >= 1
 
 
+@pytest.mark.usefixtures("slurm")
+def test_a_job_of_two_gpus_has_a_worker_for_each_and_is_submitted_again(tmp_path, monkeypatch):
+    if "gpu:2" not in said("sinfo", "-h", "-o", "%G"):
+        pytest.skip("no node of this SLURM has two GPUs")
+    monkeypatch.setattr(dask_jobs, "SECONDS_UNTIL_LOST", 3.0)
+    before = jobs()
+    cluster = Cluster(cores=2, memory="1GB", time="00:20:00", tasks=1, gpus=2)
+    with JobWorkers(cluster).connect(RunSection(), tmp_path) as connection:
+        client = connection.client
+        client.wait_for_workers(2, PATIENCE)
+        assert {*client.run(os.getenv, "CUDA_VISIBLE_DEVICES").values()} == {"0", "1"}
+        connection.mend()
+        (first,) = jobs() - before
+        cancel(first)
+        end = time.monotonic() + PATIENCE
+        while len(jobs() - before - {first}) < 1:
+            assert time.monotonic() < end
+            assert connection.mend() == ""
+            time.sleep(0.5)
+    assert jobs() - before == set()
+
+
+@pytest.mark.usefixtures("slurm")
+def test_jobs_that_are_refused_end_the_run_with_the_reason(study, tmp_path):
+    session = open_session(study.experiment, tmp_path / "cache")
+    session.executor = DaskExecutor(JobWorkers(Cluster(queue="none", memory="1GB", tasks=1)))
+    with pytest.raises(A2pipeError, match="No worker of 1 slurm job can be started: sbatch: error"):
+        session.compute()
+
+
+def said(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def jobs():
-    listed = subprocess.run(
-        ["squeue", "-h", "-o", "%A", "-n", "a2pipe", "-t", "PD,R"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {int(number) for number in listed.stdout.split()}
+    listed = said("squeue", "-h", "-o", "%A", "-n", "a2pipe", "-t", "PD,R")
+    return {int(number) for number in listed.split()}
 
 
 def cancel(job):

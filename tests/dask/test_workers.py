@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import cloudpickle
@@ -12,8 +13,9 @@ from a2pipe.pipeline import dask_run
 from a2pipe.pipeline.dask_run import ShardsFailedError
 from a2pipe.pipeline.experiment_file import load_experiment
 from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.stages.specs import GreedyBox
 
-from .conftest import MODEL, SHARD_SIZE, SHARDS, arrays, kill, markers, numbers, when
+from .conftest import MODEL, SHARD_SIZE, SHARDS, arrays, kill, markers, numbers, run_until, when
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +108,7 @@ def test_a_shard_that_always_fails_is_reported_and_the_others_are_done(
 ):
     """A folder stands where one chunk of an array is to be written."""
     session = on_cluster()
-    (box,) = [spec for spec in session.plan.specs("boxes") if spec.kind == "greedy"]
+    (box,) = [spec for spec in session.plan.specs("boxes") if isinstance(spec, GreedyBox)]
     session.compute("attention")
     run = session.experiment.run
     artifact = session.cache.create(
@@ -133,3 +135,17 @@ def test_a_shard_that_always_fails_is_reported_and_the_others_are_done(
     build_matrix(on_cluster())
     study.assert_given(tmp_path / "cache")
     assert arrays(tmp_path / "cache")
+
+
+def test_sigterm_takes_back_what_no_worker_began_and_leaves_the_cluster(
+    study, cluster, client, tmp_path
+):
+    cache = tmp_path / "cache"
+    address = cluster.scheduler_address
+    code, err, _ = run_until(
+        *(lambda: markers(cache) >= 4, signal.SIGTERM, False, tmp_path),
+        *("run", study.experiment, "--cache", cache, "--scheduler", address, "--quiet"),
+    )
+    assert (code, err.lstrip()) == (143, "a2pipe: Terminated; what was committed is kept.\n")
+    assert len(client.run(os.getpid)) == 2
+    assert not any(client.processing().values())
