@@ -33,7 +33,7 @@ from .calibration import (
     try_grid,
 )
 from .checks import check_features, check_flag, check_samples
-from .parameters import check_choice, check_positive, check_share, check_whole
+from .parameters import check_choice, check_positive, check_positives, check_share, check_whole
 from .samples import Floats
 
 BUDGETS = (1_000, 10_000, 100_000)
@@ -47,6 +47,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         zero mean and unit variance on the training samples.
     C: inverse strength of the L2 penalty.
     tol: lbfgs stops when the largest component of the gradient falls below it.
+    class_weight: "balanced" weighs every class inversely to its number of training samples; a
+        dictionary has the weights of the classes; None weighs every sample alike.
     max_iter: None fits until converged, however many iterations that takes, in float64 where
         float32 is too coarse to converge in, and `fit` raises A2pipeError if it cannot. A number
         allows exactly that many, and scikit-learn's ConvergenceWarning is passed on where they do
@@ -64,6 +66,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         C: float = 1.0,
         tol: float = 1e-4,
         max_iter: int | None = None,
+        class_weight: str | dict[Any, float] | None = None,
         calibrate: bool = False,
         choose_by: str = ACCURACY,
         validation_share: float = 0.2,
@@ -73,6 +76,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.C = C
         self.tol = tol
         self.max_iter = max_iter
+        self.class_weight = class_weight
         self.calibrate = calibrate
         self.choose_by = choose_by
         self.validation_share = validation_share
@@ -93,6 +97,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_positive("logistic", "tol", self.tol)
         if self.max_iter is not None:
             check_whole("logistic", "max_iter", self.max_iter)
+        if isinstance(self.class_weight, dict):
+            check_positives("logistic", "class_weight", [*self.class_weight.values()])
+        elif self.class_weight is not None:
+            check_choice("logistic", "class_weight", self.class_weight, ("balanced",))
         check_flag("logistic", "calibrate", self.calibrate)
         check_choice("logistic", "choose_by", self.choose_by, SCORES)
         check_share("logistic", "validation_share", self.validation_share)
@@ -179,9 +187,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.mean_, self.scale_ = scaler.mean_, scaler.scale_
 
     def _fit_linear(self, X: Floats, y: NDArray[Any]) -> LogisticRegression:
-        if self.max_iter is not None:
-            return LogisticRegression(C=self.C, tol=self.tol, max_iter=self.max_iter).fit(X, y)
-        return _fit_converged(X, y, C=self.C, tol=self.tol)
+        model = LogisticRegression(C=self.C, tol=self.tol, class_weight=self.class_weight)
+        if self.max_iter is None:
+            return _fit_converged(model, X, y)
+        return model.set_params(max_iter=self.max_iter).fit(X, y)
 
     def _prepare(self, X: Floats) -> Floats:
         """Features as the linear model sees them, in the precision they came in."""
@@ -202,21 +211,20 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return getattr(model, method)(self._prepare(X))
 
 
-def _fit_converged(X: Floats, y: NDArray[Any], *, C: float, tol: float) -> LogisticRegression:
+def _fit_converged(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> LogisticRegression:
     """Fit with growing budgets of iterations, in float64 if need be; say why not even that did."""
     for budget in BUDGETS:
-        model = LogisticRegression(C=C, tol=tol, max_iter=budget)
-        reason = _fit_once(model, X, y)
+        reason = _fit_once(model.set_params(max_iter=budget), X, y)
         if not reason:
             return model
         if int(np.max(model.n_iter_)) < budget:
             break
     if X.dtype != np.float64:
-        return _fit_converged(X.astype(np.float64), y, C=C, tol=tol)
+        return _fit_converged(model, X.astype(np.float64), y)
     raise A2pipeError(
-        f"The logistic head (C={C:g}, tol={tol:g}) did not converge on {len(X)} samples of "
-        f"{X.shape[1]} features ({reason}): standardise the features, lower C, raise tol, or set "
-        "max_iter to accept an unfinished fit."
+        f"The logistic head (C={model.C:g}, tol={model.tol:g}) did not converge on {len(X)} "
+        f"samples of {X.shape[1]} features ({reason}): standardise the features, lower C, raise "
+        "tol, or set max_iter to accept an unfinished fit."
     )
 
 

@@ -57,6 +57,28 @@ def defaults(kind: str) -> dict[str, Any]:
     return {found.name: found.default for found in known if found.default is not found.empty}
 
 
+def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as every way of writing them comes out: without defaults, 1 as 1.0.
+
+    Raises UsageError for an unknown kind.
+    """
+    default = defaults(kind)
+    alike = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
+    return {
+        name: value
+        for name, value in alike.items()
+        if name not in default or not _same(value, default[name])
+    }
+
+
+def origin(kind: str) -> str | None:
+    """The distribution and version that a head of another package comes from; None if built in."""
+    point = _registered().get(kind)
+    if point is None:
+        return None
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+
+
 def kind_of(head: Any) -> str:
     """The kind that a head is of, by its class.
 
@@ -104,6 +126,22 @@ def _writable(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     arrays = getattr(factory, "arrays", ())
     known = inspect.signature(factory).parameters
     return {name: parameter for name, parameter in known.items() if name not in arrays}
+
+
+def _alike(value: Any, default: Any) -> Any:
+    """A whole number as a float, and so in lists, where the default is of floats."""
+    if type(value) is int and type(default) is float:
+        return float(value)
+    if isinstance(value, list | tuple):
+        first = default[0] if isinstance(default, list | tuple) and default else None
+        return [_alike(item, first) for item in value]
+    return value
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, list) and isinstance(default, list | tuple):
+        return value == list(default)
+    return type(value) is type(default) and bool(value == default)
 
 
 def _suggest(name: str, known: Any) -> str:

@@ -122,12 +122,9 @@ def _predictions(
 ) -> list[Prediction]:
     with threadpool_limits(1):
         classes = saved.head.predict(X)
-        shares = saved.head.predict_proba(X) if hasattr(saved.head, "predict_proba") else None
-    names, known = saved.about.class_names, [int(label) for label in saved.head.classes_]
+        chances = _chances(saved, X)
+    names = saved.about.class_names
     boxes = _boxes_in_images(session, row, collection)
-    chances = (
-        [{}] * len(X) if shares is None else [_by_name(share, names, known) for share in shares]
-    )
     return [
         Prediction(path, names[int(label)], by_name, seen)
         for path, label, by_name, seen in zip(
@@ -136,11 +133,13 @@ def _predictions(
     ]
 
 
-def _by_name(
-    shares: NDArray[np.floating[Any]], names: Sequence[str], known: Sequence[int]
-) -> dict[str, float]:
-    """Probabilities of the classes that the head was fitted on."""
-    return {names[label]: float(share) for label, share in zip(known, shares, strict=True)}
+def _chances(saved: SavedHead, X: NDArray[np.float32]) -> list[dict[str, float]]:
+    """Probabilities, by name, of the classes that the head was fitted on; empty if it has none."""
+    if not hasattr(saved.head, "predict_proba"):
+        return [{}] * len(X)
+    names = [saved.about.class_names[int(label)] for label in saved.head.classes_]
+    shares = saved.head.predict_proba(X)
+    return [dict(zip(names, map(float, share), strict=True)) for share in shares]
 
 
 def _boxes_in_images(

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from ..cache.fingerprint import fingerprint
 from ..errors import UsageError
 from ..heads.saving import About, save_head
-from ..stages.heads import fit_head, warnings_as_text
+from ..stages.heads import fit_head, refusals_explained, warnings_as_text
 from ..stages.samples import samples_of_collection
 from ..stages.specs import FeatureSpec, GreedyBox, parts_of
 from .bad_images import refuse_bad_images
@@ -70,12 +70,13 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
     collection = narrow.usable(bad)
     samples = samples_of_collection(collection)
     prepared, block = prepared_cell(narrow, collection, cell.row, cell.column, cell.head)
-    with threadpool_limits(1), warnings_as_text() as warned:
+    head = prepared.head
+    with threadpool_limits(1), warnings_as_text() as warned, refusals_explained(head):
         features = prepared.features(features_in_order(block, samples))
-        fit_head(prepared.head, features, samples)
+        fit_head(head, features, samples)
     for text in dict.fromkeys(warned):
         session.progress.say(text)
-    save_head(prepared.head, path, _about(narrow, cell, collection.digest), cell.head.kind)
+    save_head(head, path, _about(narrow, cell, collection.digest), cell.head.kind)
     return cell
 
 

@@ -22,6 +22,8 @@ Arrays = dict[str, NDArray[Any]]
 Features = NDArray[np.float32]
 KEYWORDS = frozenset({"groups", "validation"})
 """What a head may ask for beside features and labels."""
+LARGEST_FINDING = 256
+"""Values of an array that is still written into a record; DFR's scores are 105."""
 
 
 def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str, Any], Arrays]:
@@ -39,7 +41,7 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
         and, where the head has them, `SPLIT_probabilities` (n, classes).
     """
     start = time.perf_counter()
-    with threadpool_limits(1), warnings_as_text() as warned:
+    with threadpool_limits(1), warnings_as_text() as warned, refusals_explained(head):
         _warn_of_shared_images(samples)
         fit_head(head, features, samples)
         arrays = _judged(head, features, samples, "test")
@@ -68,6 +70,18 @@ def warnings_as_text() -> Iterator[list[str]]:
         said += [" ".join(str(warning.message).split()) for warning in caught]
 
 
+@contextmanager
+def refusals_explained(head: Any) -> Iterator[None]:
+    """A ValueError, with which scikit-learn's classifiers refuse samples, as a sentence."""
+    try:
+        yield
+    except A2pipeError:
+        raise
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise A2pipeError(f"The head {head} cannot use these samples: {reason}") from error
+
+
 def fit_head(head: Any, features: Features, samples: Samples) -> Any:
     """Fit with what the head asks for; validation samples are shown only to a head that does.
 
@@ -82,13 +96,8 @@ def fit_head(head: Any, features: Features, samples: Samples) -> Any:
     }
     if not np.isfinite(features).all():
         raise A2pipeError("Some features are not finite, so no head can be fitted on them.")
-    try:
-        keywords = {name: known[name] for name in sorted(wanted)}
-        return head.fit(features[:until], samples.labels[:until], **keywords)
-    except A2pipeError:
-        raise
-    except ValueError as error:
-        raise A2pipeError(f"The head {head} could not be fitted: {error}") from error
+    keywords = {name: known[name] for name in sorted(wanted)}
+    return head.fit(features[:until], samples.labels[:until], **keywords)
 
 
 def _warn_of_shared_images(samples: Samples) -> None:
@@ -136,7 +145,7 @@ def _findings(head: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A small value as JSON; None for one that is large or has no JSON."""
     if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist() if value.size <= 64 else None
+        value = value.tolist() if value.size <= LARGEST_FINDING else None
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -18,7 +18,7 @@ from ..cache.records import Records
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..heads.projection import project
-from ..heads.registry import make_head
+from ..heads.registry import canonical, make_head, origin
 from ..models.text import text_entry
 from .specs import FeatureSpec, ModelSpec
 from .text import TextSource, image_projection, projection_spec
@@ -68,10 +68,10 @@ def plan_head(
     """What a head on these features is made of. Only what reads text or a projection needs more
     than the parameters; see `plan_zero_shot` for the errors of those."""
     own, projected = _split(kind, parameters)
-    address = {name: value for name, value in parameters.items() if name != SPEED_ALONE}
     if kind == KIND:
         plan = plan_zero_shot(own, collection, features, source)
         return HeadPlan(kind, own, plan.address, plan.records, zero_shot=plan)
+    address = _address(kind, own, projected)
     if not projected:
         return HeadPlan(kind, own, address)
     model = one_model(features)
@@ -105,6 +105,16 @@ def project_features(
     if not parameters.get(PROJECTED, False):
         return X
     return PreparedHead(None, image_projection(one_model(features), source, records)).features(X)
+
+
+def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:
+    """What shapes a fit: parameters however they were written, and whose code a plug-in's is."""
+    address = canonical(kind, own)
+    address.pop(SPEED_ALONE, None)
+    if projected:
+        address[PROJECTED] = True
+    package = origin(kind)
+    return address if package is None else {**address, "package": package}
 
 
 def _split(kind: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -12,7 +12,7 @@ from ..cache.fingerprint import fingerprint
 from ..cache.records import Records
 from ..datasets.collection import Collection
 from ..errors import UsageError
-from ..heads.registry import make_head
+from ..heads.registry import canonical, make_head
 from .prompts import prompt_names, prompts
 from .specs import FeatureSpec, ModelSpec, TextSpec
 from .text import (
@@ -46,7 +46,8 @@ class ZeroShotPlan:
     @property
     def address(self) -> dict[str, Any]:
         """What shapes a prediction: the prompts, however they were written, and the text tower."""
-        others = {k: v for k, v in self.parameters.items() if k not in ("templates", "class_names")}
+        given = canonical(KIND, self.parameters)
+        others = {k: v for k, v in given.items() if k not in ("templates", "class_names")}
         return {
             **others,
             "prompts": [[spec.prompt for spec in of_class] for of_class in self.texts],

@@ -59,12 +59,35 @@ def test_scaled_features_give_the_pipelines_bits(features, scaler, dtype):
         assert np.array_equal(getattr(head, method)(X), getattr(pipeline, method)(X))
 
 
+@pytest.mark.parametrize("max_iter", [None, 5])
+def test_balanced_classes_give_scikit_learns_bits(max_iter):
+    X, y = samples(3)
+    kept = (y != 0) | (np.arange(len(y)) < 60)
+    X, y = X[kept], y[kept]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        head = LogisticHead(class_weight="balanced", max_iter=max_iter).fit(X, y)
+        bare = LogisticRegression(class_weight="balanced", max_iter=max_iter or 10_000).fit(X, y)
+    assert np.array_equal(head.coef_, bare.coef_)
+    assert not np.array_equal(head.coef_, LogisticHead().fit(X, y).coef_)
+
+
+def test_calibration_keeps_the_class_weight():
+    X, y = samples(2)
+    head = LogisticHead(class_weight="balanced", calibrate=True).fit(X, y)
+    chosen = head.calibration_["chosen"]
+    setting = {name: chosen[name] for name in ("features", "C", "max_iter")}
+    alone = LogisticHead(class_weight="balanced", **setting).fit(X, y)
+    assert np.array_equal(head.coef_, alone.coef_)
+
+
 def test_the_defaults_are_the_papers():
     assert LogisticHead().get_params() == {
         "features": "raw",
         "C": 1.0,
         "tol": 1e-4,
         "max_iter": None,
+        "class_weight": None,
         "calibrate": False,
         "choose_by": "accuracy",
         "validation_share": 0.2,
@@ -163,6 +186,7 @@ class TestConvergence:
         {"tol": -1},
         {"max_iter": 0},
         {"max_iter": 9.5},
+        {"class_weight": "equal"},
         {"calibrate": 1},
         {"choose_by": "wga"},
         {"validation_share": 1},

@@ -1,8 +1,9 @@
 """Heads by name: built in, registered by others, and what a wrong name is answered."""
 
+import json
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 from sklearn.svm import SVC
@@ -11,7 +12,7 @@ from a2pipe.errors import UsageError
 from a2pipe.heads import registry
 from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.logistic import LogisticHead
-from a2pipe.heads.registry import kind_of, kinds, make_head
+from a2pipe.heads.registry import canonical, kind_of, kinds, make_head, origin
 
 
 def register(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
@@ -83,3 +84,36 @@ def test_naming_heads_does_not_load_scikit_learn():
     program = "import sys, a2pipe.heads.registry as r; r.kinds(); print('sklearn' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        ("logistic", {}, {}),
+        ("logistic", {"C": 1}, {}),
+        ("logistic", {"C": 1.0, "features": "raw", "calibrate": False}, {}),
+        ("logistic", {"C": 10, "seed": 0}, {"C": 10.0}),
+        ("logistic", {"max_iter": 100}, {"max_iter": 100}),
+        ("logistic", {"class_weight": "balanced"}, {"class_weight": "balanced"}),
+        ("dfr", {"Cs": [1, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01]}, {}),
+        ("dfr", {"Cs": (1, 3), "draws": 20}, {"Cs": [1.0, 3.0]}),
+        ("dfr", {"class_weights": []}, {"class_weights": []}),
+        ("knn", {"k": 20, "temperature": 1}, {"temperature": 1.0}),
+    ],
+)
+def test_parameters_are_the_same_however_they_are_written(kind, given, expected):
+    found = canonical(kind, given)
+    assert json.dumps(found) == json.dumps(expected)
+
+
+def test_a_truth_value_is_no_number():
+    assert canonical("logistic", {"C": True}) == {"C": True}
+
+
+def test_a_plug_in_is_known_by_its_package(monkeypatch):
+    register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
+    assert origin("logistic") is None
+    assert origin("nearest") == "sklearn.neighbors:KNeighborsClassifier"
+    point = next(p for p in entry_points(group="console_scripts") if p.name == "a2pipe")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group else [])
+    assert origin("a2pipe") == "a2pipe 0.1.0"

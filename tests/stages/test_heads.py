@@ -120,3 +120,15 @@ def test_warnings_are_recorded_and_not_printed(separable, recwarn):
     content, _ = fit_cell(Worried(), *separable)
     assert content["warnings"] == ["Few samples: beware."]
     assert not recwarn.list
+
+
+class Picky(Witness):
+    """Refuses test samples as scikit-learn's classifiers do."""
+
+    def predict(self, X):
+        raise ValueError(f"Negative values\nin data of {X.ndim} axes.")
+
+
+def test_what_a_classifier_refuses_is_a_sentence(separable):
+    with pytest.raises(A2pipeError, match="cannot use these samples: Negative values in data"):
+        fit_cell(Picky(), *separable)
