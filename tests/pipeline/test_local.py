@@ -48,13 +48,13 @@ def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, writte
 
     def commit(shard, *_):
         begun.set()
-        go_on.wait()
+        assert go_on.wait(60)
         done.append(shard.number)
 
     def stop():
         with local._Writer(SimpleNamespace(artifacts={}, plan=None), local.RunStats()) as writer:
             for number in (0, 1):
-                writer.submit(SimpleNamespace(number=number, open_parts=[]))
+                writer.submit(SimpleNamespace(number=number, open_parts=[], nbytes=0))
             begun.wait()
             threading.Timer(0.2, go_on.set).start()
             raise error
