@@ -95,7 +95,10 @@ def record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
 
 
 def _try_lengths(model: Any, train: Samples, validation: Samples) -> list[tuple[Trial, Any]]:
-    """The capped fit and the converged one, which is the same where the cap was not reached."""
+    """The capped fit and the converged one, which is the same where the cap was not reached; a
+    head that names its iterations has only these."""
+    if model.max_iter is not None:
+        return [_try_one(model, train, validation)]
     capped = _try_one(clone(model).set_params(max_iter=CAPPED), train, validation)
     if not capped[0].converged:
         return [capped, _try_one(clone(model).set_params(max_iter=None), train, validation)]

@@ -54,7 +54,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         allows exactly that many, and scikit-learn's ConvergenceWarning is passed on where they do
         not suffice.
     calibrate: choose features, C and max_iter on validation samples among the 30 settings of
-        `calibration.try_grid`; these three are then left at their defaults.
+        `calibration.try_grid`; features and C are then left at their defaults, and a max_iter that
+        is given stands for all settings.
     choose_by: the score of that choice, "accuracy" or "worst-group", which needs groups.
     validation_share: where no validation samples are given, this share of every class is held out.
     seed: of the samples held out.
@@ -105,10 +106,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_choice("logistic", "choose_by", self.choose_by, SCORES)
         check_share("logistic", "validation_share", self.validation_share)
         check_whole("logistic", "seed", self.seed, least=0)
-        if self.calibrate and (self.features, self.C, self.max_iter) != ("raw", 1.0, None):
+        if self.calibrate and (self.features, self.C) != ("raw", 1.0):
             raise UsageError(
-                "The logistic head chooses features, C and max_iter itself when it calibrates: "
-                "leave them out, or calibrate."
+                "The logistic head chooses features and C itself when it calibrates: leave them "
+                "out, or calibrate."
             )
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> LogisticHead:

@@ -60,13 +60,15 @@ def defaults(kind: str) -> dict[str, Any]:
 def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as every way of writing them comes out: without defaults, 1 as 1.0.
 
+    Those of other packages keep their numbers, for 1 may be a count there and 1.0 a share.
     Raises UsageError for an unknown kind.
     """
     default = defaults(kind)
-    alike = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
+    if kind in BUILT_IN:
+        parameters = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
     return {
         name: value
-        for name, value in alike.items()
+        for name, value in parameters.items()
         if name not in default or not _same(value, default[name])
     }
 

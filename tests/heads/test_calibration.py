@@ -51,12 +51,7 @@ def by_hand(X, y, groups, mask, *, worst):
     return found
 
 
-SETS_MAX_ITER = {"check_class_weight_classifiers": "sets max_iter, which calibration chooses"}
-
-
-@parametrize_with_checks(
-    [LogisticHead(calibrate=True)], expected_failed_checks=lambda _: SETS_MAX_ITER
-)
+@parametrize_with_checks([LogisticHead(calibrate=True)])
 def test_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
 
@@ -107,6 +102,14 @@ class TestChoice:
         assert head.calibration_["n_validation"] == self.mask.sum()
         assert head.calibration_["n_train"] == (~self.mask).sum()
         assert len(head.calibration_["trials"]) == 30
+
+    def test_given_iterations_stand_for_every_setting(self):
+        both = LogisticHead(calibrate=True).fit(self.X, self.y, validation=self.mask)
+        head = LogisticHead(calibrate=True, max_iter=calibration.CAPPED)
+        trials = head.fit(self.X, self.y, validation=self.mask).calibration_["trials"]
+        capped = [t for t in both.calibration_["trials"] if t["max_iter"] == calibration.CAPPED]
+        assert trials == capped
+        assert len(trials) == 15
 
     def test_a_refit_without_calibration_forgets_it(self):
         head = LogisticHead(calibrate=True).fit(self.X, self.y, validation=self.mask)

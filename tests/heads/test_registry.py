@@ -110,6 +110,13 @@ def test_a_truth_value_is_no_number():
     assert canonical("logistic", {"C": True}) == {"C": True}
 
 
+def test_a_plug_ins_numbers_stay_as_they_are_written(monkeypatch):
+    """One feature is not all of them."""
+    register(monkeypatch, bag="sklearn.ensemble:BaggingClassifier")
+    assert canonical("bag", {"max_features": 1}) == {"max_features": 1}
+    assert canonical("bag", {"max_features": 1.0}) == {}
+
+
 def test_a_plug_in_is_known_by_its_package(monkeypatch):
     register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
     assert origin("logistic") is None
