@@ -97,11 +97,10 @@ def fill(session: Session) -> None:
 
 def fill_records(session: Session) -> None:
     """A record of every cell: predictions that are right four times of five."""
-    from a2pipe.pipeline.cells import plan_cell
+    from a2pipe.pipeline.cells import fit_specs
     from a2pipe.stages.samples import samples_of_collection
-    from a2pipe.stages.specs import FitSpec, HeadSpec
 
-    samples, plan = samples_of_collection(session.collection), session.plan
+    samples = samples_of_collection(session.collection)
     part = samples.part("test")
     labels = samples.labels[part]
     arrays = {
@@ -120,15 +119,8 @@ def fill_records(session: Session) -> None:
         "warnings": [],
         "seconds": 0.0,
     }
-    for row in plan.rows:
-        for column in plan.columns:
-            for head in plan.experiment.head:
-                found = plan_cell(session, session.collection, row, column, head)
-                address = json.dumps(found.address, sort_keys=True)
-                spec = HeadSpec(head.kind, address, name=head.label)
-                features = plan.features(row, column)
-                fit = FitSpec(spec, features, session.collection.digest)
-                Records(session.cache.root).write(fit, content, arrays)
+    for spec in fit_specs(session):
+        Records(session.cache.root).write(spec, content, arrays)
 
 
 def measured(command: str, folder: Path, rows: int) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from million import million
+from million import million, peak_kb
 from PIL import Image
 
 from a2pipe.pipeline.prefetch import cores
@@ -217,7 +216,7 @@ def extract(count: int, images: Path, cache: Path) -> float:
     """In this process; the default shard of 1,024 images."""
     run = {"limit": count, "shard_size": 1024}
     open_session(experiment(images, 48, False, **run), cache).compute("attention")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_kb() / 1024
 
 
 def main() -> None:

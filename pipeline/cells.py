@@ -161,12 +161,9 @@ def cell_count(session: Session) -> int:
     return len(_addresses(session))
 
 
-def plan_cell(
-    session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
-) -> HeadPlan:
-    """What the head of one cell is made of, before any feature is read."""
-    features, source = session.plan.features(row, column), text_source(session, column)
-    return plan_head(head.kind, head.parameters, collection, features, source)
+def fit_specs(session: Session) -> list[FitSpec]:
+    """What the record of every cell is addressed by, in row order."""
+    return [place.spec for place in _places(session, session.collection)]
 
 
 def text_source(session: Session, column: str) -> TextSource:
@@ -178,9 +175,9 @@ def text_source(session: Session, column: str) -> TextSource:
 def _place(
     session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
 ) -> _Place:
-    plan = plan_cell(session, collection, row, column, head)
+    features, source = session.plan.features(row, column), text_source(session, column)
+    plan = plan_head(head.kind, head.parameters, collection, features, source)
     spec = HeadSpec(head.kind, json.dumps(plan.address, sort_keys=True), name=head.label)
-    features = session.plan.features(row, column)
     return _Place(row, column, head.label, plan, FitSpec(spec, features, collection.digest))
 
 
