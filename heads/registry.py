@@ -60,9 +60,11 @@ def defaults(kind: str) -> dict[str, Any]:
 def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as every way of writing them comes out: without defaults, 1 as 1.0.
 
-    Those of other packages keep their numbers, for 1 may be a count there and 1.0 a share.
-    Raises UsageError for an unknown kind.
+    Those of other packages keep their numbers, for 1 may be a count there and 1.0 a share. Without
+    parameters nothing is imported. Raises UsageError for an unknown kind that has some.
     """
+    if not parameters:
+        return {}
     default = defaults(kind)
     if kind in BUILT_IN:
         parameters = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
@@ -75,7 +77,7 @@ def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def origin(kind: str) -> str | None:
     """The distribution and version that a head of another package comes from; None if built in."""
-    point = _registered().get(kind)
+    point = None if kind in BUILT_IN else _registered().get(kind)
     if point is None:
         return None
     return f"{point.dist.name} {point.dist.version}" if point.dist else point.value

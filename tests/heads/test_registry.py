@@ -81,7 +81,10 @@ def test_a_class_of_no_kind_is_asked_for_one():
 
 
 def test_naming_heads_does_not_load_scikit_learn():
-    program = "import sys, a2pipe.heads.registry as r; r.kinds(); print('sklearn' in sys.modules)"
+    program = (
+        "import sys, a2pipe.heads.registry as r; r.kinds(); r.canonical('logistic', {}); "
+        "print('sklearn' in sys.modules)"
+    )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert answer.stdout.strip() == "False"
 
