@@ -28,11 +28,12 @@ class Artifact:
 
     Raises NotCachedError, DamagedError or A2pipeError as `read_header` does. A shard is done if and
     only if its marker is valid and the files it names are there in their size; reading checks
-    their SHA-256.
+    their SHA-256. layout: that of the folder's rows where it is known, so that it need not be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, layout: Layout | None = None) -> None:
         self.folder = Path(folder)
+        self._known_layout = layout
         self.header = read_header(self.folder)
         self.cut = self.header.cut
         self.ledger = Ledger(self.folder / DONE)
@@ -63,6 +64,9 @@ class Artifact:
     @cached_property
     def layout(self) -> Layout:
         """The images in their order and their cut into shards; DamagedError if altered."""
+        known = self._known_layout
+        if known is not None and known.rows_id == self.header.rows_id:
+            return known
         return read_layout(self.folder, self.header)
 
     @property
@@ -179,7 +183,7 @@ class Artifact:
         raise NotCachedError(f"{self.folder} has no array {name!r}: it has {known}.")
 
     def _rows_of(self, images: Sequence[str]) -> Any:
-        rows = self.layout.row_of
+        rows = self.layout.rows_by(images)
         absent = next((image for image in images if image not in rows), None)
         if absent is not None:
             raise NotCachedError(f"Image {absent} is not among the rows of {self.folder}.")

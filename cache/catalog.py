@@ -23,6 +23,7 @@ from .layout import (
     STATUS_FIELD,
     ArrayField,
     Backend,
+    Layout,
     artifact_folder,
     layout_of,
 )
@@ -50,15 +51,18 @@ class Cache:
         self, spec: Any, images: Sequence[str], shard_size: int = 1024, backend: Backend = "zarr"
     ) -> Path:
         """Where the spec's rows of these images lie, or would lie."""
-        layout = layout_of(tuple(images), shard_size, backend)
+        return self._folder(spec, layout_of(tuple(images), shard_size, backend))
+
+    def _folder(self, spec: Any, layout: Layout) -> Path:
         return artifact_folder(self.root, spec.stage, fingerprint(spec), layout.rows_id)
 
     def find(
         self, spec: Any, images: Sequence[str], shard_size: int = 1024, backend: Backend = "zarr"
     ) -> Artifact | None:
         """The artifact if it was created, complete or not; DamagedError if it is altered."""
+        layout = layout_of(tuple(images), shard_size, backend)
         try:
-            return Artifact(self.folder(spec, images, shard_size, backend))
+            return Artifact(self._folder(spec, layout), layout)
         except NotCachedError:
             return None
 
@@ -79,9 +83,9 @@ class Cache:
         or if the same address was stored with other fields.
         """
         layout = layout_of(tuple(images), shard_size, backend)
-        folder = artifact_folder(self.root, spec.stage, fingerprint(spec), layout.rows_id)
+        folder = self._folder(spec, layout)
         with suppress(NotCachedError, DamagedError):
-            return _with_fields(Artifact(folder), fields)
+            return _with_fields(Artifact(folder, layout), fields)
         stored = (*fields, STATUS_FIELD)
         if len({field.name for field in stored}) != len(stored):
             raise ValueError("the names of the fields are unique, and `status` is taken")
@@ -89,7 +93,7 @@ class Cache:
         write_images(folder, layout.images)
         make_store(backend, folder, stored, layout.cut).create()
         write_header(folder, header_of(spec, fields, layout, notes or {}))
-        return Artifact(folder)
+        return Artifact(folder, layout)
 
     def folders(self, stage: str | None = None, prefix: str = "") -> list[Path]:
         """Every row folder, half-made ones included, by stage and beginning of the fingerprint."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -28,6 +28,9 @@ __all__ = [
 
 Backend = Literal["zarr", "hdf5"]
 BACKENDS: tuple[Backend, ...] = ("zarr", "hdf5")
+
+FEW = 1000
+"""Up to so many images are found by a look at all rows, which is less work than `row_of`."""
 
 SPEC, IMAGES, DONE = "spec.json", "images.npy", "done"
 EXPERIMENTS = "experiments"
@@ -151,6 +154,13 @@ class Layout:
     def row_of(self) -> dict[str, int]:
         """Row of each image."""
         return dict(zip(self.images, range(len(self.images)), strict=True))
+
+    def rows_by(self, images: Sequence[str]) -> dict[str, int]:
+        """Row by image, of at least those of these images that are here."""
+        if len(images) > FEW:
+            return self.row_of
+        sought = frozenset(images)
+        return {image: row for row, image in enumerate(self.images) if image in sought}
 
 
 @dataclass(frozen=True, eq=False)

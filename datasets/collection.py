@@ -195,5 +195,5 @@ def _bytes(values: NDArray[np.generic], dtype: str = "<i8") -> bytes:
 
 
 def _stacked(boxes: Boxes) -> NDArray[np.float64]:
-    filled = [box for box in boxes if len(box)]
+    filled = list(filter(len, boxes))
     return np.concatenate(filled) if filled else NO_BOXES

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from .. import __version__
 from ..datasets.collection import Collection
-from ..errors import UsageError
+from ..errors import NotCachedError, UsageError
 from ..reports.results import Cell, Localization, Matrix, Row
 from ..stages.samples import check_samples, grouping
 from ..stages.scores import intervals
-from .bad_images import refuse_bad_images
+from .bad_images import BadImage, refuse_bad_images
 from .cells import CellResult, cell_count, check_heads, fit_cells
 from .localize import Located, check_split, localizations
 from .rows import PlanRow
@@ -42,12 +42,14 @@ def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
         NotCachedError: `compute` is off and features are missing.
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
-    session.may_compute, complete = compute, session.is_complete()
-    check(session, complete)
+    session.may_compute, bad = compute, _bad_if_complete(session)
+    check(session, complete=bad is not None)
     session.keep()
-    if compute and not complete:
-        session.compute()
-    collection = drop_bad_images(session, record)
+    if bad is None:
+        if compute:
+            session.compute()
+        bad = session.bad_images()
+    collection = drop_bad_images(session, record, bad)
     with _timed(record, "localization"):
         located = localizations(session, collection)
     with _timed(record, "heads"):
@@ -75,13 +77,21 @@ def check(session: Session, complete: bool) -> None:
     check_heads(session)
 
 
-def drop_bad_images(session: Session, record: RunRecord) -> Collection:
+def _bad_if_complete(session: Session) -> list[BadImage] | None:
+    """The bad images of features that are all stored, else None: one look at the markers."""
+    try:
+        return session.bad_images()
+    except NotCachedError:
+        return None
+
+
+def drop_bad_images(session: Session, record: RunRecord, bad: list[BadImage]) -> Collection:
     """The collection without bad images.
 
     Raises:
         BadImagesError: there are some, and the experiment does not say to skip them.
     """
-    record.bad = session.bad_images()
+    record.bad = bad
     skip = session.experiment.run.skip_bad_images
     if record.bad and not skip:
         with session.noting():

@@ -118,7 +118,7 @@ def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: Canv
 
     usable: the collection without bad images, of which no image in the split has a box that counts.
     """
-    if not any(len(boxes) for boxes in whole.boxes):
+    if not any(map(len, whole.boxes)):
         return ""
     effective = effective_split(usable, split)
     which = "" if effective == "all" else f"{effective} "
@@ -228,7 +228,7 @@ def _split(collection: Collection, split: str) -> list[int]:
     """Positions of all samples of a split."""
     if effective_split(collection, split) == "all":
         return list(range(len(collection)))
-    return [int(sample) for sample in np.flatnonzero(collection.splits == split)]
+    return np.flatnonzero(collection.splits == split).tolist()
 
 
 def _why_no_answer(values: Values, images: int) -> str:

@@ -1,5 +1,7 @@
 """Addresses: what is in them, what is not, and that they never move."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Any, ClassVar
 
@@ -187,3 +189,11 @@ def test_addresses_are_equal_only_for_equal_values(one, two):
 @given(st.lists(st.text()), st.lists(st.text()))
 def test_a_digest_of_strings_keeps_order_and_boundaries(one, two):
     assert (digest_of(one) == digest_of(two)) == (one == two)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
+def test_a_digest_of_strings_is_that_of_their_json(count, monkeypatch):
+    monkeypatch.setattr("a2pipe.cache.fingerprint.AT_ONCE", 3)
+    strings = [f'{number} "é"' for number in range(count)]
+    whole = json.dumps(strings, separators=(",", ":")).encode()
+    assert digest_of(strings) == hashlib.sha256(whole).hexdigest()[:32]

@@ -15,7 +15,7 @@ def of(count):
 
 @of(32)
 def test_an_array_of_8_and_its_matrix_equal_the_local_run(lab):
-    shown = lab.submit("--wait", tasks=8)
+    shown = lab.submit("--wait", tasks=8, at_once=2)
     assert "submitted: 8 missing shards to 8 tasks" in shown
     assert "acc." in shown
     (submission,) = lab.submissions()
