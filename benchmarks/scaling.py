@@ -8,7 +8,8 @@ memory: peak memory of extraction from a tenth of the images to all; less than 5
 million: see `benchmarks/million.py`; planning in under 10 s and 1 GB, `status` and a warm
     `build-matrix` in under 5 s are wanted.
 
-All parts unless some are named. Rounds are interleaved. Prints one JSON object with wall seconds,
+All parts unless some are named. Models' threads wait as under the command `a2pipe`, without
+spinning (OMP_WAIT_POLICY). Rounds are interleaved. Prints one JSON object with wall seconds,
 processor seconds, which suffer less from a busy machine, and the load at the start and the end.
 """
 
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--rank", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--extract", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if options.rank:
         rank, world, images, cache = options.rank
         print(json.dumps(run_rank(int(rank), int(world), Path(images), Path(cache))))

@@ -128,10 +128,11 @@ def processes_of(cluster: Cluster) -> int:
 
 
 def _environment(threads: int) -> list[str]:
-    """Threads of a worker; and memory as the C library would keep it, which Dask changes."""
+    """Threads of a worker, which wait without spinning, as those of the command line do; and memory
+    as the C library would keep it, which Dask changes."""
     names = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
     kept = ["MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=67108864"]
-    return [f"export {line}" for line in (*names, *kept)]
+    return [f"export {line}" for line in (*names, "OMP_WAIT_POLICY=PASSIVE", *kept)]
 
 
 def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
