@@ -205,6 +205,8 @@ def arguments() -> Job:
 def main() -> None:
     job = arguments()
     use_cores(job.cores)
+    if job.way == OURS:  # which the command does before it imports torch
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     imported(LIBRARIES[job.way], job.cores)
     spent = stopwatch()
     (run_ours if job.way == OURS else run_script)(job)

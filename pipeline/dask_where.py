@@ -130,7 +130,8 @@ class LocalWorkers:
         }
         with _own(lambda: LocalCluster(**settings)) as (client, cluster):
             cluster.scale(self.count)
-            yield Connection(client, f"{self.count} workers on this machine", cores)
+            workers = f"{self.count} worker{'' if self.count == 1 else 's'}"
+            yield Connection(client, f"{workers} on this machine", cores)
 
 
 @dataclass(frozen=True)
