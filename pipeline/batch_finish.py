@@ -17,6 +17,8 @@ from .publish import publish
 from .session import Session
 
 SECONDS_BETWEEN_LOOKS = 5.0
+LOOKS_WITHOUT_ANSWER = 24
+"""A controller that starts anew or a queue that is busy answers later; a log may show late."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ def await_end(submission: Submission, cache_root: Path) -> Submission:
     Raises:
         A2pipeError: it did not end well; with the exit code that it had.
     """
-    while not task_states(submission)[-1].is_over:
+    unanswered = 0
+    while (state := task_states(submission)[-1]).state == "UNKNOWN" or not state.is_over:
+        unanswered = unanswered + 1 if state.state == "UNKNOWN" else 0
+        if unanswered == LOOKS_WITHOUT_ANSWER:
+            break
         time.sleep(SECONDS_BETWEEN_LOOKS)
     latest = submissions(cache_root, submission.experiment)[-1]
     if latest.id > submission.id:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from a2pipe.pipeline import batch_states
+from a2pipe.errors import A2pipeError
+from a2pipe.pipeline import batch_finish, batch_states
 from a2pipe.pipeline.batch_deal import Part
 from a2pipe.pipeline.batch_jobs import Submission, submissions, write_record
 from a2pipe.pipeline.batch_states import exit_code, last_error, summary, task_states
@@ -125,3 +126,33 @@ def test_records_are_read_back_by_experiment_oldest_first(submission, tmp_path):
 def test_logs_bear_the_numbers_that_the_system_gives(submission, system, name):
     of = Submission(**{**vars(submission), "system": system})
     assert of.log(5).name == f"tasks-2-{name}.log"
+
+
+@pytest.fixture
+def queue(monkeypatch, submission, tmp_path):
+    """What squeue says of the finishing job, look by look; then nothing."""
+    looks = []
+    monkeypatch.setattr(batch_finish, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(
+        batch_states,
+        "_said",
+        lambda command: [f"22|N/A|{looks.pop(0)}"] if command[0] == "squeue" and looks else [],
+    )
+    write_record(tmp_path, submission)
+    return looks
+
+
+def test_a_queue_without_an_answer_is_asked_again(queue, submission, tmp_path):
+    queue += ["PENDING", *5 * ["UNKNOWN"], "RUNNING", "COMPLETED"]
+    submission.finish_log.write_text("finish, n1, 2026-01-02T03:04:05Z: begins\n")
+    with pytest.raises(A2pipeError, match="did not succeed"):
+        batch_finish.await_end(submission, tmp_path)
+    assert queue == []
+    submission.finish_log.write_text("finish, n1, 2026-01-02T03:05:05Z: ended with exit code 0\n")
+    assert batch_finish.await_end(submission, tmp_path) == submission
+
+
+def test_waiting_ends_where_nothing_ever_answers(queue, submission, tmp_path):
+    queue += ["RUNNING"]
+    with pytest.raises(A2pipeError, match="did not succeed"):
+        batch_finish.await_end(submission, tmp_path)
