@@ -38,11 +38,12 @@ typecheck: $(READY)
 		-m a2pipe $(foreach module,$(wildcard cli*.py) errors.py,-m a2pipe.$(module:.py=)) \
 		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
 
-bench: $(READY)  ## speed, side by side with peers; coverage of intervals
+bench: $(READY)  ## speed, scaling, coverage of intervals; peers.sh and faults.py take longer
 	$(BIN)/python benchmarks/boxes.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/heads.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/coverage.py --sets 20000
 
 clean:
