@@ -14,6 +14,8 @@ from .cluster_file import Cluster
 
 EXPERIMENT, CLUSTER = "experiment.toml", "cluster.toml"
 """Names that the templates use."""
+SIGNAL_EARLY = 60
+"""Seconds by which SLURM may send its signal before it was asked to."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -55,7 +57,7 @@ def task_script(
         "world": str(deal.world_size),
         "limit": limit,
         "again": _template(system.again).rstrip("\n"),
-        "half": str(cluster.seconds // 2),
+        "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
     }
     return _fill(_template("task.sh").replace("{{again}}", values["again"]), values)
 

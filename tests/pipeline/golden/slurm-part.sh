@@ -49,13 +49,24 @@ while kill -0 "$child" 2>/dev/null; do
 done
 
 # Stopped by its time limit or for another job, the task goes back into the queue; not so if it was
-# cancelled, or committed nothing in half its time or more, as it would do again.
-progress() { find "$cache" -mindepth 4 -maxdepth 4 -name done -newermt "@$began" | grep -q .; }
-if [ -n "$stopped" ] && [ "$code" -ne 0 ] &&
-    [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ] &&
-    { [ "$SECONDS" -lt 7200 ] || progress; }; then
+# cancelled, or committed nothing in half the time it has to work or more, as it would do again.
+# SLURM_JOB_ID does not do: for the task that starts last it is the number of the whole array.
+me="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+state() {
+    for _ in 1 2 3 4 5; do
+        squeue --noheader --jobs="$me" --format=%T && return
+        sleep $((1 + RANDOM % 5))
+    done
+}
+progress() {
+    find "$cache/" -mindepth 5 -maxdepth 5 -path '*/done/[0-9]*.json' \
+        -newermt "@$began" -printf '%f\n' |
+        awk -v rank="$rank" '($0 + 0) % 7 == rank { found = 1 } END { exit !found }'
+}
+if [ -n "$stopped" ] && [ "$code" -ne 0 ] && [ "$(state)" = RUNNING ] &&
+    { [ "$SECONDS" -lt 7110 ] || progress; }; then
     say "goes back into the queue"
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "$me"
 fi
 say "ended with exit code $code"
 exit "$code"
