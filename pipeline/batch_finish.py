@@ -56,6 +56,8 @@ def finish(session: Session, cluster: Path | None, out: Path | None, resubmit: i
 def await_end(submission: Submission, cache_root: Path) -> Submission:
     """Wait until the finishing job has ended, and that of whatever it submitted; the last one.
 
+    A submission without a finishing job was refused half-way: it is not waited for.
+
     Raises:
         A2pipeError: it did not end well; with the exit code that it had.
     """
@@ -66,7 +68,7 @@ def await_end(submission: Submission, cache_root: Path) -> Submission:
             break
         time.sleep(SECONDS_BETWEEN_LOOKS)
     latest = submissions(cache_root, submission.experiment)[-1]
-    if latest.id > submission.id:
+    if latest.id > submission.id and latest.finish_job:
         return await_end(latest, cache_root)
     code = exit_code(submission.finish_log)
     if code != 0:

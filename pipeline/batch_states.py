@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,16 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import first_line
 from .batch_jobs import Submission
 
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 OVER |= {"DEADLINE", "PREEMPTED", "REVOKED", "UNKNOWN"}
 FINE = {"COMPLETED", "PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "SUSPENDED"}
 PATIENCE = 60.0
+TIMES_ASKED, SECONDS_BETWEEN = 4, 5.0
+"""A controller that is busy answers a little later."""
+_QUEUE = ["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T"]
+_FORGOTTEN = "Invalid job id specified"
 _ENDED = re.compile(r"^(?:task \d+ of \d+|finish), .*: ended with exit code (\d+)$")
 _OWN = re.compile(r"^(?:task \d+ of \d+|finish), \S+, [\dT:Z-]+: ")
 _TASK = re.compile(r"^(\d+)(?:_(\d+))?$")
 _Key = tuple[str, int | None]
+
+
+class QueueError(Exception):
+    """squeue is there and fails, for the reason in the message."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,13 @@ def task_states(submission: Submission) -> list[TaskState]:
 
 
 def active(submission: Submission) -> list[str]:
-    """The arrays of which a task waits or runs, as far as the system tells."""
-    told = _queued(submission.jobs) if submission.system == "slurm" else {}
+    """The arrays of which a task waits or runs; none where the system is not SLURM.
+
+    Raises:
+        QueueError: SLURM does not tell, however often it is asked.
+    """
     arrays = submission.jobs[: len(submission.parts)]
+    told = _surely_queued(arrays) if submission.system == "slurm" and arrays else {}
     waiting = {job for (job, _), state in told.items() if state not in OVER}
     return [job for job in arrays if job in waiting]
 
@@ -125,10 +139,23 @@ def _told(jobs: Sequence[str]) -> dict[_Key, str]:
 
 
 def _queued(jobs: Sequence[str]) -> dict[_Key, str]:
-    """What squeue tells, which forgets a job some minutes after its end."""
-    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T"]
+    """What squeue tells, which forgets a job some minutes after its end; nothing if it fails."""
+    return _queue_states(_said([*_QUEUE, f"--jobs={','.join(jobs)}"] if jobs else []))
+
+
+def _surely_queued(jobs: Sequence[str]) -> dict[_Key, str]:
+    """What squeue tells; nothing where there is no squeue; QueueError if it keeps failing."""
+    command = [*_QUEUE, f"--jobs={','.join(jobs)}"]
+    for _ in range(TIMES_ASKED - 1):
+        with suppress(QueueError):
+            return _queue_states(_answered(command))
+        time.sleep(SECONDS_BETWEEN)
+    return _queue_states(_answered(command))
+
+
+def _queue_states(lines: Sequence[str]) -> dict[_Key, str]:
     found = {}
-    for line in _said([*command, f"--jobs={','.join(jobs)}"] if jobs else []):
+    for line in lines:
         job, task, state = line.split("|")
         found[job, int(task) if task.isdigit() else None] = state
     return found
@@ -153,6 +180,24 @@ def _said(command: list[str]) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         return done.stdout.splitlines() if done.returncode == 0 else []
     return []
+
+
+def _answered(command: list[str]) -> list[str]:
+    """The lines that squeue prints; none where it is not there or knows none of the jobs.
+
+    Raises:
+        QueueError: it fails for another reason, or does not answer.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except (FileNotFoundError, PermissionError):
+        return []
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise QueueError(first_line(error)) from error
+    if done.returncode and _FORGOTTEN not in done.stderr:
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise QueueError(said.splitlines()[-1])
+    return done.stdout.splitlines()
 
 
 def _lines(log: Path) -> list[str]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from ..cache.files import explained, make_folder
 from ..cache.ledger import now
 from ..datasets.registry import is_registered
+from ..datasets.remote import local_or_url
 from ..errors import A2pipeError, UsageError
 from .batch_deal import Deal, deal, missing_shards
 from .batch_jobs import Submission, record_path, submissions, write_record
 from .batch_script import CLUSTER, EXPERIMENT, Paths, finish_script, part_name, task_script
-from .batch_states import active
+from .batch_states import QueueError, active
 from .batch_systems import BatchSystem, batch_system
 from .cluster_file import Cluster
 from .experiment import Experiment
@@ -52,11 +53,13 @@ def prepare_submission(
     out: folder of the report, results/<name> unless given; scripts and logs lie in its jobs/.
 
     Raises:
-        UsageError: scripts are not written for this system, or no matrix could come of it.
+        UsageError: scripts are not written for this system, it takes no arrays, or no matrix could
+            come of it.
     """
     system = batch_system(cluster)
     check(session, session.is_complete())
-    dealt = deal(missing_shards(session), cluster.tasks, _largest_array(system))
+    missing = missing_shards(session)
+    dealt = deal(missing, cluster.tasks, _largest_array(system) if missing else 1)
     name = session.experiment.name
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     out = (out or Path("results") / name).absolute()
@@ -88,7 +91,7 @@ def submit(prepared: Prepared, cache_root: Path) -> Submission:
 
     Raises:
         UsageError: the tasks of an earlier submission of this experiment still wait or run.
-        A2pipeError: the batch system is not there, or refuses a script.
+        A2pipeError: the batch system is not there, does not answer, or refuses a script.
     """
     submission = prepared.submission
     _refuse_second(cache_root, submission.experiment)
@@ -100,7 +103,10 @@ def submit(prepared: Prepared, cache_root: Path) -> Submission:
     write_record(cache_root, submission)
     for name in prepared.scripts:
         after = _after(prepared, submission.jobs, name)
-        job = _hand_over(prepared.system, prepared.paths.folder / name, after)
+        try:
+            job = _hand_over(prepared.system, prepared.paths.folder / name, after)
+        except A2pipeError as error:
+            raise _partly(error, submission.jobs) from error
         submission = replace(submission, jobs=(*submission.jobs, job))
         write_record(cache_root, submission)
     return submission
@@ -112,7 +118,7 @@ def frozen(experiment: Experiment) -> str:
     root = section.root.absolute() if section.root else None
     name = section.name
     if not is_registered(name):
-        name = str(Path(name).expanduser().absolute())
+        name = local_or_url(name)
     weights = {model: path.absolute() for model, path in run.weights.items()}
     return to_toml(
         experiment.model_copy(
@@ -184,6 +190,17 @@ def _hand_over(system: BatchSystem, script: Path, after: Sequence[str]) -> str:
     return found[1]
 
 
+def _partly(error: A2pipeError, jobs: Sequence[str]) -> A2pipeError:
+    """The error of a script that was refused, with the jobs that were handed over before it."""
+    if not jobs:
+        return error
+    names = f"job{'s' * (len(jobs) > 1)} {', '.join(jobs)}"
+    return A2pipeError(
+        f"{str(error).rstrip('.')}; handed over before it: {names}, to be left to end or to be "
+        "cancelled before you submit again."
+    )
+
+
 def _clean() -> dict[str, str]:
     """The environment without that of a job, for submitting from within one."""
     kept = ("SLURM_CONF",)
@@ -191,20 +208,41 @@ def _clean() -> dict[str, str]:
 
 
 def _largest_array(system: BatchSystem) -> int:
-    """What SLURM allows here, or by default where it does not answer."""
-    if system.name == "slurm":
-        with suppress(OSError, subprocess.TimeoutExpired, StopIteration, ValueError):
-            said = subprocess.run(
-                ["scontrol", "show", "config"], capture_output=True, text=True, timeout=60
-            ).stdout
-            line = next(line for line in said.splitlines() if line.startswith("MaxArraySize"))
-            return int(line.rpartition("=")[2])
-    return system.largest_array
+    """What SLURM allows here, or by default where it does not answer.
+
+    Raises:
+        UsageError: SLURM takes no arrays here.
+    """
+    largest = _told_largest() if system.name == "slurm" else None
+    if largest == 0:
+        raise UsageError(
+            "SLURM takes no arrays of jobs here (MaxArraySize = 0); `a2pipe run --rank R "
+            "--world-size W` in scripts of your own does the same work."
+        )
+    return largest or system.largest_array
+
+
+def _told_largest() -> int | None:
+    """MaxArraySize of this SLURM; None if it does not tell."""
+    with suppress(OSError, subprocess.TimeoutExpired, StopIteration, ValueError):
+        said = subprocess.run(
+            ["scontrol", "show", "config"], capture_output=True, text=True, timeout=60
+        ).stdout
+        line = next(line for line in said.splitlines() if line.startswith("MaxArraySize"))
+        return int(line.rpartition("=")[2])
+    return None
 
 
 def _refuse_second(cache_root: Path, experiment: str) -> None:
     for earlier in submissions(cache_root, experiment)[-1:]:
-        if jobs := active(earlier):
+        try:
+            jobs = active(earlier)
+        except QueueError as error:
+            raise A2pipeError(
+                f"Submission {earlier.id} of {experiment} may still wait or run, which squeue does "
+                f"not tell ({error}): submit again when it answers."
+            ) from error
+        if jobs:
             raise UsageError(
                 f"Submission {earlier.id} of {experiment} still waits or runs (job "
                 f"{', '.join(jobs)}): let it end, or cancel it with `scancel {' '.join(jobs)}`."

@@ -2,10 +2,12 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from a2pipe.pipeline import batch_states
 from a2pipe.pipeline.batch_jobs import submissions
 from a2pipe.pipeline.batch_submit import frozen
 from a2pipe.pipeline.experiment_file import load_experiment
@@ -106,6 +108,23 @@ def test_what_the_batch_system_refuses_is_passed_on(call, system):
     assert failed.err.endswith(": sbatch: error: invalid partition specified: gpu\n")
 
 
+def test_jobs_handed_over_before_a_refusal_are_named(call, system):
+    refuse = 'case "$*" in *finish.sh) echo "sbatch: error: busy" >&2; exit 1 ;; esac'
+    system("sbatch", more=refuse)
+    failed = call("submit")
+    assert (failed.code, failed.err.count("\n")) == (1, 1)
+    assert "finish.sh: sbatch: error: busy; handed over before it: job 11," in failed.err
+
+
+def test_a_slurm_without_arrays_is_refused_in_one_sentence(call, system):
+    system("scontrol", answer="MaxArraySize            = 0")
+    refused = call("submit", "--dry-run")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "no arrays of jobs here (MaxArraySize = 0); `a2pipe run --rank R" in refused.err
+    assert call("run").code == 0
+    assert call("submit", "--dry-run").code == 0
+
+
 def test_an_experiment_without_a_matrix_is_refused_before_anything_is_submitted(call, place):
     refused = call("submit", "--head", "nonsense")
     assert refused.code == 2
@@ -183,6 +202,15 @@ def test_a_frozen_experiment_has_no_relative_path(tmp_path, monkeypatch):
     assert read.dataset.root == tmp_path / "birds.csv"
     assert read.run.weights == {MODEL: tmp_path / "w.safetensors"}
     assert read.dataset.name == "manifest"
+
+
+def test_a_frozen_dataset_by_url_stays_as_it_is():
+    def name(given):
+        experiment = load_experiment({"dataset": {"name": given}, "attention": {"models": [MODEL]}})
+        return tomllib.loads(frozen(experiment))["dataset"]["name"]
+
+    assert name("s3://bucket/x-{000..009}.tar") == "s3://bucket/x-{000..009}.tar"
+    assert name("file:///data/x.tar") == "/data/x.tar"
 
 
 def test_nothing_missing_submits_the_matrix_alone(call, system, place):
@@ -275,6 +303,36 @@ def test_a_second_submission_waits_for_the_first(call):
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "still waits or runs (job 11)" in refused.err
     assert "`scancel 11`" in refused.err
+
+
+def failing(place, answers):
+    """A squeue that cannot reach its controller until the last of so many answers."""
+    return f"""
+    count=$(($(cat {place}/asked 2>/dev/null) + 1)); echo "$count" > {place}/asked
+    [ "$count" -ge {answers} ] || {{ echo "error: no controller" >&2; exit 1; }}
+    """
+
+
+@pytest.mark.usefixtures("submitted")
+@pytest.mark.parametrize(
+    ("answers", "code", "said"),
+    [(4, 2, "still waits or runs (job 11)"), (5, 1, "(error: no controller)")],
+)
+def test_a_queue_that_fails_is_asked_again_and_then_no_second_submission(
+    call, system, place, monkeypatch, answers, code, said
+):
+    monkeypatch.setattr(batch_states, "SECONDS_BETWEEN", 0)
+    system("squeue", more=failing(place, answers) + QUEUE)
+    refused = call("submit")
+    assert (refused.code, refused.err.count("\n")) == (code, 1)
+    assert said in refused.err
+
+
+@pytest.mark.usefixtures("submitted")
+def test_jobs_that_the_queue_has_forgotten_do_not_wait(call, system):
+    forgotten = "slurm_load_jobs error: Invalid job id specified"
+    system("squeue", more=f'echo "{forgotten}" >&2; exit 1')
+    assert call("submit").code == 0
 
 
 @pytest.mark.usefixtures("submitted")

@@ -156,3 +156,13 @@ def test_waiting_ends_where_nothing_ever_answers(queue, submission, tmp_path):
     queue += ["RUNNING"]
     with pytest.raises(A2pipeError, match="did not succeed"):
         batch_finish.await_end(submission, tmp_path)
+
+
+def test_a_rest_that_was_refused_half_way_is_not_waited_for(queue, submission, tmp_path):
+    queue += ["FAILED"]
+    rest = Submission(**{**vars(submission), "id": "20260103T030405Z-000000", "jobs": ()})
+    write_record(tmp_path, rest)
+    submission.finish_log.write_text("finish, n1, 2026-01-02T03:05:05Z: ended with exit code 4\n")
+    with pytest.raises(A2pipeError, match="finishing job 22 did not succeed") as raised:
+        batch_finish.await_end(submission, tmp_path)
+    assert raised.value.exit_code == 4
