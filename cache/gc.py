@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
+from .artifact import Artifact
 from .catalog import Cache, stage_folders
 from .files import explained, fsync_dir, is_temporary, remove, temporary
 from .header import read_header
@@ -32,7 +33,8 @@ def gc_candidates(cache: Cache) -> list[Candidate]:
     """What may go; deletes nothing.
 
     Row folders and records that no named experiment refers to, and half-made folders and stray
-    temporary files older than an hour.
+    temporary files older than an hour. A folder that lacks shards and changed within the hour is
+    taken for one that is being written.
 
     A2pipeError if the notes of a named experiment cannot be read. Folders of a newer version stay.
     """
@@ -90,6 +92,8 @@ def _why(folder: Path) -> str | None:
     except DamagedError:
         return "its spec.json is damaged, and no named experiment refers to it"
     except A2pipeError:
+        return None
+    if not _is_old(folder) and not Artifact(folder).complete:
         return None
     return "no named experiment refers to it"
 

@@ -71,6 +71,8 @@ def fit_cells(
     found = {place.spec: records.read(place.spec) for place in places}
     missing = [place for place in places if found[place.spec] is None]
     advance(len(places) - len(missing))
+    if missing:
+        session.keep([fingerprint(place.spec) for place in places])
     with closing(_fitted(session, collection, missing)) as fitted:
         for place, record in fitted:
             with session.noting():

@@ -142,7 +142,9 @@ def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
     if life > 0:
         arguments += ["--lifetime", f"{life}s"]
     if cluster.gpus:
-        arguments += ["--resources", "GPU=1", "--preload-nanny", guard]
+        arguments += ["--resources", "GPU=1"]
+    if processes_of(cluster) > 1:
+        arguments += ["--preload-nanny", guard]
     return arguments
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..cache.catalog import Cache
 from ..errors import A2pipeError, first_line
 from .dask_where import Connection, Workers
-from .dask_work import Report, Request, compute_shards, make_request, report_from
+from .dask_work import Report, Request, asked_for, compute_shards, make_request, report_from
 from .local import RunStats, Task
 from .progress import Advance, Progress
 
@@ -29,6 +29,7 @@ TRIES = 3
 SHARDS_A_TASK = 4
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_TO_BE_SEEN = 90.0
+FIRST_PATIENCE = 60.0
 
 
 class ShardsFailedError(A2pipeError):
@@ -92,6 +93,8 @@ class _Run:
     unfit: dict[str, str] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
     looked: float = float("-inf")
+    alone_since: float = field(default_factory=time.monotonic)
+    patience: float = field(default_factory=lambda: FIRST_PATIENCE)
 
     def finish(self) -> None:
         """Deal shards until each is done or has failed for good."""
@@ -123,6 +126,20 @@ class _Run:
             raise A2pipeError(f"No worker of {self.connection.words} can be started: {problem}")
         if first and not self.known:
             self.progress.say("Waiting for the first worker.")
+        self._say_if_none_comes()
+
+    def _say_if_none_comes(self) -> None:
+        """Jobs may wait in a queue for long, or end before their worker begins: after 1, 2, 4, ...
+        minutes, say where that can be seen."""
+        now = time.monotonic()
+        if self.known:
+            self.alone_since, self.patience = now, FIRST_PATIENCE
+        elif now - self.alone_since > self.patience:
+            self.progress.say(
+                f"No worker for {now - self.alone_since:.0f} s; what jobs of this run said that "
+                f"have ended is in {self.request['cache']}/{LOGS}."
+            )
+            self.patience *= 2
 
     def _fit(self) -> list[str]:
         """Workers that shards can be given to: where some say that they have a GPU, only those."""
@@ -249,7 +266,7 @@ def _dashboard(client: Client) -> str:
 def _wait_until_seen(task: Task, shards: Iterable[int]) -> None:
     """Wait for the markers of these shards: a network's file system may show them late."""
     end = time.monotonic() + SECONDS_TO_BE_SEEN
-    for artifact in task.artifacts.values():
+    for spec in asked_for(task.artifacts):
         for shard in shards:
-            while not artifact.has(shard) and time.monotonic() < end:
+            while not task.artifacts[spec].has(shard) and time.monotonic() < end:
                 time.sleep(0.5)

@@ -21,11 +21,12 @@ from .. import __version__
 from ..cache.catalog import Cache
 from ..cache.fingerprint import fingerprint
 from ..errors import A2pipeError, first_line
+from ..stages.specs import CanvasSpec
 from .backbones import Backbones
 from .experiment import Experiment
 from .experiment_file import anchored
 from .local import RunStats, Task, prepare, run_local
-from .plan import STAGES, Plan, Stored
+from .plan import STAGES, Plan, Spec, Stored
 from .progress import SilentProgress
 from .session import open_session
 
@@ -72,7 +73,7 @@ def make_request(task: Task, cache: Cache, run: str, decoders: int | None) -> Re
     run: a name for this run, by which a worker knows whether it has opened the experiment before.
     decoders: decoding threads of a worker, where the experiment does not say.
     """
-    experiment = task.plan.experiment
+    experiment, specs = task.plan.experiment, asked_for(task.artifacts)
     read = experiment.dataset.model_copy(update={"rehash": False})  # this process just did
     how = experiment.run.model_copy(update={"workers": experiment.run.workers or decoders})
     experiment = experiment.model_copy(update={"dataset": read, "run": how})
@@ -82,9 +83,14 @@ def make_request(task: Task, cache: Cache, run: str, decoders: int | None) -> Re
         "experiment": experiment.model_dump(mode="json", exclude_unset=True),
         "folder": str(Path.cwd()),
         "cache": str(cache.root),
-        "through": max((spec.stage for spec in task.artifacts), key=STAGES.index),
-        "plan": _digest(task.plan, task.artifacts),
+        "through": max((spec.stage for spec in specs), key=STAGES.index),
+        "plan": _digest(task.plan, specs),
     }
+
+
+def asked_for(specs: Iterable[Stored]) -> list[Spec]:
+    """Without canvases, which are stored where a model needs them and are no reason to compute."""
+    return [spec for spec in specs if not isinstance(spec, CanvasSpec)]
 
 
 def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
@@ -144,7 +150,8 @@ def _only(task: Task, shards: Iterable[int]) -> Task:
         spec: {number for number in shards if not artifact.has(number)}
         for spec, artifact in task.artifacts.items()
     }
-    return replace(task, missing=missing, shards=sorted(set().union(*missing.values())))
+    lacking = set().union(*(missing[spec] for spec in asked_for(missing)))
+    return replace(task, missing=missing, shards=sorted(lacking))
 
 
 def _open(request: Request) -> _Opened:

@@ -180,6 +180,7 @@ class Measurements:
 
     def _noted(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
         record = summarize(values, self.subjects)
+        self.session.keep([fingerprint(spec)])
         with self.session.noting():
             self._records.write(spec, *record)
         return record

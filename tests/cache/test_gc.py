@@ -100,6 +100,14 @@ def test_half_made_folders_and_strays_go_when_old(tmp_path, kit):
     assert Artifact(used.folder).complete
 
 
+def test_a_folder_that_is_being_filled_stays_until_it_is_old(tmp_path, kit, backend):
+    artifact = kit.make(tmp_path, backend=backend)
+    artifact.discard(1)
+    assert gc(Cache(tmp_path)) == []
+    age(artifact.folder)
+    assert [c.path for c in gc(Cache(tmp_path), apply=True)] == [artifact.folder]
+
+
 def test_a_half_made_folder_in_use_stays(tmp_path, kit):
     half = kit.make(tmp_path, done=False)
     remember(tmp_path, "one", [half.folder])

@@ -1,5 +1,6 @@
 """How shards are dealt, tried again and given up: with workers that only say what came of them."""
 
+import threading
 import time
 from contextlib import contextmanager
 
@@ -165,3 +166,22 @@ def test_a_scheduler_that_goes_away_ends_the_run(deal):
         thread.join()
         client.close()
     assert "The connection to two threads was lost" in str(error)
+
+
+def test_a_run_that_no_worker_joins_says_where_to_look(deal, monkeypatch):
+    monkeypatch.setattr(dask_run, "FIRST_PATIENCE", 0.0)
+    monkeypatch.setattr(dask_run, "SECONDS_BETWEEN_LOOKS", 0.1)
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        client = distributed.Client(cluster, set_as_default=False)
+        timer = threading.Timer(1.5, lambda: cluster.scale(1))
+        timer.start()
+        stats, progress, error = deal(answer_with("shard", shards=()), client)
+        timer.join()
+        client.close()
+    assert error is None
+    assert stats.shards == SHARDS
+    assert progress.lines[1] == "Waiting for the first worker."
+    assert progress.lines[2].startswith("No worker for ")
+    assert progress.lines[2].endswith("/logs.")

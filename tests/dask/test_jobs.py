@@ -56,6 +56,12 @@ def test_a_job_has_a_worker_a_gpu_that_computes_one_shard_at_a_time(system, tmp_
     assert "--lifetime 95280s" in text
 
 
+def test_the_only_worker_of_a_job_sees_the_gpu_that_the_job_has(tmp_path):
+    text = script(tmp_path, "pbs", gpus=1)
+    assert "--resources GPU=1" in text
+    assert "--preload-nanny" not in text
+
+
 def test_without_gpus_a_job_is_one_worker(tmp_path):
     text = script(tmp_path, "slurm", gpus=0, directives=("--constraint=cpu",))
     assert "--nworkers" not in text

@@ -30,6 +30,19 @@ def test_arrays_matrix_and_counts_are_those_of_one_process(on_cluster, study, tm
     assert (here.device, here.seconds.keys()) == (there.device, there.seconds.keys())
 
 
+def test_canvases_are_stored_by_workers_too_and_are_no_reason_to_ask_them(
+    on_cluster, study, monkeypatch
+):
+    experiment = load_experiment(study.experiment, {"run.cache_pixels": True})
+    session = on_cluster(experiment)
+    session.compute()
+    (canvas,) = session.plan.pixels(session.plan.specs())
+    assert session.stored(canvas).complete
+    session.stored(canvas).discard(3)
+    monkeypatch.setattr(dask_run.DaskExecutor, "compute", None)
+    assert on_cluster(experiment).compute().shards == 0
+
+
 def test_a_second_run_asks_no_worker(on_cluster, monkeypatch):
     on_cluster().compute()
     monkeypatch.setattr(dask_run.DaskExecutor, "compute", None)

@@ -9,11 +9,13 @@ import pytest
 
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
+from a2pipe.cache.records import Records
 from a2pipe.models.families import TABLE
 from a2pipe.models.hub import SHIPPED
 from a2pipe.pipeline.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.study import make_study
+from a2pipe.stages.specs import FitSpec
 
 from .conftest import write_images, write_manifest
 
@@ -179,3 +181,23 @@ def test_one_model_under_two_names_is_computed_once(experiment, tmp_path, monkey
     monkeypatch.setitem(TABLE, "twin", twin)
     both = experiment(attention={"models": [TRAINED, "twin"]}, embedding={"models": [TRAINED]})
     assert passes(both, tmp_path / "cache") == {TRAINED: 80 + 80}
+
+
+def test_records_of_an_interrupted_matrix_survive_gc(experiment, tmp_path, monkeypatch):
+    """Each is written as soon as its fit is done, and from then on in use."""
+    whole = experiment(head=[{"kind": "logistic"}, {"kind": "nearest-mean"}])
+    write, written = Records.write, []
+
+    def stopped(records, spec, *record):
+        if isinstance(spec, FitSpec) and any(isinstance(each, FitSpec) for each in written):
+            raise KeyboardInterrupt
+        written.append(spec)
+        return write(records, spec, *record)
+
+    monkeypatch.setattr(Records, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        build_matrix(open_session(whole, tmp_path / "cache"))
+    assert gc(Cache(tmp_path / "cache"), apply=True) == []
+    records = Records(tmp_path / "cache")
+    assert written
+    assert all(records.read(spec) is not None for spec in written)
