@@ -48,12 +48,17 @@ class Submission:
     def finish_log(self) -> Path:
         return self.folder / "logs" / "finish.log"
 
+    def number(self, part: Part, rank: int) -> int:
+        """The number that the system gives the task of a rank: PBS without gaps, LSF from 1."""
+        if self.system == "pbs":
+            return part.ranks.index(rank)
+        return rank - part.first + (1 if self.system == "lsf" else 0)
+
     def log(self, rank: int) -> Path:
         """The log of the task of a rank; UsageError if there is no such task."""
         for part in self.parts:
             if rank in part.ranks:
-                task = rank - part.first + (1 if self.system == "lsf" else 0)
-                return self.folder / "logs" / f"{part_name(part)}-{task}.log"
+                return self.folder / "logs" / f"{part_name(part)}-{self.number(part, rank)}.log"
         ranks = sorted(rank for part in self.parts for rank in part.ranks)
         known = f"its tasks are {ranks[0]} to {ranks[-1]}" if ranks else "it has no tasks"
         raise UsageError(f"Submission {self.id} has no task {rank}: {known}.")

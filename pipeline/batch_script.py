@@ -50,16 +50,23 @@ def task_script(
 ) -> str:
     """The script of an array of tasks, each of which computes its share of the missing shards."""
     log = str(paths.log(f"{part_name(part)}-{{task}}"))
-    job = Job(_plain(name), log, part.tasks)
+    job = Job(_plain(name), log, tuple(range(len(part.ranks))) if system.dense else part.tasks)
     limit = f"timeout {cluster.seconds - cluster.stop_before} " if system.limited else ""
     values = _common(system, cluster, job, paths) | {
-        "rank": f"{part.first} + {system.task}" if part.first else system.task,
+        "rank": _rank(system, part),
         "world": str(deal.world_size),
         "limit": limit,
         "again": _template(system.again).rstrip("\n"),
         "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
     }
     return _fill(_template("task.sh").replace("{{again}}", values["again"]), values)
+
+
+def _rank(system: BatchSystem, part: Part) -> str:
+    """The lines by which a task finds its rank."""
+    if system.dense:
+        return f"ranks=({' '.join(map(str, part.ranks))})\nrank=${{ranks[{system.task}]}}"
+    return f"rank=$(({part.first} + {system.task}))" if part.first else f"rank=$(({system.task}))"
 
 
 def finish_script(

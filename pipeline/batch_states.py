@@ -120,8 +120,8 @@ def exit_code(log: Path) -> int | None:
 
 def _tasks(submission: Submission) -> Iterator[tuple[int | None, _Key, Path]]:
     for part, job in zip(submission.parts, submission.jobs, strict=False):
-        for rank, task in zip(part.ranks, part.tasks, strict=True):
-            yield rank, (job, task), submission.log(rank)
+        for rank in part.ranks:
+            yield rank, (job, submission.number(part, rank)), submission.log(rank)
     if submission.finish_job:
         yield None, (submission.finish_job, None), submission.finish_log
 

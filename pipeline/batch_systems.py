@@ -32,7 +32,8 @@ class BatchSystem:
     it. again: the template of what follows a task that was stopped. limited: whether the script
     itself ends the work before its time, as the system sends no signal. command: what submits a
     script after other jobs. job_id: the part of its answer that names the job. largest_array: tasks
-    of an array unless the system says otherwise.
+    of an array unless the system says otherwise. dense: whether tasks are numbered without gaps, as
+    the system knows ranges alone.
     """
 
     name: str
@@ -44,6 +45,7 @@ class BatchSystem:
     job_id: re.Pattern[str]
     largest_array: int
     reads_stdin: bool = False
+    dense: bool = False
 
 
 def batch_system(cluster: Cluster) -> BatchSystem:
@@ -151,7 +153,7 @@ def _pbs_options(job: Job, cluster: Cluster) -> list[str]:
 
 def _pbs_array(job: Job, cluster: Cluster) -> str:
     """A range, as PBS knows no lists; nothing for one task, of which PBS makes no array."""
-    if job.tasks is None or job.tasks[-1] == 0:
+    if job.tasks is None or len(job.tasks) == 1:
         return ""
     return f"0-{job.tasks[-1]}" + (f"%{cluster.at_once}" if cluster.at_once else "")
 
@@ -219,6 +221,7 @@ PBS = BatchSystem(
     command=_pbs_command,
     job_id=re.compile(r"^(\d+\S*)$", re.MULTILINE),
     largest_array=10_000,
+    dense=True,
 )
 LSF = BatchSystem(
     name="lsf",

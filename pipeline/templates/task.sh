@@ -3,7 +3,7 @@
 
 # Task R of {{world}} computes the missing shards whose number leaves R when divided by {{world}}.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
-rank=$(({{rank}}))
+{{rank}}
 cache={{cache}}
 jobs={{folder}}
 note={{token}}

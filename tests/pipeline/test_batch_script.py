@@ -110,18 +110,20 @@ def node(tmp_path):
         (commands / name).write_text(f"#!/bin/bash\n{text}\n")
         (commands / name).chmod(0o755)
 
-    def run(a2pipe, state="RUNNING", system="slurm", seen=True, silent=0, **given):
+    def run(
+        a2pipe, state="RUNNING", system="slurm", seen=True, silent=0, missing=range(20), **given
+    ):
         command("a2pipe", a2pipe)
         command("squeue", SQUEUE.format(folder=tmp_path, state=state, silent=silent))
         command("scontrol", f'echo "$@" >> {tmp_path}/requeued')
         command("sleep", "")
         if not seen:
             (cache / "token").unlink()
-        script = tasks(Cluster(system=system, **given), paths=paths)
+        script = tasks(Cluster(system=system, **given), missing, paths=paths)
         if system == "lsf":
             script = script.replace("timeout 14280", "timeout 1")
         number = {"SLURM_ARRAY_TASK_ID": "3", "LSB_JOBINDEX": "4"}
-        number |= {"SLURM_ARRAY_JOB_ID": "77", "SLURM_JOB_ID": "77"}
+        number |= {"PBS_ARRAY_INDEX": "3", "SLURM_ARRAY_JOB_ID": "77", "SLURM_JOB_ID": "77"}
         environment = {**os.environ, **number, "PATH": f"{commands}:{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-c", script], capture_output=True, text=True, env=environment
@@ -163,6 +165,24 @@ def test_a_task_runs_its_rank(node, system):
     assert words[-4:] == ["--rank", "3", "--world-size", "8"]
     assert "task 3 of 8" in err
     assert "ended with exit code 0" in err
+
+
+SPARSE = [0, 6, 10, 12, 13, 15, 22, 31]
+
+
+def test_pbs_numbers_tasks_without_gaps_and_each_finds_its_rank(node):
+    dealt = deal(SPARSE, 8, 1001)
+    (part,) = dealt.parts
+    assert part.ranks[3] != 3
+    assert "#PBS -J 0-7\n" in tasks(Cluster(system="pbs"), SPARSE)
+    _, out, _, _ = node('echo "$@"', system="pbs", missing=SPARSE)
+    assert out.split()[-4:] == ["--rank", str(part.ranks[3]), "--world-size", str(dealt.world_size)]
+
+
+def test_a_single_task_of_pbs_is_no_array():
+    script = tasks(Cluster(system="pbs"), [0, 1, 2, 3, 4, 6], largest=6, part=1)
+    assert "#PBS -J" not in script
+    assert "logs/tasks-2-0.log" in script
 
 
 def test_the_exit_code_is_that_of_the_work(node):

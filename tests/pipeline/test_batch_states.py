@@ -122,7 +122,7 @@ def test_records_are_read_back_by_experiment_oldest_first(submission, tmp_path):
     assert submissions(Path("/none")) == []
 
 
-@pytest.mark.parametrize(("system", "name"), [("slurm", "1"), ("pbs", "1"), ("lsf", "2")])
+@pytest.mark.parametrize(("system", "name"), [("slurm", "1"), ("pbs", "0"), ("lsf", "2")])
 def test_logs_bear_the_numbers_that_the_system_gives(submission, system, name):
     of = Submission(**{**vars(submission), "system": system})
     assert of.log(5).name == f"tasks-2-{name}.log"

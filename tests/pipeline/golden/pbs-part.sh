@@ -1,6 +1,6 @@
 #!/bin/bash
 #PBS -N birds
-#PBS -J 0-2
+#PBS -J 0-1
 #PBS -o /shared/results/birds/jobs/20260102T030405Z-abc123/logs/tasks-2-^array_index^.log
 #PBS -j oe
 #PBS -l walltime=04:00:00
@@ -10,7 +10,8 @@
 
 # Task R of 7 computes the missing shards whose number leaves R when divided by 7.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
-rank=$((4 + ${PBS_ARRAY_INDEX:-0}))
+ranks=(4 6)
+rank=${ranks[${PBS_ARRAY_INDEX:-0}]}
 cache=/shared/a2pipe
 jobs=/shared/results/birds/jobs/20260102T030405Z-abc123
 note=/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json

@@ -13,7 +13,8 @@
 
 # Task R of 8 computes the missing shards whose number leaves R when divided by 8.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
-rank=$((${PBS_ARRAY_INDEX:-0}))
+ranks=(0 1 2 3 4 5 6 7)
+rank=${ranks[${PBS_ARRAY_INDEX:-0}]}
 cache=/shared/a2pipe
 jobs=/shared/results/birds/jobs/20260102T030405Z-abc123
 note=/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json
