@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := cache datasets heads metrics models pipeline reports stages
 READY := $(VENV)/.ready
 # One process a core, a file in one process, one thread in each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick lint typecheck bench clean
 .DEFAULT_GOAL := demo

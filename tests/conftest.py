@@ -16,6 +16,14 @@ import pytest
 
 from a2pipe.cli import main
 
+SLOWEST = ("slurm", "dask", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that it is not what the last process is left with."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+
 
 @dataclass(frozen=True)
 class Outcome:
