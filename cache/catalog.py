@@ -27,6 +27,7 @@ from .layout import (
     artifact_folder,
     layout_of,
 )
+from .ledger import listed
 from .store import make_store
 
 
@@ -121,21 +122,17 @@ class Cache:
         siblings = []
         here = exclude.absolute() if exclude is not None else None
         for artifact in self.artifacts(prefix=fingerprint):
-            with suppress(DamagedError):
-                if artifact.folder != here and artifact.layout.images:
+            with suppress(A2pipeError):
+                if artifact.folder != here and _can_be_read(artifact):
                     siblings.append(artifact)
         return Gathered(siblings, images, kept_bytes)
 
 
 def stage_folders(root: Path) -> list[Path]:
     """The folders of stages under a cache root; A2pipeError if the root cannot be listed."""
-    try:
-        entries = sorted(root.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise A2pipeError(f"{root} could not be listed ({error.strerror}).") from error
-    return [e for e in entries if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."]
+    return [
+        e for e in sorted(listed(root)) if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."
+    ]
 
 
 def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
@@ -143,8 +140,14 @@ def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
         if stage is not None and stage_folder.name != stage:
             continue
         for named in stage_folder.glob(f"{prefix}*"):
-            if FINGERPRINT_NAME.match(named.name) and named.is_dir():
-                yield from (rows for rows in named.iterdir() if ROWS_NAME.match(rows.name))
+            if FINGERPRINT_NAME.match(named.name):
+                yield from (rows for rows in listed(named) if ROWS_NAME.match(rows.name))
+
+
+def _can_be_read(artifact: Artifact) -> bool:
+    """Whether it has images; A2pipeError where it is damaged or this user may not read it."""
+    artifact.markers()
+    return bool(artifact.layout.images)
 
 
 def _with_fields(artifact: Artifact, fields: Sequence[ArrayField]) -> Artifact:

@@ -1,22 +1,26 @@
 """HDF5 store: `data/000017.h5` holds shard 17, `data.h5` shows all shards as one virtual dataset.
 
 Every file is built in memory and renamed into place. Files are opened without HDF5's own locks,
-which fail or hang on some network file systems; the markers make them needless.
+which fail or hang on some network file systems; the markers make them needless. `data.h5.json`
+holds the checksum of `data.h5`, as HDF5 may crash or hang on a damaged file.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError
-from .files import FileSum, atomic_write_bytes, make_folder, read_checked
+from .files import FileSum, atomic_write_bytes, make_folder, read_checked, sha256_file
 from .layout import ArrayField, Cut
+from .sealed import seal, unseal
 
-FOLDER, WHOLE = "data", "data.h5"
+FOLDER, WHOLE, WHOLE_SUM = "data", "data.h5", "data.h5.json"
+_SPOILT = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises for a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Hdf5Store:
     def create(self) -> None:
         """Write the virtual dataset; shards still to come read as the fill value."""
         make_folder(self.folder / FOLDER)
-        atomic_write_bytes(self.folder / WHOLE, self._virtual())
+        total = atomic_write_bytes(self.folder / WHOLE, self._virtual())
+        atomic_write_bytes(self.folder / WHOLE_SUM, seal(asdict(total)))
 
     def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
         """Write the shard's file: one contiguous dataset an array."""
@@ -56,7 +61,7 @@ class Hdf5Store:
                 return {
                     field.name: file[field.name][()] for field in self.fields if field.name in names
                 }
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except _SPOILT as error:
             raise DamagedError(f"{path} is no whole HDF5 file: compute its shard again.") from error
 
     def files(self, shard: int) -> list[str]:
@@ -74,14 +79,24 @@ class Hdf5Store:
         import h5py
 
         try:
+            if not self._is_as_written():
+                return [f"{WHOLE} or {WHOLE_SUM} is altered"]
             with h5py.File(self.folder / WHOLE, "r", locking=False) as file:
                 return [
                     f"{WHOLE} does not show the array {field.name}"
                     for field in self.fields
                     if field.name not in file or not self._shows(file[field.name], field)
                 ]
-        except OSError:
+        except _SPOILT:
             return [f"{WHOLE} is gone or no whole HDF5 file"]
+
+    def _is_as_written(self) -> bool:
+        """Whether `data.h5` has its checksum, which earlier versions did not write."""
+        try:
+            document = unseal((self.folder / WHOLE_SUM).read_bytes())
+        except FileNotFoundError:
+            return True
+        return document == asdict(sha256_file(self.folder / WHOLE))
 
     def _shows(self, dataset: Any, field: ArrayField) -> bool:
         sources = dataset.virtual_sources() if dataset.is_virtual else []

@@ -92,9 +92,8 @@ class Ledger:
 
     def written(self) -> Iterator[int]:
         """Shards that have a marker file, in order, whether or not it is readable."""
-        with suppress(FileNotFoundError):
-            matches = (_NAME.match(entry.name) for entry in self.folder.iterdir())
-            yield from sorted(int(match[1]) for match in matches if match)
+        matches = (_NAME.match(entry.name) for entry in listed(self.folder))
+        yield from sorted(int(match[1]) for match in matches if match)
 
     def done(self) -> set[int]:
         """Shards with a valid marker."""
@@ -130,3 +129,13 @@ class Ledger:
             with explained(path):
                 path.unlink(missing_ok=True)
                 fsync_dir(self.folder)
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where there is none; A2pipeError if it may not be listed."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise A2pipeError(f"{folder} could not be listed ({error.strerror}).") from error

@@ -60,10 +60,18 @@ def _in_folder(folder: Path, deep: bool) -> Iterator[_Finding]:
         yield Problem(folder, None, str(error)), lambda: None
         return
     yield from _in_whole(artifact)
+    try:
+        yield from _in_shards(artifact, deep)
+    except A2pipeError as error:
+        yield Problem(folder, None, str(error)), lambda: None
+
+
+def _in_shards(artifact: Artifact, deep: bool) -> Iterator[_Finding]:
     for shard in artifact.ledger.written():
         what = _shard_fault(artifact, shard, deep)
         if what is not None:
-            yield Problem(folder, shard, what), lambda shard=shard: artifact.discard(shard)  # type: ignore[misc]
+            problem = Problem(artifact.folder, shard, what)
+            yield problem, lambda shard=shard: artifact.discard(shard)  # type: ignore[misc]
 
 
 def _in_whole(artifact: Artifact) -> Iterator[_Finding]:

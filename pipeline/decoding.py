@@ -68,13 +68,15 @@ def decode(room: Room, job: Job) -> Decoded:
         return error
 
 
-def cutting(batch: Batch, path_of: Mapping[str, str]) -> Iterator[Job]:
-    """What to cut from the original of each row, once its boxes are placed."""
-    for row, known, cuts in zip(batch.rows, batch.decoded, cuts_wanted(batch), strict=True):
+def cutting(batch: Batch, path_of: Mapping[str, str], pixels: Sequence[int]) -> Iterator[Job]:
+    """What to cut from the original of each row, once its boxes are placed; pixels: of each row's
+    original, 0 where unknown."""
+    wanted = zip(batch.rows, batch.decoded, cuts_wanted(batch), pixels, strict=True)
+    for row, known, cuts, size in wanted:
         image = batch.shard.images[row]
         if not cuts:
             yield None
         elif isinstance(known, BadImageError):
             yield known
         else:
-            yield Decode(path_of[image], image, cuts)
+            yield Decode(path_of[image], image, cuts, size)

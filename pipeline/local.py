@@ -178,10 +178,12 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
 
 @dataclass(frozen=True)
 class _Step:
-    """A batch of one shard; images: how far it brings the run; last: the shard is then whole."""
+    """A batch of one shard; pixels: of each row's original, 0 where unknown; images: how far it
+    brings the run; last: the shard is then whole."""
 
     shard: Shard
     rows: Rows
+    pixels: Sequence[int]
     images: int
     last: bool
 
@@ -233,7 +235,7 @@ def _placed(
         batch = Batch(step.shard, step.rows, canvases)
         with _named_by_path(path_of):
             place_crops(batch, backbones)
-        jobs = list(cutting(batch, path_of))
+        jobs = list(cutting(batch, path_of, step.pixels))
         stats.decoded += sum(item is not None for item in canvases)
         stats.decoded += sum(isinstance(job, Decode) for job in jobs)
         _computed(stats, time.perf_counter() - start)
@@ -264,13 +266,12 @@ def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[Job]]]:
         images = len(shard.images) - len(rows)
         for start in starts:
             batch = rows[start : start + batch_size]
+            pixels = task.pixels[first + batch].tolist()
             jobs = [
-                decoding(shard, row, canvases, path_of, int(task.pixels[first + row]))
-                if needed[row]
-                else None
-                for row in batch.tolist()
+                decoding(shard, row, canvases, path_of, size) if needed[row] else None
+                for row, size in zip(batch.tolist(), pixels, strict=True)
             ]
-            yield _Step(shard, batch, images + len(batch), last=start == starts[-1]), jobs
+            yield _Step(shard, batch, pixels, images + len(batch), start == starts[-1]), jobs
             images = 0
 
 

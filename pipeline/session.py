@@ -43,6 +43,9 @@ from .local import RunStats, prepare, run_local
 from .plan import STAGES, Plan, Spec, Stored, make_plan
 from .progress import Progress, SilentProgress
 
+TIMES_TO_COMPUTE_AGAIN = 3
+"""What is damaged or was dropped; another process may drop shards while this one computes."""
+
 
 @dataclass
 class Session:
@@ -117,18 +120,32 @@ class Session:
     def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
         """Rows of a spec for these image digests, checked against their checksums.
 
+        Only the shards that hold these images are looked at.
+
         Raises:
+            NotCachedError: nothing is stored of the spec, or not these rows and `may_compute` is
+                off; else they are computed, as another process has dropped them.
             DamagedError: stored bytes are damaged and `may_compute` is off; else they are computed
                 again.
         """
-        artifact = self.artifact(spec)
+        for _ in range(TIMES_TO_COMPUTE_AGAIN):
+            try:
+                return self._rows(spec, images)
+            except (DamagedError, NotCachedError) as error:
+                found = self.stored(spec)
+                if found is None or not self.may_compute:
+                    raise
+                self._compute_again(found, damaged=isinstance(error, DamagedError))
+        return self._rows(spec, images)
+
+    def _rows(self, spec: Spec, images: list[str]) -> NDArray[Any]:
+        found = self.stored(spec)
+        if found is None:
+            raise self._lacks(spec)
         try:
-            rows: NDArray[Any] = artifact.rows(self.plan.field(spec).name, images)
-        except DamagedError:
-            if not self.may_compute:
-                raise
-            self._mend(artifact)
-            rows = self.artifact(spec).rows(self.plan.field(spec).name, images)
+            rows: NDArray[Any] = found.rows(self.plan.field(spec).name, images)
+        except NotCachedError as error:
+            raise self._lacks(spec) from error
         return rows
 
     def read_features(self, spec: FeatureSpec, images: list[str]) -> NDArray[np.float32]:
@@ -137,15 +154,21 @@ class Session:
         mean = parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float64)
         return np.asarray(mean, np.float32)
 
-    def _mend(self, artifact: Artifact) -> None:
-        """Drop the damaged shards of an artifact and compute them again."""
+    def _compute_again(self, artifact: Artifact, damaged: bool) -> None:
+        """Compute the shards that an artifact lacks, and before that drop damaged ones."""
+        if damaged:
+            self._drop_damaged(artifact)
+        self.compute(artifact.stage)
+
+    def _drop_damaged(self, artifact: Artifact) -> None:
         for shard in range(artifact.cut.shards):
             try:
                 artifact.read_shard(shard)
+            except NotCachedError:
+                continue  # dropped already, by another process
             except DamagedError as error:
                 self.progress.say(f"{error} Computing it again.")
                 artifact.discard(shard)
-        self.compute(artifact.stage)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

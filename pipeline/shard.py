@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..cache.artifact import NOT_FINITE, OK, PENDING, UNREADABLE, Artifact
 from ..cache.gather import Gathered
 from ..cache.ledger import BadRow
-from ..errors import DamagedError
+from ..errors import DamagedError, NotCachedError
 from ..stages.geometry import Canvas
 from ..stages.placement import canvas_read, canvas_spec
 from ..stages.specs import CanvasSpec, EmbeddingSpec, GreedyBox
@@ -121,7 +121,8 @@ def open_shard(
 ) -> Shard:
     """Read what the cache has of this shard; rows of sibling artifacts are taken over.
 
-    A stored part that does not match its checksum is dropped and becomes one to compute.
+    A stored part that does not match its checksum is dropped and becomes one to compute; so does
+    one that another process has dropped since `missing` was listed.
     """
     layout = next(iter(artifacts.values())).layout
     images = layout.images[layout.rows_of(number)]
@@ -135,8 +136,9 @@ def open_shard(
                 parts[spec] = _open_part(plan, spec, images, gathered.get(spec))
             elif any(_reads(other, spec) for other in lacking):
                 parts[spec] = _stored_part(spec, artifact, number)
-        except DamagedError:
-            artifact.discard(number)
+        except (DamagedError, NotCachedError) as error:
+            if isinstance(error, DamagedError):
+                artifact.discard(number)
             missing[spec].add(number)
             return open_shard(number, plan, artifacts, missing, gathered)
     return Shard(number, images, parts)

@@ -3,6 +3,7 @@
 Colour profiles are not applied (as in torchvision), and the first frame stands for an animation.
 """
 
+import errno
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +57,9 @@ def decode(
     the smallest of the fractions 1/8, 1/4, 1/2 and 1 of its size that is not below it.
 
     Raises BadImageError, whose message is the reason without the path, for every file that is not
-    such an image, truncated ones included; A2pipeError when the file has changed or the machine is
-    at fault. Safe to call from many threads; Pillow releases the GIL while it decodes and converts.
+    such an image, truncated ones included; A2pipeError when the file has changed, or can no longer
+    be read, or the machine is at fault. Safe to call from many threads; Pillow releases the GIL
+    while it decodes and converts.
     """
     with _open(path, digest) as handle:
         try:
@@ -67,7 +69,7 @@ def decode(
         except (A2pipeError, MemoryError):
             raise
         except Exception as error:  # Pillow raises nearly anything on damaged files
-            raise _explain(path, error, max_pixels) from error
+            raise _explain(path, error, max_pixels, digest) from error
 
 
 def _open(path: str | Path, digest: str | None) -> Readable:
@@ -76,9 +78,16 @@ def _open(path: str | Path, digest: str | None) -> Readable:
     except BadImageError as error:
         if digest is None:
             raise
-        raise A2pipeError(
-            f"{path} could be read when it was indexed and now cannot ({error}): run again."
-        ) from error
+        raise _since_indexed(path, error, digest) from error
+
+
+def _since_indexed(path: str | Path, error: A2pipeError, digest: str | None) -> A2pipeError:
+    """A file that could be read when it was indexed is no bad image because it now cannot."""
+    if digest is None or not isinstance(error, BadImageError):
+        return error
+    return A2pipeError(
+        f"{path} could be read when it was indexed and now cannot ({error}): run again."
+    )
 
 
 def _require_unchanged(path: str | Path, handle: Readable, digest: str) -> None:
@@ -158,12 +167,18 @@ def _from_sixteen_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _explain(path: str | Path, error: Exception, max_pixels: int) -> A2pipeError:
-    """What Pillow or the file system said, as one reason."""
+def _explain(
+    path: str | Path, error: Exception, max_pixels: int, digest: str | None
+) -> A2pipeError:
+    """What Pillow or the file system said, as one reason.
+
+    EINVAL comes from a damaged header that sends Pillow to a place before the file's beginning.
+    """
     if isinstance(error, UnidentifiedImageError):
         return BadImageError(f"not an image ({', '.join(FORMATS)}), or its header is damaged")
     if isinstance(error, Image.DecompressionBombError):
         return _too_large(max_pixels)
     if isinstance(error, OSError) and error.errno is not None:
-        return explain(path, error)
+        indexed = None if error.errno == errno.EINVAL else digest
+        return _since_indexed(path, explain(path, error), indexed)
     return BadImageError(f"image cannot be decoded: {error or type(error).__name__}")

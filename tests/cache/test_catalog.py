@@ -130,6 +130,39 @@ def test_artifacts_are_listed_by_stage_and_prefix(tmp_path, kit):
     assert Cache(tmp_path / "nowhere").artifacts() == []
 
 
+def refuse_to_list(monkeypatch, folder, error=PermissionError, number=errno.EACCES):
+    iterdir = type(folder).iterdir
+
+    def listing(path):
+        if path == folder:
+            raise error(number, os.strerror(number))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(folder), "iterdir", listing)
+
+
+def test_a_folder_that_may_not_be_listed_is_one_sentence(tmp_path, kit, monkeypatch):
+    folder = kit.make(tmp_path).folder.parent
+    refuse_to_list(monkeypatch, folder)
+    with pytest.raises(A2pipeError, match="could not be listed") as caught:
+        Cache(tmp_path).artifacts()
+    assert str(folder) in str(caught.value)
+
+
+def test_a_folder_that_goes_while_it_is_listed_is_left_out(tmp_path, kit, monkeypatch):
+    one, two = kit.make(tmp_path), kit.make(tmp_path, size=65)
+    refuse_to_list(monkeypatch, one.folder.parent, FileNotFoundError, errno.ENOENT)
+    assert Cache(tmp_path).folders() == [two.folder]
+
+
+def test_a_sibling_whose_markers_may_not_be_listed_offers_nothing(tmp_path, kit, monkeypatch):
+    mine, shared = kit.make(tmp_path), kit.make(tmp_path, n=6)
+    refuse_to_list(monkeypatch, mine.folder / "done")
+    found = Cache(tmp_path).gather(mine.fingerprint, kit.digests(10))
+    assert found.available == set(kit.digests(6))
+    assert shared.complete
+
+
 def test_the_root_is_named_by_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("A2PIPE_CACHE", str(tmp_path))
     assert Cache().root == tmp_path

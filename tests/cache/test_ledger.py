@@ -1,6 +1,8 @@
 """A shard counts if and only if its whole, unaltered marker is there."""
 
+import errno
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from a2pipe.cache.files import FileSum
 from a2pipe.cache.ledger import BadRow, Ledger, Marker, marker_from_json
+from a2pipe.errors import A2pipeError
 
 MARKER = Marker(
     17,
@@ -101,3 +104,15 @@ def test_every_marker_survives_json(marker):
 @pytest.mark.parametrize("text", [b"", b"null", b"[1]", b"{}", b'{"check": 1}', b"\xff"])
 def test_other_json_is_no_marker(text):
     assert marker_from_json(text) is None
+
+
+def test_markers_that_may_not_be_listed_are_one_sentence(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "done")
+    ledger.write(MARKER)
+
+    def refuse(_path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
+    with pytest.raises(A2pipeError, match=r"done could not be listed \(Permission denied\)"):
+        ledger.markers()

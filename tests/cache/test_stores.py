@@ -155,6 +155,38 @@ def test_a_view_that_is_gone_or_altered_is_found_and_made_anew(tmp_path, backend
     assert store.faults() == []
 
 
+def spoil(path):
+    """Zeros in place of the second half; the size stays."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+
+
+def test_an_altered_hdf5_view_is_found_before_hdf5_reads_it(tmp_path, monkeypatch):
+    store, _, _ = filled(tmp_path, "hdf5")
+    spoil(tmp_path / "data.h5")
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py, "File", None)
+        assert store.faults() == ["data.h5 or data.h5.json is altered"]
+    store.create()
+    (tmp_path / "data.h5.json").write_bytes(b"{")
+    assert store.faults() == ["data.h5 or data.h5.json is altered"]
+    store.create()
+    assert store.faults() == []
+
+
+@pytest.mark.parametrize("error", [OSError, KeyError, RuntimeError, ValueError])
+def test_a_damaged_hdf5_view_of_an_earlier_version_is_found(tmp_path, monkeypatch, error):
+    store, _, _ = filled(tmp_path, "hdf5")
+    (tmp_path / "data.h5.json").unlink()
+    assert store.faults() == []
+
+    def spoilt(*_args, **_kwargs):
+        raise error("spoilt")
+
+    monkeypatch.setattr(h5py, "File", spoilt)
+    assert store.faults() == ["data.h5 is gone or no whole HDF5 file"]
+
+
 def test_a_view_of_another_shape_is_found(tmp_path, backend):
     store, _, _ = filled(tmp_path, backend)
     filled(tmp_path, backend, rows=11)

@@ -1,5 +1,8 @@
 """Damage is found, and mended by dropping what is damaged and nothing else."""
 
+import errno
+import os
+
 from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.layout import FORMAT
@@ -93,3 +96,22 @@ def test_a_half_made_folder_is_no_problem(tmp_path, kit):
     (artifact.folder / "spec.json").unlink()
     assert verify(Cache(tmp_path)) == []
     assert isinstance(kit.make(tmp_path), Artifact)
+
+
+def test_markers_that_may_not_be_listed_are_a_problem_and_the_rest_is_checked(
+    tmp_path, kit, monkeypatch
+):
+    shut, other = kit.make(tmp_path), kit.make(tmp_path, size=65)
+    data_file(other, 1).unlink()
+    iterdir = type(tmp_path).iterdir
+
+    def listing(path):
+        if path == shut.folder / "done":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", listing)
+    found = {problem.folder: problem for problem in verify(Cache(tmp_path), repair=True)}
+    assert "could not be listed" in found[shut.folder].what
+    assert found[other.folder].shard == 1
+    assert len(found) == 2

@@ -13,6 +13,7 @@ from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import load_backbone
 from a2pipe.models.preprocessing import to_unit
 from a2pipe.pipeline import local
+from a2pipe.pipeline.prefetch import Room
 from a2pipe.pipeline.session import Session, describe_spec, open_session
 from a2pipe.stages.specs import EmbeddingSpec, FullBox
 
@@ -171,6 +172,19 @@ def test_batches_and_workers_change_no_crop(experiment, tmp_path):
     other = rows("other", batch_size=7, shard_size=31, workers=5)
     for left, right in zip(one, other, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+def test_both_decodes_of_an_original_find_room_for_it(experiment, tmp_path, monkeypatch):
+    taken, taking = [], Room.taking
+
+    def note(room, wanted):
+        taken.append(wanted)
+        return taking(room, wanted)
+
+    monkeypatch.setattr(Room, "taking", note)
+    run = {"batch_size": 16, "shard_size": 32, "device": "cpu"}
+    computed(experiment, tmp_path / "cache", crops=ORIGINAL, run=run)
+    assert taken == [7 * 40 * 30] * (80 + 80)
 
 
 def test_few_batches_wait_for_their_crops(experiment, tmp_path, monkeypatch):

@@ -130,3 +130,17 @@ def test_a_shard_whose_file_is_gone_is_not_computed_in_vain(experiment, tmp_path
     (artifact.folder / next(iter(artifact.ledger.read(1).files))).unlink()
     again = open_session(experiment(), tmp_path / "cache").compute()
     assert (again.shards, again.shards_in_vain) == (1, 0)
+
+
+def test_a_shard_that_another_process_drops_is_computed_again(experiment, tmp_path):
+    """It was listed as stored, and its marker is gone when it is to be read."""
+    crops = {"sizes": [16, 8]}
+    open_session(experiment(), tmp_path / "cache").compute()
+    session = open_session(experiment(crops=crops), tmp_path / "cache")
+    task = local.prepare(session.plan, session.cache, session.plan.specs())
+    attention = session.stored(session.plan.attention[0])
+    before = attention.read_shard(1)
+    attention.discard(1)
+    local.run_local(task, session.backbones, session.progress, session.stats)
+    assert session.is_complete()
+    assert all((attention.read_shard(1)[name] == before[name]).all() for name in before)

@@ -1,6 +1,7 @@
 """Decoding: every kind of image a dataset holds, and every kind of file that is none."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import logging
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -274,6 +276,46 @@ def test_read_error_of_the_disk_is_the_files_fault(
     photo().save(tmp_path / "a.png")
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     assert reason(tmp_path / "a.png") == "file cannot be read: input/output error"
+
+
+def indexed(path: Path, data: bytes) -> str:
+    """Write a file; its digest."""
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def raising(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("what", ["load", "digest"])
+def test_read_error_of_an_indexed_file_is_no_bad_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
+) -> None:
+    digest = indexed(tmp_path / "a.png", encoded(photo(), "PNG"))
+    owner, name = (ImageFile.ImageFile, "load") if what == "load" else (hashlib, "file_digest")
+    monkeypatch.setattr(owner, name, raising(number))
+    with pytest.raises(
+        A2pipeError, match=r"could be read when it was indexed.*run again"
+    ) as caught:
+        decode(tmp_path / "a.png", digest=digest)
+    assert not isinstance(caught.value, BadImageError)
+
+
+def test_an_indexed_file_that_is_damaged_stays_a_bad_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encoded(photo(256, 256), "JPEG")
+    digest = indexed(tmp_path / "a.jpg", whole[: len(whole) // 2])
+    with pytest.raises(BadImageError, match="truncated"):
+        decode(tmp_path / "a.jpg", digest=digest)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", raising(errno.EINVAL))
+    with pytest.raises(BadImageError, match="invalid argument"):
+        decode(tmp_path / "a.jpg", digest=digest)
 
 
 def test_too_many_open_files_is_no_bad_image(
