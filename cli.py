@@ -242,7 +242,7 @@ def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
     from .pipeline.estimate import estimate
     from .pipeline.probe import probe
 
-    session = _session_of(**options)
+    session = _session_of(looking=not is_probed, **options)
     found = estimate(session.plan, session.cache)
     timed = probe(session, found) if is_probed else None
     lines = [need.to_json() for need in found.needs]
@@ -278,14 +278,16 @@ for command in (experiment, cache, models, datasets):
 # --- shared -------------------------------------------------------------------------------------
 
 
-def _session(source: Any, overrides: Any, cache_root: Path | None, quiet: bool) -> Session:
+def _session(
+    source: Any, overrides: Any, cache_root: Path | None, quiet: bool, looking: bool = False
+) -> Session:
     from .pipeline.experiment import Experiment
     from .pipeline.experiment_file import load_experiment
     from .pipeline.progress import make_progress
     from .pipeline.session import open_session
 
     loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
-    return open_session(loaded, cache_root, make_progress(quiet))
+    return open_session(loaded, cache_root, make_progress(quiet), looking)
 
 
 def _session_of(
@@ -294,9 +296,10 @@ def _session_of(
     cache_root: Path | None,
     quiet: bool,
     executor: Executor | None = None,
+    looking: bool = False,
     **_: Any,
 ) -> Session:
-    session = _session(source, overrides, cache_root, quiet)
+    session = _session(source, overrides, cache_root, quiet, looking)
     session.executor = executor
     return session
 
@@ -374,6 +377,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(prog_name="a2pipe", standalone_mode=False)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; the exit code is to say so
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.exceptions.NoArgsIsHelpError as asked:

@@ -168,7 +168,8 @@ def _opened(
     from .pipeline.progress import make_progress
     from .pipeline.session import open_session
 
-    return open_session(load_experiment(source, overrides), cache_root, make_progress(quiet))
+    loaded = load_experiment(source, overrides)
+    return open_session(loaded, cache_root, make_progress(quiet), looking=True)
 
 
 def _show(prepared: Prepared) -> None:

@@ -70,13 +70,18 @@ def identify(
     entry = resolve(name)
     refuse_unreadable(entry)
     path = locate_weights(entry, weights, offline)
-    key = _key(entry, path)
-    known = recall(memo, key)
-    if isinstance(known, dict) and known.keys() == FIELDS:
-        return _restore(known)
+    known = _recalled(entry, path, memo)
+    if known is not None:
+        return known
     info = _inspect(entry, path, memo)
-    remember(memo, key, asdict(info))
+    remember(memo, _key(entry, path), asdict(info))
     return info
+
+
+def is_known(name: str, *, weights: Path | None, offline: bool, memo: Path | None) -> bool:
+    """Whether the memo describes a backbone. Raises as `identify`."""
+    entry = resolve(name)
+    return _recalled(entry, locate_weights(entry, weights, offline), memo) is not None
 
 
 def locate_weights(entry: ModelEntry, weights: Path | None, offline: bool) -> Path | None:
@@ -106,7 +111,10 @@ def _key(entry: ModelEntry, path: Path | None) -> str:
     return f"model {entry.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
-def _restore(known: dict[str, Any]) -> BackboneInfo:
+def _recalled(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo | None:
+    known = recall(memo, _key(entry, path))
+    if not isinstance(known, dict) or known.keys() != FIELDS:
+        return None
     return BackboneInfo(**{**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])})
 
 

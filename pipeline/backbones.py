@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import A2pipeError
-from ..models.identity import BackboneInfo, identify
+from ..models.identity import BackboneInfo, identify, is_known
 from ..stages.specs import ModelSpec
 from .experiment import Experiment, RunSection
 
@@ -17,12 +21,40 @@ if TYPE_CHECKING:
 
 def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
     """Architecture and weights digest of every model that the experiment names."""
-    names: Iterable[str] = (*experiment.attention.models, *experiment.embedding.models)
     run = experiment.run
     return {
         name: identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
-        for name in dict.fromkeys(names)
+        for name in _names(experiment)
     }
+
+
+def identify_apart(experiment: Experiment, memo: Path) -> None:
+    """Let a process of its own look into weights that the memo does not know: what PyTorch takes,
+    some 700 MB, is gone with it. What fails there fails again, in words, in `identify_all`.
+
+    Raises:
+        UsageError, A2pipeError: a name is unknown, or weights cannot be had.
+    """
+    run = experiment.run
+    if "torch" in sys.modules or all(
+        is_known(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
+        for name in _names(experiment)
+    ):
+        return
+    child = get_context("spawn").Process(target=_identify, args=(experiment, memo), daemon=True)
+    child.start()
+    child.join()
+
+
+def _identify(experiment: Experiment, memo: Path) -> None:
+    with suppress(Exception, KeyboardInterrupt):
+        identify_all(experiment, memo)
+    os._exit(0)  # what is known is on disk, and PyTorch takes two seconds to end in order
+
+
+def _names(experiment: Experiment) -> list[str]:
+    """The models that the experiment names, each once."""
+    return list(dict.fromkeys((*experiment.attention.models, *experiment.embedding.models)))
 
 
 class Backbones:

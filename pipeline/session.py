@@ -33,7 +33,7 @@ from ..stages.specs import (
     TileBox,
     parts_of,
 )
-from .backbones import Backbones, identify_all
+from .backbones import Backbones, identify_all, identify_apart
 from .bad_images import BadImage, find_bad_images
 from .crop_source import source_words
 from .executor import Executor
@@ -243,14 +243,19 @@ def open_session(
     source: Experiment | Path | str | Mapping[str, Any],
     cache_root: Path | str | None = None,
     progress: Progress | None = None,
+    looking: bool = False,
 ) -> Session:
     """Open an experiment (a TOML file, a mapping, or an Experiment) on a cache folder.
+
+    looking: nothing is to be computed; PyTorch is then not imported here to look into new weights.
 
     Raises:
         UsageError: the experiment, a model name or the dataset is wrong.
     """
     experiment = source if isinstance(source, Experiment) else load_experiment(source)
     cache = Cache(Path(cache_root)) if cache_root else Cache()
+    if looking:
+        identify_apart(experiment, weights_memo(cache))
     return session_on(experiment, load_collection(experiment, cache.root), cache, progress)
 
 
@@ -261,12 +266,17 @@ def session_on(
     progress: Progress | None = None,
 ) -> Session:
     """An experiment on the samples of a collection, whatever its own dataset is."""
-    weights_memo = cache.root / "index" / "weights.json"
-    infos = identify_all(experiment, weights_memo)
+    memo = weights_memo(cache)
+    infos = identify_all(experiment, memo)
     plan = make_plan(experiment, collection, infos)
     return Session(
-        plan, cache, Backbones(infos, experiment.run, weights_memo), progress or SilentProgress()
+        plan, cache, Backbones(infos, experiment.run, memo), progress or SilentProgress()
     )
+
+
+def weights_memo(cache: Cache) -> Path:
+    """The file in which a cache remembers what is known of weights."""
+    return cache.root / "index" / "weights.json"
 
 
 def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
