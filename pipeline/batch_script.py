@@ -56,10 +56,12 @@ def task_script(
         "rank": _rank(system, part),
         "world": str(deal.world_size),
         "limit": limit,
-        "again": _template(system.again).rstrip("\n"),
         "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
     }
-    return _fill(_template("task.sh").replace("{{again}}", values["again"]), values)
+    script = _template("task.sh")
+    for part, content in (("again", system.again), ("progress", "progress.sh")):
+        script = script.replace(f"{{{{{part}}}}}", _template(content).rstrip("\n"))
+    return _fill(script, values)
 
 
 def _rank(system: BatchSystem, part: Part) -> str:

@@ -9,11 +9,7 @@ state() {
         sleep $((1 + RANDOM % 5))
     done
 }
-progress() {
-    find "$cache/" -mindepth 5 -maxdepth 5 -path '*/done/[0-9]*.json' \
-        -newermt "@$began" -printf '%f\n' |
-        awk -v rank="$rank" '($0 + 0) % {{world}} == rank { found = 1 } END { exit !found }'
-}
+{{progress}}
 if [ -n "$stopped" ] && [ "$code" -ne 0 ] && [ "$(state)" = RUNNING ] &&
     { [ "$SECONDS" -lt {{half}} ] || progress; }; then
     say "goes back into the queue"

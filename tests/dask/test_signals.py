@@ -12,15 +12,16 @@ pytestmark = pytest.mark.slow
 
 
 def group_of(leader):
-    """The processes that are left of a group."""
-    left = []
+    """The processes that are left of a group: numbers and command lines."""
+    left = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            words = (folder / "cmdline").read_text()
         except OSError:
             continue
         if int(group) == leader and state != "Z":
-            left.append(int(folder.name))
+            left[int(folder.name)] = words
     return left
 
 
@@ -32,7 +33,9 @@ def test_ctrl_c_ends_the_run_and_its_workers(study, tmp_path):
     )
     assert (code, err.lstrip()) == (130, "a2pipe: Interrupted; what was committed is kept.\n")
     assert markers(cache) < 48
-    end = time.monotonic() + 30  # Python's own helper processes notice a little later
+    left = group_of(leader)
+    assert all("resource_tracker" in words for words in left.values()), left
+    end = time.monotonic() + 30  # which is Python's own, and ends when it notices
     while group_of(leader) and time.monotonic() < end:
         time.sleep(0.1)
-    assert group_of(leader) == []
+    assert group_of(leader) == {}
