@@ -81,6 +81,7 @@ def identify(
 def is_known(name: str, *, weights: Path | None, offline: bool, memo: Path | None) -> bool:
     """Whether the memo describes a backbone. Raises as `identify`."""
     entry = resolve(name)
+    refuse_unreadable(entry)
     return _recalled(entry, locate_weights(entry, weights, offline), memo) is not None
 
 

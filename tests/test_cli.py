@@ -256,3 +256,13 @@ def test_a_forgotten_experiment_is_left_to_gc(tmp_path):
     again = CliRunner().invoke(cli, ["cache", "forget", "birds", "--cache", str(tmp_path)])
     assert isinstance(again.exception, UsageError)
     assert "noted there: 'birds localize'." in str(again.exception)
+
+
+def test_a_stop_when_all_is_done_does_not_change_the_exit_code(tmp_path):
+    """A batch system would take 143 for work that was cut short."""
+    words = ["a2pipe", "cache", "ls", "--cache", str(tmp_path)]
+    program = (
+        f"import os, signal, sys; sys.argv = {words}; from a2pipe.cli import main; main();"
+        "os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
