@@ -59,8 +59,8 @@ def task_script(
         "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
     }
     script = _template("task.sh")
-    for part, content in (("again", system.again), ("progress", "progress.sh")):
-        script = script.replace(f"{{{{{part}}}}}", _template(content).rstrip("\n"))
+    for place, template in (("again", system.again), ("progress", "progress.sh")):
+        script = script.replace(f"{{{{{place}}}}}", _template(template).rstrip("\n"))
     return _fill(script, values)
 
 
