@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import json
 import os
 import signal
@@ -374,6 +376,8 @@ def main() -> None:
     """Run the command line; every expected failure is one sentence and an exit code."""
     # Waiting threads of a model leave their core to decoding and to other processes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # At the end Python would look for cycles in all of PyTorch, for over a second.
+    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(prog_name="a2pipe", standalone_mode=False)
