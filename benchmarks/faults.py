@@ -270,13 +270,12 @@ def race(truth: Truth, folder: Path, processes: int) -> bool:
     same = arrays(folder / "cache") == truth.arrays
     same &= all(matrix(place / "out") == truth.matrix for place in places)
     passes = sum(command.forward_passes() for command in commands)
-    in_vain, shards = (
-        sum(record[name] for record in records) for name in ("shards_in_vain", "shards_computed")
-    )
+    in_vain = sum(record["rows_in_vain"] for record in records)
+    rows = sum(artifact.cut.rows for artifact in Cache(folder / "cache").artifacts())
     print(
         f"{processes} processes at once: exit codes {sorted(set(codes))}, "
         f"{'the same bits' if same else 'OTHER BITS'}; {passes / truth.passes:.2f} times the "
-        f"forward passes of one, {in_vain} of {shards} shards computed in vain"
+        f"forward passes of one, {in_vain} rows computed in vain beside the {rows} needed"
     )
     return same and not any(codes)
 

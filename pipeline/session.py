@@ -85,9 +85,9 @@ class Session:
         stats = self.stats
         if stats.shards_in_vain:
             self.progress.say(
-                f"{stats.shards_in_vain:,} of {stats.shards:,} shards ({stats.rows_in_vain:,} rows)"
-                " were computed in vain: another process committed them first. Processes that share"
-                " the work get a rank each: `a2pipe run --rank R --world-size W`."
+                f"{stats.rows_in_vain:,} rows, in {stats.shards_in_vain:,} of {stats.shards:,}"
+                " shards, were computed in vain: another process committed them first. Processes"
+                " that share the work get a rank each: `a2pipe run --rank R --world-size W`."
             )
 
     def stored(self, spec: Spec) -> Artifact | None:

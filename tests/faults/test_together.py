@@ -28,8 +28,8 @@ def test_eight_processes_on_one_experiment_give_the_same_bits(launch, study, tmp
     study.assert_given(tmp_path)
     records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*.json")]
     in_vain = [record["rows_in_vain"] for record in records]
-    said = [rows for command in commands for rows in re.findall(r"\((\d+) rows\)", command.err)]
-    assert sorted(map(int, said)) == sorted(rows for rows in in_vain if rows)
+    said = [rows for command in commands for rows in re.findall(r"([\d,]+) rows, in", command.err)]
+    assert sorted(said) == sorted(f"{rows:,}" for rows in in_vain if rows)
     needed = sum(artifact.cut.rows for artifact in Cache(tmp_path).artifacts())
     assert max(in_vain) <= needed
     assert any(in_vain), "eight processes that begin at once get in each other's way"
