@@ -123,7 +123,7 @@ class Cache:
         here = exclude.absolute() if exclude is not None else None
         for artifact in self.artifacts(prefix=fingerprint):
             with suppress(A2pipeError):
-                if artifact.folder != here and _can_be_read(artifact):
+                if artifact.folder != here and artifact.layout.images:
                     siblings.append(artifact)
         return Gathered(siblings, images, kept_bytes)
 
@@ -142,12 +142,6 @@ def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
         for named in stage_folder.glob(f"{prefix}*"):
             if FINGERPRINT_NAME.match(named.name):
                 yield from (rows for rows in listed(named) if ROWS_NAME.match(rows.name))
-
-
-def _can_be_read(artifact: Artifact) -> bool:
-    """Whether it has images; A2pipeError where it is damaged or this user may not read it."""
-    artifact.markers()
-    return bool(artifact.layout.images)
 
 
 def _with_fields(artifact: Artifact, fields: Sequence[ArrayField]) -> Artifact:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DamagedError, NotCachedError
+from ..errors import A2pipeError, DamagedError, NotCachedError
 from .artifact import Artifact
 from .layout import ArrayField, Layout
 from .status import OK, PENDING
@@ -139,10 +140,11 @@ def _rows_in(layout: Layout, images: tuple[str, ...]) -> Rows:
 
 
 def _is_good(sibling: Artifact) -> NDArray[np.bool_]:
-    """Which rows of an artifact are done and not bad."""
+    """Which rows of an artifact are done and not bad; none where its markers may not be listed."""
     good = np.zeros(sibling.cut.rows, bool)
     row_of = sibling.layout.row_of
-    for shard, marker in sibling.markers().items():
-        good[sibling.cut.rows_of(shard)] = True
-        good[[row_of[bad.image] for bad in marker.bad if bad.image in row_of]] = False
+    with suppress(A2pipeError):
+        for shard, marker in sibling.markers().items():
+            good[sibling.cut.rows_of(shard)] = True
+            good[[row_of[bad.image] for bad in marker.bad if bad.image in row_of]] = False
     return good

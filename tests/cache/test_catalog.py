@@ -11,6 +11,7 @@ from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.catalog import Cache, default_root
 from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.cache.layout import FORMAT, ArrayField
+from a2pipe.cache.ledger import Ledger
 from a2pipe.errors import A2pipeError, DamagedError, NotCachedError
 
 
@@ -161,6 +162,18 @@ def test_a_sibling_whose_markers_may_not_be_listed_offers_nothing(tmp_path, kit,
     found = Cache(tmp_path).gather(mine.fingerprint, kit.digests(10))
     assert found.available == set(kit.digests(6))
     assert shared.complete
+
+
+def test_the_markers_of_a_sibling_are_read_once(tmp_path, kit, monkeypatch):
+    one, read, markers = kit.make(tmp_path), [], Ledger.markers
+
+    def note(ledger):
+        read.append(ledger.folder)
+        return markers(ledger)
+
+    monkeypatch.setattr(Ledger, "markers", note)
+    assert len(Cache(tmp_path).gather(one.fingerprint, kit.digests(10)).available) == 10
+    assert read == [one.folder / "done"]
 
 
 def test_the_root_is_named_by_the_environment(tmp_path, monkeypatch):
