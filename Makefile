@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := cache datasets heads metrics models pipeline reports stages
+PACKAGES := cache commands datasets heads metrics models paper pipeline reports stages
 READY := $(VENV)/.ready
 # One process a core, a file in one process, one thread in each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -38,7 +38,7 @@ typecheck: $(READY)
 	mkdir -p $(VENV)/typed
 	ln -sfn ../.. $(VENV)/typed/a2pipe
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy --config-file pyproject.toml \
-		-m a2pipe $(foreach module,$(wildcard cli*.py) errors.py,-m a2pipe.$(module:.py=)) \
+		-m a2pipe $(foreach module,cli.py errors.py files.py,-m a2pipe.$(module:.py=)) \
 		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
 
 bench: $(READY)  ## speed, scaling, coverage of intervals; peers.sh and faults.py take longer

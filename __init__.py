@@ -16,18 +16,18 @@ _HOME = {
     "Backbone": ".models.backbone",
     "Cache": ".cache.catalog",
     "Collection": ".datasets.collection",
-    "Experiment": ".pipeline.experiment",
+    "Experiment": ".pipeline.experiment.schema",
     "Matrix": ".reports.results",
     "View": ".pipeline.views",
     "A2pipeError": ".errors",
     "build_matrix": ".pipeline.api",
     "load_backbone": ".models.backbone",
     "load_collection": ".pipeline.api",
-    "load_experiment": ".pipeline.experiment_file",
+    "load_experiment": ".pipeline.experiment.toml",
     "open_attention": ".pipeline.views",
     "open_boxes": ".pipeline.views",
     "open_features": ".pipeline.views",
-    "predict": ".pipeline.predict",
+    "predict": ".pipeline.predict.predict",
 }
 
 __all__ = [
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from .errors import A2pipeError
     from .models.backbone import Backbone, load_backbone
     from .pipeline.api import build_matrix, load_collection
-    from .pipeline.experiment import Experiment
-    from .pipeline.experiment_file import load_experiment
-    from .pipeline.predict import predict
+    from .pipeline.experiment.schema import Experiment
+    from .pipeline.experiment.toml import load_experiment
+    from .pipeline.predict.predict import predict
     from .pipeline.views import View, open_attention, open_boxes, open_features
     from .reports.results import Matrix
 

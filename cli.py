@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .cli_batch import finish, logs, status, submit
-from .cli_compare import compare
-from .cli_datasets import datasets
-from .cli_executor import executor_options
-from .cli_manage import cache, experiment, models
-from .cli_options import (
+from .commands.cluster import finish, logs, status, submit
+from .commands.compare import compare
+from .commands.datasets import datasets
+from .commands.executors import executor_options
+from .commands.manage import cache, experiment, models
+from .commands.options import (
     cache_option,
     experiment_options,
     json_option,
     out_option,
     quiet_option,
 )
-from .cli_output import emit
-from .cli_paper import paper
-from .cli_predict import predict, save_head
+from .commands.output import emit
+from .commands.paper import paper
+from .commands.predict import predict, save_head
 from .errors import A2pipeError
 
 if TYPE_CHECKING:
-    from .pipeline.executor import Executor
     from .pipeline.session import Session
+    from .pipeline.shards.executor import Executor
     from .reports.study_write import Written
 
 EXIT_INTERRUPTED = 130
@@ -106,7 +106,7 @@ def demo(
 
     Needs no network and no data: images and backbones are part of the package.
     """
-    from .pipeline.demo import demo_experiment
+    from .pipeline.experiment.demo import demo_experiment
 
     run = {"backend": backend, **({} if limit is None else {"limit": limit})}
     experiment = demo_experiment(digits, balanced=balanced, seed=seed, run=run)
@@ -194,7 +194,7 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     Mass in box, hit rate, crop hit rate, shares of the token groups and concentration of every
     attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
     """
-    from .pipeline.study import publish_study
+    from .pipeline.results.study import publish_study
     from .reports.study import left_out_words, study_table
 
     study, written = publish_study(_session_of(**options), out)
@@ -241,8 +241,8 @@ def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
 
     Computes nothing and writes nothing.
     """
-    from .pipeline.estimate import estimate
-    from .pipeline.probe import probe
+    from .pipeline.inspect.estimate import estimate
+    from .pipeline.inspect.probe import probe
 
     session = _session_of(looking=not is_probed, **options)
     found = estimate(session.plan, session.cache)
@@ -283,10 +283,10 @@ for command in (experiment, cache, models, datasets):
 def _session(
     source: Any, overrides: Any, cache_root: Path | None, quiet: bool, looking: bool = False
 ) -> Session:
-    from .pipeline.experiment import Experiment
-    from .pipeline.experiment_file import load_experiment
-    from .pipeline.progress import make_progress
+    from .pipeline.experiment.schema import Experiment
+    from .pipeline.experiment.toml import load_experiment
     from .pipeline.session import open_session
+    from .pipeline.shards.progress import make_progress
 
     loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
     return open_session(loaded, cache_root, make_progress(quiet), looking)
@@ -309,8 +309,8 @@ def _session_of(
 def _compute(
     through: str, as_json: bool, rank: int = 0, world_size: int = 1, **options: Any
 ) -> None:
-    from .pipeline.bad_images import refuse_bad_images
-    from .pipeline.stage_run import compute_stage
+    from .pipeline.results.stage_run import compute_stage
+    from .pipeline.shards.bad_images import refuse_bad_images
 
     session = _session_of(**options)
     run = compute_stage(session, through, rank, world_size)
@@ -319,7 +319,7 @@ def _compute(
 
 
 def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = True) -> None:
-    from .pipeline.publish import publish
+    from .pipeline.results.publish import publish
     from .reports.terminal import render_terminal
 
     matrix, files = publish(session, out, compute)

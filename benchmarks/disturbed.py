@@ -145,7 +145,7 @@ def _main(arguments: list[str]) -> None:
 
 
 def _fit_in_processes() -> None:
-    from a2pipe.pipeline import fits
+    from a2pipe.pipeline.results import fits
 
     fits.WORTH_A_PROCESS = 0
 

@@ -33,13 +33,17 @@ from disturbed import Command, start
 
 from a2pipe.cache import gc
 from a2pipe.cache.catalog import Cache
-from a2pipe.cache.files import is_temporary
 from a2pipe.cache.verify import verify
+from a2pipe.files import is_temporary
 
 IMPORTED = ("torch", "timm", "h5py", "joblib", "pandas", "sklearn.linear_model", "scipy.stats")
-IMPORTED += ("matplotlib.figure", "matplotlib.backends.backend_agg", "a2pipe.pipeline.publish")
+IMPORTED += (
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "a2pipe.pipeline.results.publish",
+)
 IMPORTED += ("a2pipe.models.backbone", "a2pipe.heads.logistic", "a2pipe.heads.nearest", "zarr")
-IMPORTED += ("a2pipe.reports.terminal", "a2pipe.pipeline.stage_run", "a2pipe.cli")
+IMPORTED += ("a2pipe.reports.terminal", "a2pipe.pipeline.results.stage_run", "a2pipe.cli")
 EXPERIMENT = """
 name = "faults"
 dataset = { name = "demo-01" }

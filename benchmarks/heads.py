@@ -31,9 +31,9 @@ from joblib import Parallel, delayed  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from a2pipe.heads.balancing import balanced_draw, halve  # noqa: E402
 from a2pipe.heads.dfr import DFRHead  # noqa: E402
-from a2pipe.heads.liblinear import L1  # noqa: E402
+from a2pipe.heads.fitting.balancing import balanced_draw, halve  # noqa: E402
+from a2pipe.heads.fitting.liblinear import L1  # noqa: E402
 
 GROUP_SIZES = (467, 466, 133, 133)
 WIDTHS = {"ViT-g": 1536, "ViT-g, 2 crops": 3072}

@@ -23,9 +23,9 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 
 from a2pipe.heads.logistic import LogisticHead
-from a2pipe.pipeline.fits import FeatureBlock, Fit, run_fits
-from a2pipe.stages.prepared import PreparedHead
-from a2pipe.stages.samples import Samples
+from a2pipe.pipeline.results.fits import FeatureBlock, Fit, run_fits
+from a2pipe.stages.fits.prepared import PreparedHead
+from a2pipe.stages.fits.samples import Samples
 
 SAMPLES, TRAIN, WIDTH = 12_000, 10_800, 3_072
 CLASSES = ("a", "b", "c", "d")

@@ -90,7 +90,7 @@ def write_annotated(folder: Path, count: int, side: int) -> Path:
 
 def measured(name: str, root: str, memo: str) -> dict[str, Any]:
     """Load one dataset in this process: seconds, peak memory in MB, samples and unique images."""
-    from a2pipe.datasets import generic, imagenet  # noqa: F401 (imports are not what is measured)
+    from a2pipe.datasets.benchmarks import imagenet  # noqa: F401 (imports are not what is measured)
     from a2pipe.datasets.registry import load
 
     start, start_cpu = time.perf_counter(), time.process_time()

@@ -27,9 +27,9 @@ from PIL import Image
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.records import Records
 from a2pipe.datasets.collection import NO_BOXES, Collection
-from a2pipe.pipeline.backbones import identify_apart
-from a2pipe.pipeline.experiment_file import load_experiment
+from a2pipe.pipeline.experiment.toml import load_experiment
 from a2pipe.pipeline.session import Session, session_on, weights_memo
+from a2pipe.pipeline.shards.backbones import identify_apart
 
 FILES = 1000
 SPLITS = ("train", "train", "train", "val", "test")
@@ -102,8 +102,8 @@ def fill(session: Session) -> None:
 
 def fill_records(session: Session) -> None:
     """A record of every cell: predictions that are right four times of five."""
-    from a2pipe.pipeline.cells import fit_specs
-    from a2pipe.stages.samples import samples_of_collection
+    from a2pipe.pipeline.results.cells import fit_specs
+    from a2pipe.stages.fits.samples import samples_of_collection
 
     samples = samples_of_collection(session.collection)
     part = samples.part("test")
@@ -130,9 +130,9 @@ def fill_records(session: Session) -> None:
 
 def measured(command: str, folder: Path, rows: int) -> dict[str, Any]:
     """One command in this process."""
-    from a2pipe.pipeline.estimate import needs
-    from a2pipe.pipeline.inventory import status_table
-    from a2pipe.pipeline.publish import publish
+    from a2pipe.pipeline.inspect.estimate import needs
+    from a2pipe.pipeline.inspect.inventory import status_table
+    from a2pipe.pipeline.results.publish import publish
 
     cache = folder / ("empty" if command in NOTHING_STORED else "cache")
     start = time.perf_counter()

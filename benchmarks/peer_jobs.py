@@ -120,7 +120,8 @@ LIBRARIES = {
     "transformers": "transformers.models.dinov2.modeling_dinov2",
     "timm": "timm.utils",
     "nnsight": "nnsight",
-    OURS: "a2pipe.models.backbone a2pipe.pipeline.local a2pipe.pipeline.session a2pipe.cli zarr",
+    OURS: "a2pipe.models.backbone a2pipe.pipeline.shards.local a2pipe.pipeline.session"
+    " a2pipe.cli zarr",
 }
 
 

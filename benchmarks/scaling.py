@@ -32,8 +32,8 @@ import numpy as np
 from million import million, peak_kb
 from PIL import Image
 
-from a2pipe.pipeline.prefetch import cores
 from a2pipe.pipeline.session import Session, open_session
+from a2pipe.pipeline.shards.prefetch import cores
 
 LOCALIZER, EMBEDDER = "demo_localizer_s", "demo_embedder_s"
 BATCH, SHARD = 64, 256

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
-from .files import FileSum, sha256_file
+from ..files import FileSum, sha256_file
 from .header import read_header
 from .images import read_layout
 from .layout import DONE, STATUS_FIELD, ArrayField, Layout
 from .ledger import BadRow, Ledger, Marker, new_marker
 from .status import NOT_FINITE, OK, PENDING, UNREADABLE, bad_rows_of, settle
-from .store import Arrays, make_store
+from .stores.protocol import Arrays, make_store
 
 __all__ = ["NOT_FINITE", "OK", "PENDING", "UNREADABLE", "Artifact"]
 

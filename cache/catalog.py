@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
+from ..files import make_folder
 from .artifact import Artifact
-from .files import make_folder
 from .fingerprint import fingerprint
 from .gather import KEPT_BYTES, Gathered
 from .header import header_of, write_header
@@ -28,7 +28,7 @@ from .layout import (
     layout_of,
 )
 from .ledger import listed
-from .store import make_store
+from .stores.protocol import make_store
 
 
 def default_root() -> Path:

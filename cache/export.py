@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotCachedError, UsageError
+from ..files import explained, make_folder, replacing
 from .artifact import Artifact
-from .files import explained, make_folder, replacing
 from .layout import STATUS_FIELD, ArrayField
 
 _IMAGE = "image"

@@ -15,7 +15,7 @@ from ..errors import A2pipeError, DamagedError, NotCachedError
 from .artifact import Artifact
 from .layout import ArrayField, Layout
 from .status import OK, PENDING
-from .store import Arrays
+from .stores.protocol import Arrays
 
 Rows = NDArray[np.int64]
 

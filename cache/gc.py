@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
+from ..files import explained, fsync_dir, is_temporary, remove, temporary
 from .artifact import Artifact
 from .catalog import Cache, stage_folders
-from .files import explained, fsync_dir, is_temporary, remove, temporary
 from .header import read_header
 from .layout import EXPERIMENTS, FINGERPRINT_NAME
 from .references import is_referred, referred

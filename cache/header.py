@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, NotCachedError
-from .files import atomic_write_bytes, host_name
+from ..files import atomic_write_bytes, host_name
 from .fingerprint import canonical, describe, fingerprint
 from .layout import FORMAT, SPEC, ArrayField, Backend, Cut, Layout, field_from_json
 from .ledger import now

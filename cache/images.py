@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DamagedError
-from .files import atomic_write_bytes
+from ..files import atomic_write_bytes
 from .header import Header
 from .layout import IMAGES, Backend, Layout, layout_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import A2pipeError
-from .files import FileSum, atomic_write_bytes, explained, fsync_dir, host_name, make_folder
+from ..files import FileSum, atomic_write_bytes, explained, fsync_dir, host_name, make_folder
 from .sealed import seal, unseal
 
 __all__ = ["BadRow", "FileSum", "Ledger", "Marker", "now"]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DamagedError
-from .files import FileSum, atomic_write_bytes, make_folder, read_checked
+from ..files import FileSum, atomic_write_bytes, make_folder, read_checked
 from .fingerprint import canonical, describe, fingerprint
 from .header import provenance
 from .layout import FORMAT

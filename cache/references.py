@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from ..errors import A2pipeError, DamagedError
-from .files import atomic_write_bytes, explained, fsync_dir, make_folder
+from ..files import atomic_write_bytes, explained, fsync_dir, make_folder
 from .layout import EXPERIMENTS, FORMAT
 from .ledger import now
 from .sealed import read_sealed, seal

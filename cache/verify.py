@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
+from ..files import explained, fsync_dir, sha256_file
 from .artifact import Artifact
 from .catalog import Cache, stage_folders
-from .files import explained, fsync_dir, sha256_file
 from .layout import FINGERPRINT_NAME, SPEC
 from .ledger import Marker
 from .records import read_record

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .collection import NO_BOXES, Collection
-from .folder import images_below
+from .formats.folder import images_below
 from .samples import Samples, collect
 
 

@@ -8,8 +8,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ..errors import BadImageError
-from .locators import ArrowRow, TarMember
-from .remote import is_url, read_range
+from .formats.locators import ArrowRow, TarMember
+from .formats.remote import is_url, read_range
 
 if TYPE_CHECKING:
     import pyarrow as pa

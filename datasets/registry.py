@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .archive_memo import forget_archives
 from .collection import Collection
 from .facts import Facts
+from .formats.archive_memo import forget_archives
+from .formats.saved_folder import is_saved
+from .formats.tar_shards import looks_like_tars
 from .memo import forget_memo
-from .saved_folder import is_saved
-from .tar_shards import looks_like_tars
 
 GROUP = "a2pipe.datasets"
 MANIFESTS = (".csv", ".parquet")
@@ -54,48 +54,59 @@ class _Entry:
     facts: str = ""
 
 
-_DEMO = "demo_loader:load_demo"
+_DEMO = "demo.loader:load_demo"
 _BUILT_IN = {
     "demo-01": _Entry("handwritten 0 and 1 on two photographs that betray the class", _DEMO),
     "demo-01-balanced": _Entry("its control: class and photograph are independent", _DEMO),
     "demo-38": _Entry("handwritten 3 and 8 on two photographs that betray the class", _DEMO),
     "demo-38-balanced": _Entry("its control: class and photograph are independent", _DEMO),
-    "folder": _Entry("a folder of images: [split/]class/*.jpg, or images alone", "generic:folder"),
-    "manifest": _Entry("a CSV or Parquet table with a row for every sample", "generic:manifest"),
-    "webdataset": _Entry("tar shards: KEY.jpg, KEY.cls or KEY.json", "generic:webdataset"),
+    "folder": _Entry(
+        "a folder of images: [split/]class/*.jpg, or images alone", "formats.generic:folder"
+    ),
+    "manifest": _Entry(
+        "a CSV or Parquet table with a row for every sample", "formats.generic:manifest"
+    ),
+    "webdataset": _Entry(
+        "tar shards: KEY.jpg, KEY.cls or KEY.json",
+        "formats.generic:webdataset",
+    ),
     "huggingface": _Entry(
-        "a folder that save_to_disk of Hugging Face datasets wrote", "generic:saved"
+        "a folder that save_to_disk of Hugging Face datasets wrote", "formats.generic:saved"
     ),
     "waterbirds": _Entry(
         "land and water birds on land and on water",
-        "waterbirds:load_waterbirds",
-        "waterbirds:FACTS",
+        "benchmarks.waterbirds:load_waterbirds",
+        "benchmarks.waterbirds:FACTS",
     ),
     "celeba": _Entry(
-        "faces: blond hair or not, women and men", "celeba:load_celeba", "celeba:FACTS"
+        "faces: blond hair or not, women and men",
+        "benchmarks.celeba:load_celeba",
+        "benchmarks.celeba:FACTS",
     ),
     "imagenet-val": _Entry(
-        "the 50,000 validation images, with boxes", "imagenet:load_imagenet", "imagenet:FACTS"
+        "the 50,000 validation images, with boxes",
+        "benchmarks.imagenet:load_imagenet",
+        "benchmarks.imagenet:FACTS",
     ),
     "spawrious-o2o-hard": _Entry(
         "generated dogs: a place for each breed, another one in test",
-        "spawrious:load_spawrious",
-        "spawrious:FACTS_O2O_HARD",
+        "benchmarks.spawrious:load_spawrious",
+        "benchmarks.spawrious:FACTS_O2O_HARD",
     ),
     "spawrious-m2m-hard": _Entry(
         "generated dogs: two places for two breeds, two others in test",
-        "spawrious:load_spawrious",
-        "spawrious:FACTS_M2M_HARD",
+        "benchmarks.spawrious:load_spawrious",
+        "benchmarks.spawrious:FACTS_M2M_HARD",
     ),
     "metashift-cat-dog": _Entry(
         "cats indoors and dogs outdoors, in test the other way round",
-        "metashift_cat_dog:load_cat_dog",
-        "metashift_cat_dog:FACTS",
+        "benchmarks.metashift_cat_dog:load_cat_dog",
+        "benchmarks.metashift_cat_dog:FACTS",
     ),
     "metashift-animals": _Entry(
         "eight animals, in test in other contexts; built first",
-        "metashift_animals:load_animals",
-        "metashift_animals:FACTS",
+        "benchmarks.metashift_animals:load_animals",
+        "benchmarks.metashift_animals:FACTS",
     ),
 }
 
@@ -161,13 +172,13 @@ def _loader(name: str) -> Loader:
     if name in foreign:
         return _loaded(foreign[name])
     if Path(name).suffix.lower() in MANIFESTS:
-        return _imported("generic:manifest_at")
+        return _imported("formats.generic:manifest_at")
     if looks_like_tars(name):
-        return _imported("generic:webdataset_at")
+        return _imported("formats.generic:webdataset_at")
     if is_saved(Path(name).expanduser()):
-        return _imported("generic:saved_at")
+        return _imported("formats.generic:saved_at")
     if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
-        return _imported("generic:folder_at")
+        return _imported("formats.generic:folder_at")
     raise _unknown(name, (*_BUILT_IN, *foreign))
 
 

@@ -21,12 +21,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .balancing import halve, split_by_group
-from .liblinear import Settings, largest, log_probabilities
-from .parameters import check_choice, check_positives, check_share, check_whole
-from .pool import Samples, check_pool, collapsed, empty_groups, pool_and_train, unscored
-from .reweighting import Average, Choice, average, choose, grid
-from .samples import (
+from .fitting.balancing import halve, split_by_group
+from .fitting.liblinear import Settings, largest, log_probabilities
+from .fitting.pool import Samples, check_pool, collapsed, empty_groups, pool_and_train, unscored
+from .fitting.reweighting import Average, Choice, average, choose, grid
+from .fitting.samples import (
     Floats,
     Indices,
     SamplesError,
@@ -35,6 +34,7 @@ from .samples import (
     group_indices,
     validation_mask,
 )
+from .parameters import check_choice, check_positives, check_share, check_whole
 
 PRECISIONS = (np.float64, np.float32)
 CS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import A2pipeError, UsageError
-from .calibration import (
+from .fitting.calibration import (
     ACCURACY,
     SCALINGS,
     SCORES,
@@ -32,9 +32,9 @@ from .calibration import (
     record,
     try_grid,
 )
-from .checks import check_features, check_flag, check_samples
+from .fitting.checks import check_features, check_flag, check_samples
+from .fitting.samples import Floats
 from .parameters import check_choice, check_positive, check_positives, check_share, check_whole
-from .samples import Floats
 
 BUDGETS = (1_000, 10_000, 100_000)
 """Iterations allowed in turn until a fit converges; each begins anew, so the last alone counts."""

@@ -18,9 +18,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from .checks import check_features, check_samples
+from .fitting.checks import check_features, check_samples
+from .fitting.samples import Floats, SamplesError
 from .parameters import check_choice, check_positive, check_whole
-from .samples import Floats, SamplesError
 
 METRICS = ("cosine", "euclidean")
 WEIGHTS = ("dino", "uniform", "distance")

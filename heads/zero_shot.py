@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import A2pipeError, UsageError
-from .projection import project
+from .fitting.projection import project
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
 

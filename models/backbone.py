@@ -17,11 +17,11 @@ from .acceleration import compilation, compile_blocks, lowered
 from .attention import embed_patches, read_cls
 from .design import design_of, fill, outline
 from .identity import BackboneInfo, identify, locate_weights
-from .names import resolve
 from .positions import set_input_size
 from .preprocessing import normalize
-from .random_init import random_tensors
-from .weights import read_tensors
+from .weights.random_init import random_tensors
+from .weights.reading import read_tensors
+from .zoo.names import resolve
 
 __all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
 

@@ -13,9 +13,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError, first_line
-from .entry import ModelEntry
-from .official import to_timm
-from .weights import read_architecture
+from .weights.official import to_timm
+from .weights.reading import read_architecture
+from .zoo.entry import ModelEntry
 
 KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}
 FEW = 3

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from .entry import Channels, ModelEntry
-from .families import TABLE
-from .hub import locate
-from .memo import file_key, recall, remember
-from .names import resolve
-from .weights import digest_tensors, tensor_digest
+from .weights.hub import locate
+from .weights.memo import file_key, recall, remember
+from .weights.reading import digest_tensors, tensor_digest
+from .zoo.entry import Channels, ModelEntry
+from .zoo.families import TABLE
+from .zoo.names import resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,7 +131,7 @@ def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbon
 
 
 def _random_digest(outlined: nn.Module) -> str:
-    from .random_init import random_tensors
+    from .weights.random_init import random_tensors
 
     return digest_tensors(random_tensors(outlined).items())
 

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import A2pipeError, UsageError
-from .entry import ModelEntry
-from .hub import locate_whole
 from .identity import locate_weights
-from .names import entries, resolve
-from .weights import read_tensors, tensor_digest
+from .weights.hub import locate_whole
+from .weights.reading import read_tensors, tensor_digest
 from .whole import projection_in, same_image_tower, text_digest, text_tensors
+from .zoo.entry import ModelEntry
+from .zoo.names import entries, resolve
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import A2pipeError
-from .entry import ModelEntry
-from .memo import file_key, recall, remember
-from .weights import digest_tensors, read_tensors
+from .weights.memo import file_key, recall, remember
+from .weights.reading import digest_tensors, read_tensors
+from .zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ def same_image_tower(
 
 def _image_tower(entry: ModelEntry, path: Path) -> Tensors:
     from .design import design_of, outline
-    from .official import to_timm
+    from .weights.official import to_timm
 
     tensors = read_tensors(path)
     module = outline(design_of(entry, path))

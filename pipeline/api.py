@@ -9,10 +9,11 @@ from typing import Any
 from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..reports.results import Matrix
-from . import matrix, session
-from .experiment import Experiment
-from .experiment_file import load_experiment
-from .progress import make_progress
+from . import session
+from .experiment.schema import Experiment
+from .experiment.toml import load_experiment
+from .results import matrix
+from .shards.progress import make_progress
 
 Source = Experiment | Path | str | Mapping[str, Any]
 

@@ -33,15 +33,15 @@ from ..stages.specs import (
     TileBox,
     parts_of,
 )
-from .backbones import Backbones, identify_all, identify_apart
-from .bad_images import BadImage, find_bad_images
-from .crop_source import source_words
-from .executor import Executor
-from .experiment import Experiment
-from .experiment_file import load_experiment
-from .local import RunStats, prepare, run_local
-from .plan import STAGES, Plan, Spec, Stored, make_plan
-from .progress import Progress, SilentProgress
+from .experiment.schema import Experiment
+from .experiment.toml import load_experiment
+from .planning.crop_source import source_words
+from .planning.plan import STAGES, Plan, Spec, Stored, make_plan
+from .shards.backbones import Backbones, identify_all, identify_apart
+from .shards.bad_images import BadImage, find_bad_images
+from .shards.executor import Executor
+from .shards.local import RunStats, prepare, run_local
+from .shards.progress import Progress, SilentProgress
 
 TIMES_TO_COMPUTE_AGAIN = 3
 """What is damaged or was dropped; another process may drop shards while this one computes."""

@@ -14,9 +14,9 @@ from ..cache.artifact import OK, Artifact
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..stages.specs import parts_of
-from .experiment import Experiment
-from .plan import Spec
-from .rows import find_row
+from .experiment.schema import Experiment
+from .planning.plan import Spec
+from .planning.rows import find_row
 from .session import Session, open_session
 
 Form = Literal["numpy", "dask", "zarr"]

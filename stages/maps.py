@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import A2pipeError, UsageError
 from .aggregators import check_head_count, parse_aggregator
-from .combine import combine, own_shares
+from .fits.combine import combine, own_shares
 
 Floats = NDArray[np.float64]
 

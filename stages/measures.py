@@ -11,7 +11,7 @@ from ..errors import A2pipeError
 from ..metrics.calibration import expected_calibration_error
 from ..metrics.f1 import macro_f1
 from ..metrics.groups import adjusted_average, balanced, per_class, per_group
-from .samples import Samples
+from .fits.samples import Samples
 
 
 def measures(

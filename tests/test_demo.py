@@ -2,8 +2,8 @@
 
 import pytest
 
-from a2pipe.pipeline.demo import demo_experiment
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.experiment.demo import demo_experiment
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 
 S, RANDOM, EMBEDDER = "demo_localizer_s", "demo_localizer_s_random", "demo_embedder_s"

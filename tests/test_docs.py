@@ -16,9 +16,14 @@ from pydantic import BaseModel
 
 import a2pipe
 from a2pipe.cli import cli
-from a2pipe.pipeline.cluster_file import Cluster
-from a2pipe.pipeline.experiment import CombineSection, Experiment, HeadSection, Section
-from a2pipe.pipeline.experiment_file import load_experiment
+from a2pipe.pipeline.cluster.description import Cluster
+from a2pipe.pipeline.experiment.schema import (
+    CombineSection,
+    Experiment,
+    HeadSection,
+    Section,
+)
+from a2pipe.pipeline.experiment.toml import load_experiment
 
 ROOT = Path(a2pipe.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

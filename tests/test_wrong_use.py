@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.cache import files
+from a2pipe import files
 from a2pipe.cache.sealed import seal, unseal
 
 from .conftest import Outcome, unprivileged

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from a2pipe.datasets.demo_source import MASK_SIZE
+from a2pipe.datasets.demo.source import MASK_SIZE
 
 CANVAS = 128
 MARGIN = 18

@@ -15,7 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn import functional
 
-from a2pipe.datasets.demo_source import (
+from a2pipe.datasets.demo.source import (
     PHOTOS,
     composite,
     digit_masks,

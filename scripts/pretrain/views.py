@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from a2pipe.datasets.demo_source import PHOTOS, digit_masks, photo_half, pretrain_digits
+from a2pipe.datasets.demo.source import PHOTOS, digit_masks, photo_half, pretrain_digits
 
 from .glyphs import procedural_glyphs
 

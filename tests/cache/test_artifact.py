@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from a2pipe.cache.artifact import NOT_FINITE, OK, PENDING, UNREADABLE, Artifact
-from a2pipe.cache.files import sha256_file
 from a2pipe.cache.ledger import BadRow
 from a2pipe.errors import A2pipeError, DamagedError, NotCachedError
+from a2pipe.files import sha256_file
 
 
 def first_file(artifact, shard):

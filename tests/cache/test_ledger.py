@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2pipe.cache.files import FileSum
 from a2pipe.cache.ledger import BadRow, Ledger, Marker, marker_from_json
 from a2pipe.errors import A2pipeError
+from a2pipe.files import FileSum
 
 MARKER = Marker(
     17,

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.pipeline.dask_run import DaskExecutor
-from a2pipe.pipeline.dask_where import RunningWorkers
-from a2pipe.pipeline.matrix import MatrixRun, build_matrix
+from a2pipe.pipeline.cluster.dask.clusters import RunningWorkers
+from a2pipe.pipeline.cluster.dask.run import DaskExecutor
+from a2pipe.pipeline.results.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import Session, open_session
 
 MODEL = "demo_localizer_s_random"

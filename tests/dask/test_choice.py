@@ -8,11 +8,11 @@ import threading
 import pytest
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.pipeline import dask_where
-from a2pipe.pipeline.dask_device import device_of
-from a2pipe.pipeline.dask_where import LocalWorkers
-from a2pipe.pipeline.executor import Place, make_executor
-from a2pipe.pipeline.experiment import RunSection
+from a2pipe.pipeline.cluster.dask import clusters as dask_where
+from a2pipe.pipeline.cluster.dask.clusters import LocalWorkers
+from a2pipe.pipeline.cluster.dask.device import device_of
+from a2pipe.pipeline.experiment.schema import RunSection
+from a2pipe.pipeline.shards.executor import Place, make_executor
 
 COMMANDS = ("extract-attn", "select-crops", "embed-crops", "run", "build-matrix")
 

@@ -8,11 +8,11 @@ import distributed
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.pipeline import dask_run
-from a2pipe.pipeline.dask_run import DaskExecutor, ShardsFailedError
-from a2pipe.pipeline.dask_where import Connection
-from a2pipe.pipeline.local import prepare
+from a2pipe.pipeline.cluster.dask import run as dask_run
+from a2pipe.pipeline.cluster.dask.clusters import Connection
+from a2pipe.pipeline.cluster.dask.run import DaskExecutor, ShardsFailedError
 from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards.local import prepare
 
 from .conftest import SHARD_SIZE, SHARDS, when, write_experiment, write_images
 

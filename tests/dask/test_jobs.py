@@ -2,8 +2,8 @@
 
 import pytest
 
-from a2pipe.pipeline.cluster_file import Cluster
-from a2pipe.pipeline.dask_jobs import CLASSES, Jobs, clock_of, seconds_of
+from a2pipe.pipeline.cluster.dask.jobqueue import CLASSES, Jobs, clock_of, seconds_of
+from a2pipe.pipeline.cluster.description import Cluster
 
 pytest.importorskip("dask_jobqueue")
 
@@ -21,7 +21,7 @@ ASKED = {
 def script(tmp_path, system, **more):
     """The script of one job, as dask-jobqueue hands it to the system."""
     jobs = Jobs(Cluster(system=system, **{**ASKED, **more}))
-    cluster = jobs.start("a2pipe.pipeline.dask_device", tmp_path / "logs")
+    cluster = jobs.start("a2pipe.pipeline.cluster.dask.device", tmp_path / "logs")
     try:
         return cluster.job_script()
     finally:
@@ -52,7 +52,7 @@ def test_a_job_has_a_worker_a_gpu_that_computes_one_shard_at_a_time(system, tmp_
     text = script(tmp_path, system)
     assert "--nworkers 2" in text
     assert text.rindex("--nthreads 1 ") > text.index("--nthreads 4 ")
-    assert "--resources GPU=1 --preload-nanny a2pipe.pipeline.dask_device" in text
+    assert "--resources GPU=1 --preload-nanny a2pipe.pipeline.cluster.dask.device" in text
     assert "--lifetime 95280s" in text
 
 

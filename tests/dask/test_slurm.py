@@ -8,12 +8,12 @@ import time
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.pipeline import dask_jobs
-from a2pipe.pipeline.cluster_file import Cluster
-from a2pipe.pipeline.dask_run import DaskExecutor
-from a2pipe.pipeline.dask_where import JobWorkers
-from a2pipe.pipeline.experiment import RunSection
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.cluster.dask import jobqueue as dask_jobs
+from a2pipe.pipeline.cluster.dask.clusters import JobWorkers
+from a2pipe.pipeline.cluster.dask.run import DaskExecutor
+from a2pipe.pipeline.cluster.description import Cluster
+from a2pipe.pipeline.experiment.schema import RunSection
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 
 from .conftest import PATIENCE, markers, numbers, when

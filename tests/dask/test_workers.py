@@ -9,10 +9,10 @@ import cloudpickle
 import distributed
 import pytest
 
-from a2pipe.pipeline import dask_run
-from a2pipe.pipeline.dask_run import ShardsFailedError
-from a2pipe.pipeline.experiment_file import load_experiment
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.cluster.dask import run as dask_run
+from a2pipe.pipeline.cluster.dask.run import ShardsFailedError
+from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.stages.specs import GreedyBox
 
 from .conftest import MODEL, SHARD_SIZE, SHARDS, arrays, kill, markers, numbers, run_until, when
@@ -75,7 +75,7 @@ def test_nothing_large_travels(on_cluster, monkeypatch):
 
 def test_models_stay_loaded_from_run_to_run(on_cluster, client, tmp_path):
     def loaded():
-        from a2pipe.pipeline.dask_work import _backbones
+        from a2pipe.pipeline.cluster.dask.worker import _backbones
 
         return [(id(each), *map(id, each._loaded.values())) for each in _backbones.values()]
 

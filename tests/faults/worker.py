@@ -105,7 +105,7 @@ def give_up_override() -> None:
 
 def slow_down_fits(seconds: float) -> None:
     """Fit in processes however little there is to fit, and each `seconds` longer."""
-    from a2pipe.pipeline import fits
+    from a2pipe.pipeline.results import fits
 
     fit = fits._fit
 

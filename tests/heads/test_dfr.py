@@ -22,11 +22,11 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import UsageError
-from a2pipe.heads import reweighting
-from a2pipe.heads.balancing import complete_draw
 from a2pipe.heads.dfr import DFRHead
-from a2pipe.heads.liblinear import L1
-from a2pipe.heads.samples import SamplesError
+from a2pipe.heads.fitting import reweighting
+from a2pipe.heads.fitting.balancing import complete_draw
+from a2pipe.heads.fitting.liblinear import L1
+from a2pipe.heads.fitting.samples import SamplesError
 
 QUICK: dict[str, Any] = {"Cs": (1.0, 0.1), "class_weights": None, "draws": 3}
 

@@ -11,7 +11,8 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.heads import calibration, logistic
+from a2pipe.heads import logistic
+from a2pipe.heads.fitting import calibration
 from a2pipe.heads.logistic import LogisticHead
 
 METHODS = ("predict", "decision_function", "predict_proba", "predict_log_proba")

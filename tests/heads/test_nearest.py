@@ -10,9 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import UsageError
+from a2pipe.heads.fitting.samples import SamplesError
 from a2pipe.heads.nearest import KNNHead, NearestClassMean
 from a2pipe.heads.registry import make_head
-from a2pipe.heads.samples import SamplesError
 
 
 def samples(count: int, classes: int = 3, dtype: type = np.float32) -> tuple[np.ndarray, ...]:

@@ -15,8 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.heads import visifin_training as training
+from a2pipe.heads.fitting.samples import SamplesError
 from a2pipe.heads.registry import make_head
-from a2pipe.heads.samples import SamplesError
 from a2pipe.heads.visifin import VisiFinHead, layer_norm
 from a2pipe.heads.visifin_training import Terms, new_network, objective
 

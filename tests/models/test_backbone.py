@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import backbone as backbones
 from a2pipe.models.backbone import load_backbone
-from a2pipe.models.families import IMAGENET, TABLE
-from a2pipe.models.hub import SHIPPED
+from a2pipe.models.weights.hub import SHIPPED
+from a2pipe.models.zoo.families import IMAGENET, TABLE
 
 DESIGN = {"dim": 96, "depth": 4, "heads": 3, "patch": 8, "grid": 6}
 SMALL = {"embed_dim": 48, "depth": 3, "num_heads": 3}

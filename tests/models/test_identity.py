@@ -12,7 +12,7 @@ from a2pipe.errors import UsageError
 from a2pipe.models import identity
 from a2pipe.models.design import design_of
 from a2pipe.models.identity import identify
-from a2pipe.models.names import resolve
+from a2pipe.models.zoo.names import resolve
 
 
 def test_the_random_control_is_described() -> None:

@@ -9,8 +9,8 @@ import timm
 import torch
 
 from a2pipe.models.design import design_of
-from a2pipe.models.names import resolve
 from a2pipe.models.positions import resample_offset, set_input_size
+from a2pipe.models.zoo.names import resolve
 
 
 def cubic(distance: float, a: float = -0.75) -> float:

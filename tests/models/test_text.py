@@ -14,13 +14,14 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.models import hub, whole
+from a2pipe.models import whole
 from a2pipe.models.backbone import load_backbone
-from a2pipe.models.families import TABLE
 from a2pipe.models.identity import identify
-from a2pipe.models.names import resolve
 from a2pipe.models.text import identify_text, load_text_tower, read_projection
+from a2pipe.models.weights import hub
 from a2pipe.models.whole import text_digest
+from a2pipe.models.zoo.families import TABLE
+from a2pipe.models.zoo.names import resolve
 
 PROMPTS = ("a photo of a landbird", "a photo of a waterbird", "a photo of an elephant.", "Ünïcödé")
 FORMATS = ("safetensors", "plain", "trainer")

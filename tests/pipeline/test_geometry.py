@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment_file import load_experiment
-from a2pipe.pipeline.gallery import gallery
-from a2pipe.pipeline.localize import Measurements
-from a2pipe.pipeline.matrix import build_matrix
-from a2pipe.pipeline.progress import SilentProgress
+from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.results.localize import Measurements
+from a2pipe.pipeline.results.matrix import build_matrix
+from a2pipe.pipeline.results.report import gallery
+from a2pipe.pipeline.results.study import make_study
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.study import make_study
+from a2pipe.pipeline.shards.progress import SilentProgress
 from a2pipe.stages.cuts import PADDING
 from a2pipe.stages.maps import upsample
 from a2pipe.stages.placement import grid_map

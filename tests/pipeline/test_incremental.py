@@ -10,11 +10,11 @@ import pytest
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
 from a2pipe.cache.records import Records
-from a2pipe.models.families import TABLE
-from a2pipe.models.hub import SHIPPED
-from a2pipe.pipeline.matrix import MatrixRun, build_matrix
+from a2pipe.models.weights.hub import SHIPPED
+from a2pipe.models.zoo.families import TABLE
+from a2pipe.pipeline.results.matrix import MatrixRun, build_matrix
+from a2pipe.pipeline.results.study import make_study
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.study import make_study
 from a2pipe.stages.specs import FitSpec
 
 from .conftest import write_images, write_manifest

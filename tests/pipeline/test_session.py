@@ -6,7 +6,7 @@ import pytest
 from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.ledger import Ledger
 from a2pipe.errors import NotCachedError
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import TIMES_TO_COMPUTE_AGAIN, Session, open_session
 
 
@@ -87,7 +87,7 @@ def test_a_matrix_that_may_not_compute_is_refused_before_a_head_is_fitted(sessio
     def never(*_):
         raise AssertionError("fitted")
 
-    monkeypatch.setattr("a2pipe.pipeline.matrix.fit_cells", never)
+    monkeypatch.setattr("a2pipe.pipeline.results.matrix.fit_cells", never)
     session.stored(session.plan.specs()[-1]).discard(2)
     with pytest.raises(NotCachedError, match="lacks some or all embeddings"):
         build_matrix(session, compute=False)

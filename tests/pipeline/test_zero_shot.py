@@ -14,8 +14,8 @@ from PIL import Image
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.models.names import resolve
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.models.zoo.names import resolve
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 
 from .conftest import write_images, write_manifest
@@ -73,7 +73,7 @@ def test_a_second_run_needs_no_open_clip(experiment, tmp_path):
     build_matrix(open_session(experiment, tmp_path / "cache"))
     program = f"""
 import sys
-from a2pipe.pipeline.matrix import build_matrix
+from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 run = build_matrix(open_session({experiment!r}, {str(tmp_path / "cache")!r}))
 print(len(run.cells), sorted({{"torch", "timm", "open_clip"}} & sys.modules.keys()))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from a2pipe.pipeline.batch_jobs import Submission, submissions
+from a2pipe.pipeline.cluster.batch.jobs import Submission, submissions
 
 from ..faults.conftest import arrays, results, write_dataset
 

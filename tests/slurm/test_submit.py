@@ -2,7 +2,7 @@
 
 import pytest
 
-from a2pipe.pipeline.batch_states import task_states
+from a2pipe.pipeline.cluster.batch.states import task_states
 
 from .conftest import answer, until
 

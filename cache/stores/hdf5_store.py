@@ -1,0 +1,129 @@
+"""HDF5 store: `data/000017.h5` holds shard 17, `data.h5` shows all shards as one virtual dataset.
+
+Every file is built in memory and renamed into place. Files are opened without HDF5's own locks,
+which fail or hang on some network file systems; the markers make them needless. `data.h5.json`
+holds the checksum of `data.h5`, as HDF5 may crash or hang on a damaged file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import DamagedError
+from ...files import FileSum, atomic_write_bytes, make_folder, read_checked, sha256_file
+from ..layout import ArrayField, Cut
+from ..sealed import seal, unseal
+
+FOLDER, WHOLE, WHOLE_SUM = "data", "data.h5", "data.h5.json"
+_SPOILT = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises for a damaged file."""
+
+
+@dataclass(frozen=True)
+class Hdf5Store:
+    """The arrays of one artifact in `folder/data/` and `folder/data.h5`."""
+
+    folder: Path
+    fields: tuple[ArrayField, ...]
+    cut: Cut
+
+    def create(self) -> None:
+        """Write the virtual dataset; shards still to come read as the fill value."""
+        make_folder(self.folder / FOLDER)
+        total = atomic_write_bytes(self.folder / WHOLE, self._virtual())
+        atomic_write_bytes(self.folder / WHOLE_SUM, seal(asdict(total)))
+
+    def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
+        """Write the shard's file: one contiguous dataset an array."""
+        import h5py
+
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
+            for field in self.fields:
+                file.create_dataset(field.name, data=arrays[field.name], dtype=field.stored)
+        name = file_name(shard)
+        return {name: atomic_write_bytes(self.folder / name, image.getbuffer())}
+
+    def read(
+        self, shard: int, files: Mapping[str, FileSum], names: Collection[str], verify: bool
+    ) -> dict[str, Any]:
+        """The named arrays of a shard, (rows of the shard, ...)."""
+        import h5py
+
+        path = self.folder / file_name(shard)
+        data = read_checked(path, files[file_name(shard)], verify)
+        try:
+            with h5py.File(io.BytesIO(data), "r") as file:
+                return {
+                    field.name: file[field.name][()] for field in self.fields if field.name in names
+                }
+        except _SPOILT as error:
+            raise DamagedError(f"{path} is no whole HDF5 file: compute its shard again.") from error
+
+    def files(self, shard: int) -> list[str]:
+        """One file for all arrays."""
+        return [file_name(shard)]
+
+    def open(self, name: str) -> Any:
+        """The array as a read-only h5py.Dataset, which keeps its file open."""
+        import h5py
+
+        return h5py.File(self.folder / WHOLE, "r", locking=False)[name]
+
+    def faults(self) -> list[str]:
+        """What `data.h5` lacks or shows wrongly."""
+        import h5py
+
+        try:
+            if not self._is_as_written():
+                return [f"{WHOLE} or {WHOLE_SUM} is altered"]
+            with h5py.File(self.folder / WHOLE, "r", locking=False) as file:
+                return [
+                    f"{WHOLE} does not show the array {field.name}"
+                    for field in self.fields
+                    if field.name not in file or not self._shows(file[field.name], field)
+                ]
+        except _SPOILT:
+            return [f"{WHOLE} is gone or no whole HDF5 file"]
+
+    def _is_as_written(self) -> bool:
+        """Whether `data.h5` has its checksum, which earlier versions did not write."""
+        try:
+            document = unseal((self.folder / WHOLE_SUM).read_bytes())
+        except FileNotFoundError:
+            return True
+        return document == asdict(sha256_file(self.folder / WHOLE))
+
+    def _shows(self, dataset: Any, field: ArrayField) -> bool:
+        sources = dataset.virtual_sources() if dataset.is_virtual else []
+        names = [source.file_name for source in sources]
+        shape = (self.cut.rows, *field.shape)
+        return dataset.shape == shape and names == [file_name(i) for i in range(self.cut.shards)]
+
+    def _virtual(self) -> memoryview:
+        import h5py
+
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
+            for field in self.fields:
+                file.create_virtual_dataset(field.name, self._layout(field), fillvalue=field.fill)
+        return image.getbuffer()
+
+    def _layout(self, field: ArrayField) -> Any:
+        import h5py
+
+        layout = h5py.VirtualLayout((self.cut.rows, *field.shape), dtype=field.stored)
+        for shard in range(self.cut.shards):
+            shape = (self.cut.length_of(shard), *field.shape)
+            source = h5py.VirtualSource(file_name(shard), field.name, shape, dtype=field.stored)
+            layout[self.cut.rows_of(shard)] = source
+        return layout
+
+
+def file_name(shard: int) -> str:
+    """Path of a shard's file, relative to the artifact's folder and so to `data.h5`."""
+    return f"{FOLDER}/{shard:06d}.h5"

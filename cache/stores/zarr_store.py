@@ -1,0 +1,135 @@
+"""Zarr v3 store: `data.zarr/<array>/c.<shard>.0…`, unsharded, uncompressed, one chunk a shard.
+
+A chunk of such an array is its plain little-endian bytes, and the metadata is a few lines of JSON
+(Zarr specification 3.0, https://zarr-specs.readthedocs.io). Both are written here directly: every
+file appears whole by a rename, a chunk that equals the fill value is stored like any other, and its
+checksum is taken from the bytes in memory. Reading by `open` goes through the zarr package.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...files import FileSum, atomic_write_bytes, make_folder, read_checked
+from ..layout import ArrayField, Cut
+
+FOLDER, METADATA = "data.zarr", "zarr.json"
+
+
+@dataclass(frozen=True)
+class ZarrStore:
+    """The arrays of one artifact in `folder/data.zarr`."""
+
+    folder: Path
+    fields: tuple[ArrayField, ...]
+    cut: Cut
+
+    def create(self) -> None:
+        """Write the group's and every array's metadata."""
+        for name, document in self._metadata().items():
+            path = self.folder / name
+            make_folder(path.parent)
+            atomic_write_bytes(path, json.dumps(document, indent=1).encode())
+
+    def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
+        """Write one chunk an array; a short last shard is padded with the fill value."""
+        sums = {}
+        for field in self.fields:
+            name = chunk_name(field, shard)
+            chunk = self._padded(field, arrays[field.name])
+            sums[name] = atomic_write_bytes(self.folder / name, memoryview(chunk).cast("B"))
+        return sums
+
+    def read(
+        self, shard: int, files: Mapping[str, FileSum], names: Collection[str], verify: bool
+    ) -> dict[str, Any]:
+        """The named arrays of a shard, (rows of the shard, ...)."""
+        return {
+            field.name: self._chunk(field, shard, files, verify)
+            for field in self.fields
+            if field.name in names
+        }
+
+    def files(self, shard: int) -> list[str]:
+        """One file an array."""
+        return [chunk_name(field, shard) for field in self.fields]
+
+    def open(self, name: str) -> Any:
+        """The array as a read-only zarr.Array."""
+        import zarr
+
+        return zarr.open_array(str(self.folder / FOLDER / name), mode="r")
+
+    def faults(self) -> list[str]:
+        """Metadata files that are gone or altered."""
+        expected = self._metadata().items()
+        return [
+            f"{name} is gone or altered"
+            for name, document in expected
+            if self._found(name) != document
+        ]
+
+    def _found(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def _metadata(self) -> dict[str, dict[str, Any]]:
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        arrays = {
+            f"{FOLDER}/{field.name}/{METADATA}": array_metadata(field, self.cut)
+            for field in self.fields
+        }
+        return {f"{FOLDER}/{METADATA}": group, **arrays}
+
+    def _padded(self, field: ArrayField, rows: Any) -> Any:
+        if len(rows) == self.cut.chunk:
+            return np.ascontiguousarray(rows, field.stored).reshape(-1)
+        chunk = np.full((self.cut.chunk, *field.shape), field.fill, field.stored)
+        chunk[: len(rows)] = rows
+        return chunk.reshape(-1)
+
+    def _chunk(
+        self, field: ArrayField, shard: int, files: Mapping[str, FileSum], verify: bool
+    ) -> Any:
+        name = chunk_name(field, shard)
+        data = read_checked(self.folder / name, files[name], verify)
+        rows = np.frombuffer(data, field.stored).reshape(self.cut.chunk, *field.shape)
+        return rows[: self.cut.length_of(shard)]
+
+
+def chunk_name(field: ArrayField, shard: int) -> str:
+    """Path of a shard's chunk, relative to the artifact's folder."""
+    return f"{FOLDER}/{field.name}/c.{shard}" + ".0" * len(field.shape)
+
+
+def array_metadata(field: ArrayField, cut: Cut) -> dict[str, Any]:
+    """The array's `zarr.json`."""
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [cut.rows, *field.shape],
+        "data_type": field.dtype,
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [cut.chunk, *field.shape]},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+        "fill_value": _json_fill(field),
+        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+        "attributes": {},
+    }
+
+
+def _json_fill(field: ArrayField) -> float | int | str:
+    if np.dtype(field.dtype).kind != "f" or math.isfinite(field.fill):
+        return field.fill
+    return "NaN" if math.isnan(field.fill) else "Infinity" if field.fill > 0 else "-Infinity"

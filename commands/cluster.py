@@ -1,0 +1,206 @@
+"""Commands for batch systems: submit, finish, logs; and status, which shows what became of jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import NotCachedError, UsageError
+from .options import Decorator, experiment_options, out_option
+from .output import emit
+
+if TYPE_CHECKING:
+    from ..pipeline.cluster.batch.jobs import Submission
+    from ..pipeline.cluster.batch.submit import Prepared
+    from ..pipeline.session import Session
+
+resubmit_option = click.option(
+    "--resubmit",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Submit what is missing at the end again, at most N times.",
+)
+
+
+def cluster_option(required: bool) -> Decorator:
+    """The file that describes the cluster."""
+    return click.option(
+        "--cluster",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="FILE",
+        help="What a job may use and what it needs, as TOML.",
+    )
+
+
+@click.command()
+@cluster_option(required=True)
+@click.option("--dry-run", is_flag=True, help="Print the scripts, write and submit nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the matrix (SLURM).")
+@resubmit_option
+@out_option
+@experiment_options("heads")
+def submit(
+    cluster: Path,
+    dry_run: bool,
+    wait: bool,
+    resubmit: int,
+    out: Path | None,
+    cache_root: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Submit what is missing as an array of jobs, and a job for heads and matrix behind it.
+
+    For SLURM, PBS and LSF. Flags are kept in a copy of the experiment beside the scripts.
+    """
+    from ..pipeline.cluster.batch.submit import prepare_submission
+    from ..pipeline.cluster.batch.submit import submit as hand_over
+    from ..pipeline.cluster.description import load_cluster
+
+    described = load_cluster(cluster)
+    if wait and described.system != "slurm":
+        raise UsageError(f"--wait is for SLURM alone; leave it out for {described.system}.")
+    session = _opened(cache_root=cache_root, **options)
+    prepared = prepare_submission(session, described, out, resubmit)
+    if dry_run:
+        _show(prepared)
+        return
+    submission = hand_over(prepared, session.cache.root)
+    _tell(submission, as_json)
+    if wait:
+        _await(submission, session.cache.root)
+
+
+@click.command()
+@cluster_option(required=False)
+@resubmit_option
+@out_option
+@experiment_options("heads")
+def finish(
+    cluster: Path | None, resubmit: int, out: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Fit heads and write the report, if no shard is missing; what the last job of `submit` runs.
+
+    Else exit code 4, or a submission of the rest.
+    """
+    from ..pipeline.cluster.batch.finish import finish as conclude
+    from ..reports.terminal import render_terminal
+
+    done = conclude(_opened(**options), cluster, out, resubmit)
+    if done.rest is not None:
+        _tell(done.rest, as_json)
+        return
+    assert done.matrix is not None
+    click.echo(json.dumps(done.matrix.to_json()) if as_json else render_terminal(done.matrix))
+
+
+@click.command()
+@experiment_options("embeddings")
+def status(
+    as_json: bool, source: Path | None, overrides: Mapping[str, Any], **options: Any
+) -> None:
+    """Shards done and missing, bad images and pace per stage; jobs that were submitted.
+
+    Without an experiment: every submission that the cache knows of.
+    """
+    from ..cache.catalog import Cache
+    from ..pipeline.cluster.batch.jobs import submissions
+    from ..pipeline.cluster.batch.states import failures, summary, task_states
+
+    stages: list[dict[str, Any]] = []
+    if source is None and not overrides:
+        found = submissions(Cache(options["cache_root"]).root)
+    else:
+        from ..pipeline.inspect.inventory import status_table
+
+        session = _opened(source=source, overrides=overrides, **options)
+        stages = status_table(session)
+        found = submissions(session.cache.root, session.experiment.name)[-1:]
+    states = [task_states(submission) for submission in found]
+    lines = [summary(*each) for each in zip(found, states, strict=True)]
+    failed = failures(states[-1]) if stages and states else []
+    if as_json:
+        click.echo(json.dumps({"stages": stages, "submissions": lines, "failed": failed}))
+        return
+    for rows in filter(None, (stages, lines, failed)):
+        emit(rows, as_json)
+    if not stages and not lines:
+        click.echo("nothing was submitted; name an experiment to see its stages")
+
+
+@click.command()
+@click.option("--task", type=int, metavar="N", help="Only this task, by its rank.")
+@experiment_options("embeddings")
+def logs(task: int | None, cache_root: Path | None, **options: Any) -> None:
+    """Print the logs of the last submission of an experiment."""
+    from ..cache.catalog import Cache
+    from ..pipeline.cluster.batch.jobs import submissions
+    from ..pipeline.experiment.toml import load_experiment
+
+    name = load_experiment(options["source"], options["overrides"]).name
+    root = Cache(cache_root).root
+    found = submissions(root, name)
+    if not found:
+        raise NotCachedError(f"No submission of {name} is noted in {root}.")
+    latest = found[-1]
+    ranks = [rank for part in latest.parts for rank in part.ranks] if task is None else [task]
+    paths = [latest.log(rank) for rank in ranks] + ([latest.finish_log] if task is None else [])
+    for path in paths:
+        click.echo(f"==> {path}")
+        click.echo(path.read_text(errors="replace") if path.exists() else "not written yet\n")
+
+
+def _opened(
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    cache_root: Path | None,
+    quiet: bool,
+    **_: Any,
+) -> Session:
+    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.session import open_session
+    from ..pipeline.shards.progress import make_progress
+
+    loaded = load_experiment(source, overrides)
+    return open_session(loaded, cache_root, make_progress(quiet), looking=True)
+
+
+def _show(prepared: Prepared) -> None:
+    """The scripts, each under its path and the command that would hand it over."""
+    from ..pipeline.cluster.batch.submit import shown_commands
+
+    for name, command in shown_commands(prepared).items():
+        click.echo(f"==> {prepared.paths.folder / name}\n==> {command}\n{prepared.files[name]}")
+
+
+def _tell(submission: Submission, as_json: bool) -> None:
+    """What was handed over."""
+    if as_json:
+        jobs = {"jobs": submission.jobs, "shards": submission.shards}
+        click.echo(
+            json.dumps({"submission": submission.id, **jobs, "folder": str(submission.folder)})
+        )
+        return
+    tasks = sum(len(part.ranks) for part in submission.parts)
+    arrays = " ".join(submission.jobs[:-1])
+    if tasks:
+        shards = f"{submission.shards:,} missing shard{'s' * (submission.shards > 1)}"
+        click.echo(f"submitted: {shards} to {tasks:,} task{'s' * (tasks > 1)}, job {arrays}")
+    else:
+        click.echo("nothing is missing: only heads and matrix are submitted")
+    click.echo(f"then heads and matrix: job {submission.finish_job}")
+    click.echo(f"scripts and logs: {submission.folder}")
+
+
+def _await(submission: Submission, cache_root: Path) -> None:
+    from ..pipeline.cluster.batch.finish import await_end
+
+    last = await_end(submission, cache_root)
+    click.echo(last.finish_log.read_text(errors="replace"))

@@ -1,0 +1,166 @@
+"""The command that compares cells of matrices on the same test samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from .options import cache_option, json_option
+from .output import emit
+
+if TYPE_CHECKING:
+    from ..pipeline.results.comparison import Comparison, Method
+
+_TESTS = {
+    "permutation": "Permutation test",
+    "bootstrap": "Paired bootstrap",
+    "mcnemar": "McNemar's test",
+}
+
+
+@click.command()
+@click.argument("cells", nargs=-1, metavar="[A B]")
+@click.option(
+    "--matrix",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A matrix.json: compare all its cells, or name A and B within it.",
+)
+@click.option(
+    "--against", metavar="CELL", help="Compare all with this cell.  [the best of the matrix]"
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["wga", "accuracy", "worst_class"]),
+    default="wga",
+    show_default=True,
+)
+@click.option(
+    "--test",
+    type=click.Choice(["permutation", "bootstrap", "mcnemar"]),
+    default="permutation",
+    show_default=True,
+)
+@click.option(
+    "--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, metavar="N"
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.005,
+    show_default=True,
+    metavar="P",
+    help="Cells differ where the corrected p-value is at most this.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bonferroni", "none"]),
+    default="holm",
+    show_default=True,
+    help="For several comparisons at once.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@cache_option
+@json_option
+def compare(
+    cells: tuple[str, ...],
+    matrix: Path | None,
+    against: str | None,
+    cache_root: Path | None,
+    as_json: bool,
+    **method: Any,
+) -> None:
+    """Test whether cells differ, on the same test samples.
+
+    \b
+    A and B are cells:
+      results/birds/matrix.json::ROW::COLUMN::HEAD   parts may be left out where one cell is left
+      ROW::COLUMN::HEAD                              in the matrix of --matrix
+      3f9c01ab7e55                                   a record, by the beginning of its fingerprint
+
+    With --matrix alone, every cell is compared with the best. Reads stored predictions; computes no
+    feature and fits nothing.
+    """
+    from ..pipeline.results.comparison import Method
+
+    found = _compared(cells, matrix, against, cache_root, Method(**method))
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+        return
+    emit(_lines(found), as_json)
+    click.echo(_words(found))
+
+
+def _compared(
+    cells: tuple[str, ...],
+    file: Path | None,
+    against: str | None,
+    cache_root: Path | None,
+    method: Method,
+) -> Comparison:
+    from ..cache.catalog import Cache
+    from ..pipeline.results.cell_names import find_cell, matrix_file
+    from ..pipeline.results.comparison import compare_cells, compare_matrix
+    from ..reports.results import read_matrix
+
+    root = Cache(cache_root).root
+    matrix = read_matrix(matrix_file(file)) if file else None
+    if len(cells) == 2 and against is None:
+        first, second = (find_cell(cell, matrix, root) for cell in cells)
+        return compare_cells(first, [second], root, method)
+    if cells or matrix is None:
+        raise UsageError(
+            "Name two cells, A and B, or a matrix with --matrix (and a cell of it with --against)."
+        )
+    reference = find_cell(against, matrix, root) if against else None
+    return compare_matrix(matrix, root, method, reference)
+
+
+def _lines(found: Comparison) -> list[dict[str, Any]]:
+    """One line a cell, the reference first."""
+    metric = found.method.metric
+    lines = []
+    for cell in found.cells:
+        line = {
+            "cell": cell.cell,
+            metric: cell.value,
+            "95_%": f"{cell.low:.4f}–{cell.high:.4f}",
+            "difference": cell.difference,
+        }
+        if found.method.test == "bootstrap":
+            ends = (cell.difference_low, cell.difference_high)
+            line["of_it_95_%"] = "" if None in ends else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
+        if metric == "accuracy":
+            d = cell.cohen_d_paired
+            line["cohen_d_(paired)"] = "" if d is None else d
+        line |= {"p": _p_value(cell.p), "p_corrected": _p_value(cell.p_corrected)}
+        lines.append({**line, "": _verdict(cell.p, cell.differs)})
+    return lines
+
+
+def _p_value(p: float | None) -> str:
+    return "" if p is None else f"{p:.2g}"
+
+
+def _verdict(p: float | None, differs: bool) -> str:
+    if p is None:
+        return "reference"
+    return "differs" if differs else "no difference shown"
+
+
+def _words(found: Comparison) -> str:
+    """What was done, in a sentence or two."""
+    method, family = found.method, len(found.cells) - 1
+    drawn = "exact" if found.exact else f"{method.resamples:,} resamples, seed {method.seed}"
+    unit = f"{found.n:,} test samples"
+    unit += f" of {found.images:,} images, which are resampled whole" * (found.images < found.n)
+    several = f"{method.correction.capitalize()}'s correction over {family} comparisons"
+    several = "no correction" if method.correction == "none" else several
+    family_words = f"; {several}" if family > 1 else ""
+    words = f"{_TESTS[method.test]} ({drawn}) on {unit}{family_words}; alpha {method.alpha:g}."
+    best = " The reference is the best of them on these same samples, so its lead is flattered."
+    return words + best * found.chosen

@@ -1,0 +1,182 @@
+"""Commands about datasets: list, look into, check, build."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import cache_option, dataset_options, experiment_options, json_option, quiet_option
+from .output import emit
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def datasets(ctx: click.Context) -> None:
+    """Datasets: list the registered ones, look into one, check or build one."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(datasets_list)
+
+
+@datasets.command("list")
+@json_option
+def datasets_list(as_json: bool = False) -> None:
+    """Names that can be given to --dataset; folders, manifests and tar shards work too."""
+    from ..pipeline.inspect.dataset_list import list_datasets
+
+    listed = list_datasets()
+    if as_json:
+        emit([entry.to_json() for entry in listed], as_json)
+        return
+    emit([{"name": entry.name, "what": entry.what} for entry in listed], as_json)
+    click.echo()
+    for entry in listed:
+        if entry.source:
+            click.echo(entry.source)
+
+
+@datasets.command("show")
+@experiment_options("attention")
+def datasets_show(
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    cache_root: Path | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    """Counts by split and group; classes, sizes, boxes, duplicates.
+
+    EXPERIMENT or --dataset says which dataset. No image is decoded.
+    """
+    from ..pipeline.inspect.dataset_summary import summarize_dataset
+
+    summary = summarize_dataset(source, overrides, cache_root)
+    emit(summary.to_json() if as_json else summary.groups, as_json)
+    for line in [] if as_json else ["", *summary.lines()]:
+        click.echo(line)
+
+
+@datasets.command("check")
+@dataset_options
+@cache_option
+@quiet_option
+@json_option
+def datasets_check(
+    overrides: Mapping[str, Any], cache_root: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Compare a dataset on disk with what was published.
+
+    Counts every group, decodes every image, maps every box. Exit codes: 0 all as published, 1 it
+    differs, 3 some images are bad.
+    """
+    from ..pipeline.inspect.dataset_check import check_dataset
+    from ..pipeline.shards.progress import make_progress
+
+    checked = check_dataset(overrides, cache_root, make_progress(quiet))
+    counts = checked.count_table()
+    emit(checked.to_json() if as_json else counts, as_json, empty="no published counts")
+    for line in [] if as_json else ["", *checked.lines()]:
+        click.echo(line)
+    sys.exit(checked.exit_code)
+
+
+@datasets.group("build")
+def datasets_build() -> None:
+    """Make what a benchmark needs and its archive does not have."""
+
+
+@datasets_build.command("waterbirds-boxes")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="The Waterbirds archive, with metadata.csv.",
+)
+@click.option(
+    "--cub",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="CUB_200_2011, with bounding_boxes.txt and images.txt.",
+)
+@click.option("--force", is_flag=True, help="Replace files with other content.")
+def build_waterbirds_boxes(root: Path, cub: Path, force: bool) -> None:
+    """Write the boxes of CUB-200-2011 beside metadata.csv."""
+    from ..datasets.benchmarks.waterbirds import build_boxes
+
+    for path in build_boxes(root, cub, force):
+        click.echo(str(path))
+
+
+def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where the published files lie and where the manifest goes."""
+    path = click.Path(path_type=Path)
+    flags = [
+        click.option(
+            "--subsets",
+            type=path,
+            metavar="FILE",
+            required=True,
+            help="MetaShift's full-candidate-subsets.pkl.",
+        ),
+        click.option(
+            "--images", type=path, metavar="DIR", required=True, help="The images of GQA, ID.jpg."
+        ),
+        click.option(
+            "--out", type=path, metavar="DIR", required=True, help="Folder for manifest.parquet."
+        ),
+        click.option("--force", is_flag=True, help="Replace a manifest with other content."),
+        json_option,
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+@datasets_build.command("metashift-animals")
+@_metashift_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Which contexts go where.")
+@click.option(
+    "--minimum",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=25,
+    show_default=True,
+    help="Images a context needs.",
+)
+def build_metashift_animals(as_json: bool, **given: Any) -> None:
+    """Eight animals; train and test show different contexts.
+
+    Prints the counts of this build beside the published ones, whose split is not known.
+    """
+    from ..datasets.benchmarks.metashift_animals import build_animals, counts
+
+    built = build_animals(**given)
+    emit(counts(built.pairs), as_json)
+    click.echo(built.report(), err=True)
+
+
+@datasets_build.command("metashift-cat-dog")
+@_metashift_options
+@click.option(
+    "--contexts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="JSON or TOML: lists named cat indoor, cat outdoor, dog indoor, dog outdoor.",
+)
+def build_metashift_cat_dog(as_json: bool, **given: Any) -> None:
+    """Cats indoors and dogs outdoors in train, the other way round in test.
+
+    The contexts of each group stand in MetaShift's script
+    subpopulation_shift_cat_dog_indoor_outdoor.py, whose unmixed output this equals.
+    """
+    from ..datasets.benchmarks.metashift_cat_dog import build_cat_dog, counts
+
+    built = build_cat_dog(**given)
+    emit(counts(built.pairs), as_json)
+    click.echo(built.report(), err=True)

@@ -1,0 +1,54 @@
+"""Flags that say where shards are computed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = [
+    click.option(
+        "--scheduler", metavar="ADDRESS", help="Compute on the Dask cluster that runs there."
+    ),
+    click.option(
+        "--local-workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Compute in N processes of this machine, each with a GPU of its own if there are any.",
+    ),
+    click.option(
+        "--cluster",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Compute in jobs of the batch system that FILE describes, through dask-jobqueue.",
+    ),
+]
+
+
+def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags, of which one may be given; the command receives an `executor`, or None."""
+
+    @functools.wraps(command)
+    def wrapped(
+        scheduler: str | None, local_workers: int | None, cluster: Path | None, **values: Any
+    ) -> Any:
+        given = (scheduler, local_workers, cluster)
+        if sum(value is not None for value in given) > 1:
+            raise click.UsageError("Give one of --scheduler, --local-workers and --cluster.")
+        return command(executor=_executor(*given), **values)
+
+    decorated: Callable[..., Any] = wrapped
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _executor(scheduler: str | None, workers: int | None, cluster: Path | None) -> Any:
+    if scheduler is None and workers is None and cluster is None:
+        return None
+    from ..pipeline.shards.executor import Place, make_executor
+
+    return make_executor(Place(scheduler or "", workers or 0, cluster))

@@ -1,0 +1,18 @@
+"""How commands print their results."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+def emit(rows: Any, as_json: bool, empty: str = "nothing") -> None:
+    """Rows of plain values as an aligned table, or as JSON."""
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from ..reports.listing import plain_table
+
+    click.echo(plain_table(rows) if rows else empty)

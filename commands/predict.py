@@ -1,0 +1,141 @@
+"""The commands that take a head out of a matrix and apply it to new images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import cache_option, experiment_options, json_option, quiet_option, weights_files
+from .output import emit
+
+if TYPE_CHECKING:
+    from ..pipeline.predict.predict import Prediction
+
+
+@click.command("save-head")
+@click.option("--row", metavar="ROW", help="Label or key of the row, attention model or baseline.")
+@click.option("--column", metavar="MODEL", help="Embedding model.")
+@click.option("--head-name", metavar="NAME", help="Which head, where there are several.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="The file to write, e.g. birds.head.",
+)
+@experiment_options("heads")
+def save_head(
+    row: str | None,
+    column: str | None,
+    head_name: str | None,
+    out: Path,
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    cache_root: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Write the head of one cell to a file, for `predict`.
+
+    Fits it on the cached features; what is missing of these is computed first. ROW, MODEL and NAME
+    may be left out where the experiment has one.
+    """
+    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.predict.saved_heads import find_cell, save_cell
+    from ..pipeline.session import open_session
+    from ..pipeline.shards.progress import make_progress
+
+    session = open_session(load_experiment(source, overrides), cache_root, make_progress(quiet))
+    cell = find_cell(session.plan, row, column, head_name)
+    save_cell(session, cell, out)
+    line = {"row": cell.row.label, "column": cell.column, "head": cell.head.label}
+    emit([{**line, "file": str(out)}], as_json)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--head",
+    "head_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="What `save-head` wrote.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all to a .csv or .json file instead of printing it.",
+)
+@click.option(
+    "--save-overlays",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A picture of each image with its attention and crops.",
+)
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.  [auto]")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="[as the head's]")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="MODEL=FILE",
+    callback=weights_files,
+    help="A local file with the weights of MODEL. May be repeated.",
+)
+@click.option("--offline", is_flag=True, default=None, help="Never touch the network.")
+@click.option("--skip-bad-images", is_flag=True, help="Exit with 0 though some images are bad.")
+@cache_option
+@quiet_option
+@json_option
+def predict(
+    images: tuple[Path, ...],
+    head_file: Path,
+    out: Path | None,
+    save_overlays: Path | None,
+    skip_bad_images: bool,
+    cache_root: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **run: Any,
+) -> None:
+    """Classify new images with a saved head.
+
+    IMAGES are files and folders. Attention, boxes and embeddings are computed as for the images the
+    head was fitted on, and kept in the cache. Prints class, probability and crops (x0, y0, x1, y1
+    in pixels of the image).
+    """
+    from ..pipeline.predict.overlays import save_overlays as draw
+    from ..pipeline.predict.predict import predict as apply_head
+    from ..pipeline.predict.prediction_files import check_file, to_json, write_predictions
+    from ..pipeline.shards.bad_images import refuse_bad_images
+    from ..pipeline.shards.progress import make_progress
+
+    if out is not None:
+        check_file(out)
+    given = {key: value for key, value in run.items() if value not in (None, {})}
+    found = apply_head(head_file, images, given, cache_root, make_progress(quiet))
+    if out is not None:
+        write_predictions(found, out)
+    elif as_json:
+        click.echo(json.dumps(to_json(found)))
+    else:
+        emit([_line(prediction) for prediction in found.predictions], as_json)
+    if save_overlays is not None:
+        draw(found, save_overlays)
+    refuse_bad_images(list(found.bad), skip_bad_images)
+
+
+def _line(prediction: Prediction) -> dict[str, Any]:
+    """One line of the table."""
+    share = prediction.probabilities.get(prediction.class_name)
+    return {
+        "image": prediction.path,
+        "class": prediction.class_name,
+        "probability": "" if share is None else f"{share:.4f}",
+        "crops": "  ".join(",".join(f"{edge:.0f}" for edge in box) for box in prediction.boxes),
+    }

@@ -1,0 +1,159 @@
+"""CelebA, aligned: blond hair or not, with the sex of the person as the spurious attribute.
+
+Tables as published (`.txt`, columns parted by spaces) or as commonly converted (`.csv`), images in
+`img_align_celeba`. The aligned images have no boxes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from ...errors import UsageError
+from ..collection import NO_BOXES, Collection
+from ..facts import Facts, absent, require_root
+from ..inside import inside
+from ..registry import Request, check_options
+from ..samples import Samples, collect
+
+Faces = Mapping[str, tuple[int, int]]
+"""File name -> blond and male, 0 or 1, in the order of the table."""
+
+LABEL, ATTRIBUTE = "Blond_Hair", "Male"
+CLASSES = ("non-blond", "blond")
+GROUPS = ("non-blond female", "non-blond male", "blond female", "blond male")
+VALUES = {"-1": 0, "0": 0, "1": 1}
+SPLITS = {"0": "train", "1": "val", "2": "test"}
+ATTRIBUTES, PARTITION, IMAGES = "list_attr_celeba", "list_eval_partition", "img_align_celeba"
+FOLDERS = (".", "Anno", "Eval", "Img", "data", "celeba")
+
+FACTS = Facts(
+    title="CelebA (Blond_Hair, with Male as the spurious attribute)",
+    paper="Liu, Luo, Wang and Tang, Deep Learning Face Attributes in the Wild, ICCV 2015, "
+    "arXiv 1411.7766; as a benchmark: Sagawa and others, arXiv 1911.08731",
+    homepage_name="the Multimedia Laboratory of the Chinese University of Hong Kong",
+    counts={
+        "train": dict(zip(GROUPS, (71_629, 66_874, 22_880, 1_387), strict=True)),
+        "val": dict(zip(GROUPS, (8_535, 8_276, 2_874, 182), strict=True)),
+        "test": dict(zip(GROUPS, (9_767, 7_535, 2_480, 180), strict=True)),
+    },
+    notes=("The aligned images are 178 x 218 px and have no boxes.",),
+)
+
+
+def load_celeba(request: Request) -> Collection:
+    """Read CelebA at `root`.
+
+    The two tables and the folder of images are looked for in the root and in `Anno`, `Eval`,
+    `Img`, `data` and `celeba` below it; images that were unpacked into a folder of the same name
+    again are found there. Label 1 is blond; group = 2 blond + male.
+
+    Raises UsageError for what is missing, values other than -1 (or 0) and 1, and a partition that
+    does not name every image of the table of attributes.
+    """
+    check_options(request, ())
+    root = require_root(request.name, request.root, FACTS)
+    faces = _attributes(_table(request.name, root, ATTRIBUTES))
+    splits = _partition(_table(request.name, root, PARTITION), faces)
+    images = _images(request.name, root)
+    return collect(_samples(request.name, images, faces, splits), request.memo)
+
+
+def _samples(name: str, images: Path, faces: Faces, splits: list[str]) -> Samples:
+    blond, male = np.array(list(faces.values()), np.int64).T
+    return Samples(
+        name=name,
+        paths=tuple([inside(images, face) for face in faces]),
+        labels=blond,
+        class_names=CLASSES,
+        groups=2 * blond + male,
+        group_names=GROUPS,
+        splits=np.array(splits, np.str_),
+        boxes=(NO_BOXES,) * len(faces),
+        image_ids=tuple(faces),
+    )
+
+
+def _images(name: str, root: Path) -> Path:
+    """The folder of images, the inner one where it was unpacked twice."""
+    places = [root / folder / IMAGES for folder in FOLDERS]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise _missing(name, IMAGES, places)
+    return found / IMAGES if (found / IMAGES).is_dir() else found
+
+
+def _table(name: str, root: Path, stem: str) -> Path:
+    places = [
+        root / folder / f"{stem}{suffix}" for folder in FOLDERS for suffix in (".csv", ".txt")
+    ]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise _missing(name, f"{stem}.csv or .txt", places)
+    return found
+
+
+def _missing(name: str, what: str, places: Iterable[Path]) -> UsageError:
+    folders = dict.fromkeys(str(place.parent) for place in places)
+    return absent(name, f"there is no {what} in {', '.join(folders)}", FACTS)
+
+
+def _attributes(path: Path) -> Faces:
+    """Blond and male as 0 or 1, by file name."""
+    cells = _read(path, (LABEL, ATTRIBUTE))
+    if not {value for pair in cells.values() for value in pair} <= VALUES.keys():
+        raise UsageError(f"{path}: {LABEL} and {ATTRIBUTE} are -1 or 1; take the published table.")
+    return {name: (VALUES[blond], VALUES[male]) for name, (blond, male) in cells.items()}
+
+
+def _partition(path: Path, faces: Faces) -> list[str]:
+    """The split of each face."""
+    numbers = _read(path, ("partition",))
+    splits = [SPLITS.get(numbers.get(name, ("",))[0], "") for name in faces]
+    unknown = [name for name, split in zip(faces, splits, strict=True) if not split]
+    if unknown:
+        raise UsageError(
+            f"{path} has no split 0, 1 or 2 for {unknown[0]} ({len(unknown):,} such images): take "
+            "the published table."
+        )
+    return splits
+
+
+def _read(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """File name -> the cells of these columns, as text."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            count, names, rows = _opened(path, file)
+            places = [names.index(column) for column in columns]
+            found = {row[0]: tuple([row[place] for place in places]) for row in rows if row}
+    except (ValueError, IndexError, StopIteration, OSError, csv.Error) as error:
+        reason = str(error) or "it ends too early"
+        raise UsageError(
+            f"{path} cannot be read as a table ({reason}): take the published one."
+        ) from error
+    if not found or count not in (None, len(found)):
+        raise UsageError(
+            f"{path} names {len(found):,} files, where {count or 'some'} are expected: take the "
+            "published table."
+        )
+    return found
+
+
+def _opened(path: Path, file: TextIO) -> tuple[int | None, list[str], Iterator[list[str]]]:
+    """How many rows there should be if the table says so, the names of its columns, and its rows.
+
+    As published, the attributes have a line with their count and one that names every column but
+    the first; the partition has neither.
+    """
+    if path.suffix == ".csv":
+        rows = csv.reader(file)
+        return None, next(rows), rows
+    words = map(str.split, file)
+    if path.stem == PARTITION:
+        return None, ["image_id", "partition"], words
+    (count,), names = next(words), next(words)
+    return int(count), ["image_id", *names], words

@@ -1,0 +1,132 @@
+"""Bounding boxes of CUB-200-2011, by image id: `bounding_boxes.txt`, verified by `images.txt`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ...errors import UsageError
+from ..collection import NO_BOXES, Boxes
+
+T = TypeVar("T")
+Rectangle = tuple[float, float, float, float]
+
+BOXES, IMAGES = "bounding_boxes.txt", "images.txt"
+FOLDER = "CUB_200_2011"
+
+
+@dataclass(frozen=True)
+class CubBoxes:
+    """rectangles: image id (from 1) -> x, y, width, height in pixels from the top left corner.
+
+    files: image id -> file name, None where there is no images.txt to say so.
+    """
+
+    path: Path
+    rectangles: Mapping[int, Rectangle]
+    files: Mapping[int, str] | None
+
+    @classmethod
+    def none(cls) -> CubBoxes:
+        """Boxes of no image."""
+        return cls(Path(), {}, {})
+
+    def of(self, ids: Sequence[int]) -> Boxes:
+        """Per image float64 (1, 4): x, y, x + width, y + height; (0, 4) for an unknown one."""
+        return tuple([self._corners(number) for number in ids])
+
+    def _corners(self, number: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        if number not in self.rectangles:
+            return NO_BOXES
+        x, y, width, height = self.rectangles[number]
+        return np.array([[x, y, x + width, y + height]])
+
+    def require_same_files(self, names: Mapping[int, str]) -> None:
+        """Raise UsageError unless images.txt, where there is one, gives each id this file name."""
+        for number, name in names.items():
+            other = name if self.files is None else self.files.get(number, name)
+            if other != name:
+                raise UsageError(
+                    f"Image {number} is {name} in the dataset but {other} in "
+                    f"{self.path.parent / IMAGES}: these boxes belong to other images; take those "
+                    "of the CUB-200-2011 release."
+                )
+
+    def remarks(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """What is wanting: images without a box, ids that could not be verified."""
+        lacking = sum(number not in self.rectangles for number in ids)
+        found = []
+        if lacking:
+            found.append(f"{self.path} has no box for {lacking:,} of {len(ids):,} images.")
+        if self.files is None:
+            found.append(
+                f"There is no {IMAGES} beside {self.path}, so nothing shows that its boxes are "
+                "those of these images."
+            )
+        return tuple(found)
+
+
+def find_cub_boxes(root: Path, given: str | None) -> CubBoxes | str:
+    """The boxes, or one sentence that says where they were looked for.
+
+    given: a folder, or its bounding_boxes.txt, absolute or below the root. Else the root,
+    `CUB_200_2011` in it, and `CUB_200_2011` beside it, in this order.
+
+    Raises UsageError where `given` leads nowhere, and for a file that is no table of boxes.
+    """
+    if given is not None:
+        return cub_boxes_at(root / Path(str(given)).expanduser())
+    places = [root / BOXES, root / FOLDER / BOXES, root.parent / FOLDER / BOXES]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        sought = ", ".join(map(str, places))
+        return f"No boxes: {sought} were looked for; the option boxes=PATH says where else."
+    return read_cub_boxes(found)
+
+
+def cub_boxes_at(path: Path) -> CubBoxes:
+    """The boxes in a folder or file of that place. Raises UsageError when there are none."""
+    path = path / BOXES if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"There is no {path}: give the folder CUB_200_2011 or its {BOXES}.")
+    return read_cub_boxes(path)
+
+
+def read_cub_boxes(path: Path) -> CubBoxes:
+    """Read `bounding_boxes.txt` and, where it lies beside it, `images.txt`."""
+    images = path.with_name(IMAGES)
+    files = _read(images, lambda words: " ".join(words)) if images.is_file() else None
+    return CubBoxes(path, _read(path, _rectangle), files)
+
+
+def _rectangle(words: list[str]) -> Rectangle:
+    x, y, width, height = map(float, words)
+    if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
+        raise ValueError("a box without area")
+    return x, y, width, height
+
+
+def _read(path: Path, value: Callable[[list[str]], T]) -> dict[int, T]:
+    """Lines "id value ..." by id."""
+    found: dict[int, T] = {}
+    for line, (number, *words) in _lines(path):
+        try:
+            found[int(number)] = value(words)
+        except ValueError as error:
+            raise UsageError(
+                f"{path}, line {line} is not as CUB-200-2011 has it ({error}): take that file."
+            ) from error
+    return found
+
+
+def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
+    """Number and words of every line that is not blank."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text ({error}): take CUB's file.") from error
+    return [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -1,0 +1,183 @@
+"""ImageNet's 50,000 validation images (ILSVRC 2012), with the boxes of the localisation task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import scandir
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import UsageError
+from ..collection import NO_BOXES, Collection
+from ..facts import ALL, Facts, absent, require_root
+from ..formats.image_files import has_image_suffix
+from ..names import numbered, ordered
+from ..registry import Request, check_options
+from ..samples import Samples, collect
+from .imagenet_labels import SYNSET, Truth, class_words, find_truth
+from .voc_xml import Annotation, read_annotations
+
+IMAGES = (
+    "val",
+    "Data/CLS-LOC/val",
+    "ILSVRC/Data/CLS-LOC/val",
+    "ILSVRC2012_img_val",
+    ".",
+)
+BOXES = (
+    "Annotations/CLS-LOC/val",
+    "ILSVRC/Annotations/CLS-LOC/val",
+    "bbox/val",
+    "ILSVRC2012_bbox_val_v3/bbox/val",
+    "val",
+    ".",
+    "../bbox/val",
+)
+
+FACTS = Facts(
+    title="ImageNet validation set (ILSVRC 2012)",
+    paper="Russakovsky and others, ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, "
+    "arXiv 1409.0575",
+    homepage_name="the ImageNet project (and its Kaggle competition on object localisation)",
+    counts={"test": {ALL: 50_000}},
+    notes=("50 images of each of 1,000 classes; boxes mark the objects of the image's class.",),
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An image file, the benchmark's name of it, and its class folder ("" in a flat folder)."""
+
+    path: str
+    name: str
+    synset: str
+
+
+def load_imagenet(request: Request) -> Collection:
+    """Read the validation images at `root`; every one is in the split `test`.
+
+    Images lie in class folders (`val/n01440764/*.JPEG`) or all in one; their classes then come from
+    LOC_val_solution.csv or the devkit. Classes are numbered in the order of their synsets, and
+    called as LOC_synset_mapping.txt or the devkit's meta.mat says, else by the synset.
+
+    Boxes are those of all objects in `NAME.xml`, in the folder that the option `boxes` names or one
+    of the usual ones. Their corners are taken as the integers that stand there: x0 = xmin,
+    y0 = ymin, x1 = xmax, y1 = ymax, half-open, so that the pixel column xmax is not inside. Where
+    the XML gives another width or height than the image has, the box stays, and a remark counts.
+
+    Raises UsageError for a folder without images, and for tables or XML that are not what they
+    should be.
+    """
+    check_options(request, ("boxes",))
+    root = require_root(request.name, request.root, FACTS)
+    images = _find_images(request.name, root)
+    boxes = _find_boxes(root, request.options.get("boxes"))
+    annotations = _annotations(boxes, images)
+    loaded = collect(_samples(request.name, root, images, annotations), request.memo)
+    remarks = [*loaded.remarks, *_box_remarks(root, boxes, annotations, loaded)]
+    return replace(loaded, remarks=tuple(remarks))
+
+
+def _samples(
+    name: str, root: Path, images: list[_Found], annotations: Sequence[Annotation | None]
+) -> Samples:
+    ids = [image.name for image in images]
+    truth = Truth({image.name: image.synset for image in images if image.synset})
+    truth = truth if truth.classes else find_truth(root, ids)
+    labels = [truth.classes.get(each, "") for each in ids]
+    words = class_words(root)
+    known = {*labels} - {""}
+    synsets = sorted(words) if known and known <= words.keys() else ordered(known)
+    return Samples(
+        name=name,
+        paths=tuple([image.path for image in images]),
+        labels=numbered(labels, synsets),
+        class_names=tuple(words.get(synset, synset) for synset in synsets),
+        groups=np.full(len(images), -1, np.int64),
+        group_names=(),
+        splits=np.full(len(images), "test", "<U5"),
+        boxes=tuple([NO_BOXES if found is None else found.boxes for found in annotations]),
+        image_ids=tuple(ids),
+        remarks=truth.remarks,
+    )
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+def _find_images(name: str, root: Path) -> list[_Found]:
+    """The images of the first usual folder that has some, class by class, by name."""
+    for place in IMAGES:
+        found = _images_of(root / place)
+        if found:
+            return found
+    sought = ", ".join(str(root / place) for place in IMAGES)
+    raise absent(name, f"there are no images in any of {sought}", FACTS)
+
+
+def _images_of(folder: Path) -> list[_Found]:
+    if not folder.is_dir():
+        return []
+    synsets = [each for each in _names(folder) if SYNSET.fullmatch(each)]
+    if synsets:
+        return [image for synset in synsets for image in _files(folder / synset, synset)]
+    return _files(folder, "")
+
+
+def _files(folder: Path, synset: str) -> list[_Found]:
+    return [
+        _Found(str(folder / name), name.rpartition(".")[0], synset)
+        for name in _names(folder)
+        if has_image_suffix(name) and not name.startswith(".")
+    ]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be listed ({error.strerror}): check it.") from error
+
+
+# --- boxes --------------------------------------------------------------------------------------
+
+
+def _find_boxes(root: Path, given: str | None) -> Path | None:
+    """The folder with XML files: the one that is given, else the first usual one that has some."""
+    if given is not None:
+        folder = root / Path(str(given)).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder}, which the dataset option boxes names.")
+        return folder
+    places = [root / place for place in BOXES]
+    return next((place for place in places if next(place.glob("*.xml"), None)), None)
+
+
+def _annotations(folder: Path | None, images: list[_Found]) -> list[Annotation | None]:
+    if folder is None:
+        return [None] * len(images)
+    return read_annotations([f"{folder}/{image.name}.xml" for image in images])
+
+
+def _box_remarks(
+    root: Path, folder: Path | None, found: Sequence[Annotation | None], loaded: Collection
+) -> list[str]:
+    """What a user should know of the boxes: not found, not for every image, of other sizes."""
+    if folder is None:
+        sought = ", ".join(str(root / place) for place in BOXES)
+        return [f"No boxes: no XML files in {sought}; the option boxes=DIR says where else."]
+    remarks = []
+    without = sum(annotation is None or len(annotation.boxes) == 0 for annotation in found)
+    if without:
+        remarks.append(f"{folder} has no box for {without:,} of {len(found):,} images.")
+    sizes = zip(found, map(tuple, loaded.sizes.tolist()), strict=True)
+    others = sum(a is not None and a.size not in (None, size) for a, size in sizes if any(size))
+    if others:
+        remarks.append(
+            f"{others:,} XML files give another width or height than the image has; their boxes "
+            "are taken as they stand."
+        )
+    return remarks

@@ -1,0 +1,117 @@
+"""MetaShift's table of subsets: which images show a class in a context, such as `cat(sofa)`.
+
+Liang and Zou, MetaShift: A Dataset of Datasets for Evaluating Contextual Distribution Shifts and
+Training Conflicts, ICLR 2022. The table is their `full-candidate-subsets.pkl`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ...errors import UsageError
+from .safe_pickle import read_pickle
+
+PAPER = (
+    "Liang and Zou, MetaShift: A Dataset of Datasets for Evaluating Contextual Distribution "
+    "Shifts and Training Conflicts, ICLR 2022"
+)
+HOMEPAGE = "its authors' repository Weixin-Liang/MetaShift, the images by the GQA dataset"
+
+_IMAGE_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """images: name of a subset, `class(context)` -> ids of the images in it."""
+
+    path: Path
+    images: Mapping[str, frozenset[str]]
+
+    def contexts(self, class_name: str) -> list[str]:
+        """The contexts of a class by code point, however few images they have."""
+        start = f"{class_name}("
+        found = [name for name in self.images if name.startswith(start) and name.endswith(")")]
+        return sorted(name[len(start) : -1] for name in found)
+
+    def of(self, class_name: str, context: str) -> frozenset[str]:
+        """Image ids of `class(context)`. Raises UsageError when the table has no such subset."""
+        name = subset_name(class_name, context)
+        if name not in self.images:
+            near = get_close_matches(name, list(self.images), 1)
+            advice = f"did you mean {near[0]!r}?" if near else "check its spelling."
+            raise UsageError(f"{self.path} has no subset {name!r}: {advice}")
+        return self.images[name]
+
+
+def subset_name(class_name: str, context: str) -> str:
+    """`class(context)`, as the table writes it."""
+    return f"{class_name}({context})"
+
+
+def read_subsets(path: Path) -> Subsets:
+    """Read `full-candidate-subsets.pkl` as data; nothing in it is run.
+
+    Raises UsageError for a file that is no dict of names -> ids of images.
+    """
+    path = path.expanduser()
+    table = read_pickle(path)
+    if not isinstance(table, dict) or not table:
+        raise UsageError(f"{path} holds no table of subsets: give full-candidate-subsets.pkl.")
+    return Subsets(path, {name: _ids(path, name, members) for name, members in table.items()})
+
+
+def _ids(path: Path, name: Any, members: Any) -> frozenset[str]:
+    if not isinstance(name, str) or not isinstance(members, (set, frozenset, list, tuple)):
+        raise UsageError(
+            f"{path}: the entry {str(name)[:80]!r} is not a name with its images: give "
+            "full-candidate-subsets.pkl."
+        )
+    for member in members:
+        if not isinstance(member, str) or _IMAGE_ID.fullmatch(member) is None:
+            shown = repr(member[:80]) if isinstance(member, str) else type(member).__name__
+            raise UsageError(
+                f"{path}: {name[:80]!r} has an image that is no id of letters and digits "
+                f"({shown}): give full-candidate-subsets.pkl."
+            )
+    return frozenset(members)
+
+
+def read_contexts(path: Path, groups: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Group -> its contexts, of a .json or .toml file with a list for every group and no other key.
+
+    A context is written as `sofa` or as the subset's name, `cat(sofa)`. Raises UsageError for a
+    file that is something else.
+    """
+    table = _table(path.expanduser())
+    groups = list(groups)
+    if not isinstance(table, dict) or sorted(table) != sorted(groups):
+        raise UsageError(f"{path} should have these keys and no others: {', '.join(groups)}.")
+    for group, names in table.items():
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise UsageError(f"{path}: {group!r} should be a list of contexts, as text.")
+    return {group: tuple(_context(group, name) for name in table[group]) for group in groups}
+
+
+def _context(group: str, name: str) -> str:
+    """`sofa` of `cat(sofa)`, for the group of cats."""
+    start = f"{group.split()[0]}("
+    return name[len(start) : -1] if name.startswith(start) and name.endswith(")") else name
+
+
+def _table(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): check its path.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is not read as JSON or TOML ({str(error).splitlines()[0]}): correct it."
+        ) from error

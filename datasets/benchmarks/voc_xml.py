@@ -1,0 +1,101 @@
+"""Boxes of images from Pascal VOC style XML, one file an image, read by many threads."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from ..collection import NO_BOXES
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+MOST_BYTES = 1_000_000
+_WORKERS, _CHUNK = 4, 256
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """What an XML file says of an image: the boxes of its objects, and its width and height.
+
+    boxes: float64 (k, 4), xmin, ymin, xmax, ymax just as they stand there, in pixels. size: None
+    where it is not given.
+    """
+
+    boxes: NDArray[np.float64]
+    size: tuple[int, int] | None
+
+
+def read_annotations(paths: Sequence[str]) -> list[Annotation | None]:
+    """The annotation in each file, in order; None where there is no such file.
+
+    Raises UsageError for a file that is not such XML, holds more than 1 MB, or declares a document
+    type, which is how XML makes a parser expand or fetch things.
+    """
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(chain.from_iterable(pool.map(_read_chunk, chunks)))
+
+
+def _read_chunk(paths: Sequence[str]) -> list[Annotation | None]:
+    return [_read(path) for path in paths]
+
+
+def _read(path: str) -> Annotation | None:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
+    try:
+        return parse_annotation(content)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise UsageError(
+            f"{path} is not an annotation of an image ({error}): take the published file."
+        ) from error
+
+
+class _WithoutDoctype(ElementTree.TreeBuilder):
+    """Refuses a document type: no entity can be declared without one."""
+
+    def doctype(self, *_: object) -> NoReturn:
+        raise ValueError("it declares a document type")
+
+
+def parse_annotation(content: bytes) -> Annotation:
+    """Read one annotation from its bytes. Raises ValueError or ParseError for anything else."""
+    if len(content) > MOST_BYTES:
+        raise ValueError("it is larger than 1 MB")
+    if b"<!DOCTYPE" in content:
+        raise ValueError("it declares a document type")
+    root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_WithoutDoctype()))
+    boxes = [_corners(box) for box in root.iterfind("object/bndbox")]
+    size = root.find("size")
+    return Annotation(np.array(boxes) if boxes else NO_BOXES, None if size is None else _size(size))
+
+
+def _corners(box: ElementTree.Element) -> list[float]:
+    corners = [float(_text(box, name)) for name in CORNERS]
+    if not np.isfinite(corners).all():
+        raise ValueError("a corner is not a number")
+    return corners
+
+
+def _size(size: ElementTree.Element) -> tuple[int, int]:
+    return int(_text(size, "width")), int(_text(size, "height"))
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    text = element.findtext(name)
+    if text is None:
+        raise ValueError(f"{element.tag} lacks {name}")
+    return text

@@ -1,0 +1,188 @@
+"""The demo collections: handwritten digits pasted on two photographs that betray their class.
+
+`demo-01` shows digits 0 and 1, `demo-38` digits 3 and 8. In the training split the first class
+stands mostly on `china` and the second on `flower`; in the test split class and photo are
+independent. The `-balanced` variants are the control: independent in training too.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...errors import UsageError
+from .source import (
+    PHOTOS,
+    Composite,
+    CompositeRecipe,
+    composite,
+    digit_masks,
+    photo_crop,
+    split_digits,
+)
+
+Split: TypeAlias = Literal["train", "test"]
+
+CLASSES: dict[str, tuple[int, int]] = {"demo-01": (0, 1), "demo-38": (3, 8)}
+BALANCED = "-balanced"
+DEMO_NAMES = (*CLASSES, *(name + BALANCED for name in CLASSES))
+FINAL_SPLIT_SEED = 71993
+COLUMNS = ("path", "label", "class", "group", "split", "x0", "y0", "x1", "y1", "image_id")
+MANIFEST = "manifest.csv"
+RECIPE = "demo.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DemoRecipe:
+    """Everything a demo collection depends on.
+
+    `spurious` is the share of training images whose photo agrees with the class.
+    """
+
+    digits: tuple[int, int]
+    seed: int
+    split_seed: int
+    train: int
+    test: int
+    spurious: float
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class DemoItem:
+    """One image to come: which class (0 or 1), on which photo (0 or 1), in which split."""
+
+    label: int
+    photo: int
+    split: Split
+    image_id: int
+
+
+def build_demo(
+    folder: Path,
+    name: str = "demo-01",
+    *,
+    seed: int = 0,
+    split_seed: int = FINAL_SPLIT_SEED,
+    train: int = 1500,
+    test: int = 600,
+    spurious: float = 0.95,
+) -> Path:
+    """Render a demo collection into `folder` and return its `manifest.csv`.
+
+    Images are 96x96 RGB PNGs under `images/`; boxes are half-open pixel coordinates of the glyph's
+    alpha above 0.3. `seed` draws the compositions, `split_seed` deals the digit instances to the
+    splits. A finished collection of the same recipe is returned as it is. The manifest comes last,
+    by a rename, so that an interrupted build never looks finished.
+
+    Raises `UsageError` for an unknown name, and for a folder that holds another collection.
+    """
+    recipe = demo_recipe(name, seed, split_seed, train, test, spurious)
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        _require_same(folder, recipe)
+        if is_complete(folder, recipe):
+            return manifest
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    rows = [_write_item(folder, recipe, item, made) for item, made in render(recipe)]
+    _replace(folder / RECIPE, _recipe_text(recipe))
+    _replace(manifest, _csv_text(rows))
+    return manifest
+
+
+def demo_recipe(
+    name: str, seed: int, split_seed: int, train: int, test: int, spurious: float
+) -> DemoRecipe:
+    """The recipe of a named collection; a `-balanced` name sets `spurious` to 0.5."""
+    if name not in DEMO_NAMES:
+        raise UsageError(f"Unknown demo {name!r}: choose one of {', '.join(DEMO_NAMES)}.")
+    share = 0.5 if name.endswith(BALANCED) else spurious
+    return DemoRecipe(CLASSES[name.removesuffix(BALANCED)], seed, split_seed, train, test, share)
+
+
+def render(recipe: DemoRecipe) -> Iterator[tuple[DemoItem, Composite]]:
+    """Every item with its image and box; each image has a generator of its own."""
+    split = split_digits(recipe.split_seed)
+    for item in demo_items(recipe):
+        rng = np.random.default_rng([recipe.seed, item.image_id])
+        instances = split.train if item.split == "train" else split.test
+        mask = _draw_digit(instances, recipe.digits[item.label], rng)
+        background = photo_crop(PHOTOS[item.photo], "left", CompositeRecipe().image_size, rng)
+        yield item, composite(mask, background, rng)
+
+
+def demo_items(recipe: DemoRecipe) -> list[DemoItem]:
+    """Training items, then test items, in which class and photo are independent."""
+    train = _split_items("train", recipe.train, recipe.spurious, 0)
+    return train + _split_items("test", recipe.test, 0.5, recipe.train)
+
+
+def is_complete(folder: Path, recipe: DemoRecipe) -> bool:
+    """Whether the manifest lists every item and every listed image is there."""
+    with (folder / MANIFEST).open(newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    return len(paths) == recipe.train + recipe.test and all((folder / p).exists() for p in paths)
+
+
+def _split_items(split: Split, count: int, share: float, first_id: int) -> list[DemoItem]:
+    """The classes alternate; the photo agrees with the class in exactly `share` of each."""
+    items = []
+    for index in range(count):
+        label = index % 2
+        photo = label if _agrees(index // 2, share) else 1 - label
+        items.append(DemoItem(label, photo, split, first_id + index))
+    return items
+
+
+def _agrees(place: int, share: float) -> bool:
+    """Spread agreement evenly, so that any first n items hold n * share of them, rounded down."""
+    return int((place + 1) * share + 1e-9) > int(place * share + 1e-9)
+
+
+def _draw_digit(
+    instances: NDArray[np.int64], digit: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    masks = digit_masks()
+    chosen = rng.choice(instances[masks.label[instances] == digit])
+    mask: NDArray[np.float32] = masks.alpha[chosen]
+    return mask
+
+
+def _write_item(
+    folder: Path, recipe: DemoRecipe, item: DemoItem, made: Composite
+) -> tuple[str | int, ...]:
+    """Write the PNG; return the manifest's row."""
+    path = f"images/{item.split}-{item.image_id:05d}.png"
+    Image.fromarray(made.image).save(folder / path, compress_level=1)
+    digit = recipe.digits[item.label]
+    group = f"{digit} on {PHOTOS[item.photo]}"
+    return (path, item.label, digit, group, item.split, *made.box, item.image_id)
+
+
+def _require_same(folder: Path, recipe: DemoRecipe) -> None:
+    """Refuse to write over a collection of another recipe."""
+    path = folder / RECIPE
+    if not path.exists() or path.read_text() != _recipe_text(recipe):
+        raise UsageError(f"{folder} holds another collection: choose an empty folder.")
+
+
+def _recipe_text(recipe: DemoRecipe) -> str:
+    return json.dumps(asdict(recipe), indent=1) + "\n"
+
+
+def _csv_text(rows: list[tuple[str | int, ...]]) -> str:
+    return "\n".join(",".join(str(value) for value in row) for row in (COLUMNS, *rows)) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that it appears whole or not at all."""
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_text(text)
+    scratch.replace(path)

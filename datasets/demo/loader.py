@@ -1,0 +1,73 @@
+"""The demo collections, built when they are first asked for."""
+
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from os import getpid
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from ...errors import A2pipeError, UsageError
+from ..collection import Collection
+from ..formats.manifest import load_manifest
+from ..registry import Request, check_options
+from .build import MANIFEST, build_demo
+
+OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "seed": int,
+    "split_seed": int,
+    "train": int,
+    "test": int,
+    "spurious": float,
+}
+
+
+def load_demo(request: Request) -> Collection:
+    """Build the demo in `root`, or in a folder of the workspace, and read it."""
+    check_options(request, OPTIONS)
+    options = {key: _value(request, key) for key in sorted(request.options)}
+    manifest = _built(_target(request, options), request.name, options)
+    return load_manifest(manifest, name=request.name, memo=request.memo)
+
+
+def _value(request: Request, key: str) -> Any:
+    value = request.options[key]
+    try:
+        return OPTIONS[key](value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Dataset {request.name}: option {key} = {value!r} is not a number; give one."
+        ) from error
+
+
+def _target(request: Request, options: dict[str, Any]) -> Path:
+    if request.root is not None:
+        return request.root.expanduser()
+    if request.workspace is None:
+        raise UsageError(f"Dataset {request.name} is built on the spot: give a root for it.")
+    recipe = sha256(json.dumps(options).encode()).hexdigest()[:8]
+    return request.workspace / (f"{request.name}-{recipe}" if options else request.name)
+
+
+def _built(target: Path, name: str, options: dict[str, Any]) -> Path:
+    """The manifest of a complete demo, built aside and renamed so that no one reads half of it."""
+    try:
+        if not (target / MANIFEST).exists() and not target.exists():
+            _build_aside(target, name, options)
+        return build_demo(target, name, **options)
+    except OSError as error:
+        raise A2pipeError(
+            f"Demo {name} cannot be built in {target} ({error.strerror}): choose another folder."
+        ) from error
+
+
+def _build_aside(target: Path, name: str, options: dict[str, Any]) -> None:
+    scratch = target.with_name(f".{target.name}.{getpid()}.{token_hex(4)}.tmp")
+    try:
+        build_demo(scratch, name, **options)
+        if not target.exists():
+            scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,179 @@
+"""Datasets that are folders of images: `[split/]class/*.jpg`, or images alone, without classes."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import UsageError
+from ..collection import NO_BOXES, Collection
+from ..names import SPLIT_NAMES, numbered, ordered
+from ..samples import Samples, collect
+from .image_files import has_image_suffix
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One image of a folder; "" where there is no split or no class."""
+
+    path: str
+    split: str
+    label: str
+
+
+def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None) -> Collection:
+    """Read a folder of images.
+
+    Subfolders are classes (images below them at any depth belong to the class). When every
+    subfolder with images is called train, val, valid, validation or test, they are splits, with
+    class folders or images inside. Images without class folders have label -1. Names are sorted,
+    hidden files are left out, and whatever is called like an image is listed: a dangling link or a
+    directory named x.jpg ends among `unreadable`. Groups are -1.
+
+    Raises UsageError for a folder that is missing, empty, or laid out in two ways at once.
+    """
+    root = root.expanduser().absolute()
+    _require_folder(root)
+    found = list(_find(root))
+    if not found:
+        raise UsageError(
+            f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif."
+        )
+    return collect(_samples(root, name or root.name, found), memo)
+
+
+def _samples(root: Path, name: str, found: list[_Found]) -> Samples:
+    labels = [image.label for image in found]
+    class_names = ordered(labels)
+    prefix = len(str(root)) + 1
+    return Samples(
+        name=name,
+        paths=tuple([image.path for image in found]),
+        labels=numbered(labels, class_names),
+        class_names=class_names,
+        groups=np.full(len(found), -1, np.int64),
+        group_names=(),
+        splits=np.array([image.split for image in found], np.str_),
+        boxes=(NO_BOXES,) * len(found),
+        image_ids=tuple([image.path[prefix:] for image in found]),
+    )
+
+
+def _require_folder(root: Path) -> None:
+    if not root.exists():
+        raise UsageError(f"Dataset folder {root} does not exist: check its path.")
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder: give the folder that holds the images.")
+
+
+def _find(root: Path) -> Iterator[_Found]:
+    """Every image with its split and class, splits and classes in the order of their names."""
+    folders = _folders_with_images(root)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    kinds = {SPLIT_NAMES[folder.name.lower()] for folder in splits}
+    if len(splits) < len(folders) and "train" in kinds and len(kinds) > 1:
+        others = ", ".join(folder.name for folder in folders if folder not in splits)
+        raise UsageError(
+            f"{root} has split folders and others beside them ({others}): move those away."
+        )
+    if not splits or len(splits) < len(folders):
+        yield from _find_classes(root, "", folders)
+        return
+    _require_no_images(root)
+    for folder in splits:
+        split = SPLIT_NAMES[folder.name.lower()]
+        yield from _find_classes(folder, split, _folders_with_images(folder))
+
+
+def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Found]:
+    """The images of class folders, or those of a folder without any."""
+    if classes:
+        _require_no_images(folder)
+    for path in [] if classes else images_in(folder):
+        yield _Found(path, split, "")
+    for each in classes:
+        for path in images_below(each):
+            yield _Found(path, split, each.name)
+
+
+def _require_no_images(folder: Path) -> None:
+    beside = images_in(folder)
+    if beside:
+        raise UsageError(
+            f"{folder} holds images beside its subfolders ({Path(beside[0]).name}): "
+            "put every image in a class folder, or none."
+        )
+
+
+def _folders_with_images(folder: Path) -> list[Path]:
+    return [each for each in _listing(folder)[1] if _holds_images(each)]
+
+
+def _holds_images(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> bool:
+    """Whether there is an image at any depth; a link back to a folder above is not followed."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return False
+    below = []
+    for entry in _visible(folder):
+        if has_image_suffix(entry.name):
+            return True
+        if _is_folder(entry):
+            below.append(Path(entry.path))
+    return any(_holds_images(each, (*above, here)) for each in below)
+
+
+def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
+    """Paths of the images in a folder and its subfolders, by name, hidden ones left out.
+
+    A link back to a folder above is not followed.
+    """
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    images, folders = _listing(folder)
+    yield from images
+    for each in folders:
+        yield from images_below(each, (*above, here))
+
+
+def images_in(folder: Path) -> list[str]:
+    """The paths of whatever is named like an image, files or not, by name; not in subfolders."""
+    return _listing(folder)[0]
+
+
+def _listing(folder: Path) -> tuple[list[str], list[Path]]:
+    """The paths of images and the subfolders of a folder, each by name."""
+    images, folders = [], []
+    for entry in sorted(_visible(folder), key=attrgetter("name")):
+        if has_image_suffix(entry.name):
+            images.append(entry.path)
+        elif _is_folder(entry):
+            folders.append(Path(entry.path))
+    return images, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """False for a link that leads nowhere or round in a circle."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder but hidden, as the directory has it."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    yield entry
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be listed ({error.strerror}): check its rights."
+        ) from error

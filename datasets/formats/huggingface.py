@@ -1,0 +1,172 @@
+"""Datasets that Hugging Face `datasets` saved by `save_to_disk`, a Dataset or a DatasetDict.
+
+Their Arrow files are read as they lie, by pyarrow, so that the library itself is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ...errors import UsageError
+from ..collection import Collection
+from ..index import Unreadable, read_index
+from ..memo import Indexed
+from ..names import SPLIT_NAMES
+from ..samples import with_index
+from ..table import ALIASES, COLUMNS, CORNERS, check_columns
+from .arrow_index import ArrowImage, index_rows, rows_of
+from .manifest import samples_of
+from .records import cell, table_of
+from .saved_folder import SavedPart, saved_parts
+
+NAMES = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
+WORKERS = 4
+
+
+def load_saved(
+    root: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    image: str | None = None,
+    boxes: str = "objects",
+    memo: Path | None = None,
+) -> Collection:
+    """Read a folder of `save_to_disk`.
+
+    columns: which column stands for one of NAMES, as in a manifest; a ClassLabel gives its names.
+        Without a column `label` or `class`, the only other ClassLabel is the label.
+    image: the Image column, needed where there are several.
+    boxes: column of a struct with `bbox`, lists of [x, y, width, height] in pixels of the upright
+        image, as in COCO; without that column there are no boxes.
+
+    Splits are the keys of a DatasetDict (validation becomes val; a key that is none of the three
+    keeps its samples out of every head, with a remark), else a column `split`.
+
+    Raises UsageError for a folder that is no such dataset or is damaged, a column that is not
+    there, and values that cannot be what they should be.
+    """
+    root, columns = root.expanduser().absolute(), columns or {}
+    check_columns(columns, NAMES, "A saved dataset has no column")
+    parts = list(saved_parts(root))
+    images = _images(parts, image, memo)
+    values = chain.from_iterable(_values(part, columns) for part in parts)
+    records = [
+        {"image_id": _image_id(path, root), **value, "path": path}
+        for (path, _), value in zip(images, values, strict=True)
+    ]
+    if not records:
+        raise UsageError(f"{root} has no rows: save a dataset with images.")
+    found = chain.from_iterable(_boxes(part, boxes) for part in parts)
+    samples = samples_of(table_of(root, records, found, {}), None, root.name)
+    return with_index(replace(samples, remarks=_remarks(parts)), _entries(images, memo))
+
+
+def _images(parts: Sequence[SavedPart], wanted: str | None, memo: Path | None) -> list[ArrowImage]:
+    """The image of every row."""
+    jobs = [
+        (file, column)
+        for part in parts
+        for column in [_image_column(part, wanted)]
+        for file in part.files
+    ]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(
+            chain.from_iterable(pool.map(lambda job: index_rows(job[0], job[1], memo), jobs))
+        )
+
+
+def _image_column(part: SavedPart, wanted: str | None) -> str:
+    there = part.of_kind("Image")
+    if wanted in there:
+        return str(wanted)
+    if wanted is None and len(there) == 1:
+        return there[0]
+    advice = "choose one by the dataset option image=COLUMN" if there else "cast one to Image"
+    raise UsageError(
+        f"{part.folder}: its Image columns are {', '.join(there) or 'none'}: {advice}."
+    )
+
+
+def _entries(images: Sequence[ArrowImage], memo: Path | None) -> list[Indexed | Unreadable]:
+    """What was read of each; the files that rows only name are read here."""
+    files = [path for path, entry in images if entry is None]
+    read = dict(zip(files, read_index(files, memo), strict=True))
+    return [entry or read[path] for path, entry in images]
+
+
+def _image_id(path: str, root: Path) -> str:
+    """Where an image lies, below the root: train/data-00000-of-00002.arrow@image[17]/7.jpg."""
+    return path.removeprefix(f"{root}/")
+
+
+def _values(part: SavedPart, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """What every row says, by our names."""
+    sources = _sources(part, columns)
+    split = SPLIT_NAMES.get(part.key.lower(), "")
+    for row in rows_of(part.files, list(sources.values())):
+        said = {name: _named(part, source, row[source]) for name, source in sources.items()}
+        if part.kind(sources.get("label", "")) == "ClassLabel":
+            said = {"class": said["label"], **said, "label": _number(row[sources["label"]])}
+        if part.key:
+            said["split"] = split
+        yield said if "class" in said else {"label": "", **said}
+
+
+def _sources(part: SavedPart, columns: Mapping[str, str]) -> dict[str, str]:
+    """Our name -> the dataset's column."""
+    for column in columns.values():
+        if column not in part.features:
+            there = ", ".join(part.features)
+            raise UsageError(f"{part.folder} has no column {column!r} (its columns: {there}).")
+    aliases = {name: alias for name, alias in ALIASES.items() if alias in part.features}
+    found = {name: name for name in NAMES if name in part.features}
+    found = aliases | found | dict(columns)
+    classes = [name for name in part.of_kind("ClassLabel") if name not in found.values()]
+    if not {"label", "class"} & found.keys() and len(classes) == 1:
+        found["label"] = classes[0]
+    return found
+
+
+def _named(part: SavedPart, column: str, value: Any) -> str:
+    """A cell; of a ClassLabel the name, and "" for -1, as in a test set without labels."""
+    if part.kind(column) != "ClassLabel" or value is None:
+        return cell(value)
+    names = part.features[column]["names"]
+    return str(names[value]) if 0 <= value < len(names) else ""
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None or value < 0 else str(value)
+
+
+def _boxes(part: SavedPart, column: str) -> Iterator[list[list[float]]]:
+    """Of every row, COCO's [x, y, width, height] as corners."""
+    wanted = [column] if column in part.features else []
+    for row in rows_of(part.files, wanted):
+        objects = row.get(column)
+        found = objects.get("bbox") if isinstance(objects, dict) else objects
+        if isinstance(found, list) and found and isinstance(found[0], dict):
+            found = [each.get("bbox") for each in found]
+        yield [_corners(part, column, box) for box in found or ()]
+
+
+def _corners(part: SavedPart, column: str, box: Any) -> list[float]:
+    if not (isinstance(box, list) and len(box) == 4 and None not in box):
+        raise UsageError(
+            f"{part.folder}: {column}.bbox must be lists of [x, y, width, height] in pixels."
+        )
+    x, y, width, height = box
+    return [x, y, x + width, y + height]
+
+
+def _remarks(parts: Sequence[SavedPart]) -> tuple[str, ...]:
+    others = [part.key for part in parts if part.key and part.key.lower() not in SPLIT_NAMES]
+    return tuple(
+        f"Split {key!r} is none of train, validation and test: its samples take part in no head."
+        for key in others
+    )

@@ -1,0 +1,63 @@
+"""Samples described one by one, as a tar's labels or the rows of a table are, made a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ..table import CORNERS, Table
+
+
+def cell(value: Any) -> str:
+    """A value as a manifest's cell: "" for none, "3" for 3.0, "true" for True."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def table_of(
+    name: Path | str,
+    records: Iterable[Mapping[str, Any]],
+    boxes: Iterable[Sequence[Sequence[float]]],
+    columns: Mapping[str, str],
+) -> Table:
+    """A manifest's table: a row for every box of a record, one for a record without.
+
+    Each record is a sample of its own, whatever others it agrees with; errors name it by its
+    `image_id`.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, str]] = []
+    numbers: list[int] = []
+    for number, (record, found) in enumerate(zip(records, boxes, strict=True)):
+        row = {name: cell(value) for name, value in record.items()}
+        cornered = [dict(zip(CORNERS, map(repr, map(float, box)), strict=True)) for box in found]
+        rows += [row | corners for corners in cornered] or [row]
+        numbers += [number] * (len(cornered) or 1)
+    frame = pd.DataFrame(rows, dtype="object").fillna("").astype("string")
+    return Table(name, frame, columns, named_by="image_id", records=np.array(numbers, np.int64))
+
+
+def corners(where: str, value: Any) -> list[list[float]]:
+    """Boxes x0, y0, x1, y1 of a sample; raises UsageError for anything else."""
+    listed = [] if value is None else value
+    if isinstance(listed, list) and all(map(_is_box, listed)):
+        return [list(map(float, box)) for box in listed]
+    raise UsageError(f"{where}: boxes must be a list of [x0, y0, x1, y1] in pixels.")
+
+
+def _is_box(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(number, int | float) and number == number for number in value)
+    )

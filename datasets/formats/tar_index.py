@@ -1,0 +1,178 @@
+"""What one tar of a WebDataset holds: its images, where each lies, and what is said of them.
+
+One sequential read finds every member; nothing is unpacked. Members that are neither images nor
+labels are passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+from ...errors import A2pipeError, UsageError, first_line
+from ..index import DIGEST_LENGTH, header_size
+from ..inside import inside
+from ..located import LARGEST
+from .archive_memo import remembered
+from .image_files import has_image_suffix
+from .locators import TarMember
+from .remote import file_system, is_url, stamp
+
+LONGEST_NOTE = 1 << 20
+BOXES = "boxes"
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class TarImage:
+    """An image member; digest "" and size 0, 0 for one too large to be read."""
+
+    member: TarMember
+    digest: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class TarIndex:
+    """images: in the tar's order; notes: name of each .cls and .json member -> its content."""
+
+    images: tuple[TarImage, ...]
+    notes: dict[str, Any]
+
+
+def index_tar(archive: str, memo: Path | None = None) -> TarIndex:
+    """Read a tar, or remember it while its size and time (or what its server tells) are the same.
+
+    archive: absolute path or fsspec URL.
+
+    Raises UsageError for a tar that is missing, compressed, cut short or damaged, has a member
+    twice or one that leads out of it, or labels that cannot be read.
+    """
+    try:
+        known = remembered(memo, archive, stamp(archive), lambda: _read(archive))
+    except A2pipeError:
+        raise
+    except FileNotFoundError as error:
+        raise UsageError(f"Tar {archive} does not exist: check its path.") from error
+    except tarfile.TarError as error:
+        raise _damaged(archive, first_line(error)) from error
+    except Exception as error:  # a remote file system raises whatever its client does
+        raise UsageError(f"Tar {archive} cannot be read: {first_line(error)}.") from error
+    images = [
+        TarImage(TarMember(archive, offset, size, name), digest, width, height)
+        for name, offset, size, digest, width, height in known["images"]
+    ]
+    return TarIndex(tuple(images), known["notes"])
+
+
+def _read(archive: str) -> dict[str, Any]:
+    images: list[tuple[Any, ...]] = []
+    notes: dict[str, Any] = {}
+    seen: set[str] = set()
+    with _opened(archive) as handle:
+        for member in _members(archive, handle):
+            name = inside(archive, member.name)[len(archive) + 1 :]
+            if name in seen:
+                raise UsageError(f"Tar {archive} has {name} twice: give each sample its own key.")
+            seen.add(name)
+            if _is_hidden(name):
+                continue
+            if has_image_suffix(name):
+                images.append((name, member.offset_data, member.size, *_image(handle, member)))
+            elif _kind(name) in ("cls", "json"):
+                notes[name] = _note(archive, name, _content(handle, member))
+    return {"images": images, "notes": notes}
+
+
+def _opened(archive: str) -> IO[bytes]:
+    if not is_url(archive):
+        return Path(archive).open("rb")
+    system, path = file_system(archive)
+    handle: IO[bytes] = system.open(path, "rb")
+    return handle
+
+
+def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """The regular files, up to a proper end: tarfile takes a damaged header for one."""
+    try:
+        with tarfile.open(fileobj=handle, mode="r:") as tar:
+            for member in tar:
+                tar.members = []  # type: ignore[attr-defined]  # else all headers stay in memory
+                if member.isreg():
+                    _require_plain(archive, member)
+                    yield member
+            handle.seek(tar.offset)
+            if handle.read(_BLOCK).strip(b"\0"):
+                raise _damaged(archive, f"there is no header at byte {tar.offset:,}")
+    except tarfile.TarError as error:
+        raise _damaged(archive, first_line(error)) from error
+
+
+def _require_plain(archive: str, member: tarfile.TarInfo) -> None:
+    if member.issparse():
+        raise _damaged(archive, f"{member.name} is stored as a sparse file")
+
+
+def _damaged(archive: str, problem: str) -> UsageError:
+    return UsageError(
+        f"Tar {archive} is cut short, compressed or no tar ({problem}): copy it anew, or make it "
+        "an uncompressed .tar."
+    )
+
+
+def _image(handle: IO[bytes], member: tarfile.TarInfo) -> tuple[str, int, int]:
+    """Digest, width and height."""
+    if member.size > LARGEST:
+        return "", 0, 0
+    content = _content(handle, member)
+    digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
+    return digest, *header_size(BytesIO(content))
+
+
+def _content(handle: IO[bytes], member: tarfile.TarInfo) -> bytes:
+    handle.seek(member.offset_data)
+    content = handle.read(member.size)
+    if len(content) < member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return content
+
+
+def _is_hidden(name: str) -> bool:
+    """Such as `._1.jpg`, which macOS puts beside `1.jpg`; it is no image."""
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _kind(name: str) -> str:
+    """The last extension, as WebDataset's decoders take it."""
+    return name.rpartition(".")[2].lower()
+
+
+def _note(archive: str, name: str, content: bytes) -> Any:
+    """The text of a .cls, or those values of a .json object that can say something of a sample."""
+    if len(content) > LONGEST_NOTE:
+        raise UsageError(f"{archive}: {name} is longer than 1 MiB, too long for a label.")
+    try:
+        text = content.decode()
+        if _kind(name) == "cls":
+            return text.strip()
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        problem = "UTF-8 text" if _kind(name) == "cls" else "JSON"
+        raise UsageError(f"{archive}: {name} is not {problem} ({first_line(error)}).") from error
+    if not isinstance(found, dict):
+        raise UsageError(f'{archive}: {name} is not a JSON object such as {{"label": 3}}.')
+    return {key: value for key, value in found.items() if key == BOXES or _may_be_used(value)}
+
+
+def _may_be_used(value: Any) -> bool:
+    """Numbers and words; not captions of a page or nested metadata."""
+    if isinstance(value, str):
+        return len(value) <= 256
+    return value is None or isinstance(value, bool | int | float)

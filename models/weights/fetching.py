@@ -1,0 +1,58 @@
+"""Weights brought to this machine ahead of the runs that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...errors import A2pipeError
+from ..identity import refuse_unreadable
+from ..text import text_entry
+from ..zoo.entry import ModelEntry
+from ..zoo.names import resolve
+from .hub import locate, locate_whole, on_this_machine, whole_on_this_machine
+
+
+def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, str]]:
+    """Fetch the weights of each model; yield its name and what was done.
+
+    text: the text tower that belongs to each, too, which comes with the whole model. A model that
+    cannot be fetched does not keep the next from being fetched. Raises UsageError before anything
+    is fetched, for an unknown name, a model without a CLS token or, if `text`, without a text
+    tower; A2pipeError in the end, if any could not be fetched.
+    """
+    entries = dict.fromkeys(map(text_entry if text else resolve, names))
+    for entry in entries:
+        refuse_unreadable(entry)
+    failures = {}
+    for entry in entries:
+        try:
+            yield entry.name, _fetch(entry)
+            if text:
+                yield f"{entry.name} text tower", _fetch_text(entry)
+        except A2pipeError as error:
+            failures[entry.name] = error
+    if failures:
+        raise _failed(failures, len(entries))
+
+
+def _fetch(entry: ModelEntry) -> str:
+    if entry.source == "random":
+        return "needs no weights"
+    if entry.source == "shipped":
+        return f"ships with the package, {locate(entry)}"
+    here = on_this_machine(entry)
+    return f"fetched, {locate(entry)}" if here is None else f"already here, {here}"
+
+
+def _fetch_text(entry: ModelEntry) -> str:
+    here = whole_on_this_machine(entry)
+    return f"fetched, {locate_whole(entry)}" if here is None else f"already here, {here}"
+
+
+def _failed(failures: dict[str, A2pipeError], count: int) -> A2pipeError:
+    first = next(iter(failures.values()))
+    if len(failures) == 1:
+        return first
+    return A2pipeError(
+        f"{len(failures)} of {count} models could not be fetched ({', '.join(failures)}): {first}"
+    )

@@ -1,0 +1,185 @@
+"""Names and shapes of the official checkpoints, turned into timm's; nothing is resampled.
+
+DINO, MAE and iBOT use timm's own names. DINOv2, DINOv3 and OpenCLIP are renamed here, by the
+conventions of facebookresearch/dinov2, facebookresearch/dinov3 and mlfoundations/open_clip; what
+else timm itself knows how to convert is left to timm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...errors import A2pipeError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Tensors = dict[str, "Tensor"]
+
+NOT_OF_THE_BACKBONE = (
+    "head.",
+    "head_dist.",
+    "decoder_",
+    "mask_token",
+    "masked_embed",
+    "local_cls_norm.",
+    "rope_embed.periods",
+)
+DINOV2_NAMES = ((r"\.mlp\.w12\.", ".mlp.fc1."), (r"\.mlp\.w3\.", ".mlp.fc2."))
+DINOV3_NAMES = (
+    (r"^storage_tokens$", "reg_token"),
+    (r"\.ls([12])\.gamma$", r".gamma_\1"),
+    (r"\.mlp\.w1\.", ".mlp.fc1_g."),
+    (r"\.mlp\.w2\.", ".mlp.fc1_x."),
+    (r"\.mlp\.w3\.", ".mlp.fc2."),
+)
+OPENCLIP_NAMES = (
+    (r"^class_embedding$", "cls_token"),
+    (r"^positional_embedding$", "pos_embed"),
+    (r"^conv1\.", "patch_embed.proj."),
+    (r"^ln_pre\.", "norm_pre."),
+    (r"^ln_post\.", "norm."),
+    (r"^transformer\.resblocks\.", "blocks."),
+    (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.ls_([12])\.", r".ls\1."),
+    (r"\.attn\.in_proj_", ".attn.qkv."),
+    (r"\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+)
+
+
+def to_timm(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
+    """The backbone's tensors of a checkpoint under timm's names, without heads, decoders, mask
+    tokens, text towers and projections. They need not fit the module.
+
+    module: the timm network they are meant for. tensors: as `read_tensors` gives them. origin:
+    where they come from, for the error. Raises A2pipeError for attention biases that the module
+    would leave out.
+    """
+    own = _backbone_only(_renamed(module, tensors, origin))
+    if _shapes(own) == _shapes(module.state_dict()):
+        return own
+    by_timm = _by_timm(module, tensors)
+    return by_timm if _shapes(by_timm) == _shapes(module.state_dict()) else own
+
+
+def _renamed(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
+    if "visual.class_embedding" in tensors:
+        return _from_openclip(tensors)
+    if "visual.trunk.cls_token" in tensors:
+        return _below("visual.trunk.", tensors)
+    if "storage_tokens" in tensors:
+        return _from_dinov3(module, tensors, origin)
+    return _from_dinov2(tensors)
+
+
+def _from_openclip(tensors: Mapping[str, Tensor]) -> Tensors:
+    """The vision tower, up to and without the projection into the space shared with text."""
+    tower = _below("visual.", tensors)
+    tower.pop("proj", None)
+    tower["class_embedding"] = tower["class_embedding"].reshape(1, 1, -1)
+    if "positional_embedding" in tower:
+        tower["positional_embedding"] = tower["positional_embedding"].unsqueeze(0)
+    return _under_new_names(tower, OPENCLIP_NAMES)
+
+
+def _from_dinov2(tensors: Mapping[str, Tensor]) -> Tensors:
+    """timm has the CLS token of a model with registers with its position added to it."""
+    given = dict(tensors)
+    if {"register_tokens", "cls_token", "pos_embed"} <= given.keys():
+        positions = given["pos_embed"]
+        given["reg_token"] = given.pop("register_tokens")
+        given["cls_token"] = given["cls_token"] + positions[:, :1]
+        given["pos_embed"] = positions[:, 1:]
+    gated = any(".mlp.w12." in name for name in given)
+    return _under_new_names(given, DINOV2_NAMES) if gated else given
+
+
+def _from_dinov3(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
+    wanted, found = module.state_dict().keys(), {}
+    for name, tensor in tensors.items():
+        if name.endswith(".attn.qkv.bias"):
+            masked = f"{name}_mask" in tensors
+            found.update(_biases(name, tensor, masked, wanted, origin))
+        elif not name.endswith(".attn.qkv.bias_mask"):
+            found[name] = tensor
+    return _under_new_names(found, DINOV3_NAMES)
+
+
+def _biases(name: str, bias: Tensor, masked: bool, wanted: Set[str], origin: str) -> Tensors:
+    """Biases of query and value, which timm keeps apart; those of the keys are masked out.
+
+    A timm model without biases is the same function only where they are zero.
+    """
+    query, key, value = bias.chunk(3)
+    stem = name.removesuffix("qkv.bias")
+    parts = {f"{stem}q_bias": query, f"{stem}v_bias": value}
+    if not masked and not bool(((key == 0) | key.isnan()).all()):
+        raise A2pipeError(
+            f"The weights {origin} have a bias on the keys ({name}), which no DINOv3 model of timm "
+            "has; give an official checkpoint."
+        )
+    if parts.keys() <= wanted:
+        return parts
+    if any(bool((part != 0).any()) for part in parts.values()):
+        raise A2pipeError(
+            f"The weights {origin} have biases in their attention ({name}) that the model would "
+            "leave out; name timm's model with biases instead, such as "
+            "vit_small_patch16_dinov3_qkvb, and give the file to it."
+        )
+    return {}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _under_new_names(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> Tensors:
+    found = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        found[name] = tensor
+    return found
+
+
+def _backbone_only(tensors: Mapping[str, Tensor]) -> Tensors:
+    return {n: t for n, t in tensors.items() if not n.startswith(NOT_OF_THE_BACKBONE)}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _by_timm(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensors:
+    """What timm's own conversion gives; nothing where it fails or would resample."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            converted = _timm_conversion(module)(dict(tensors), module)
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return {}
+    return {} if _resampled(tensors, converted) else _backbone_only(converted)
+
+
+def _timm_conversion(module: nn.Module) -> Callable[[Tensors, nn.Module], Tensors]:
+    from timm.models import eva, vision_transformer
+
+    if isinstance(module, eva.Eva):
+        return eva.checkpoint_filter_fn
+    return partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True)
+
+
+def _resampled(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> bool:
+    """Whether patches or positions are no longer as many numbers as in the file."""
+    return any(
+        tensor.numel() != converted[end].numel()
+        for end in ("patch_embed.proj.weight", "pos_embed")
+        for name, tensor in given.items()
+        if name.endswith(end) and not name.startswith("decoder_") and end in converted
+    )

@@ -1,0 +1,149 @@
+"""What is known of backbones, in plain values for printing: no torch for those of the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..weights.hub import on_this_machine, whole_on_this_machine
+from .entry import CLIP, HALVES, IMAGENET, ModelEntry
+
+SIDE = 224
+NORMALIZATIONS = {IMAGENET: "ImageNet", CLIP: "CLIP", HALVES: "halves"}
+COLUMNS = {
+    "name": "name",
+    "paper_name": "also called",
+    "family": "family",
+    "parameters": "size",
+    "patch": "patch",
+    "grid": "grid",
+    "prefix_tokens": "prefix",
+    "normalization": "norm",
+    "licence": "licence",
+    "weights": "weights",
+}
+PREPROCESSING = (
+    "squashed to a square (Pillow, bilinear); crops resized (bilinear, antialiased); "
+    "(pixel / 255 - mean) / std"
+)
+RESAMPLING = {
+    "antialias": "position embeddings resampled bicubically with antialiasing, as timm does",
+    "offset": "position embeddings resampled bicubically without antialiasing, by a scale 0.1 "
+    "patches too large, as the official code does",
+}
+
+
+def summary(entry: ModelEntry) -> dict[str, Any]:
+    """Facts of one backbone.
+
+    parameters: in millions, without head or projection. grid: patches at 224 px, such as "16x16".
+    prefix_tokens: CLS and registers. weights: "yes" or "no", they are in the hub's local cache;
+    "shipped" in the package; "random", the model has none. A fact that is not known is None.
+    """
+    return {
+        "name": entry.name,
+        "paper_name": entry.paper_name,
+        "aliases": list(entry.aliases),
+        "family": entry.family,
+        "parameters": entry.parameters or None,
+        "patch": entry.patch or None,
+        "grid": _grid(entry.patch),
+        "prefix_tokens": entry.prefix_tokens or None,
+        "normalization": NORMALIZATIONS.get((entry.mean, entry.std), "its own"),
+        "licence": entry.licence,
+        "weights": _weights(entry),
+        "source": entry.source,
+    }
+
+
+def _grid(patch: int) -> str | None:
+    return f"{SIDE // patch}x{SIDE // patch}" if patch and SIDE % patch == 0 else None
+
+
+def _weights(entry: ModelEntry) -> str:
+    if entry.source == "random":
+        return "random"
+    there = on_this_machine(entry) is not None
+    return "shipped" if there and entry.source == "shipped" else "yes" if there else "no"
+
+
+def columns(summaries: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Rows of a table that fits into 120 columns, as text."""
+    return [{head: _cell(key, row[key]) for key, head in COLUMNS.items()} for row in summaries]
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if key == "parameters":
+        return _size(value)
+    return str(value).removesuffix(" licence").removesuffix("-4.0")
+
+
+def _size(millions: float) -> str:
+    if millions >= 1000:
+        return f"{millions / 1000:.1f}B"
+    return f"{millions:.0f}M" if millions >= 10 else f"{millions:.1f}M"
+
+
+def details(entry: ModelEntry) -> dict[str, Any]:
+    """Everything known of one backbone; what the table does not say is measured without weights.
+
+    Raises UsageError for a timm model whose CLS attention could not be read.
+    """
+    if not entry.parameters:
+        entry = _measured(entry)
+    path = on_this_machine(entry)
+    return {
+        **summary(entry),
+        "timm": entry.timm,
+        "repo": entry.repo,
+        "mean": list(entry.mean),
+        "std": list(entry.std),
+        "input_size": entry.input_size,
+        "preprocessing": PREPROCESSING,
+        "other_sizes": _other_sizes(entry),
+        "weights_file": None if path is None else str(path),
+        "how_to_get_them": _how_to_get(entry),
+        "text_tower": _text_tower(entry),
+    }
+
+
+def _measured(entry: ModelEntry) -> ModelEntry:
+    """The entry with the facts of its network."""
+    from ..attention import check_readable
+    from ..design import count_parameters, design_of, outline
+
+    module: Any = outline(design_of(entry, on_this_machine(entry)))
+    check_readable(module, entry.name)
+    return replace(
+        entry,
+        parameters=round(count_parameters(module) / 1e6, 2),
+        patch=module.patch_embed.patch_size[0],
+        prefix_tokens=module.num_prefix_tokens,
+        rotary=module.pos_embed is None,
+    )
+
+
+def _other_sizes(entry: ModelEntry) -> str:
+    rotary = "rotary positions, computed for any grid; nothing is resampled"
+    return rotary if entry.rotary else RESAMPLING[entry.positions]
+
+
+def _text_tower(entry: ModelEntry) -> str | None:
+    if not entry.open_clip:
+        return None
+    if not entry.whole_repo:
+        return f"{entry.open_clip} of open_clip, in the file given with `--weights`"
+    there = whole_on_this_machine(entry) is not None
+    here = "on this machine" if there else f"a2pipe models fetch --text {entry.name}"
+    return f"{entry.open_clip} of open_clip, from {entry.whole_repo}; {here}"
+
+
+def _how_to_get(entry: ModelEntry) -> str:
+    if entry.source == "random":
+        return "there are none: a control, drawn from a fixed seed"
+    if entry.source == "shipped":
+        return "they lie in the package"
+    own = f"--weights {entry.name}=FILE with the authors' checkpoint"
+    return f"a2pipe models fetch {entry.name}, or {own}" if entry.repo else own

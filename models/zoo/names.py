@@ -1,0 +1,132 @@
+"""Which backbones there are, by the names people call them.
+
+A name is one of the table of `families` (the official hub names and the models that ship with the
+package), one that an installed package adds through the entry-point group `a2pipe.models` (an entry
+point loads to a `ModelEntry` or an iterable of them), another name of either (the paper's, the
+official code's), or any timm model name of a ViT with a CLS token. Nothing here loads torch or timm
+unless a name is in neither table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from ...errors import A2pipeError, UsageError
+from .entry import Channels, ModelEntry
+from .families import TABLE
+
+__all__ = ["GROUP", "ModelEntry", "canonical", "entries", "resolve"]
+
+GROUP = "a2pipe.models"
+
+
+@cache
+def _plugins() -> dict[str, ModelEntry]:
+    """What other installed packages add."""
+    found = [entry for point in entry_points(group=GROUP) for entry in _entries_of(point)]
+    return {entry.name: entry for entry in found}
+
+
+def _entries_of(point: EntryPoint) -> list[ModelEntry]:
+    try:
+        loaded = point.load()
+        entries = [loaded] if isinstance(loaded, ModelEntry) else list(loaded)
+    except Exception as error:
+        raise A2pipeError(
+            f"The model plug-in {point.name!r} ({point.value}) cannot be loaded ({error}); "
+            "mend or uninstall the package that brings it."
+        ) from error
+    if not all(isinstance(entry, ModelEntry) for entry in entries):
+        raise A2pipeError(
+            f"The model plug-in {point.name!r} ({point.value}) gives something else than "
+            "ModelEntry; mend or uninstall the package that brings it."
+        )
+    return entries
+
+
+def entries() -> list[ModelEntry]:
+    """All backbones that have a name of their own (any timm ViT works beside them)."""
+    return list({**_plugins(), **TABLE}.values())
+
+
+def canonical(name: str) -> str:
+    """The one name of a backbone that goes by several; any other name as it is.
+
+    Names are matched whole: the paper's and the official code's in any case, the table's exactly.
+    """
+    entry = _named(name)
+    return name if entry is None else entry.name
+
+
+def resolve(name: str) -> ModelEntry:
+    """The backbone called `name`.
+
+    Raises UsageError, with the nearest names, if there is none.
+    """
+    entry = _named(name) or _timm_entry(name)
+    if entry is None:
+        raise UsageError(_unknown(name))
+    return entry
+
+
+def _named(name: str) -> ModelEntry | None:
+    """The table wins over packages, and a name over what others are called."""
+    return _find(name, TABLE) or _find(name, _plugins())
+
+
+def _find(name: str, known: Mapping[str, ModelEntry]) -> ModelEntry | None:
+    by_alias = {called.casefold(): entry for entry in known.values() for called in entry.called}
+    return known.get(name) or by_alias.get(name.casefold())
+
+
+def _timm_entry(name: str) -> ModelEntry | None:
+    """An entry made from what timm knows of one of its own names."""
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    if not timm.is_model(name):
+        return None
+    try:
+        config = get_pretrained_cfg(name)
+    except RuntimeError:
+        return None
+    if config is None:  # a name that timm has given up
+        return None
+    tagged = f"{config.architecture}.{config.tag}" if config.tag else name
+    mean, std = _channels(config.mean), _channels(config.std)
+    licence = config.license or "unknown"
+    size = config.input_size[-1]
+    repo = config.hf_hub_id or ""
+    family = next((entry.family for entry in entries() if entry.timm == tagged), "timm")
+    return ModelEntry(name, family, tagged, (), "", mean, std, size, "hub", licence, repo)
+
+
+def _channels(values: Iterable[float]) -> Channels:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _unknown(name: str) -> str:
+    same = [known for known in TABLE if known.casefold() == name.casefold()]
+    near = same or _without_family(name) or difflib.get_close_matches(name, [*_all_names()], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too."
+    return f"There is no model called {name!r}; {hint} `a2pipe models list` lists the names."
+
+
+def _without_family(name: str) -> list[str]:
+    """The paper's names that end so: some of its tables print the size and not the family."""
+    ending = f" {name}".casefold()
+    ends = ([n for n in entry.called if n.casefold().endswith(ending)] for entry in entries())
+    return [names[0] for names in ends if names]
+
+
+def _all_names() -> Iterable[str]:
+    import timm
+
+    for entry in entries():
+        yield from (entry.name, *entry.called)
+    yield from timm.list_models()
+    yield from timm.list_models(pretrained=True)

@@ -1,0 +1,192 @@
+"""What each published number is in terms of this package: the cells it is the mean of, or why none.
+
+One table of methods says how the paper's rows are configured; everything else a number needs stands
+in the number itself. Nothing here asks whether this version can run it (`paper_presets` does).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .published import Number
+
+SEEDS = 5
+"""Refits and random draws that the paper averages."""
+CANVAS = 224
+
+CROPS: dict[str, tuple[int, ...]] = {
+    "spawrious-o2o-hard": (64, 32),
+    "spawrious-m2m-hard": (64, 32),
+    "waterbirds": (64,),
+    "metashift-cat-dog": (64, 32),
+    "metashift-animals": (64, 32),
+}
+"""The crops of A²_LR by dataset; random crops, whose sizes the paper does not give, have these."""
+
+How = Literal["cells", "map", "count", "coverage", "mean", "none"]
+"""cells: the mean over cells; map: a measure of an attention map; count: of the dataset's samples;
+coverage: of the crops alone; mean: of other numbers; none: this package has no such method."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is embedded: crops of an attention map (its heads aggregated so), or a baseline."""
+
+    attention: str = ""
+    crops: tuple[int, ...] = ()
+    heads: str = ""
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
+class PaperHead:
+    """A head of the paper: its kind, and which of the refits that are averaged; -1 for the one.
+
+    projected: it sees the features that OpenCLIP projects into the space shared with text.
+    """
+
+    kind: str
+    seed: int = -1
+    projected: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that matrices show: "dfr seed 0", "logistic projected"."""
+        name = self.kind if self.seed < 0 else f"{self.kind} seed {self.seed}"
+        return f"{name} projected" if self.projected else name
+
+    @property
+    def needs_text_tower(self) -> bool:
+        """Whether it works on embeddings of an OpenCLIP model alone."""
+        return self.projected or self.kind == "zero-shot"
+
+
+@dataclass(frozen=True)
+class PaperCell:
+    """One cell of a matrix on a dataset."""
+
+    dataset: str
+    source: Source
+    embedding: str
+    head: PaperHead
+
+
+@dataclass(frozen=True)
+class PaperMap:
+    """One attention map of a localisation study on a dataset's split."""
+
+    dataset: str
+    split: str
+    attention: str
+    heads: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A published number and what of ours stands beside it. reason: why nothing does."""
+
+    number: Number
+    how: How
+    cells: tuple[PaperCell, ...] = ()
+    map: PaperMap | None = None
+    reason: str = ""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Where it is measured."""
+        places = [self.number.dataset] if self.how in ("cells", "map", "count") else []
+        return tuple(places)
+
+
+@dataclass(frozen=True)
+class _Method:
+    """source: "attention", or a baseline; head: kind; seeds: draws (of crops or of the head) that
+    are averaged, 0 for a method that has none."""
+
+    source: str
+    head: str
+    seeds: int = 0
+
+
+_METHODS = {
+    "a2-lr": _Method("attention", "logistic"),
+    "a2-zs": _Method("attention", "zero-shot"),
+    "dfr-a2": _Method("attention", "dfr", SEEDS),
+    "full-lr": _Method("full", "logistic"),
+    "full-classifier": _Method("full", "logistic"),
+    "full-zs": _Method("full", "zero-shot"),
+    "dfr": _Method("full", "dfr", SEEDS),
+    "center-lr": _Method("center", "logistic"),
+    "random-lr": _Method("random", "logistic", SEEDS),
+    "s2-lr": _Method("s2", "logistic"),
+}
+_EARLIER = "ResNet-50 rows are from earlier papers: published numbers only"
+_IFAM = "iFAM is trained end to end: published numbers only"
+_PUBLISHED_ONLY = {
+    **dict.fromkeys(
+        ("erm", "group-dro", "irm", "coral", "causirl", "cvar-dro", "lff", "jtt"), _EARLIER
+    ),
+    **dict.fromkeys(("ifam-k4", "ifam-k8"), _IFAM),
+    "ttr": "TTR, which works on one image after the other, is not implemented",
+    "a2-adapter": "the adapter for CelebA is not implemented",
+    "a2-default": "it selects among the adapter's 58 candidate crops, which is not implemented",
+}
+MAP_METRICS = ("mass", "hit", "entropy", "top10", "top25")
+
+
+def target_of(number: Number) -> Target:
+    """What of ours stands beside a published number, or the reason why nothing does."""
+    if number.embedding == "resnet50":
+        return Target(number, "none", reason=_EARLIER)
+    if number.method in _PUBLISHED_ONLY:
+        return Target(number, "none", reason=_PUBLISHED_ONLY[number.method])
+    if number.metric == "coverage":
+        return Target(number, "coverage")
+    if number.unit == "count":
+        return Target(number, "count")
+    if number.dataset == "mean-of-five":
+        return Target(number, "mean")
+    if number.metric in MAP_METRICS:
+        return Target(number, "map", map=_map_of(number))
+    return Target(number, "cells", cells=_cells_of(number, _METHODS[number.method]))
+
+
+def _map_of(number: Number) -> PaperMap:
+    return PaperMap(number.dataset, number.split, number.attention, number.heads or "mean")
+
+
+def _cells_of(number: Number, method: _Method) -> tuple[PaperCell, ...]:
+    """One cell, or one a seed: of the crops where these are random, else of the head."""
+    seeds = range(method.seeds) if method.seeds else [-1]
+    probes_clip = method.head == "logistic" and number.embedding.startswith("openclip")
+    return tuple(
+        PaperCell(
+            number.dataset,
+            _source(number, method, seed),
+            number.embedding,
+            PaperHead(method.head, -1 if method.source == "random" else seed, probes_clip),
+        )
+        for seed in seeds
+    )
+
+
+def _source(number: Number, method: _Method, seed: int) -> Source:
+    if method.source == "attention":
+        return Source(number.attention, number.crops, number.heads or "mean")
+    if method.source == "random":
+        return Source(crops=CROPS[number.dataset], baseline=f"random:{seed}")
+    if method.source == "center":
+        return Source(baseline=f"center:{number.crops[0]}")
+    enlarged = number.image_size not in (0, CANVAS)
+    return Source(baseline=f"{method.source}@{number.image_size}" if enlarged else method.source)
+
+
+def head_parameters(head: PaperHead, dataset: str) -> dict[str, Any]:
+    """The parameters of a head on a dataset; those that are left out have the paper's values.
+
+    DFR is retrained on Waterbirds' validation split and on part of the training split elsewhere.
+    """
+    if head.kind != "dfr":
+        return {"projected": True} if head.projected else {}
+    return {"variant": "val" if dataset == "waterbirds" else "train", "seed": head.seed}

@@ -1,0 +1,144 @@
+"""How many crops: fit on the training split, choose on validation, look at test afterwards.
+
+A² fixes the number of crops by dataset and suggests this way of choosing it (appendix D).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..datasets.collection import Collection
+from ..errors import UsageError
+from ..pipeline.experiment.schema import Experiment
+from ..pipeline.results.cells import CellResult
+from ..pipeline.results.matrix import MatrixRun
+from .values import metric, predictions
+
+METRICS = ("accuracy", "wga", "worst_class")
+
+
+@dataclass(frozen=True)
+class CropScore:
+    """One crop list: the metric on validation and on test samples, in [0, 1]."""
+
+    crops: tuple[int, ...]
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True)
+class CropChoice:
+    """The crop lists of one attention model, embedding model and head, and the one to take.
+
+    attention: the row without its crops; scores: in the order of the experiment; chosen: of the
+    highest validation score, of equal ones that of fewest crops, then the first.
+    """
+
+    attention: str
+    embedding: str
+    head: str
+    metric: str
+    scores: tuple[CropScore, ...]
+    chosen: CropScore
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a crop list, in per cent, for a terminal."""
+        return [
+            {
+                "attention": self.attention,
+                "embedding": self.embedding,
+                "head": self.head,
+                "crops": "+".join(map(str, score.crops)),
+                f"validation {self.metric}": f"{100 * score.validation:.1f}",
+                f"test {self.metric}": f"{100 * score.test:.1f}",
+                "chosen": "*" if score == self.chosen else "",
+            }
+            for score in self.scores
+        ]
+
+
+def fitted_on_validation(experiment: Experiment) -> tuple[str, ...]:
+    """Labels of the heads that are fitted on the split to choose on: DFR's, as it is by default."""
+    return tuple(
+        head.label
+        for head in experiment.head
+        if head.kind == "dfr" and head.parameters.get("variant", "val") == "val"
+    )
+
+
+def require_unseen_validation(experiment: Experiment) -> None:
+    """Raise UsageError for an experiment of which a head is fitted on the validation split."""
+    if fitted_on_validation(experiment):
+        raise UsageError(
+            "DFR is fitted on the validation split, so nothing can be chosen there: choose with "
+            "variant=train."
+        )
+
+
+def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ...]:
+    """The best crop list of every attention model, embedding model and head that has several.
+
+    name: "accuracy", "wga" or "worst_class".
+
+    Raises:
+        UsageError: the experiment has one crop list, or there is no validation split.
+    """
+    if name not in METRICS:
+        raise UsageError(f"There is no metric {name!r} to choose by; use {', '.join(METRICS)}.")
+    several = _several(run.cells)
+    if not several:
+        raise UsageError(
+            "There is one crop list, so nothing to choose: give --crop-sizes several times."
+        )
+    if not (run.collection.splits == "val").any():
+        raise UsageError(
+            f"{run.collection.name} has no validation split to choose on: hold some of its "
+            "training images out with --split-val SHARE."
+        )
+    return choices(run, name)
+
+
+def choices(run: MatrixRun, name: str) -> tuple[CropChoice, ...]:
+    """As `choose_crops`, but empty where nothing can be chosen."""
+    if not (run.collection.splits == "val").any():
+        return ()
+    return tuple(_choice(cells, run.collection, name) for cells in _several(run.cells))
+
+
+def choice_words(choice: CropChoice) -> str:
+    """The choice in a sentence."""
+    crops, score = "+".join(map(str, choice.chosen.crops)), choice.chosen
+    return (
+        f"Chosen on the validation split by {choice.metric}: {crops} px "
+        f"({100 * score.validation:.1f} there, {100 * score.test:.1f} on the test split; "
+        f"{choice.attention}, {choice.embedding}, {choice.head})."
+    )
+
+
+def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
+    """Attention cells that differ in their crop list alone, where there are several of these."""
+    groups: dict[tuple[Any, str, str], list[CellResult]] = {}
+    for cell in cells:
+        if cell.row.map is not None:
+            groups.setdefault((cell.row.map, cell.column, cell.head), []).append(cell)
+    return [tuple(found) for found in groups.values() if len(found) > 1]
+
+
+def _choice(cells: Sequence[CellResult], collection: Collection, name: str) -> CropChoice:
+    scores = tuple(
+        CropScore(
+            cell.row.crops,
+            _score(cell, collection, name, "val"),
+            _score(cell, collection, name, "test"),
+        )
+        for cell in cells
+    )
+    best = max(scores, key=lambda score: (score.validation, -len(score.crops)))
+    first = cells[0]
+    return CropChoice(first.row.attention, first.column, first.head, name, scores, best)
+
+
+def _score(cell: CellResult, collection: Collection, name: str, split: str) -> float:
+    return metric(name, *predictions(cell, split), collection)

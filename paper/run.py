@@ -1,0 +1,188 @@
+"""Running a preset: its experiments on each dataset there is a folder for, and what they found."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import __version__
+from ..cache.catalog import Cache
+from ..datasets.collection import Collection
+from ..datasets.registry import facts_of
+from ..pipeline.experiment.schema import Experiment
+from ..pipeline.results.matrix import build_matrix
+from ..pipeline.results.report import gallery
+from ..pipeline.results.study import make_study
+from ..pipeline.session import Session, load_collection, session_on
+from ..pipeline.shards.progress import Progress
+from ..reports.results import GalleryItem, Matrix
+from ..reports.study import Line, Study
+from .cells import PaperCell, PaperHead, PaperMap, Target
+from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
+from .crop_figure import crop_pictures
+from .crops import CropPictures
+from .experiments import Part
+from .merge import merged
+from .presets import Preset
+from .replace import ROLES
+from .results import Measured, PaperResult, warnings
+from .settings import (
+    Settings,
+    chosen_datasets,
+    dataset_experiment,
+    experiments,
+    targets_of,
+    used_replacements,
+)
+from .values import Found, of_cells, of_counts, of_crops, of_map, source_of
+
+CROP_COUNT = 5
+"""The table about the number of crops, of which figure 16 shows examples."""
+
+
+@dataclass
+class _Findings:
+    """What the experiments of a preset found so far on one dataset."""
+
+    collection: Collection
+    cells: dict[PaperCell, Found] = field(default_factory=dict)
+    maps: dict[PaperMap, Line] = field(default_factory=dict)
+    matrices: list[Matrix] = field(default_factory=list)
+    studies: list[Study] = field(default_factory=list)
+    shown: list[GalleryItem] = field(default_factory=list)
+    pictures: CropPictures | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A preset on one dataset: its numbers, and what its report shows."""
+
+    result: PaperResult
+    matrix: Matrix | None
+    shown: tuple[GalleryItem, ...]
+    studies: tuple[Study, ...]
+    pictures: CropPictures | None
+
+
+def run_preset(
+    preset: Preset, settings: Settings, cache: Path | str | None, progress: Progress
+) -> Iterator[Finished]:
+    """Run the preset on every dataset that is asked for, one after the other.
+
+    Raises:
+        UsageError: as `chosen_datasets`, `load_experiment` and `load_collection` do, before
+            anything is computed.
+        BadImagesError: some images are bad and `run.skip_bad_images` is off.
+    """
+    datasets = chosen_datasets(preset, settings)
+    prepared = {name: experiments(preset, name, settings) for name in datasets}
+    for name in preset.datasets:
+        if name not in datasets:
+            progress.say(f"{preset.id}: not run on {name}, whose folder is not given")
+    store = Cache(Path(cache)) if cache else Cache()
+    collections = {
+        name: load_collection(dataset_experiment(name, settings), store.root) for name in datasets
+    }
+    for name in datasets:
+        found = _Findings(collections[name])
+        yield _run(preset, name, prepared[name], settings, store, found, progress)
+
+
+def _run(
+    preset: Preset,
+    dataset: str,
+    prepared: list[tuple[Part, Experiment]],
+    settings: Settings,
+    cache: Cache,
+    found: _Findings,
+    progress: Progress,
+) -> Finished:
+    for part, experiment in prepared:
+        progress.say(f"{preset.id} on {dataset}: {experiment.name}")
+        session = session_on(experiment, found.collection, cache, progress)
+        if part.kind == "study":
+            _add_study(found, dataset, make_study(session))
+        else:
+            _add_matrix(found, preset, dataset, session)
+    result = _result(preset, dataset, settings, found)
+    name = f"{preset.id}-{dataset}"
+    matrix = merged(found.matrices, name, warnings([result])) if found.matrices else None
+    return Finished(result, matrix, tuple(found.shown), tuple(found.studies), found.pictures)
+
+
+def _add_study(found: _Findings, dataset: str, study: Study) -> None:
+    found.studies.append(study)
+    for line in study.lines:
+        found.maps[PaperMap(dataset, study.split, line.model, line.heads)] = line
+
+
+def _add_matrix(found: _Findings, preset: Preset, dataset: str, session: Session) -> None:
+    run = build_matrix(session)
+    found.matrices.append(run.matrix)
+    heads = {head.label: head for head in _heads(session.experiment)}
+    for cell in run.cells:
+        place = PaperCell(dataset, source_of(cell.row), cell.column, heads[cell.head])
+        found.cells[place] = Found(cell, run.collection)
+    found.shown = found.shown or gallery(session, run)
+    if CROP_COUNT in preset.tables:
+        found.pictures = crop_pictures(session, run.collection)
+        metrics = [each for each in METRICS if each in preset.metrics]
+        seen = fitted_on_validation(session.experiment)
+        made = [each for name in metrics for each in choices(run, name) if each.head not in seen]
+        found.notes += map(choice_words, made)
+
+
+def _heads(experiment: Experiment) -> Iterator[PaperHead]:
+    """The heads of an experiment in the words of the presets."""
+    for head in experiment.head:
+        seed = head.label.removeprefix(f"{head.kind} seed ")
+        projected = bool(head.parameters.get("projected", False))
+        yield PaperHead(head.kind, int(seed) if seed.isdecimal() else -1, projected)
+
+
+def _result(preset: Preset, dataset: str, settings: Settings, found: _Findings) -> PaperResult:
+    here = [t for t in targets_of(preset, settings) if t.number.dataset in (dataset, "")]
+    runs = [each.run for each in found.matrices] + [each.run for each in found.studies]
+    return PaperResult(
+        preset=preset.id,
+        tables=preset.tables,
+        dataset=dataset,
+        collection=found.collection.digest,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        measured=tuple(_measured(target, found) for target in here),
+        replacements=used_replacements(preset, settings),
+        notes=(*_miniature(dataset, found.collection, settings), *found.notes),
+        run=runs[0] if runs else {},
+    )
+
+
+def _measured(target: Target, found: _Findings) -> Measured:
+    if target.how == "cells":
+        return of_cells(target, found.cells)
+    if target.how == "map":
+        return of_map(target, found.maps)
+    if target.how == "coverage":
+        return of_crops(target.number)
+    if target.how == "count":
+        return of_counts(target.number, found.collection)
+    return Measured(target.number.key, math.nan, reason=target.reason)
+
+
+def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iterator[str]:
+    """What makes images and data smaller than the paper's."""
+    for role in ROLES:
+        if size := settings.overrides.get(f"{role}.input_size"):
+            yield f"miniature: {role} models are given {size} px"
+    facts, limit = facts_of(dataset), settings.overrides.get("run.limit")
+    if limit:
+        yield f"miniature: only {limit} samples of {dataset}"
+        return
+    for split, counts in facts.counts.items() if facts else ():
+        here, published = int((collection.splits == split).sum()), sum(counts.values())
+        if counts and here != published:
+            yield f"{dataset} has {here:,} {split} samples, where {published:,} were published"

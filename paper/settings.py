@@ -1,0 +1,182 @@
+"""How a preset is run: where its datasets lie, what stands in for what, and the usual run flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..models.zoo.names import canonical
+from ..pipeline.experiment.schema import Experiment
+from ..pipeline.experiment.toml import load_experiment
+from .cells import Target
+from .experiments import Part, parts_of
+from .presets import Preset, available, reasons
+from .replace import replaced
+from .results import Replacement, miniature
+
+
+@dataclass(frozen=True)
+class Settings:
+    """roots: dataset -> folder. only: datasets to run, () for all. options: of the datasets, by
+    KEY, or by DATASET:KEY for one alone, which wins. overrides: keys of the experiments, such as
+    {"run.device": "cpu"}, as `load_experiment` has."""
+
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def targets_of(preset: Preset, settings: Settings) -> list[Target]:
+    """The preset's targets with the models that stand in, and what cannot be made with its reason.
+
+    Raises:
+        UsageError: a replacement is of a model that the preset does not have.
+    """
+    _check_replacements(preset, settings.replacements)
+    return available(replaced(target, settings.replacements) for target in preset.targets)
+
+
+def experiments(preset: Preset, dataset: str, settings: Settings) -> list[tuple[Part, Experiment]]:
+    """The experiments of a preset on a dataset, ready to run.
+
+    Raises UsageError as `targets_of` and `load_experiment` do.
+    """
+    parts = parts_of(f"{preset.id}-{dataset}", dataset, targets_of(preset, settings))
+    return [(part, _experiment(part, dataset, settings)) for part in parts]
+
+
+def dataset_experiment(dataset: str, settings: Settings) -> Experiment:
+    """An experiment that names the dataset alone."""
+    return load_experiment({"dataset": _dataset(dataset, settings)}, _limits(settings))
+
+
+def _experiment(part: Part, dataset: str, settings: Settings) -> Experiment:
+    content = {**part.content, "dataset": _dataset(dataset, settings)}
+    warning = miniature(settings.replacements)
+    if warning:
+        content["notes"] = [f"{warning[0].upper()}{warning[1:]}; these are not the paper's models."]
+    overrides = dict(settings.overrides)
+    weights = _weights_of(part, overrides.pop("run.weights", {}))
+    return load_experiment(content, {**overrides, **({"run.weights": weights} if weights else {})})
+
+
+def _dataset(name: str, settings: Settings) -> dict[str, Any]:
+    root = settings.roots.get(name)
+    options = _options(name, settings)
+    return {
+        "name": name,
+        **({"root": root} if root else {}),
+        **({"options": options} if options else {}),
+    }
+
+
+def _options(name: str, settings: Settings) -> dict[str, Any]:
+    """The options for every dataset, and over them those for this one."""
+    named = {tuple(key.rpartition(":")[::2]): value for key, value in settings.options.items()}
+    return {
+        key: value
+        for wanted in ("", name)
+        for (dataset, key), value in named.items()
+        if dataset == wanted
+    }
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    wanted = ("run.limit", "dataset.split_val", "dataset.split_seed", "dataset.rehash")
+    return {key: value for key, value in settings.overrides.items() if key in wanted}
+
+
+def _weights_of(part: Part, weights: Mapping[str, Path]) -> dict[str, Path]:
+    """The weight files of the part's models: every experiment refuses those of others."""
+    return {name: file for name, file in weights.items() if canonical(name) in models_of(part)}
+
+
+def models_of(part: Part) -> set[str]:
+    """Every model that a part names."""
+    sections = [part.content.get(name, {}) for name in ("attention", "embedding")]
+    return {model for section in sections for model in section.get("models", [])}
+
+
+def chosen_datasets(preset: Preset, settings: Settings) -> list[str]:
+    """The datasets of the preset that are asked for and have a folder, in the paper's order.
+
+    Raises:
+        UsageError: a dataset is not of the preset, nothing can be run on any, a folder is missing
+            or is none, or weights are for a model that no experiment has.
+    """
+    named = [key.rpartition(":")[0] for key in settings.options if ":" in key]
+    check_names(preset, [*settings.only, *settings.roots, *named])
+    wanted = [name for name in preset.datasets if name in (settings.only or preset.datasets)]
+    runnable = [name for name in wanted if _can_run(preset, name, settings)]
+    if not runnable:
+        raise UsageError(f"{preset.id} has nothing to run{_on(settings)}: {_why(preset)}.")
+    rooted = [name for name in runnable if name in settings.roots]
+    lacking = [name for name in settings.only or runnable if name not in settings.roots]
+    if lacking and (settings.only or not rooted):
+        raise UsageError(
+            f"{preset.id} needs the folder of {' or '.join(lacking)}: give it as "
+            f"--dataset-root {lacking[0]}=DIR."
+        )
+    for name in rooted:
+        if not settings.roots[name].expanduser().is_dir():
+            raise UsageError(f"There is no folder {settings.roots[name]}, given for {name}.")
+    _check_weights(preset, rooted, settings)
+    return rooted
+
+
+def _can_run(preset: Preset, dataset: str, settings: Settings) -> bool:
+    return any(dataset in target.datasets for target in targets_of(preset, settings))
+
+
+def _on(settings: Settings) -> str:
+    return f" on {', '.join(settings.only)}" if settings.only else ""
+
+
+def _why(preset: Preset) -> str:
+    found = reasons(available(preset.targets))
+    return "; ".join(found) or "its numbers are settings or means of other tables"
+
+
+def check_names(preset: Preset, names: Iterable[str]) -> None:
+    """Raise UsageError for a dataset that the preset is not about."""
+    for name in names:
+        if name not in preset.datasets:
+            listed = ", ".join(preset.datasets) or "none"
+            raise UsageError(f"{preset.id} is not about dataset {name!r}; its datasets: {listed}.")
+
+
+def _check_replacements(preset: Preset, replacements: Iterable[Replacement]) -> None:
+    used = {("attention", number.attention) for number in preset.numbers}
+    used |= {("embedding", number.embedding) for number in preset.numbers}
+    asked: dict[str, list[Replacement]] = {}
+    for each in replacements:
+        asked.setdefault(each.paper, []).append(each)
+    for paper, found in asked.items():
+        if not any((each.role, each.paper) in used for each in found):
+            role = found[0].role if len(found) == 1 else "attention or embedding"
+            raise UsageError(f"{preset.id} has no {role} model {paper} that could be replaced.")
+
+
+def used_replacements(preset: Preset, settings: Settings) -> tuple[Replacement, ...]:
+    """The replacements of models that the preset has in that role."""
+    used = {("attention", number.attention) for number in preset.numbers}
+    used |= {("embedding", number.embedding) for number in preset.numbers}
+    return tuple(each for each in settings.replacements if (each.role, each.paper) in used)
+
+
+def _check_weights(preset: Preset, datasets: Iterable[str], settings: Settings) -> None:
+    weights = settings.overrides.get("run.weights", {})
+    targets = targets_of(preset, settings)
+    parts = [part for name in datasets for part in parts_of(preset.id, name, targets)]
+    known = set().union(*map(models_of, parts)) if parts else set()
+    for name in weights:
+        if canonical(name) not in known:
+            named = f"for {name}" if name else "without the name of a model (write MODEL=FILE)"
+            raise UsageError(
+                f"Weights are given {named}; the models are {', '.join(sorted(known))}."
+            )

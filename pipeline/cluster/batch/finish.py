@@ -1,0 +1,85 @@
+"""What follows when the tasks of a submission have ended: the matrix, or the rest once more."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....errors import A2pipeError, NotCachedError
+from ....reports.results import Matrix
+from ...results.publish import publish
+from ...session import Session
+from ..description import load_cluster
+from .deal import missing_shards
+from .jobs import Submission, submissions
+from .states import exit_code, task_states
+from .submit import prepare_submission, submit
+
+SECONDS_BETWEEN_LOOKS = 5.0
+LOOKS_WITHOUT_ANSWER = 24
+"""A controller that starts anew or a queue that is busy answers later; a log may show late."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The matrix with the path of each file of its report; or the submission of the rest."""
+
+    matrix: Matrix | None = None
+    files: dict[str, Path] | None = None
+    rest: Submission | None = None
+
+
+def finish(session: Session, cluster: Path | None, out: Path | None, resubmit: int) -> Finished:
+    """Heads and matrix if the markers say that no shard is missing; else, where `resubmit` is not
+    0, a submission of the rest that may resubmit once less.
+
+    Raises:
+        NotCachedError: shards are missing and may not be submitted again.
+        BadImagesError: some images are bad, and the experiment does not say to skip them.
+        A2pipeError: the rest could not be submitted from here.
+    """
+    missing = missing_shards(session)
+    if not missing:
+        matrix, files = publish(session, out, compute=False)
+        return Finished(matrix, files)
+    if not resubmit or cluster is None:
+        raise NotCachedError(
+            f"{_shards(missing)} missing of {session.experiment.name}; `a2pipe status` and "
+            "`a2pipe logs` say why, `a2pipe submit` submits what is missing."
+        )
+    session.progress.say(f"{_shards(missing)} missing; submitting what is.")
+    prepared = prepare_submission(session, load_cluster(cluster), out, resubmit - 1)
+    return Finished(rest=submit(prepared, session.cache.root))
+
+
+def await_end(submission: Submission, cache_root: Path) -> Submission:
+    """Wait until the finishing job has ended, and that of whatever it submitted; the last one.
+
+    A submission without a finishing job was refused half-way: it is not waited for.
+
+    Raises:
+        A2pipeError: it did not end well; with the exit code that it had.
+    """
+    unanswered = 0
+    while (state := task_states(submission)[-1]).state == "UNKNOWN" or not state.is_over:
+        unanswered = unanswered + 1 if state.state == "UNKNOWN" else 0
+        if unanswered == LOOKS_WITHOUT_ANSWER:
+            break
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    latest = submissions(cache_root, submission.experiment)[-1]
+    if latest.id > submission.id and latest.finish_job:
+        return await_end(latest, cache_root)
+    code = exit_code(submission.finish_log)
+    if code != 0:
+        error = A2pipeError(
+            f"The finishing job {submission.finish_job} did not succeed; its log is "
+            f"{submission.finish_log}."
+        )
+        error.exit_code = code or 1
+        raise error
+    return submission
+
+
+def _shards(missing: list[int]) -> str:
+    return "1 shard is" if len(missing) == 1 else f"{len(missing):,} shards are"

@@ -1,0 +1,108 @@
+"""The scripts of a submission: templates filled with what a cluster and an experiment say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from shlex import quote
+
+from ..description import Cluster
+from .deal import Deal, Part
+from .systems import BatchSystem, Job
+
+EXPERIMENT, CLUSTER = "experiment.toml", "cluster.toml"
+"""Names that the templates use."""
+SIGNAL_EARLY = 60
+"""Seconds by which SLURM may send its signal before it was asked to."""
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where everything of one submission lies, all absolute.
+
+    folder: scripts, logs and the files that its jobs read; token: a file in the cache that a node
+    has to see; environment: folder of the `a2pipe` command, for jobs without a setup of their own.
+    """
+
+    folder: Path
+    cache: Path
+    token: Path
+    out: Path
+    environment: Path
+
+    def log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def script(self, name: str) -> Path:
+        return self.folder / f"{name}.sh"
+
+
+def part_name(part: Part) -> str:
+    """The name of the script of an array of tasks."""
+    return f"tasks-{part.number}"
+
+
+def task_script(
+    system: BatchSystem, cluster: Cluster, deal: Deal, part: Part, name: str, paths: Paths
+) -> str:
+    """The script of an array of tasks, each of which computes its share of the missing shards."""
+    log = str(paths.log(f"{part_name(part)}-{{task}}"))
+    job = Job(_plain(name), log, tuple(range(len(part.ranks))) if system.dense else part.tasks)
+    limit = f"timeout {cluster.seconds - cluster.stop_before} " if system.limited else ""
+    values = _common(system, cluster, job, paths) | {
+        "rank": _rank(system, part),
+        "world": str(deal.world_size),
+        "limit": limit,
+        "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
+    }
+    script = _template("task.sh")
+    for place, template in (("again", system.again), ("progress", "progress.sh")):
+        script = script.replace(f"{{{{{place}}}}}", _template(template).rstrip("\n"))
+    return _fill(script, values)
+
+
+def _rank(system: BatchSystem, part: Part) -> str:
+    """The lines by which a task finds its rank."""
+    if system.dense:
+        return f"ranks=({' '.join(map(str, part.ranks))})\nrank=${{ranks[{system.task}]}}"
+    return f"rank=$(({part.first} + {system.task}))" if part.first else f"rank=$(({system.task}))"
+
+
+def finish_script(
+    system: BatchSystem, cluster: Cluster, name: str, paths: Paths, resubmit: int
+) -> str:
+    """The script of the job that follows: heads and matrix, or what is missing once more."""
+    job = Job(_plain(f"{name}-finish"), str(paths.log("finish")))
+    values = _common(system, cluster, job, paths) | {
+        "out": quote(str(paths.out)),
+        "resubmit": str(resubmit),
+    }
+    return _fill(_template("finish.sh"), values)
+
+
+def _common(system: BatchSystem, cluster: Cluster, job: Job, paths: Paths) -> dict[str, str]:
+    own = f"export PATH={quote(str(paths.environment))}:$PATH"
+    return {
+        "options": "\n".join(system.options(job, cluster)),
+        "setup": "\n".join(cluster.setup) or own,
+        "cores": str(cluster.cores),
+        "cache": quote(str(paths.cache)),
+        "token": quote(str(paths.token)),
+        "folder": quote(str(paths.folder)),
+    }
+
+
+def _template(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    return _PLACE.sub(lambda place: values[place[1]], template)
+
+
+def _plain(name: str) -> str:
+    """A name that every system takes."""
+    return re.sub(r"[^\w.-]+", "-", name)

@@ -1,0 +1,249 @@
+"""Submitting an experiment: scripts for what is missing, handed to the batch system."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ....cache.ledger import now
+from ....datasets.formats.remote import local_or_url
+from ....datasets.registry import is_registered
+from ....errors import A2pipeError, UsageError
+from ....files import explained, make_folder
+from ...experiment.schema import Experiment
+from ...experiment.toml import assignments, to_toml
+from ...results.matrix import check
+from ...session import Session
+from ..description import Cluster
+from .deal import Deal, deal, missing_shards
+from .jobs import Submission, record_path, submissions, write_record
+from .scripts import CLUSTER, EXPERIMENT, Paths, finish_script, part_name, task_script
+from .states import QueueError, active
+from .systems import BatchSystem, batch_system
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission that was not handed over yet: its files by name, scripts last."""
+
+    submission: Submission
+    system: BatchSystem
+    paths: Paths
+    files: Mapping[str, str]
+    one_after_another: bool
+
+    @property
+    def scripts(self) -> dict[str, str]:
+        """The scripts, in the order in which they are handed over."""
+        return {name: text for name, text in self.files.items() if name.endswith(".sh")}
+
+
+def prepare_submission(
+    session: Session, cluster: Cluster, out: Path | None = None, resubmit: int = 0
+) -> Prepared:
+    """Render the scripts for what an experiment lacks; writes nothing.
+
+    out: folder of the report, results/<name> unless given; scripts and logs lie in its jobs/.
+
+    Raises:
+        UsageError: scripts are not written for this system, it takes no arrays, or no matrix could
+            come of it.
+    """
+    system = batch_system(cluster)
+    check(session, session.is_complete())
+    missing = missing_shards(session)
+    dealt = deal(missing, cluster.tasks, _largest_array(system) if missing else 1)
+    name = session.experiment.name
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    out = (out or Path("results") / name).absolute()
+    paths = Paths(
+        folder=out / "jobs" / stamp,
+        cache=session.cache.root,
+        token=record_path(session.cache.root, name, stamp),
+        out=out,
+        environment=Path(sys.executable).parent,
+    )
+    submission = Submission(
+        id=stamp,
+        experiment=name,
+        system=system.name,
+        created=now(),
+        folder=paths.folder,
+        out=out,
+        shards=dealt.shards,
+        world_size=dealt.world_size,
+        parts=dealt.parts,
+        resubmit=resubmit,
+    )
+    files = _files(session.experiment, cluster, system, dealt, paths, resubmit)
+    return Prepared(submission, system, paths, files, cluster.at_once is not None)
+
+
+def submit(prepared: Prepared, cache_root: Path) -> Submission:
+    """Write the scripts, hand them over, and note the jobs in the cache.
+
+    Raises:
+        UsageError: the tasks of an earlier submission of this experiment still wait or run.
+        A2pipeError: the batch system is not there, does not answer, or refuses a script.
+    """
+    submission = prepared.submission
+    _refuse_second(cache_root, submission.experiment)
+    make_folder(prepared.paths.folder / "logs")
+    for name, text in prepared.files.items():
+        path = prepared.paths.folder / name
+        with explained(path):
+            path.write_text(text, encoding="utf-8")
+    write_record(cache_root, submission)
+    for name in prepared.scripts:
+        after = _after(prepared, submission.jobs, name)
+        try:
+            job = _hand_over(prepared.system, prepared.paths.folder / name, after)
+        except A2pipeError as error:
+            raise _partly(error, submission.jobs) from error
+        submission = replace(submission, jobs=(*submission.jobs, job))
+        write_record(cache_root, submission)
+    return submission
+
+
+def frozen(experiment: Experiment) -> str:
+    """The whole experiment as TOML that means the same wherever it is read: paths are absolute."""
+    section, run = experiment.dataset, experiment.run
+    root = section.root.absolute() if section.root else None
+    name = section.name
+    if not is_registered(name):
+        name = local_or_url(name)
+    weights = {model: path.absolute() for model, path in run.weights.items()}
+    return to_toml(
+        experiment.model_copy(
+            update={
+                "dataset": section.model_copy(update={"name": name, "root": root}),
+                "run": run.model_copy(update={"weights": weights}),
+            }
+        )
+    )
+
+
+def _files(
+    experiment: Experiment,
+    cluster: Cluster,
+    system: BatchSystem,
+    dealt: Deal,
+    paths: Paths,
+    resubmit: int,
+) -> dict[str, str]:
+    run = experiment.run
+    if run.workers is None:
+        run = run.model_copy(update={"workers": cluster.cores})
+    files = {
+        EXPERIMENT: frozen(experiment.model_copy(update={"run": run})),
+        CLUSTER: assignments(cluster.model_dump(mode="json")),
+    }
+    for part in dealt.parts:
+        script = task_script(system, cluster, dealt, part, experiment.name, paths)
+        files[f"{part_name(part)}.sh"] = script
+    files["finish.sh"] = finish_script(system, cluster, experiment.name, paths, resubmit)
+    return files
+
+
+def _after(prepared: Prepared, jobs: Sequence[str], script: str) -> Sequence[str]:
+    """The jobs that a script waits for: the finishing one for all; an array for the one before it
+    where only so many tasks may run at once."""
+    if script == "finish.sh":
+        return jobs
+    return jobs[-1:] if prepared.one_after_another else ()
+
+
+def shown_commands(prepared: Prepared) -> dict[str, str]:
+    """The command that hands each script over, with names for the jobs that it waits for."""
+    commands: dict[str, str] = {}
+    jobs: list[str] = []
+    for name in prepared.scripts:
+        script = prepared.paths.folder / name
+        words = prepared.system.command(script, _after(prepared, jobs, name))
+        end = f" < {script}" if prepared.system.reads_stdin else ""
+        commands[name] = " ".join(words) + end
+        jobs.append(f"JOB{len(jobs) + 1}")
+    return commands
+
+
+def _hand_over(system: BatchSystem, script: Path, after: Sequence[str]) -> str:
+    command = system.command(script, after)
+    text = script.read_text(encoding="utf-8") if system.reads_stdin else ""
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, env=_clean())
+    except OSError as error:
+        raise A2pipeError(
+            f"{command[0]} cannot be run here ({(error.strerror or str(error)).lower()}): submit "
+            "from a machine of the cluster, or see the scripts with --dry-run."
+        ) from error
+    found = system.job_id.search(done.stdout)
+    if done.returncode or not found:
+        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise A2pipeError(f"{command[0]} refused {script}: {said.splitlines()[-1]}")
+    return found[1]
+
+
+def _partly(error: A2pipeError, jobs: Sequence[str]) -> A2pipeError:
+    """The error of a script that was refused, with the jobs that were handed over before it."""
+    if not jobs:
+        return error
+    names = f"job{'s' * (len(jobs) > 1)} {', '.join(jobs)}"
+    return A2pipeError(
+        f"{str(error).rstrip('.')}; handed over before it: {names}, to be left to end or to be "
+        "cancelled before you submit again."
+    )
+
+
+def _clean() -> dict[str, str]:
+    """The environment without that of a job, for submitting from within one."""
+    kept = ("SLURM_CONF",)
+    return {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in kept}
+
+
+def _largest_array(system: BatchSystem) -> int:
+    """What SLURM allows here, or by default where it does not answer.
+
+    Raises:
+        UsageError: SLURM takes no arrays here.
+    """
+    largest = _told_largest() if system.name == "slurm" else None
+    if largest == 0:
+        raise UsageError(
+            "SLURM takes no arrays of jobs here (MaxArraySize = 0); `a2pipe run --rank R "
+            "--world-size W` in scripts of your own does the same work."
+        )
+    return largest or system.largest_array
+
+
+def _told_largest() -> int | None:
+    """MaxArraySize of this SLURM; None if it does not tell."""
+    with suppress(OSError, subprocess.TimeoutExpired, StopIteration, ValueError):
+        said = subprocess.run(
+            ["scontrol", "show", "config"], capture_output=True, text=True, timeout=60
+        ).stdout
+        line = next(line for line in said.splitlines() if line.startswith("MaxArraySize"))
+        return int(line.rpartition("=")[2])
+    return None
+
+
+def _refuse_second(cache_root: Path, experiment: str) -> None:
+    for earlier in submissions(cache_root, experiment)[-1:]:
+        try:
+            jobs = active(earlier)
+        except QueueError as error:
+            raise A2pipeError(
+                f"Submission {earlier.id} of {experiment} may still wait or run, which squeue does "
+                f"not tell ({error}): submit again when it answers."
+            ) from error
+        if jobs:
+            raise UsageError(
+                f"Submission {earlier.id} of {experiment} still waits or runs (job "
+                f"{', '.join(jobs)}): let it end, or cancel it with `scancel {' '.join(jobs)}`."
+            )

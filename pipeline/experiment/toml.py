@@ -1,0 +1,191 @@
+"""Reading an experiment from TOML, flags or a mapping; writing it out with every default."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...datasets.formats.tar_shards import some_tar_matches
+from ...datasets.registry import is_registered
+from ...errors import UsageError
+from ...heads.registry import defaults
+from ...models.zoo.names import canonical
+from .schema import Experiment
+from .validation import sentence_of
+
+
+def load_experiment(
+    source: Path | str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None = None
+) -> Experiment:
+    """Read an experiment from a TOML file or a mapping of the same shape, or from overrides alone.
+
+    overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
+    "head.options" describe one head that replaces all heads of the source, and "combine.rows" all
+    its combinations. In a TOML file, a
+    relative `dataset.root`, a dataset given by its path and relative weight files are taken from
+    the file's own folder.
+
+    Raises:
+        UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
+    """
+    where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
+    content, overrides = _content(source), dict(overrides or {})
+    if overrides.keys() & {"head.kind", "head.options"}:
+        kind = overrides.pop("head.kind", "logistic")
+        content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
+    if "combine.rows" in overrides:
+        content["combine"] = [{"rows": rows} for rows in overrides.pop("combine.rows")]
+    given = overrides.get("run.weights", {})
+    if given:
+        overrides["run.weights"] = {**_weights_besides(content, given), **given}
+    for key, value in overrides.items():
+        _put(content, key.split("."), value)
+    if "dataset" not in content:
+        raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
+    if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
+        content.setdefault("name", _title(str(content["dataset"]["name"])))
+    experiment = _validate(content, where)
+    others = {"attention.models", "embedding.models"} & overrides.keys()
+    _check_used(experiment, given if others else experiment.run.weights)
+    return experiment
+
+
+def _title(dataset: str) -> str:
+    """The last part of a dataset's name or path, without ending and without the signs of a pattern,
+    as results are written under this name."""
+    return re.sub(r"[*?{},\[\]]+", "-", Path(dataset).stem).strip("-") or "experiment"
+
+
+def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
+    """Refuse weights for a model that is not there; a file's may be for one that flags replace."""
+    named = dict.fromkeys((*experiment.attention.models, *experiment.embedding.models))
+    unused = sorted({canonical(name) for name in weights} - named.keys() - {""})
+    if unused:
+        raise UsageError(
+            f"Weights are given for {', '.join(unused)}, which is no model of this experiment "
+            f"({', '.join(named) or 'it names none'}): name the model, or leave the weights out."
+        )
+
+
+def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
+    if source is None or isinstance(source, Mapping):
+        return copy.deepcopy(dict(source or {}))
+    path = Path(source)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"The experiment {path} cannot be read ({reason}); `a2pipe experiment new {path.name}` "
+            "writes one to start from."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+    return anchored({"name": path.stem, **content}, path.parent)
+
+
+def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of an experiment, taken from a folder: the one its file lies in."""
+    dataset, run = content.get("dataset"), content.get("run")
+    if isinstance(dataset, dict) and isinstance(dataset.get("root"), str):
+        dataset["root"] = folder / Path(dataset["root"]).expanduser()
+    if isinstance(dataset, dict) and isinstance(dataset.get("name"), str):
+        dataset["name"] = _beside(dataset["name"], folder)
+    if isinstance(run, dict) and isinstance(run.get("weights"), dict):
+        run["weights"] = {
+            name: folder / Path(str(file)).expanduser() for name, file in run["weights"].items()
+        }
+    return content
+
+
+def _beside(name: str, folder: Path) -> str:
+    """A dataset that is a path, taken from the experiment's folder if it lies there."""
+    there = folder / Path(name).expanduser()
+    if is_registered(name):
+        return name
+    return str(there) if there.exists() or some_tar_matches(str(there)) else name
+
+
+def _weights_besides(content: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
+    """The weight files of an experiment but for those models that are given others."""
+    run, replaced = content.get("run"), {canonical(name) for name in given}
+    files = run.get("weights") if isinstance(run, dict) else None
+    kept = files.items() if isinstance(files, dict) else ()
+    return {name: file for name, file in kept if canonical(name) not in replaced}
+
+
+def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
+    *sections, last = keys
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            return  # which the validation refuses
+    content[last] = value
+
+
+def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
+    """The whole experiment with every default written out, as TOML that reads back equal.
+
+    TOML has no word for none, so a key that is not set stands in a comment, as do the defaults of
+    a head's own parameters. with_defaults: off leaves out whatever was not set.
+
+    Raises:
+        UsageError: there is no such head.
+    """
+    content = experiment.model_dump(mode="json", exclude_unset=not with_defaults)
+    heads, combined = content.pop("head", []), content.pop("combine", [])
+    scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    lines = [assignments(scalars)]
+    lines += [_table(f"[{name}]", table) for name, table in tables.items()]
+    lines += [_table("[[combine]]", rows) for rows in combined]
+    lines += [_head_table(head) if with_defaults else _table("[[head]]", head) for head in heads]
+    return "\n".join(lines)
+
+
+def _table(header: str, table: dict[str, Any]) -> str:
+    return f"{header}\n{assignments(table)}"
+
+
+def _head_table(head: dict[str, Any]) -> str:
+    """A head, with the defaults of its parameters in comments: written, they would be another
+    head to the cache."""
+    left_out = {key: value for key, value in defaults(head["kind"]).items() if key not in head}
+    lines = assignments(left_out).splitlines()
+    comments = [line if line.startswith("#") else f"# {line}" for line in lines]
+    return "\n".join([_table("[[head]]", head).rstrip(), *comments, ""])
+
+
+def assignments(table: Mapping[str, Any]) -> str:
+    """Plain values by key as TOML; a key without a value stands in a comment."""
+    return "".join(
+        f"# {key} is not set\n" if value is None else f"{_key(key)} = {_value(value)}\n"
+        for key, value in table.items()
+    )
+
+
+def _key(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _validate(content: Mapping[str, Any], where: str) -> Experiment:
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(sentence_of(error, where, Experiment)) from error

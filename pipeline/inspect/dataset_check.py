@@ -1,0 +1,284 @@
+"""Checking a dataset on disk: against its published counts, image by image, box by box."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...cache.catalog import Cache
+from ...datasets.collection import Collection
+from ...datasets.facts import ALL, Facts
+from ...datasets.registry import facts_of
+from ...errors import BadImageError
+from ...metrics.localization import covers_a_centre
+from ...stages.geometry import Canvas
+from ...stages.pixels import decode
+from ..experiment.toml import load_experiment
+from ..session import load_collection
+from ..shards.bad_images import BadImage
+from ..shards.prefetch import prefetch
+from ..shards.progress import Progress
+
+BATCH, BATCHES_AHEAD = 64, 4
+EXAMPLES = 3
+PUBLISHED, DIFFERS, BAD_IMAGES = 0, 1, 3
+
+CANVAS = Canvas(224)
+
+OUTSIDE, WITHOUT_AREA = "outside the image", "without area"
+BEYOND, CUT_AWAY = "that reach beyond the edge", "cut away by image.geometry"
+VANISHING = "without a pixel on the canvas"
+WRONG_BOXES = (OUTSIDE, WITHOUT_AREA)
+
+Size = tuple[int, int]
+Boxes = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Samples of one group (or class, or all) of a split: as published, and here."""
+
+    split: str
+    name: str
+    published: int
+    here: int
+
+
+@dataclass(frozen=True)
+class BoxFinding:
+    """Boxes that share one trait: how many, and the first images that have one."""
+
+    trait: str
+    boxes: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """What was found. images: unique images that were decoded, bad ones included; boxes: those of
+    images that decode."""
+
+    name: str
+    title: str
+    samples: int
+    images: int
+    counts: tuple[Count, ...]
+    bad: tuple[BadImage, ...]
+    boxes: int
+    findings: tuple[BoxFinding, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def differing(self) -> tuple[Count, ...]:
+        """Counts that are not the published ones."""
+        return tuple(count for count in self.counts if count.here != count.published)
+
+    @property
+    def wrong_boxes(self) -> int:
+        """Boxes that no image of this collection can have."""
+        return sum(found.boxes for found in self.findings if found.trait in WRONG_BOXES)
+
+    @property
+    def exit_code(self) -> int:
+        """3 for bad images, else 1 for what differs from the published or is wrong, else 0."""
+        if self.bad:
+            return BAD_IMAGES
+        return DIFFERS if self.differing or self.wrong_boxes else PUBLISHED
+
+    @property
+    def verdict(self) -> str:
+        """The whole result in one sentence."""
+        problems = [
+            *_some(len(self.bad), "image that cannot be used", "images that cannot be used"),
+            *_some(len(self.differing), "count that differs", "counts that differ"),
+            *_some(self.wrong_boxes, "box that lies wrong", "boxes that lie wrong"),
+        ]
+        if problems:
+            return f"{self.name} is not sound: {', '.join(problems)}."
+        if not self.counts:
+            return f"{self.name} is sound: every image decodes (no published counts to compare)."
+        return f"{self.name} is as {self.title} was published, and every image decodes."
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the verdict and the exit code."""
+        return {**asdict(self), "verdict": self.verdict, "exit_code": self.exit_code}
+
+    def count_table(self) -> list[dict[str, Any]]:
+        """Published counts beside those here, with what differs marked."""
+        return [
+            {**asdict(count), "differs": "" if count.here == count.published else "differs"}
+            for count in self.counts
+        ]
+
+    def lines(self) -> list[str]:
+        """Below the table of counts, for a person; the verdict comes last."""
+        bad = [f"bad image: {image.path}: {image.reason}" for image in self.bad]
+        boxes = [
+            f"boxes {found.trait}: {found.boxes:,} (first in {', '.join(found.examples)})"
+            for found in self.findings
+        ]
+        decoded = f"{self.images:,} images decoded, {self.boxes:,} boxes mapped"
+        notes = [f"note: {remark}" for remark in self.remarks]
+        return [decoded, *bad, *boxes, *notes, self.verdict]
+
+
+def check_dataset(
+    overrides: Mapping[str, Any], cache_root: Path | None, progress: Progress
+) -> DatasetCheck:
+    """Load the dataset that `overrides` name ("dataset.name", "dataset.root", …) and check it."""
+    experiment = load_experiment(None, overrides)
+    collection = load_collection(experiment, Cache(cache_root).root)
+    facts = facts_of(experiment.dataset.name)
+    workers, canvas = experiment.run.workers, experiment.image.canvas
+    return check_collection(collection, facts, progress, workers, canvas)
+
+
+def check_collection(
+    collection: Collection,
+    facts: Facts | None,
+    progress: Progress,
+    workers: int | None = None,
+    canvas: Canvas = CANVAS,
+) -> DatasetCheck:
+    """Compare a collection with published facts, decode every image and map every box.
+
+    workers: decoding threads, one a core unless given. canvas: what boxes are mapped to.
+    """
+    decoded = _decode_all(collection, progress, workers or os.cpu_count() or 1)
+    return DatasetCheck(
+        name=collection.name,
+        title=facts.title if facts else "",
+        samples=len(collection),
+        images=len(decoded),
+        counts=tuple(_counts(collection, facts)) if facts else (),
+        bad=tuple(_bad_images(collection, decoded)),
+        boxes=sum(len(boxes) for _, boxes, _ in _boxed(collection, decoded)),
+        findings=tuple(_box_findings(collection, decoded, canvas)),
+        remarks=(*(facts.notes if facts else ()), *collection.remarks),
+    )
+
+
+# --- counts -------------------------------------------------------------------------------------
+
+
+def _counts(collection: Collection, facts: Facts) -> Iterator[Count]:
+    """Every published count beside the one here; then splits that were not published."""
+    for split, published in facts.counts.items():
+        for name, count in published.items():
+            here = (collection.splits == split) & _named(collection, name)
+            yield Count(split, name, count, int(here.sum()))
+    for split in dict.fromkeys(collection.splits.tolist()):
+        if split not in facts.counts:
+            yield Count(split, ALL, 0, int((collection.splits == split).sum()))
+
+
+def _named(collection: Collection, name: str) -> NDArray[np.bool_]:
+    """Which samples belong to a group of this name, else to a class of it."""
+    if name in collection.group_names:
+        return np.equal(collection.groups, collection.group_names.index(name))
+    if name in collection.class_names:
+        return np.equal(collection.labels, collection.class_names.index(name))
+    return np.full(len(collection), name == ALL)
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+def _decode_all(
+    collection: Collection, progress: Progress, workers: int
+) -> dict[str, Size | BadImageError]:
+    """Digest -> width and height of the decoded image, or why it cannot be decoded."""
+    paths = collection.path_of
+    digests = list(paths)
+    batches = [digests[start : start + BATCH] for start in range(0, len(digests), BATCH)]
+    jobs = ((batch, [paths[digest] for digest in batch]) for batch in batches)
+    found: dict[str, Size | BadImageError] = {}
+    with (
+        progress.bar("images", len(digests)) as advance,
+        ThreadPoolExecutor(workers, "decode") as pool,
+        closing(prefetch(jobs, _decoded_size, pool, BATCHES_AHEAD)) as results,
+    ):
+        for batch, sizes in results:
+            found.update(zip(batch, sizes, strict=True))
+            advance(len(batch))
+    return found
+
+
+def _decoded_size(path: str) -> Size | BadImageError:
+    try:
+        height, width, _ = decode(path).shape
+    except BadImageError as error:
+        return error
+    return width, height
+
+
+def _bad_images(
+    collection: Collection, decoded: Mapping[str, Size | BadImageError]
+) -> Iterator[BadImage]:
+    """Files that cannot be read or decoded, each once, in the collection's order."""
+    pairs = dict(zip(collection.paths, collection.digests, strict=True))
+    for path, digest in pairs.items():
+        reason = decoded[digest] if digest else collection.unreadable[path]
+        if not isinstance(reason, tuple):
+            yield BadImage(path, digest, str(reason))
+
+
+# --- boxes --------------------------------------------------------------------------------------
+
+
+def _boxed(
+    collection: Collection, decoded: Mapping[str, Size | BadImageError]
+) -> Iterator[tuple[str, Boxes, Size]]:
+    """Image id, boxes and size of every sample that has boxes and decodes."""
+    for index, boxes in enumerate(collection.boxes):
+        size = decoded.get(collection.digests[index])
+        if len(boxes) and isinstance(size, tuple):
+            yield collection.image_ids[index], boxes, size
+
+
+def _box_findings(
+    collection: Collection, decoded: Mapping[str, Size | BadImageError], canvas: Canvas
+) -> Iterator[BoxFinding]:
+    """Traits of boxes that a user should know."""
+    traits = (*WRONG_BOXES, BEYOND, CUT_AWAY, VANISHING)
+    found: dict[str, list[str]] = {trait: [] for trait in traits}
+    for image, boxes, size in _boxed(collection, decoded):
+        for trait in filter(None, (_trait(box, size, canvas) for box in boxes)):
+            found[trait].append(image)
+    words = {
+        VANISHING: f"{VANISHING} of {canvas.side}",
+        CUT_AWAY: f"{CUT_AWAY} {canvas.geometry}",
+    }
+    for trait, images in found.items():
+        if images:
+            examples = tuple(dict.fromkeys(images))[:EXAMPLES]
+            yield BoxFinding(words.get(trait, trait), len(images), examples)
+
+
+def _trait(box: Boxes, size: Size, canvas: Canvas) -> str:
+    """What is the matter with a box, or an empty string."""
+    x0, y0, x1, y1 = box.tolist()
+    width, height = size
+    if x1 <= x0 or y1 <= y0:
+        return WITHOUT_AREA
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        return OUTSIDE
+    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+        return BEYOND
+    mapped = canvas.frame(width, height).to_canvas(box)
+    if not len(mapped):
+        return CUT_AWAY
+    return "" if covers_a_centre(mapped, canvas.side) else VANISHING
+
+
+def _some(count: int, one: str, many: str) -> list[str]:
+    """ "1 box", "2 boxes", or nothing."""
+    return [f"{count:,} {one if count == 1 else many}"] if count else []

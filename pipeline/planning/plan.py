@@ -1,0 +1,187 @@
+"""From an experiment to the specs it needs: rows and columns of the matrix, and their sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+from ...cache.layout import ArrayField
+from ...datasets.collection import Collection
+from ...errors import UsageError
+from ...models.identity import BackboneInfo
+from ...stages.aggregators import check_head_count, parse_aggregator
+from ...stages.placement import canvas_read, canvas_spec
+from ...stages.specs import (
+    AttentionSpec,
+    BoxSpec,
+    CanvasSpec,
+    EmbeddingSpec,
+    FeatureSpec,
+    GreedyBox,
+    ModelSpec,
+    parts_of,
+)
+from ..experiment.schema import Experiment, RunSection
+from .rows import PlanRow, attention_rows, baseline_rows, combined_row
+
+Spec = AttentionSpec | BoxSpec | EmbeddingSpec
+Stored = Spec | CanvasSpec
+STAGES = ("attention", "boxes", "embeddings")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything an experiment needs, as specs; knows nothing of what is already stored."""
+
+    experiment: Experiment
+    collection: Collection
+    backbones: Mapping[str, BackboneInfo]
+    attention: tuple[AttentionSpec, ...]
+    rows: tuple[PlanRow, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.experiment.embedding.models
+
+    def features(self, row: PlanRow, column: str) -> tuple[FeatureSpec, ...]:
+        """What is concatenated in one cell, in order of blocks and of selection."""
+        model = self.model_spec(column)
+        return tuple(spec for block in row.blocks for spec in block.features(model))
+
+    def width(self, row: PlanRow, column: str) -> int:
+        """How many features one sample has in a cell."""
+        return self.backbones[column].dim * len(self.features(row, column))
+
+    def only(self, row: PlanRow) -> Plan:
+        """The plan of one row, with the attention that its boxes are placed on."""
+        read = {box.map.attention for box in row.boxes if isinstance(box, GreedyBox)}
+        attention = tuple(spec for spec in self.attention if spec in read)
+        return replace(self, attention=attention, rows=(row,))
+
+    def model_spec(self, name: str) -> ModelSpec:
+        return _model_spec(self.backbones[name], self.experiment.run)
+
+    def specs(self, through: str = "embeddings") -> tuple[Spec, ...]:
+        """Unique specs of the stages up to `through`, each after those it reads from.
+
+        Raises:
+            UsageError: they include crops that are larger than the image.
+        """
+        problem = self.experiment.too_large_crop
+        if problem and through != "attention":
+            raise UsageError(f"{problem}.")
+        stages = STAGES[: STAGES.index(through) + 1]
+        ordered: list[Spec] = list(self.attention)
+        ordered += [box for row in self.rows for box in row.boxes]
+        ordered += [
+            spec
+            for row in self.rows
+            for name in self.columns
+            for feature in self.features(row, name)
+            for spec in parts_of(feature)
+        ]
+        return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
+
+    def pixels(self, specs: Iterable[Spec]) -> tuple[CanvasSpec, ...]:
+        """The canvases that specs are computed from, where the run is to store them."""
+        if not self.experiment.run.cache_pixels:
+            return ()
+        read = {canvas for spec in specs if (canvas := canvas_read(spec))}
+        return tuple(map(canvas_spec, sorted(read)))
+
+    def field(self, spec: Stored) -> ArrayField:
+        """Name, shape of a row and type of what the spec stores."""
+        if isinstance(spec, CanvasSpec):
+            return ArrayField("pixels", (spec.side, spec.side, 3), "uint8", 0)
+        if isinstance(spec, AttentionSpec):
+            info = self.backbones[spec.model.name]
+            return ArrayField(
+                "attention", (info.heads, tokens(info, spec.input_size)), "float32", math.nan
+            )
+        if isinstance(spec, EmbeddingSpec):
+            return ArrayField(
+                "embedding", (self.backbones[spec.model.name].dim,), "float32", math.nan
+            )
+        return ArrayField("box", (4,), "int32", -1)
+
+
+def tokens(info: BackboneInfo, input_size: int) -> int:
+    """Number of tokens at this input size: prefix tokens and patches.
+
+    Raises:
+        UsageError: the input size is not a multiple of the patch size.
+    """
+    if input_size % info.patch:
+        raise UsageError(
+            f"{info.name} has patches of {info.patch} px, which do not divide "
+            f"an input of {input_size} px; choose a multiple of {info.patch}."
+        )
+    return info.prefix_tokens + (input_size // info.patch) ** 2
+
+
+def make_plan(
+    experiment: Experiment, collection: Collection, backbones: Mapping[str, BackboneInfo]
+) -> Plan:
+    """The plan of an experiment over a collection; `backbones` has every model it names."""
+    attention: list[AttentionSpec] = []
+    rows: list[PlanRow] = []
+    for name in experiment.attention.models:
+        specs = _attention_specs(experiment, backbones[name])
+        attention += specs
+        rows += attention_rows(experiment, specs)
+    for baseline in experiment.embedding.parsed_baselines:
+        rows += baseline_rows(experiment, baseline)
+    unique = {row.key: row for row in rows}
+    for section in experiment.combine:
+        combined = combined_row(section, list(unique.values()))
+        unique[combined.key] = combined
+    for name, size in product(
+        experiment.embedding.models, _input_sizes(experiment, unique.values())
+    ):
+        tokens(backbones[name], size)
+    return Plan(experiment, collection, backbones, tuple(attention), tuple(unique.values()))
+
+
+def _input_sizes(experiment: Experiment, rows: Iterable[PlanRow]) -> set[int]:
+    """Sides of what embedding models are shown."""
+    return {experiment.embedding_input, *(b.input_size for row in rows for b in row.blocks)}
+
+
+def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[AttentionSpec]:
+    section = experiment.attention
+    size = section.input_size or experiment.image.size
+    tokens(info, size)
+    for heads in section.heads:
+        check_head_count(parse_aggregator(heads), info.heads, info.name)
+    model = _model_spec(info, experiment.run)
+    image = experiment.image
+    return [
+        AttentionSpec(model, size, block, image.geometry, image.draft)
+        for block in _blocks(info, section.layers)
+    ]
+
+
+def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
+    if layers == "last":
+        return (info.blocks,)
+    if layers == "all":
+        return tuple(range(1, info.blocks + 1))
+    chosen = tuple(int(layer) for layer in layers)
+    for layer in chosen:
+        if not 1 <= layer <= info.blocks:
+            raise UsageError(f"{info.name} has blocks 1 to {info.blocks}, not {layer}.")
+    return chosen
+
+
+def _model_spec(info: BackboneInfo, run: RunSection) -> ModelSpec:
+    return ModelSpec(
+        architecture=info.architecture,
+        weights=info.weights,
+        mean=info.mean,
+        std=info.std,
+        precision=run.precision,
+        compiled=run.compile,
+        name=info.name,
+    )

@@ -1,0 +1,156 @@
+"""A saved head on new images: attention, boxes, embeddings and the head, as when it was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from ...cache.catalog import Cache
+from ...cache.records import Records
+from ...datasets.collection import Collection
+from ...datasets.listed import load_listed
+from ...errors import UsageError
+from ...heads.saving import SavedHead, load_head
+from ...stages.fits.prepared import project_features
+from ...stages.placement import canvas_of
+from ..experiment.schema import Experiment
+from ..experiment.toml import load_experiment
+from ..planning.rows import PlanRow, find_row
+from ..results.cells import feature_block, text_source
+from ..session import Session, session_on
+from ..shards.bad_images import BadImage
+from ..shards.progress import Progress
+from .saved_heads import identity
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a head says of one image.
+
+    class_name: the predicted class. probabilities: by class name; empty where the head has none.
+    boxes: the crops it was shown, in pixels of the upright image, x0, y0, x1, y1; parts of a crop
+    outside the image are left out.
+    """
+
+    path: str
+    class_name: str
+    probabilities: dict[str, float]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class PredictionRun:
+    """All predictions, in the order of the images; images that could not be used; the session."""
+
+    predictions: tuple[Prediction, ...]
+    bad: tuple[BadImage, ...]
+    session: Session
+    row: PlanRow
+    collection: Collection
+
+
+def predict(
+    head_file: str | Path,
+    images: Sequence[str | Path],
+    run: Mapping[str, Any] | None = None,
+    cache_root: str | Path | None = None,
+    progress: Progress | None = None,
+) -> PredictionRun:
+    """Apply a head that `save_cell` wrote to files, and to all images below folders.
+
+    run: keys of the experiment's [run] section that replace those of the head's experiment, such as
+    device or weights. Features go through the cache: what it has is not computed again.
+
+    Raises:
+        UsageError: there are no images; `save_cell` did not write the head; or it was fitted on
+            features of other weights or another recipe than those of this machine.
+        DamagedError: the head's file is damaged.
+    """
+    saved = load_head(Path(head_file))
+    cache = Cache(Path(cache_root) if cache_root else None)
+    collection = load_listed(images, cache.root / "index" / "images.json")
+    session = session_on(_experiment(saved, run or {}), collection, cache, progress)
+    row = find_row(session.plan.rows, saved.about.notes["row"])
+    (column,) = session.plan.columns
+    session.plan = session.plan.only(row)
+    features = session.plan.features(row, column)
+    saved.check_features(session.plan.width(row, column), identity(features))
+    session.compute()
+    bad = session.bad_images()
+    usable = session.usable(bad)
+    block = feature_block(session, usable, row, column)
+    with threadpool_limits(1):
+        X = project_features(
+            block.read(np.arange(len(usable))),
+            session.experiment.head[0].parameters,
+            features,
+            text_source(session, column),
+            Records(cache.root),
+        )
+    predictions = _predictions(saved, X, session, row, usable) if len(usable) else ()
+    return PredictionRun(tuple(predictions), tuple(bad), session, row, usable)
+
+
+def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
+    """The head's own experiment, with [run] as this machine has it."""
+    notes = saved.about.notes
+    if not {"experiment", "row"} <= notes.keys():
+        raise UsageError(
+            f"{saved.path} does not say how images become its features: only what `a2pipe "
+            "save-head` wrote can be applied to images."
+        )
+    content = {**notes["experiment"], "dataset": {"name": "images"}}
+    own = {**content["run"], "device": "auto", "limit": None, **run}
+    own["weights"] = {**content["run"].get("weights", {}), **run.get("weights", {})}
+    return load_experiment({**content, "run": own})
+
+
+def _predictions(
+    saved: SavedHead,
+    X: NDArray[np.float32],
+    session: Session,
+    row: PlanRow,
+    collection: Collection,
+) -> list[Prediction]:
+    with threadpool_limits(1):
+        classes = saved.head.predict(X)
+        chances = _chances(saved, X)
+    names = saved.about.class_names
+    boxes = _boxes_in_images(session, row, collection)
+    return [
+        Prediction(path, names[int(label)], by_name, seen)
+        for path, label, by_name, seen in zip(
+            collection.paths, classes, chances, boxes, strict=True
+        )
+    ]
+
+
+def _chances(saved: SavedHead, X: NDArray[np.float32]) -> list[dict[str, float]]:
+    """Probabilities, by name, of the classes that the head was fitted on; empty if it has none."""
+    if not hasattr(saved.head, "predict_proba"):
+        return [{}] * len(X)
+    names = [saved.about.class_names[int(label)] for label in saved.head.classes_]
+    shares = saved.head.predict_proba(X)
+    return [dict(zip(names, map(float, share), strict=True)) for share in shares]
+
+
+def _boxes_in_images(
+    session: Session, row: PlanRow, collection: Collection
+) -> list[tuple[Box, ...]]:
+    images = list(collection.digests)
+    placed = [(canvas_of(box), session.read(box, images)) for box in row.boxes]
+
+    def seen(image: int) -> tuple[Box, ...]:
+        width, height = map(int, collection.sizes[image])
+        frames = [(canvas.frame(width, height), boxes[image]) for canvas, boxes in placed]
+        return tuple(frame.seen((int(a), int(b), int(c), int(d))) for frame, (a, b, c, d) in frames)
+
+    return [seen(image) for image in range(len(collection))]

@@ -1,0 +1,141 @@
+"""A cell of a matrix as one file: its head, and what leads from an image to its features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from ...cache.fingerprint import fingerprint
+from ...errors import UsageError
+from ...heads.saving import About, save_head
+from ...stages.fits.fit import fit_head, refusals_explained, warnings_as_text
+from ...stages.fits.samples import samples_of_collection
+from ...stages.specs import FeatureSpec, GreedyBox, parts_of
+from ..experiment.schema import Experiment, HeadSection
+from ..planning.plan import Plan
+from ..planning.rows import PlanRow, combined_row, find_row
+from ..results.cells import prepared_cell
+from ..results.fits import features_in_order
+from ..session import Session, session_on
+from ..shards.bad_images import refuse_bad_images
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of an experiment's matrix."""
+
+    row: PlanRow
+    column: str
+    head: HeadSection
+
+
+def find_cell(
+    plan: Plan, row: str | None = None, column: str | None = None, head: str | None = None
+) -> Cell:
+    """The cell of that row, embedding model and head; each may be left out where there is one.
+
+    Raises:
+        UsageError: there is no such cell, or several.
+    """
+    heads = {section.label: section for section in plan.experiment.head}
+    name = _only("embedding model", column, plan.columns)
+    found = find_row(plan.rows, row)
+    chosen = heads[_only("head", head, tuple(heads))]
+    if chosen.models and name not in chosen.models:
+        raise UsageError(
+            f"The head {chosen.label} is fitted on {', '.join(chosen.models)} alone, not on {name}."
+        )
+    return Cell(found, name, chosen)
+
+
+def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
+    """Fit the head of a cell on its features, computing what is missing, and write it to `path`.
+
+    Raises:
+        BadImagesError: some images are bad and `run.skip_bad_images` is off.
+        UsageError, A2pipeError: as heads and `save_head` do.
+    """
+    narrow = session_on(
+        narrowed(session.plan, cell), session.collection, session.cache, session.progress
+    )
+    narrow.plan = narrow.plan.only(find_row(narrow.plan.rows, cell.row.key))
+    samples_of_collection(narrow.collection)
+    prepared_cell(narrow, narrow.collection, cell.row, cell.column, cell.head)
+    narrow.compute()
+    bad = narrow.bad_images()
+    refuse_bad_images(bad, narrow.experiment.run.skip_bad_images)
+    collection = narrow.usable(bad)
+    samples = samples_of_collection(collection)
+    prepared, block = prepared_cell(narrow, collection, cell.row, cell.column, cell.head)
+    head = prepared.head
+    with threadpool_limits(1), warnings_as_text() as warned, refusals_explained(head):
+        features = prepared.features(features_in_order(block, samples))
+        fit_head(head, features, samples)
+    for text in dict.fromkeys(warned):
+        session.progress.say(text)
+    save_head(head, path, _about(narrow, cell, collection.digest), cell.head.kind)
+    return cell
+
+
+def narrowed(plan: Plan, cell: Cell) -> Experiment:
+    """The experiment without the models, heads and combinations that the cell does not need."""
+    experiment = plan.experiment
+    boxes = [box for box in cell.row.boxes if isinstance(box, GreedyBox)]
+    needed = {box.map.attention.model.name for box in boxes}
+    models = tuple(name for name in experiment.attention.models if name in needed)
+    combine = tuple(
+        section
+        for section in experiment.combine
+        if combined_row(section, plan.rows).key == cell.row.key
+    )
+    kept = {cell.column, *models}
+    weights = {name: file for name, file in experiment.run.weights.items() if name in kept}
+    return experiment.model_copy(
+        update={
+            "attention": experiment.attention.model_copy(update={"models": models}),
+            "embedding": experiment.embedding.model_copy(update={"models": (cell.column,)}),
+            "combine": combine,
+            "head": (cell.head.model_copy(update={"models": ()}),),
+            "run": experiment.run.model_copy(update={"weights": weights}),
+        }
+    )
+
+
+def identity(features: tuple[FeatureSpec, ...]) -> dict[str, str]:
+    """What tells features apart, by name: weights of the models, and the address of the whole."""
+    boxes = [spec.box for feature in features for spec in parts_of(feature)]
+    attention = [box.map.attention.model for box in boxes if isinstance(box, GreedyBox)]
+    looking = dict.fromkeys(f"{model.name} {model.weights[:12]}" for model in attention)
+    extracting = dict.fromkeys(f"{f.model.name} {f.model.weights[:12]}" for f in features)
+    return {
+        "attention weights": ", ".join(looking) or "none",
+        "embedding weights": ", ".join(extracting),
+        "recipe": " ".join(fingerprint(feature)[:12] for feature in features),
+    }
+
+
+def _about(session: Session, cell: Cell, collection: str) -> About:
+    experiment: dict[str, Any] = session.experiment.model_dump(mode="json")
+    del experiment["dataset"], experiment["notes"]
+    return About(
+        class_names=session.collection.class_names,
+        features=identity(session.plan.features(cell.row, cell.column)),
+        notes={
+            "experiment": experiment,
+            "row": cell.row.key,
+            "dataset": session.collection.name,
+            "collection": collection,
+        },
+    )
+
+
+def _only(what: str, name: str | None, known: tuple[str, ...]) -> str:
+    if name in known:
+        return name
+    if name is None and len(known) == 1:
+        return known[0]
+    problem = f"There is no {what} {name!r}; choose" if name else f"There are several {what}s; name"
+    raise UsageError(f"{problem} one of {', '.join(known) or 'none'}.")

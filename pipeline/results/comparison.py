@@ -1,0 +1,229 @@
+"""Cells compared with one of them on the same test samples: tests, corrected over the family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from ...metrics.statistics import (
+    CORRECTIONS,
+    TESTS,
+    Interval,
+    PairedTest,
+    accuracy_interval,
+    check_resolution,
+    cohen_d_paired,
+    mcnemar_test,
+    wga_interval,
+)
+from ...reports.results import Matrix
+from .cell_names import NamedCell, named
+from .predictions import Predictions, read_predictions
+
+METRICS = ("wga", "accuracy", "worst_class")
+
+
+@dataclass(frozen=True)
+class Method:
+    """How cells are compared. metric: one of METRICS; test, correction: as metrics names them."""
+
+    metric: str = "wga"
+    test: str = "permutation"
+    resamples: int = 10_000
+    alpha: float = 0.005
+    correction: str = "holm"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ComparedCell:
+    """One cell against the reference.
+
+    value, low, high: the metric and its 95 % interval. difference: value less the reference's;
+    difference_low, difference_high: its interval, of the bootstrap alone. p, p_corrected: over the
+    family. d: Cohen's d (paired) of right and wrong over samples, for accuracy alone. differs:
+    whether p_corrected is at most alpha. Of the reference itself they are 0, None or False.
+    """
+
+    cell: str
+    record: str
+    value: float
+    low: float
+    high: float
+    difference: float = 0.0
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+    cohen_d_paired: float | None = None
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The reference, then the others from best to worst; n samples of `images` images.
+
+    chosen: whether the reference is the best of the family, found on these same samples.
+    exact: whether every p-value is exact, so that nothing was drawn.
+    """
+
+    method: Method
+    n: int
+    images: int
+    chosen: bool
+    exact: bool
+    cells: tuple[ComparedCell, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "cells": [asdict(cell) for cell in self.cells]}
+
+
+def compare_matrix(
+    matrix: Matrix, root: Path, method: Method, against: NamedCell | None = None
+) -> Comparison:
+    """Every cell of the matrix against `against`, or else against the best of them.
+
+    Raises UsageError if there are fewer than two cells, and as `compare_cells` does.
+    """
+    cells = [named(cell) for cell in matrix.cells]
+    if against is not None:
+        others = [cell for cell in cells if cell.record != against.record]
+        return compare_cells(against, others, root, method)
+    if len(cells) < 2:
+        raise UsageError(f"Matrix {matrix.name} has {len(cells)} cells: nothing to compare.")
+    found = {cell: read_predictions(root, cell.record) for cell in cells}
+    best = max(cells, key=lambda cell: _value(found[cell], method.metric))
+    return compare_cells(best, [c for c in cells if c is not best], root, method, chosen=True)
+
+
+def compare_cells(
+    reference: NamedCell,
+    others: Sequence[NamedCell],
+    root: Path,
+    method: Method,
+    *,
+    chosen: bool = False,
+) -> Comparison:
+    """Each of `others` against the reference, corrected over all of them.
+
+    root: folder of the cache that holds their records.
+
+    Raises:
+        UsageError: there is no other cell, the collections or test samples differ, the resamples
+            cannot resolve alpha, or McNemar's test is asked for more than accuracy.
+        NotCachedError: predictions are not in the cache.
+    """
+    _check(method, len(others))
+    base = read_predictions(root, reference.record)
+    found = [read_predictions(root, cell.record) for cell in others]
+    for cell, each in zip(others, found, strict=True):
+        _check_same(reference.name, base, cell.name, each)
+    tests = [_test(each, base, method) for each in found]
+    corrected = CORRECTIONS[method.correction]([test.p for test in tests])
+    rows = [
+        _compared(cell, each, base, test, float(p), method)
+        for cell, each, test, p in zip(others, found, tests, corrected, strict=True)
+    ]
+    first = ComparedCell(reference.name, reference.record, *_shown(base, method.metric))
+    ordered = sorted(rows, key=lambda row: -row.value)
+    exact = not any(test.resamples for test in tests)
+    images = len(base.labels) if base.images is None else len(np.unique(base.images))
+    return Comparison(method, len(base.labels), images, chosen, exact, (first, *ordered))
+
+
+def _check(method: Method, comparisons: int) -> None:
+    if not comparisons:
+        raise UsageError("There is no other cell to compare with.")
+    if method.test != "mcnemar":
+        check_resolution(method.resamples, comparisons, method.alpha, method.correction)
+    elif method.metric != "accuracy":
+        raise UsageError(
+            f"McNemar's test is about accuracy, not {method.metric}; use --metric accuracy, or "
+            "another test."
+        )
+
+
+def _check_same(name: str, first: Predictions, other: str, second: Predictions) -> None:
+    """Both predicted the same samples of the same collection."""
+    if first.collection != second.collection:
+        raise UsageError(
+            f"{name} and {other} are of different collections ({first.collection[:12]} and "
+            f"{second.collection[:12]}), so their predictions cannot be paired."
+        )
+    if not np.array_equal(first.index, second.index):
+        raise UsageError(
+            f"{name} and {other} were tested on different samples ({len(first.index):,} and "
+            f"{len(second.index):,}), so their predictions cannot be paired."
+        )
+
+
+def _test(cell: Predictions, base: Predictions, method: Method) -> PairedTest:
+    if method.test == "mcnemar":
+        return mcnemar_test(cell.correct, base.correct, base.images)
+    return TESTS[method.test](
+        cell.correct,
+        base.correct,
+        _groups(base, method.metric),
+        base.images,
+        metric="accuracy" if method.metric == "accuracy" else "worst",
+        resamples=method.resamples,
+        seed=method.seed,
+    )
+
+
+def _compared(
+    cell: NamedCell,
+    found: Predictions,
+    base: Predictions,
+    test: PairedTest,
+    corrected: float,
+    method: Method,
+) -> ComparedCell:
+    value, low, high = _shown(found, method.metric)
+    d = cohen_d_paired(found.correct, base.correct) if method.metric == "accuracy" else np.nan
+    return ComparedCell(
+        cell.name,
+        cell.record,
+        value,
+        low,
+        high,
+        test.difference,
+        test.low,
+        test.high,
+        test.p,
+        corrected,
+        None if np.isnan(d) else d,
+        corrected <= method.alpha,
+    )
+
+
+def _groups(found: Predictions, metric: str) -> NDArray[np.int64]:
+    return found.labels if metric == "worst_class" else found.groups
+
+
+def _value(found: Predictions, metric: str) -> float:
+    """The metric in [0, 1]."""
+    if metric == "accuracy":
+        return float(found.correct.mean())
+    groups = _groups(found, metric)
+    return float(
+        min(found.correct[groups == each].mean() for each in np.unique(groups[groups >= 0]))
+    )
+
+
+def _shown(found: Predictions, metric: str) -> tuple[float, float, float]:
+    """The metric and its interval."""
+    interval = _interval(found, metric)
+    return (_value(found, metric), *interval)
+
+
+def _interval(found: Predictions, metric: str) -> Interval:
+    measure = accuracy_interval if metric == "accuracy" else wga_interval
+    return measure(found.correct, _groups(found, metric), found.images)

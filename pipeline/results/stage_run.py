@@ -1,0 +1,59 @@
+"""One stage on its own: compute what is missing up to it, and say what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...cache.fingerprint import fingerprint
+from ...errors import UsageError
+from ..planning.plan import Plan, Spec
+from ..session import Session, describe_spec
+from ..shards.bad_images import BadImage
+from .run_record import RunRecord
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What one stage gave: one line a spec, and the images that could not be used."""
+
+    lines: list[dict[str, Any]]
+    bad: list[BadImage]
+
+
+def compute_stage(session: Session, through: str, rank: int = 0, world_size: int = 1) -> StageRun:
+    """Compute the shards missing up to a stage; with ranks, only this rank's.
+
+    Raises:
+        UsageError: the experiment names no model for this stage.
+    """
+    specs = _specs_of_stage(session.plan, through)
+    record = RunRecord(images=len(session.collection.images), stats=session.stats)
+    session.keep(through=through)
+    session.compute(through, rank, world_size)
+    record.bad = session.bad_images(through, so_far=world_size > 1)
+    with session.noting():
+        record.save(session.cache.root)
+    return StageRun([_line(session, spec, record) for spec in specs], record.bad)
+
+
+def _specs_of_stage(plan: Plan, stage: str) -> list[Spec]:
+    specs = [spec for spec in plan.specs(stage) if spec.stage == stage]
+    if not specs:
+        what = "embedding model and a crop or baseline" if stage == "embeddings" else "model"
+        raise UsageError(f"Nothing to compute: name at least one {what} (see --help).")
+    return specs
+
+
+def _line(session: Session, spec: Spec, record: RunRecord) -> dict[str, Any]:
+    found = session.stored(spec)
+    assert found is not None, "what was just computed is stored"
+    return {
+        "stage": spec.stage,
+        "what": describe_spec(spec),
+        "fingerprint": fingerprint(spec),
+        "rows": found.cut.rows,
+        "shards": f"{len(found.markers())}/{found.cut.shards}",
+        "bad": len(record.bad),
+        "folder": str(found.folder),
+    }

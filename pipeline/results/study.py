@@ -1,0 +1,208 @@
+"""The localisation study of an experiment: compute attention, measure every map, write it down."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ... import __version__
+from ...datasets.collection import Collection
+from ...errors import UsageError
+from ...metrics.intervals import Floats, mean_intervals
+from ...models.zoo.names import resolve
+from ...reports.study import Line, Measure, Study
+from ...reports.study_write import Written, write_study
+from ...stages.localization import MEASURES, check_centres, effective_split
+from ...stages.specs import MapSpec
+from ..experiment.schema import LocalizeSection
+from ..planning.rows import PlanRow
+from ..session import Session
+from ..shards.bad_images import refuse_bad_images
+from .localize import Found, Measurements
+from .run_record import RunRecord
+from .stage_run import compute_stage
+
+VALUES_AT_ONCE = 1 << 24
+"""Values per image that are in memory together: 128 MiB."""
+
+
+def publish_study(session: Session, folder: Path | None = None) -> tuple[Study, Written]:
+    """Make the study and write it with its plots; folder: results/NAME unless given.
+
+    Raises as `make_study` does, and A2pipeError when the folder cannot be written.
+    """
+    study = make_study(session)
+    folder = folder or Path("results") / session.experiment.name
+    return study, write_study(study, folder.resolve())
+
+
+def make_study(session: Session) -> Study:
+    """Compute attention and boxes where missing, then measure every map that has no record yet.
+
+    Boxes are placed only where the split has boxes to compare them with.
+
+    Raises:
+        UsageError: no attention model is named, or the dataset has no image in the split.
+        A2pipeError: no box covers the centre of a patch, where that is asked for; or attention is
+            not finite.
+        BadImagesError: some images are bad and `run.skip_bad_images` is off.
+    """
+    experiment = session.experiment
+    if not experiment.attention.models:
+        raise UsageError("Name at least one attention model with --model.")
+    record = RunRecord(images=len(session.collection.images), stats=session.stats)
+    measurements = Measurements(session, session.collection)
+    _check_evaluations(measurements)
+    crops_fit = not experiment.too_large_crop
+    through = "boxes" if measurements.subjects.boxes and crops_fit else "attention"
+    record.bad = compute_stage(session, through).bad
+    refuse_bad_images(record.bad, experiment.run.skip_bad_images)
+    collection = session.usable(record.bad)
+    record.samples_left_out = len(session.collection) - len(collection)
+    start = time.perf_counter()
+    measurements = measurements.on(collection)
+    measurements.say_which_boxes_miss()
+    drafts = _drafts(measurements, with_crops=through == "boxes")
+    finished = list(_finished(drafts, experiment.localize))
+    record.seconds["localization"] = time.perf_counter() - start
+    records = [name for each in finished for name in each.records]
+    session.keep(records, through=through, beside="localize")
+    return _study(session, collection, tuple(each.line for each in finished), record)
+
+
+def _check_evaluations(measurements: Measurements) -> None:
+    """Refuse, before anything is computed, an evaluation to which no image has an answer."""
+    session = measurements.session
+    if "patch-centre" in session.experiment.localize.evaluation:
+        grids = {spec.model.name: spec.input_size for spec in session.plan.attention}
+        for model, input_size in grids.items():
+            grid = input_size // session.plan.backbones[model].patch
+            check_centres(measurements.subjects, measurements.canvas.side, grid, model)
+
+
+def _study(
+    session: Session, collection: Collection, lines: tuple[Line, ...], record: RunRecord
+) -> Study:
+    experiment, section = session.experiment, session.experiment.localize
+    return Study(
+        name=experiment.name,
+        dataset=collection.name,
+        collection=collection.digest,
+        split=effective_split(collection, section.split),
+        image_size=experiment.image.size,
+        geometry=experiment.image.geometry,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        resamples=section.resamples,
+        level=section.level,
+        seed=section.seed,
+        lines=lines,
+        notes=experiment.notes,
+        run=record.content(),
+    )
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A line that lacks its measures, the records behind it, and their values per image.
+
+    columns: (name, crops) of a measure -> its values, (n,).
+    """
+
+    line: Line
+    records: tuple[str, ...]
+    columns: dict[tuple[str, tuple[int, ...]], Floats]
+
+
+def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
+    """A draft for every map and evaluation, in the order of the plan."""
+    session = measurements.session
+    maps: dict[MapSpec, list[PlanRow]] = {}
+    for row in session.plan.rows:
+        if row.map is not None:
+            maps.setdefault(row.map, []).append(row)
+    evaluations = session.experiment.localize.evaluation
+    with_crops = with_crops and bool(measurements.subjects.boxes)
+    with session.progress.bar("maps", len(maps) * len(evaluations)) as advance:
+        for each, rows in maps.items():
+            crops = {row.crops: measurements.of_crops(row.boxes) for row in rows if with_crops}
+            for evaluation in evaluations:
+                of_map = measurements.of_map(each, evaluation)
+                line = _line(session, each, rows[0].kind, evaluation, of_map)
+                yield _draft(line, of_map, crops)
+                advance(1)
+
+
+def _draft(line: Line, of_map: Found, of_crops: dict[tuple[int, ...], Found]) -> _Draft:
+    columns: dict[tuple[str, tuple[int, ...]], Floats] = {
+        (name, ()): of_map.arrays[name] for name in MEASURES if name in of_map.arrays
+    }
+    hits = {("crop_hit", crops): found.arrays["crop_hit"] for crops, found in of_crops.items()}
+    records = (of_map.record, *(found.record for found in of_crops.values()))
+    return _Draft(line, records, {**columns, **hits})
+
+
+def _line(
+    session: Session, attention_map: MapSpec, kind: str, evaluation: str, of_map: Found
+) -> Line:
+    model = attention_map.attention.model.name
+    info = session.plan.backbones[model]
+    return Line(
+        model=model,
+        family=resolve(model).family,
+        parameters=info.parameters / 1e6,
+        kind="control" if kind == "control" else "attention",
+        block=attention_map.attention.block,
+        blocks=info.blocks,
+        registers=info.prefix_tokens - 1,
+        patch=info.patch,
+        heads=attention_map.heads,
+        reading=attention_map.reading,
+        smooth=attention_map.smooth,
+        evaluation=evaluation,
+        n=of_map.content["n"],
+        n_left_out=of_map.content["n_left_out"],
+        measures=(),
+        record=of_map.record,
+    )
+
+
+def _finished(drafts: Iterator[_Draft], section: LocalizeSection) -> Iterator[_Draft]:
+    """The drafts with measures in place of values, of which a few lines' are held in memory."""
+    held: list[_Draft] = []
+    for draft in drafts:
+        held.append(draft)
+        if sum(len(values) for each in held for values in each.columns.values()) > VALUES_AT_ONCE:
+            yield from _measured(held, section)
+            held = []
+    yield from _measured(held, section)
+
+
+def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft]:
+    """Measures of several lines, of which those over equally many images share every draw."""
+    bounds = iter(
+        mean_intervals(
+            [values for draft in drafts for values in draft.columns.values()],
+            resamples=section.resamples,
+            level=section.level,
+            seed=section.seed,
+        ).tolist()
+    )
+    for draft in drafts:
+        measures = tuple(
+            _measure(name, crops, values, *next(bounds))
+            for (name, crops), values in draft.columns.items()
+        )
+        yield replace(draft, line=replace(draft.line, measures=measures), columns={})
+
+
+def _measure(name: str, crops: tuple[int, ...], values: Floats, low: float, high: float) -> Measure:
+    """One image says nothing of how much images differ: NaN."""
+    if len(values) < 2:
+        return Measure(name, len(values), float(values.mean()), math.nan, math.nan, math.nan, crops)
+    std = float(values.std(ddof=1))
+    return Measure(name, len(values), float(values.mean()), std, low, high, crops)

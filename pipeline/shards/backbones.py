@@ -1,0 +1,110 @@
+"""The backbones of a run: identified ahead, loaded when first needed, counted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import A2pipeError
+from ...models.identity import BackboneInfo, identify, is_known
+from ...stages.specs import ModelSpec
+from ..experiment.schema import Experiment, RunSection
+
+if TYPE_CHECKING:
+    from ...models.backbone import Backbone
+
+
+def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
+    """Architecture and weights digest of every model that the experiment names."""
+    run = experiment.run
+    return {
+        name: identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
+        for name in _names(experiment)
+    }
+
+
+def identify_apart(experiment: Experiment, memo: Path) -> None:
+    """Let a process of its own look into weights that the memo does not know: what PyTorch takes,
+    some 700 MB, is gone with it. What fails there fails again, in words, in `identify_all`.
+
+    Raises:
+        UsageError, A2pipeError: a name is unknown, or weights cannot be had.
+    """
+    run = experiment.run
+    if "torch" in sys.modules or all(
+        is_known(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
+        for name in _names(experiment)
+    ):
+        return
+    child = get_context("spawn").Process(target=_identify, args=(experiment, memo), daemon=True)
+    child.start()
+    child.join()
+
+
+def _identify(experiment: Experiment, memo: Path) -> None:
+    with suppress(Exception, KeyboardInterrupt):
+        identify_all(experiment, memo)
+    os._exit(0)  # what is known is on disk, and PyTorch takes two seconds to end in order
+
+
+def _names(experiment: Experiment) -> list[str]:
+    """The models that the experiment names, each once."""
+    return list(dict.fromkeys((*experiment.attention.models, *experiment.embedding.models)))
+
+
+class Backbones:
+    """Loaded backbones, one for each model and precision, kept for the length of a run."""
+
+    def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
+        self._infos = infos
+        self._run = run
+        self.memo = memo
+        self._loaded: dict[ModelSpec, Backbone] = {}
+
+    def get(self, model: ModelSpec) -> Backbone:
+        """The backbone; loaded on the first call.
+
+        Raises:
+            A2pipeError: its weights are no longer those that were identified.
+        """
+        if model not in self._loaded:
+            self._loaded[model] = self._load(model)
+        return self._loaded[model]
+
+    def _load(self, model: ModelSpec) -> Backbone:
+        from ...models.backbone import load_backbone
+
+        backbone = load_backbone(
+            model.name,
+            weights=self._run.weights.get(model.name),
+            device=self._run.device,
+            precision=model.precision,
+            compiled=model.compiled,
+            offline=self._run.offline,
+            memo=self.memo,
+        )
+        if backbone.info.weights != model.weights:
+            raise A2pipeError(
+                f"The weights of {model.name} have changed since this run began: run again."
+            )
+        return backbone
+
+    def prefix_tokens(self, model: ModelSpec) -> int:
+        """Tokens before the patches: CLS and registers."""
+        return self._infos[model.name].prefix_tokens
+
+    def forward_passes(self) -> dict[str, int]:
+        """Images sent through each model so far; every crop counts as one."""
+        counts: dict[str, int] = {}
+        for model, backbone in self._loaded.items():
+            counts[model.name] = counts.get(model.name, 0) + backbone.forward_passes
+        return counts
+
+    def device(self) -> str:
+        """Where the loaded backbones are, or an empty string if none was needed."""
+        return next((str(backbone.device) for backbone in self._loaded.values()), "")

@@ -1,0 +1,320 @@
+"""The local executor: a pool decodes ahead, the device computes, a thread writes.
+
+Where crops are cut from originals, the pool decodes once more between boxes and embeddings, while
+the device goes on to the boxes of the batches after.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...cache.artifact import Artifact
+from ...cache.catalog import Cache
+from ...cache.fingerprint import fingerprint
+from ...cache.gather import KEPT_BYTES, Gathered
+from ...stages.boxes import NoRoomError
+from ..planning.plan import Plan, Spec, Stored
+from .backbones import Backbones
+from .batch import Batch, Decoded, Rows, embed_crops, place_crops
+from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
+from .disk import require_room
+from .prefetch import Room, cores, prefetch
+from .progress import Progress
+from .shard import Shard, commit_shard, open_shard
+from .stats import DECODE, DEVICE, DISK, Waits
+
+BATCHES_AHEAD = 4
+BATCHES_BEING_CUT = 2
+SHARDS_BEING_WRITTEN = 2
+ROOM_AHEAD = 512 << 20
+"""Bytes of decoded squares that may wait for the device, beyond one batch."""
+ROOM_TO_WRITE = 1 << 30
+"""Bytes of finished shards that may wait to be written, beyond one shard."""
+
+
+@dataclass
+class RunStats:
+    """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
+    and activity (they overlap).
+
+    shards_in_vain, rows_in_vain: shards of which another process committed a part while this one
+    computed it, and the rows of those parts: one for each image and spec.
+    """
+
+    shards: int = 0
+    shards_in_vain: int = 0
+    rows_in_vain: int = 0
+    decoded: int = 0
+    forward_passes: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    waits: Waits = field(default_factory=Waits)
+
+    def spend(self, what: str, seconds: float) -> None:
+        """Add to the time that an activity or a stage has taken."""
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+
+    def add(self, other: RunStats) -> None:
+        """Add the counts and seconds of a run elsewhere."""
+        self.shards += other.shards
+        self.decoded += other.decoded
+        self.device = self.device or other.device
+        for name, passes in other.forward_passes.items():
+            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
+        for name, seconds in other.seconds.items():
+            self.spend(name, seconds)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to compute: these shards of these artifacts."""
+
+    plan: Plan
+    artifacts: Mapping[Stored, Artifact]
+    missing: Mapping[Stored, set[int]]
+    gathered: Mapping[Stored, Gathered]
+    shards: Sequence[int]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """Of each image's original, in the order of rows; 0 where unknown."""
+        collection = self.plan.collection
+        first: dict[str, int] = {}
+        for sample, digest in enumerate(collection.digests):
+            first.setdefault(digest, sample)
+        first.pop("", None)
+        counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
+        return counts
+
+    def images(self, shards: Iterable[int]) -> int:
+        """How many images these shards have."""
+        cut = next(iter(self.artifacts.values())).cut
+        return sum(cut.length_of(number) for number in shards)
+
+
+def prepare(
+    plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
+) -> Task:
+    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
+
+    A2pipeError where the disk cannot hold them.
+    """
+    run, images = plan.experiment.run, plan.collection.images
+    artifacts: dict[Stored, Artifact] = {
+        spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
+        for spec in (*plan.pixels(specs), *specs)
+    }
+    missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    lacking = set().union(*(missing[spec] for spec in specs))
+    gathered = {
+        spec: cache.gather(
+            fingerprint(spec),
+            _lacking(artifacts[spec], numbers),
+            artifacts[spec].folder,
+            KEPT_BYTES // len(artifacts),
+        )
+        for spec, numbers in missing.items()
+        if numbers
+    }
+    require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
+    dealt = [number for number in sorted(lacking) if number % world_size == rank]
+    return Task(plan, artifacts, missing, gathered, dealt)
+
+
+def _bytes_to_write(
+    artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
+) -> int:
+    """Of all ranks, as they share the disk."""
+    return sum(
+        len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
+        for spec, artifact in artifacts.items()
+    )
+
+
+def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
+    layout = artifact.layout
+    return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]
+
+
+def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
+    """Compute the shards of the task in order, commit each as soon as it is whole, and count.
+
+    An interruption (KeyboardInterrupt, SystemExit) lets shards that are whole be written and drops
+    the one being computed.
+    """
+    run, images = task.plan.experiment.run, task.images(task.shards)
+    workers = run.workers or cores()
+    ahead = _batches_ahead(workers, run.batch_size)
+    work = partial(decode, Room(ROOM_ORIGINALS))
+    with (
+        stats.waits.whole(),
+        progress.bar("images", images) as advance,
+        ThreadPoolExecutor(workers, "decode") as pool,
+        _Writer(task, stats) as writer,
+        closing(_ahead(_steps(task, stats), work, pool, ahead, stats)) as decoded,
+        closing(_placed(decoded, task.plan, backbones, stats)) as placed,
+        closing(_ahead(placed, work, pool, _batches_being_cut(task.plan), stats)) as batches,
+    ):
+        for (step, batch), cuts in batches:
+            _embed(batch, cuts, backbones, stats)
+            if step.last:
+                writer.submit(step.shard)
+            advance(step.images)
+    stats.waits.images += images
+    stats.forward_passes = backbones.forward_passes()
+    stats.device = backbones.device()
+    progress.say(stats.waits.words())
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A batch of one shard; pixels: of each row's original, 0 where unknown; images: how far it
+    brings the run; last: the shard is then whole."""
+
+    shard: Shard
+    rows: Rows
+    pixels: Sequence[int]
+    images: int
+    last: bool
+
+
+Item = TypeVar("Item")
+
+
+def _ahead(
+    source: Iterable[tuple[Item, Sequence[Job]]],
+    decode: Callable[[Job], Decoded],
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    stats: RunStats,
+) -> Generator[tuple[Item, list[Decoded]], None, None]:
+    """Decode ahead of the device, as far as memory allows."""
+    waited = stats.waits.on(DECODE)
+    return prefetch(source, decode, pool, ahead, weigh=weight, room=ROOM_AHEAD, waited=waited)
+
+
+def _batches_ahead(workers: int, batch_size: int) -> int:
+    """So many that every worker has two images to go on with while the device has a batch."""
+    return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
+
+
+@contextmanager
+def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
+    """Name the image without room by its file; the stages know it by its digest alone."""
+    try:
+        yield
+    except NoRoomError as error:
+        raise NoRoomError(path_of[error.image], error.problem) from error
+
+
+def _batches_being_cut(plan: Plan) -> int:
+    """How many batches wait for crops from originals; none where no crop is cut from one."""
+    return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
+
+
+def _placed(
+    decoded: Iterable[tuple[_Step, Sequence[Decoded]]],
+    plan: Plan,
+    backbones: Backbones,
+    stats: RunStats,
+) -> Generator[tuple[tuple[_Step, Batch], list[Job]], None, None]:
+    """Attention and boxes of each batch, and what is then to be cut from its originals."""
+    path_of = plan.collection.path_of
+    for step, canvases in decoded:
+        start = time.perf_counter()
+        batch = Batch(step.shard, step.rows, canvases)
+        with _named_by_path(path_of):
+            place_crops(batch, backbones)
+        jobs = list(cutting(batch, path_of, step.pixels))
+        stats.decoded += sum(item is not None for item in canvases)
+        stats.decoded += sum(isinstance(job, Decode) for job in jobs)
+        _computed(stats, time.perf_counter() - start)
+        yield (step, batch), jobs if any(jobs) else []
+
+
+def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: RunStats) -> None:
+    start = time.perf_counter()
+    batch.cuts = cuts or [None] * len(batch.rows)
+    embed_crops(batch, backbones)
+    _computed(stats, time.perf_counter() - start)
+
+
+def _computed(stats: RunStats, seconds: float) -> None:
+    stats.spend("compute", seconds)
+    stats.waits.on(DEVICE)(seconds)
+
+
+def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[Job]]]:
+    path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
+    for number in task.shards:
+        with stats.waits.timed(DISK):
+            shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
+        rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
+        canvases = shard.canvases()
+        first = next(iter(task.artifacts.values())).layout.rows_of(number).start
+        starts = range(0, max(len(rows), 1), batch_size)
+        images = len(shard.images) - len(rows)
+        for start in starts:
+            batch = rows[start : start + batch_size]
+            pixels = task.pixels[first + batch].tolist()
+            jobs = [
+                decoding(shard, row, canvases, path_of, size) if needed[row] else None
+                for row, size in zip(batch.tolist(), pixels, strict=True)
+            ]
+            yield _Step(shard, batch, pixels, images + len(batch), start == starts[-1]), jobs
+            images = 0
+
+
+class _Writer:
+    """One thread that commits finished shards; at most SHARDS_BEING_WRITTEN of them wait, and no
+    more than ROOM_TO_WRITE bytes beyond the one being written."""
+
+    def __init__(self, task: Task, stats: RunStats):
+        self._task = task
+        self._stats = stats
+        self._pool = ThreadPoolExecutor(1, "write")
+        self._pending: deque[tuple[Future[None], int]] = deque()
+
+    def submit(self, shard: Shard) -> None:
+        """Queue a shard; raises what an earlier write raised, as soon as it has."""
+        self._pending.append((self._pool.submit(self._commit, shard), shard.nbytes))
+        with self._stats.waits.timed(DISK):
+            while self._pending and self._is_due():
+                self._pending.popleft()[0].result()
+
+    def _is_due(self) -> bool:
+        """Whether the oldest write is over, or has to be waited for."""
+        held = sum(size for _, size in self._pending)
+        full = len(self._pending) > SHARDS_BEING_WRITTEN or held > ROOM_TO_WRITE
+        return full or self._pending[0][0].done()
+
+    def _commit(self, shard: Shard) -> None:
+        start = time.perf_counter()
+        in_vain = commit_shard(shard, self._task.artifacts, self._task.plan)
+        self._stats.shards += 1
+        self._stats.shards_in_vain += in_vain > 0
+        self._stats.rows_in_vain += in_vain
+        self._stats.spend("write", time.perf_counter() - start)
+        for part in shard.open_parts:
+            self._stats.spend(part.spec.stage, part.seconds)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
+        with self._stats.waits.timed(DISK):
+            self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
+        if kind is None:
+            for future, _held in self._pending:
+                future.result()

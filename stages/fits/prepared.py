@@ -1,0 +1,128 @@
+"""A head made ready for one block of features: with what it needs beside them, if anything.
+
+Every head takes one parameter more, `projected = true`: it then sees the CLS embeddings of an
+OpenCLIP model projected into the space shared with text, as CLIP's own linear probes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...cache.fingerprint import fingerprint
+from ...cache.records import Records
+from ...datasets.collection import Collection
+from ...errors import UsageError
+from ...heads.fitting.projection import project
+from ...heads.registry import canonical, make_head, origin
+from ...models.text import text_entry
+from ..specs import FeatureSpec, ModelSpec
+from .text import TextSource, image_projection, projection_spec
+from .zero_shot import KIND, ZeroShotPlan, one_model, plan_zero_shot, zero_shot_head
+
+PROJECTED = "projected"
+SPEED_ALONE = "n_jobs"
+"""The parameter of a head that, as everywhere in scikit-learn, changes no result."""
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """A head on one block of features, as known before any feature is read.
+
+    parameters: those of the head itself. address: what stands in its `HeadSpec`. records:
+    fingerprints of the records beside the features that it reads. projected: the model whose
+    projection the features go through, or None.
+    """
+
+    kind: str
+    parameters: dict[str, Any]
+    address: dict[str, Any]
+    records: tuple[str, ...] = ()
+    projected: ModelSpec | None = None
+    zero_shot: ZeroShotPlan | None = None
+
+
+@dataclass(frozen=True)
+class PreparedHead:
+    """An unfitted head, and the projection (d, e) that features go through before it, or None."""
+
+    head: Any
+    projection: NDArray[np.float32] | None = None
+
+    def features(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features as the head sees them; (N, crops * d)."""
+        return X if self.projection is None else project(X, self.projection)
+
+
+def plan_head(
+    kind: str,
+    parameters: Mapping[str, Any],
+    collection: Collection,
+    features: Sequence[FeatureSpec],
+    source: TextSource,
+) -> HeadPlan:
+    """What a head on these features is made of. Only what reads text or a projection needs more
+    than the parameters; see `plan_zero_shot` for the errors of those."""
+    own, projected = _split(kind, parameters)
+    if kind == KIND:
+        plan = plan_zero_shot(own, collection, features, source)
+        return HeadPlan(kind, own, plan.address, plan.records, zero_shot=plan)
+    address = _address(kind, own, projected)
+    if not projected:
+        return HeadPlan(kind, own, address)
+    model = one_model(features)
+    text_entry(model.name)
+    uses = (fingerprint(projection_spec(model)),)
+    return HeadPlan(kind, own, address, uses, projected=model)
+
+
+def prepare_head(plan: HeadPlan, source: TextSource, records: Records) -> PreparedHead:
+    """The head, with text features embedded and projections read where it needs them.
+
+    Raises:
+        UsageError, A2pipeError: as `zero_shot_head` and `image_projection`.
+    """
+    if plan.zero_shot is not None:
+        return PreparedHead(zero_shot_head(plan.zero_shot, source, records))
+    head = make_head(plan.kind, plan.parameters)
+    if plan.projected is None:
+        return PreparedHead(head)
+    return PreparedHead(head, image_projection(plan.projected, source, records))
+
+
+def project_features(
+    X: NDArray[np.float32],
+    parameters: Mapping[str, Any],
+    features: Sequence[FeatureSpec],
+    source: TextSource,
+    records: Records,
+) -> NDArray[np.float32]:
+    """Features as a fitted head with these parameters sees them; raises as `image_projection`."""
+    if not parameters.get(PROJECTED, False):
+        return X
+    return PreparedHead(None, image_projection(one_model(features), source, records)).features(X)
+
+
+def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:
+    """What shapes a fit: parameters however they were written, and whose code a plug-in's is."""
+    address = canonical(kind, own)
+    address.pop(SPEED_ALONE, None)
+    if projected:
+        address[PROJECTED] = True
+    package = origin(kind)
+    return address if package is None else {**address, "package": package}
+
+
+def _split(kind: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The head's own parameters, and whether it sees projected features."""
+    own = dict(parameters)
+    projected = own.pop(PROJECTED, False)
+    if not isinstance(projected, bool):
+        raise UsageError(f"A head's projected is true or false, not {projected!r}.")
+    if projected and kind == KIND:
+        raise UsageError("Zero-shot projects its features in any case; leave out `projected`.")
+    return own, projected

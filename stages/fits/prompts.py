@@ -1,0 +1,54 @@
+"""What classes are called in prompts, and the prompts themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ...datasets.collection import Collection
+from ...errors import UsageError
+
+PROMPT_NAMES = {"celeba": ("person with dark hair", "person with blond hair")}
+"""By dataset, where what its classes are called is no noun. The other benchmarks' class names are
+those of the paper's prompts (A², Table 32)."""
+
+
+def prompt_names(collection: Collection, given: Sequence[str] | None = None) -> tuple[str, ...]:
+    """What each class is called in a prompt, in the order of its index.
+
+    given: names that replace the dataset's; None takes those of `PROMPT_NAMES`, else the
+    collection's own with underscores read as spaces.
+
+    Raises:
+        UsageError: there is not one name a class, two classes have the same one, or the
+            collection's own are bare numbers.
+    """
+    names = given or PROMPT_NAMES.get(collection.name) or _own(collection)
+    count = len(collection.class_names)
+    if len(names) != count:
+        raise UsageError(
+            f"Zero-shot has {len(names)} class names ({', '.join(names)}) and {collection.name} "
+            f"has {count} classes ({', '.join(collection.class_names)}); give one a class."
+        )
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise UsageError(
+            f"Two classes of {collection.name} would have one prompt, being called "
+            f"{repeated[0]!r}; give zero-shot other class_names."
+        )
+    return tuple(names)
+
+
+def prompts(templates: Sequence[str], name: str) -> tuple[str, ...]:
+    """Each template with the class's name in place of its {}; article and ending stay as given."""
+    return tuple(template.replace("{}", name) for template in templates)
+
+
+def _own(collection: Collection) -> tuple[str, ...]:
+    names = tuple(name.replace("_", " ") for name in collection.class_names)
+    if any(name.isdecimal() for name in names):
+        raise UsageError(
+            f"The classes of {collection.name} are numbers ({', '.join(names)}), which no prompt "
+            "can be made of; give the zero-shot head class_names."
+        )
+    return names

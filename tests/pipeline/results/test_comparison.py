@@ -1,0 +1,269 @@
+"""Cells compared on stored predictions: what is chosen, what is tested, what is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a2pipe.cache.fingerprint import fingerprint
+from a2pipe.cache.records import Records
+from a2pipe.errors import NotCachedError, UsageError
+from a2pipe.metrics.statistics import cohen_d_paired, holm, permutation_test, wga_interval
+from a2pipe.pipeline.results.cell_names import NamedCell, find_cell
+from a2pipe.pipeline.results.comparison import Comparison, Method, compare_cells, compare_matrix
+from a2pipe.pipeline.results.predictions import read_predictions
+from a2pipe.reports.results import Cell, Matrix, Row
+from a2pipe.stages.specs import FitSpec, HeadSpec
+
+N = 240
+GENERATOR = np.random.default_rng(2)
+LABELS = GENERATOR.integers(0, 2, N)
+GROUPS = 2 * LABELS + GENERATOR.integers(0, 2, N)
+SHARES = {
+    "best": (0.95, 0.9, 0.9, 0.85),
+    "close": (0.95, 0.9, 0.9, 0.8),
+    "far": (0.99, 0.2, 0.3, 0.98),
+}
+RIGHT = {name: GENERATOR.random(N) < np.array(shares)[GROUPS] for name, shares in SHARES.items()}
+QUICK = Method(resamples=2000)
+
+
+def store(root: Path, name: str, right: np.ndarray, collection: str = "c" * 32, **arrays) -> str:
+    """A record of one head; arrays replace its own. Returns the fingerprint."""
+    spec = FitSpec(HeadSpec("logistic", json.dumps({"name": name})), (), collection)
+    content = {
+        "test_index": np.arange(len(right)),
+        "test_predictions": np.where(right, LABELS[: len(right)], 1 - LABELS[: len(right)]),
+        "test_labels": LABELS[: len(right)],
+        "test_groups": GROUPS[: len(right)],
+        "test_images": np.arange(len(right)),
+    }
+    kept = {key: value for key, value in {**content, **arrays}.items() if value is not None}
+    Records(root).write(spec, {}, kept)
+    return fingerprint(spec)
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Matrix:
+    """Rows best, close and far x one column and head, their records in tmp_path."""
+    cells = tuple(
+        Cell(name, "E", "LR", 1, N, 0, 0.5, 0.5, "g", record=store(tmp_path, name, right))
+        for name, right in RIGHT.items()
+    )
+    rows = tuple(Row(name, f"the {name} one", "baseline", baseline=name) for name in RIGHT)
+    return Matrix("m", "d", "c" * 32, "", "", (), (), rows, ("E",), ("LR",), cells)
+
+
+@pytest.fixture
+def cell(matrix: Matrix, tmp_path: Path) -> Callable[[str], NamedCell]:
+    return lambda name: find_cell(name, matrix, tmp_path)
+
+
+def names(found: Comparison) -> list[str]:
+    return [each.cell.split("::")[0] for each in found.cells]
+
+
+# --- what is tested -----------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_the_statistics(cell, tmp_path):
+    found = compare_cells(cell("best"), [cell("close"), cell("far")], tmp_path, QUICK)
+    tests = [
+        permutation_test(RIGHT[name], RIGHT["best"], GROUPS, metric="worst", resamples=2000)
+        for name in ("close", "far")
+    ]
+    assert [each.p for each in found.cells] == [None, *(test.p for test in tests)]
+    assert [each.p_corrected for each in found.cells[1:]] == list(holm([t.p for t in tests]))
+    assert [each.difference for each in found.cells] == [0, *(t.difference for t in tests)]
+    assert (found.cells[0].low, found.cells[0].high) == wga_interval(RIGHT["best"], GROUPS)
+    assert [each.differs for each in found.cells] == [False, False, True]
+
+
+def test_a_matrix_is_compared_with_its_best_cell(matrix, tmp_path):
+    found = compare_matrix(matrix, tmp_path, QUICK)
+    assert names(found) == ["best", "close", "far"]
+    assert found.chosen
+
+
+def test_or_with_the_cell_that_is_named(matrix, cell, tmp_path):
+    found = compare_matrix(matrix, tmp_path, QUICK, cell("far"))
+    assert names(found) == ["far", "best", "close"]
+    assert not found.chosen
+    assert all(each.differs for each in found.cells[1:])
+
+
+def test_worst_class_takes_the_classes_as_groups(cell, tmp_path):
+    found = compare_cells(
+        cell("best"), [cell("far")], tmp_path, replace(QUICK, metric="worst_class")
+    )
+    expected = min(RIGHT["far"][label == LABELS].mean() for label in (0, 1))
+    assert found.cells[1].value == pytest.approx(expected)
+
+
+def test_accuracy_has_an_effect_size_and_wga_none(cell, tmp_path):
+    pair = cell("best"), [cell("far")]
+    accuracy = compare_cells(*pair, tmp_path, replace(QUICK, metric="accuracy"))
+    d = cohen_d_paired(RIGHT["far"], RIGHT["best"])
+    assert accuracy.cells[1].cohen_d_paired == pytest.approx(d)
+    assert compare_cells(*pair, tmp_path, QUICK).cells[1].cohen_d_paired is None
+
+
+def test_mcnemar_is_exact_and_needs_no_resamples(cell, tmp_path):
+    method = Method("accuracy", "mcnemar", resamples=1)
+    found = compare_cells(cell("best"), [cell("far")], tmp_path, method)
+    assert found.exact
+    assert found.cells[1].differs
+
+
+def test_samples_that_share_images_are_resampled_with_them(tmp_path):
+    images = np.arange(N) // 4
+    records = [
+        NamedCell(name, store(tmp_path, name, RIGHT[name], "f" * 32, test_images=images))
+        for name in ("best", "close")
+    ]
+    found = compare_cells(records[0], records[1:], tmp_path, QUICK)
+    assert (found.n, found.images) == (N, N // 4)
+    right = RIGHT["close"], RIGHT["best"]
+    by_image = permutation_test(*right, GROUPS, images, metric="worst", resamples=2000)
+    assert found.cells[1].p == by_image.p
+
+
+def test_without_groups_the_classes_are_groups(tmp_path):
+    record = store(tmp_path, "x", RIGHT["best"], test_groups=np.full(N, -1))
+    assert (read_predictions(tmp_path, record).groups == LABELS).all()
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_different_collections_are_refused(cell, tmp_path):
+    other = NamedCell("other", store(tmp_path, "x", RIGHT["far"], "d" * 32))
+    with pytest.raises(UsageError, match="different collections"):
+        compare_cells(cell("best"), [other], tmp_path, QUICK)
+
+
+def test_different_test_samples_are_refused(cell, tmp_path):
+    other = NamedCell("other", store(tmp_path, "x", RIGHT["far"][:-1]))
+    with pytest.raises(UsageError, match="different samples \\(240 and 239\\)"):
+        compare_cells(cell("best"), [other], tmp_path, QUICK)
+
+
+def test_too_few_resamples_are_refused_with_the_number_needed(matrix, tmp_path):
+    with pytest.raises(UsageError, match="at least 800"):
+        compare_matrix(matrix, tmp_path, replace(QUICK, resamples=799))
+
+
+def test_mcnemar_of_wga_is_refused(cell, tmp_path):
+    with pytest.raises(UsageError, match="about accuracy, not wga"):
+        compare_cells(cell("best"), [cell("far")], tmp_path, Method(test="mcnemar"))
+
+
+def test_one_cell_alone_is_refused(matrix, tmp_path):
+    with pytest.raises(UsageError, match="nothing to compare"):
+        compare_matrix(replace(matrix, cells=matrix.cells[:1]), tmp_path, QUICK)
+
+
+def test_predictions_that_are_not_stored_or_hold_no_truth(cell, tmp_path):
+    gone = NamedCell("gone", "0" * 32)
+    with pytest.raises(NotCachedError, match="are not in the cache"):
+        compare_cells(cell("best"), [gone], tmp_path, QUICK)
+    old = NamedCell("old", store(tmp_path, "old", RIGHT["far"], test_labels=None))
+    with pytest.raises(NotCachedError, match="holds no test_labels"):
+        compare_cells(cell("best"), [old], tmp_path, QUICK)
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["far", "the far one", "far::E", "far::E::LR", "far::::LR", "the far one::::"]
+)
+def test_ways_to_name_a_cell(text, matrix, tmp_path):
+    assert find_cell(text, matrix, tmp_path) == NamedCell("far::E::LR", matrix.cells[2].record)
+
+
+def test_a_file_or_its_folder_names_the_matrix(matrix, tmp_path):
+    path = tmp_path / "matrix.json"
+    path.write_text(json.dumps(matrix.to_json()), encoding="utf-8")
+    for place in (path, tmp_path):
+        assert find_cell(f"{place}::close", None, tmp_path).name == "close::E::LR"
+
+
+def test_a_record_is_named_by_its_first_digits(matrix, tmp_path):
+    record = matrix.cells[1].record
+    assert find_cell(record[:10], None, tmp_path) == NamedCell(record[:12], record)
+    with pytest.raises(NotCachedError, match="begins with"):
+        find_cell("0123456789", None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("near", "names no cell of m, which has rows 'best', 'close', 'far'; columns 'E'"),
+        ("", "names 3 cells of m, among them best::E::LR and close::E::LR; say which"),
+        ("far::E::LR::x", "too many parts"),
+        ("far::F", "names no cell"),
+    ],
+)
+def test_what_names_no_cell_or_several_is_refused(text, message, matrix, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        find_cell(text, matrix, tmp_path)
+
+
+def test_a_row_without_a_matrix_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="or name the matrix with --matrix"):
+        find_cell("far::E", None, tmp_path)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(matrix: Matrix, tmp_path: Path) -> Path:
+    path = tmp_path / "matrix.json"
+    path.write_text(json.dumps(matrix.to_json()), encoding="utf-8")
+    return path
+
+
+def test_the_command_prints_a_table_and_a_sentence(command, saved, tmp_path):
+    done = command("compare", "--matrix", saved, "--cache", tmp_path)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[2].startswith("best::E::LR ")
+    assert lines[2].endswith("reference")
+    assert [line.split("  ")[-1] for line in lines[3:5]] == ["no difference shown", "differs"]
+    assert lines[-1] == (
+        "Permutation test (10,000 resamples, seed 0) on 240 test samples; Holm's correction over 2 "
+        "comparisons; alpha 0.005. The reference is the best of them on these same samples, so its "
+        "lead is flattered."
+    )
+
+
+def test_the_command_prints_json(command, saved, tmp_path):
+    options = ("--test", "bootstrap", "--metric", "accuracy", "--json", "--cache", tmp_path)
+    done = command("compare", "far", "best", "--matrix", saved, *options)
+    found = json.loads(done.out)
+    assert found["method"]["test"] == "bootstrap"
+    first, second = found["cells"]
+    assert (first["cell"], first["p"]) == ("far::E::LR", None)
+    assert second["difference"] == pytest.approx(RIGHT["best"].mean() - RIGHT["far"].mean())
+    assert second["difference_low"] < second["difference"] < second["difference_high"]
+    assert second["differs"] is True
+
+
+def test_two_records_compare_without_a_matrix(command, matrix, tmp_path):
+    first, second = (cell.record[:12] for cell in matrix.cells[:2])
+    done = command("compare", first, second, "--cache", tmp_path, "--test", "bootstrap")
+    assert done.code == 0
+    assert done.out.splitlines()[2].startswith(first)
+    assert "Paired bootstrap" in done.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b", "c"), ("a", "b", "--against", "c")])
+def test_the_command_wants_two_cells_or_a_matrix(arguments, command):
+    done = command("compare", *arguments)
+    assert done.code == 2
+    assert "Name two cells" in done.err

@@ -1,0 +1,146 @@
+"""The local executor: what fails, fails soon; what it did, it says."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from a2pipe.cache.stores.zarr_store import ZarrStore
+from a2pipe.errors import A2pipeError
+from a2pipe.models.backbone import Backbone
+from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards import local
+
+
+def test_seconds_are_counted_for_each_stage(experiment, tmp_path):
+    stats = open_session(experiment(), tmp_path / "cache").compute()
+    assert {"attention", "boxes", "embeddings", "compute", "write"} == stats.seconds.keys()
+
+
+def test_a_failed_write_stops_the_run_at_the_next_shard(experiment, tmp_path, monkeypatch):
+    failed, shards = threading.Event(), []
+    submit = local._Writer.submit
+
+    def refuse(shard, *_):
+        failed.set()
+        raise A2pipeError(f"No space is left for shard {shard.number}.")
+
+    def submit_after_the_failure(writer, shard):
+        shards.append(shard.number)
+        if shard.number:
+            failed.wait()
+            writer._pool.submit(int).result()
+        submit(writer, shard)
+
+    monkeypatch.setattr(local, "commit_shard", refuse)
+    monkeypatch.setattr(local._Writer, "submit", submit_after_the_failure)
+    tiny = experiment(run={"batch_size": 8, "shard_size": 8, "device": "cpu"})
+    with pytest.raises(A2pipeError, match="No space is left for shard 0"):
+        open_session(tiny, tmp_path / "cache").compute()
+    assert len(shards) <= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "written"), [(SystemExit, [0, 1]), (KeyboardInterrupt, [0, 1]), (ValueError, [0])]
+)
+def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, written):
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def commit(shard, *_):
+        begun.set()
+        assert go_on.wait(60)
+        done.append(shard.number)
+
+    def stop():
+        with local._Writer(SimpleNamespace(artifacts={}, plan=None), local.RunStats()) as writer:
+            for number in (0, 1):
+                writer.submit(SimpleNamespace(number=number, open_parts=[], nbytes=0))
+            begun.wait()
+            threading.Timer(0.2, go_on.set).start()
+            raise error
+
+    monkeypatch.setattr(local, "commit_shard", commit)
+    with pytest.raises(error):
+        stop()
+    assert done == written
+
+
+def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypatch):
+    session = open_session(experiment(), tmp_path / "cache")
+    (model,) = {spec.model for spec in session.plan.attention}
+    loaded = session.backbones.get(model)
+    other = Backbone.__new__(Backbone)
+    other.info = type(loaded.info)(**{**vars(loaded.info), "weights": "0" * 32})
+    monkeypatch.setattr("a2pipe.models.backbone.load_backbone", lambda *_, **__: other)
+    again = open_session(experiment(), tmp_path / "cache")
+    with pytest.raises(A2pipeError, match="have changed since this run began"):
+        again.compute()
+
+
+def test_rows_read_for_reuse_share_one_allowance(experiment, tmp_path, monkeypatch):
+    kept = []
+    gather = local.Cache.gather
+
+    def record(cache, fingerprint, images, exclude=None, kept_bytes=0):
+        kept.append(kept_bytes)
+        return gather(cache, fingerprint, images, exclude, kept_bytes)
+
+    monkeypatch.setattr(local.Cache, "gather", record)
+    session = open_session(experiment(), tmp_path / "cache")
+    local.prepare(session.plan, session.cache, session.plan.specs())
+    assert len(kept) == 3
+    assert sum(kept) <= local.KEPT_BYTES
+
+
+def test_what_another_process_commits_first_was_computed_in_vain(experiment, tmp_path):
+    """Two runs that both began before either had committed anything."""
+    sessions = [open_session(experiment(), tmp_path / "cache") for _ in range(2)]
+    tasks = [local.prepare(each.plan, each.cache, each.plan.specs()) for each in sessions]
+    for session, task in zip(sessions, tasks, strict=True):
+        local.run_local(task, session.backbones, session.progress, session.stats)
+    first, second = (session.stats for session in sessions)
+    assert (first.shards, first.shards_in_vain, first.rows_in_vain) == (3, 0, 0)
+    assert (second.shards, second.shards_in_vain, second.rows_in_vain) == (3, 3, 3 * 80)
+    assert second.forward_passes == first.forward_passes
+
+
+def test_what_another_process_commits_meanwhile_was_computed_in_vain(
+    experiment, tmp_path, monkeypatch
+):
+    """All of the other's run falls between the first look and the first marker of this one."""
+    other, session = (open_session(experiment(), tmp_path / "cache") for _ in range(2))
+    write, writes = ZarrStore.write, []
+
+    def write_after_the_other(store, shard, arrays):
+        writes.append(shard)
+        if len(writes) == 1:
+            other.compute()
+        return write(store, shard, arrays)
+
+    monkeypatch.setattr(ZarrStore, "write", write_after_the_other)
+    stats = session.compute()
+    assert (other.stats.shards_in_vain, other.stats.rows_in_vain) == (0, 0)
+    assert (stats.shards_in_vain, stats.rows_in_vain) == (3, 3 * 80)
+
+
+def test_a_shard_whose_file_is_gone_is_not_computed_in_vain(experiment, tmp_path):
+    session = open_session(experiment(), tmp_path / "cache")
+    session.compute()
+    artifact = session.stored(session.plan.specs()[-1])
+    (artifact.folder / next(iter(artifact.ledger.read(1).files))).unlink()
+    again = open_session(experiment(), tmp_path / "cache").compute()
+    assert (again.shards, again.shards_in_vain) == (1, 0)
+
+
+def test_a_shard_that_another_process_drops_is_computed_again(experiment, tmp_path):
+    """It was listed as stored, and its marker is gone when it is to be read."""
+    crops = {"sizes": [16, 8]}
+    open_session(experiment(), tmp_path / "cache").compute()
+    session = open_session(experiment(crops=crops), tmp_path / "cache")
+    task = local.prepare(session.plan, session.cache, session.plan.specs())
+    attention = session.stored(session.plan.attention[0])
+    before = attention.read_shard(1)
+    attention.discard(1)
+    local.run_local(task, session.backbones, session.progress, session.stats)
+    assert session.is_complete()
+    assert all((attention.read_shard(1)[name] == before[name]).all() for name in before)

@@ -1,0 +1,58 @@
+"""Where the time of a run went: shares of one thread's time, and one remark."""
+
+import io
+import json
+
+import pytest
+
+from a2pipe.pipeline.results.run_record import RunRecord
+from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards.progress import PlainProgress
+from a2pipe.pipeline.shards.stats import DECODE, DEVICE, DISK, Waits
+
+
+def waits(decode=0.0, device=0.0, disk=0.0):
+    """A run of ten seconds and 400 images."""
+    return Waits(10.0, 400, {DECODE: decode, DEVICE: device, DISK: disk})
+
+
+@pytest.mark.parametrize(
+    ("spent", "word", "remedy"),
+    [
+        (waits(decode=7, device=2), "decoding", "--workers"),
+        (waits(decode=2, device=7), "device", "--batch-size"),
+        (waits(device=4, disk=5), "disk", "faster disk"),
+    ],
+)
+def test_the_largest_wait_is_the_bottleneck(spent, word, remedy):
+    assert f"{word} is the bottleneck" in spent.advice()
+    assert remedy in spent.advice()
+
+
+def test_small_waits_need_no_advice():
+    assert waits(1, 1, 1).advice() == ""
+    assert waits(1, 1, 1).words() == "40 images/s; waited on 10% decode, 10% device, 10% disk"
+
+
+def test_a_run_of_no_time_divides_by_nothing():
+    assert Waits().to_json()["images_per_second"] == 0
+    assert Waits().words().startswith("0 images/s")
+
+
+def test_a_run_says_where_its_time_went_and_records_it(experiment, tmp_path):
+    stream = io.StringIO()
+    session = open_session(experiment(), tmp_path / "cache", PlainProgress(stream))
+    stats = session.compute()
+    assert "images/s; waited on" in stream.getvalue().splitlines()[-1]
+    throughput = json.loads(json.dumps(RunRecord(stats=stats).content()))["throughput"]
+    assert throughput["images"] == 80
+    shares = [throughput[f"share_{what}"] for what in (DECODE, DEVICE, DISK)]
+    assert min(shares) >= 0
+    assert sum(shares) <= 1.0001
+    assert stats.waits.spent[DEVICE] == pytest.approx(stats.seconds["compute"])
+
+
+def test_a_run_that_computes_nothing_has_no_throughput(experiment, tmp_path):
+    open_session(experiment(), tmp_path / "cache").compute()
+    again = open_session(experiment(), tmp_path / "cache").compute()
+    assert RunRecord(stats=again).content()["throughput"] is None
