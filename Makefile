@@ -38,7 +38,7 @@ typecheck: $(READY)
 	mkdir -p $(VENV)/typed
 	ln -sfn ../.. $(VENV)/typed/a2pipe
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy --config-file pyproject.toml \
-		-m a2pipe $(foreach module,cli.py errors.py files.py,-m a2pipe.$(module:.py=)) \
+		-m a2pipe $(foreach module,cli.py errors.py files.py version.py,-m a2pipe.$(module:.py=)) \
 		$(foreach package,$(PACKAGES),-p a2pipe.$(package))
 
 bench: $(READY)  ## speed, scaling, coverage of intervals; peers.sh and faults.py take longer

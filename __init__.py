@@ -10,7 +10,7 @@ Everything here is imported when first used, so `import a2pipe` is quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__
 
 _HOME = {
     "Backbone": ".models.backbone",
@@ -38,6 +38,7 @@ __all__ = [
     "Experiment",
     "Matrix",
     "View",
+    "__version__",
     "build_matrix",
     "load_backbone",
     "load_collection",

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from . import __version__
 from .commands.cluster import finish, logs, status, submit
 from .commands.compare import compare
 from .commands.datasets import datasets
@@ -32,6 +31,7 @@ from .commands.output import emit
 from .commands.paper import paper
 from .commands.predict import predict, save_head
 from .errors import A2pipeError
+from .version import __version__
 
 if TYPE_CHECKING:
     from .pipeline.session import Session

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from ..version import __version__
 from .weights.hub import locate
 from .weights.memo import file_key, recall, remember
 from .weights.reading import digest_tensors, tensor_digest

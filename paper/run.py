@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import __version__
 from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..datasets.registry import facts_of
@@ -20,6 +19,7 @@ from ..pipeline.session import Session, load_collection, session_on
 from ..pipeline.shards.progress import Progress
 from ..reports.results import GalleryItem, Matrix
 from ..reports.study import Line, Study
+from ..version import __version__
 from .cells import PaperCell, PaperHead, PaperMap, Target
 from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
 from .crop_figure import crop_pictures

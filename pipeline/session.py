@@ -40,8 +40,10 @@ from .planning.plan import STAGES, Plan, Spec, Stored, make_plan
 from .shards.backbones import Backbones, identify_all, identify_apart
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
-from .shards.local import RunStats, prepare, run_local
+from .shards.local import run_local
 from .shards.progress import Progress, SilentProgress
+from .shards.stats import RunStats
+from .shards.task import prepare
 
 TIMES_TO_COMPUTE_AGAIN = 3
 """What is damaged or was dropped; another process may drop shards while this one computes."""

@@ -94,13 +94,13 @@ def packages() -> list[str]:
 def test_the_wheel_has_its_data(in_wheel):
     patterns = (
         "models/demo_weights/*.safetensors",
-        "pipeline/templates/*",
-        "reports/published_data/*.csv",
+        "pipeline/cluster/batch/templates/*",
+        "paper/published_data/*.csv",
         "reports/templates/*",
     )
     data = {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)}
     assert {name for name in in_wheel if not name.endswith(".py")} == {"py.typed", *data}
-    assert data >= {*WEIGHTS, "reports/published_data/a2_tables.csv"}
+    assert data >= {*WEIGHTS, "paper/published_data/a2_tables.csv"}
 
 
 def test_the_shipped_weights_stay_small():

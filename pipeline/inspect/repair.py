@@ -12,8 +12,9 @@ from ...cache.catalog import Cache
 from ...cache.verify import Problem, verify
 from ...errors import A2pipeError
 from ..session import Session, open_session
-from ..shards.local import prepare, run_local
+from ..shards.local import run_local
 from ..shards.progress import Progress
+from ..shards.task import prepare
 
 
 @dataclass(frozen=True)

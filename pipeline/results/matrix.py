@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ... import __version__
 from ...datasets.collection import Collection
 from ...errors import NotCachedError, UsageError
 from ...reports.results import Cell, Localization, Matrix, Row
 from ...stages.fits.samples import check_samples, grouping
 from ...stages.fits.scores import intervals
+from ...version import __version__
 from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import BadImage, refuse_bad_images

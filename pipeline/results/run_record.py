@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
 from ...files import atomic_write_bytes, make_folder
+from ...version import __version__
 from ..shards.bad_images import BadImage
-from ..shards.local import RunStats
+from ..shards.stats import RunStats
 
 PACKAGES = ("torch", "timm", "numpy", "scikit-learn", "zarr", "h5py", "pillow")
 

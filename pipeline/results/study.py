@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ... import __version__
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...metrics.intervals import Floats, mean_intervals
@@ -18,6 +17,7 @@ from ...reports.study import Line, Measure, Study
 from ...reports.study_write import Written, write_study
 from ...stages.localization import MEASURES, check_centres, effective_split
 from ...stages.specs import MapSpec
+from ...version import __version__
 from ..experiment.schema import LocalizeSection
 from ..planning.rows import PlanRow
 from ..session import Session

@@ -10,8 +10,9 @@ from ...errors import UsageError
 
 if TYPE_CHECKING:
     from ...cache.catalog import Cache
-    from .local import RunStats, Task
     from .progress import Progress
+    from .stats import RunStats
+    from .task import Task
 
 
 class Executor(Protocol):

@@ -11,27 +11,20 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...cache.artifact import Artifact
-from ...cache.catalog import Cache
-from ...cache.fingerprint import fingerprint
-from ...cache.gather import KEPT_BYTES, Gathered
 from ...stages.boxes import NoRoomError
-from ..planning.plan import Plan, Spec, Stored
+from ..planning.plan import Plan
 from .backbones import Backbones
 from .batch import Batch, Decoded, Rows, embed_crops, place_crops
 from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
-from .disk import require_room
 from .prefetch import Room, cores, prefetch
 from .progress import Progress
 from .shard import Shard, commit_shard, open_shard
-from .stats import DECODE, DEVICE, DISK, Waits
+from .stats import DECODE, DEVICE, DISK, RunStats
+from .task import Task
 
 BATCHES_AHEAD = 4
 BATCHES_BEING_CUT = 2
@@ -40,110 +33,6 @@ ROOM_AHEAD = 512 << 20
 """Bytes of decoded squares that may wait for the device, beyond one batch."""
 ROOM_TO_WRITE = 1 << 30
 """Bytes of finished shards that may wait to be written, beyond one shard."""
-
-
-@dataclass
-class RunStats:
-    """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
-    and activity (they overlap).
-
-    shards_in_vain, rows_in_vain: shards of which another process committed a part while this one
-    computed it, and the rows of those parts: one for each image and spec.
-    """
-
-    shards: int = 0
-    shards_in_vain: int = 0
-    rows_in_vain: int = 0
-    decoded: int = 0
-    forward_passes: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    device: str = ""
-    waits: Waits = field(default_factory=Waits)
-
-    def spend(self, what: str, seconds: float) -> None:
-        """Add to the time that an activity or a stage has taken."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
-
-    def add(self, other: RunStats) -> None:
-        """Add the counts and seconds of a run elsewhere."""
-        self.shards += other.shards
-        self.decoded += other.decoded
-        self.device = self.device or other.device
-        for name, passes in other.forward_passes.items():
-            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
-        for name, seconds in other.seconds.items():
-            self.spend(name, seconds)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to compute: these shards of these artifacts."""
-
-    plan: Plan
-    artifacts: Mapping[Stored, Artifact]
-    missing: Mapping[Stored, set[int]]
-    gathered: Mapping[Stored, Gathered]
-    shards: Sequence[int]
-
-    @cached_property
-    def pixels(self) -> NDArray[np.int64]:
-        """Of each image's original, in the order of rows; 0 where unknown."""
-        collection = self.plan.collection
-        first: dict[str, int] = {}
-        for sample, digest in enumerate(collection.digests):
-            first.setdefault(digest, sample)
-        first.pop("", None)
-        counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
-        return counts
-
-    def images(self, shards: Iterable[int]) -> int:
-        """How many images these shards have."""
-        cut = next(iter(self.artifacts.values())).cut
-        return sum(cut.length_of(number) for number in shards)
-
-
-def prepare(
-    plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
-) -> Task:
-    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
-
-    A2pipeError where the disk cannot hold them.
-    """
-    run, images = plan.experiment.run, plan.collection.images
-    artifacts: dict[Stored, Artifact] = {
-        spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
-        for spec in (*plan.pixels(specs), *specs)
-    }
-    missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
-    lacking = set().union(*(missing[spec] for spec in specs))
-    gathered = {
-        spec: cache.gather(
-            fingerprint(spec),
-            _lacking(artifacts[spec], numbers),
-            artifacts[spec].folder,
-            KEPT_BYTES // len(artifacts),
-        )
-        for spec, numbers in missing.items()
-        if numbers
-    }
-    require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
-    dealt = [number for number in sorted(lacking) if number % world_size == rank]
-    return Task(plan, artifacts, missing, gathered, dealt)
-
-
-def _bytes_to_write(
-    artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
-) -> int:
-    """Of all ranks, as they share the disk."""
-    return sum(
-        len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
-        for spec, artifact in artifacts.items()
-    )
-
-
-def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
-    layout = artifact.layout
-    return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]
 
 
 def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:

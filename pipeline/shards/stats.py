@@ -75,6 +75,39 @@ class Waits:
         return f"{line}: {self.advice()}" if self.advice() else line
 
 
+@dataclass
+class RunStats:
+    """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
+    and activity (they overlap).
+
+    shards_in_vain, rows_in_vain: shards of which another process committed a part while this one
+    computed it, and the rows of those parts: one for each image and spec.
+    """
+
+    shards: int = 0
+    shards_in_vain: int = 0
+    rows_in_vain: int = 0
+    decoded: int = 0
+    forward_passes: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    waits: Waits = field(default_factory=Waits)
+
+    def spend(self, what: str, seconds: float) -> None:
+        """Add to the time that an activity or a stage has taken."""
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+
+    def add(self, other: RunStats) -> None:
+        """Add the counts and seconds of a run elsewhere."""
+        self.shards += other.shards
+        self.decoded += other.decoded
+        self.device = self.device or other.device
+        for name, passes in other.forward_passes.items():
+            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
+        for name, seconds in other.seconds.items():
+            self.spend(name, seconds)
+
+
 _ADVICE = {
     DECODE: "decoding is the bottleneck: --workers N if there are cores to spare, --cache-pixels "
     "if more runs on these images follow, --draft for large JPEG files",

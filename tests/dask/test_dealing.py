@@ -12,7 +12,7 @@ from a2pipe.pipeline.cluster.dask import run as dask_run
 from a2pipe.pipeline.cluster.dask.clusters import Connection
 from a2pipe.pipeline.cluster.dask.run import DaskExecutor, ShardsFailedError
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.shards.local import prepare
+from a2pipe.pipeline.shards.task import prepare
 
 from .conftest import SHARD_SIZE, SHARDS, when, write_experiment, write_images
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ....cache.catalog import Cache
 from ....errors import A2pipeError, first_line
-from ...shards.local import RunStats, Task
 from ...shards.progress import Advance, Progress
+from ...shards.stats import RunStats
+from ...shards.task import Task
 from .clusters import Connection, Workers
 from .worker import Report, Request, asked_for, compute_shards, make_request, report_from
 

@@ -17,18 +17,20 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from .... import __version__
 from ....cache.catalog import Cache
 from ....cache.fingerprint import fingerprint
 from ....errors import A2pipeError, first_line
 from ....stages.specs import CanvasSpec
+from ....version import __version__
 from ...experiment.schema import Experiment
 from ...experiment.toml import anchored
 from ...planning.plan import STAGES, Plan, Spec, Stored
 from ...session import open_session
 from ...shards.backbones import Backbones
-from ...shards.local import RunStats, Task, prepare, run_local
+from ...shards.local import run_local
 from ...shards.progress import SilentProgress
+from ...shards.stats import RunStats
+from ...shards.task import Task, prepare
 
 Request = Mapping[str, Any]
 Cause = Literal["", "shard", "worker", "disk"]

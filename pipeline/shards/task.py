@@ -1,0 +1,88 @@
+"""What to compute: the shards that lack rows, listed before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...cache.artifact import Artifact
+from ...cache.catalog import Cache
+from ...cache.fingerprint import fingerprint
+from ...cache.gather import KEPT_BYTES, Gathered
+from ..planning.plan import Plan, Spec, Stored
+from .disk import require_room
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to compute: these shards of these artifacts."""
+
+    plan: Plan
+    artifacts: Mapping[Stored, Artifact]
+    missing: Mapping[Stored, set[int]]
+    gathered: Mapping[Stored, Gathered]
+    shards: Sequence[int]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """Of each image's original, in the order of rows; 0 where unknown."""
+        collection = self.plan.collection
+        first: dict[str, int] = {}
+        for sample, digest in enumerate(collection.digests):
+            first.setdefault(digest, sample)
+        first.pop("", None)
+        counts: NDArray[np.int64] = collection.sizes[list(first.values())].prod(axis=1)
+        return counts
+
+    def images(self, shards: Iterable[int]) -> int:
+        """How many images these shards have."""
+        cut = next(iter(self.artifacts.values())).cut
+        return sum(cut.length_of(number) for number in shards)
+
+
+def prepare(
+    plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
+) -> Task:
+    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
+
+    A2pipeError where the disk cannot hold them.
+    """
+    run, images = plan.experiment.run, plan.collection.images
+    artifacts: dict[Stored, Artifact] = {
+        spec: cache.create(spec, [plan.field(spec)], images, run.shard_size, run.backend)
+        for spec in (*plan.pixels(specs), *specs)
+    }
+    missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    lacking = set().union(*(missing[spec] for spec in specs))
+    gathered = {
+        spec: cache.gather(
+            fingerprint(spec),
+            _lacking(artifacts[spec], numbers),
+            artifacts[spec].folder,
+            KEPT_BYTES // len(artifacts),
+        )
+        for spec, numbers in missing.items()
+        if numbers
+    }
+    require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
+    dealt = [number for number in sorted(lacking) if number % world_size == rank]
+    return Task(plan, artifacts, missing, gathered, dealt)
+
+
+def _bytes_to_write(
+    artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
+) -> int:
+    """Of all ranks, as they share the disk."""
+    return sum(
+        len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
+        for spec, artifact in artifacts.items()
+    )
+
+
+def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
+    layout = artifact.layout
+    return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]
