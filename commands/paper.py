@@ -140,8 +140,7 @@ def paper_run(
     """
     from ..paper.compare import compare
     from ..paper.presets import preset
-    from ..paper.publish import publish_paper
-    from ..paper.run import run_preset
+    from ..paper.run import publish_paper, run_preset
     from ..pipeline.shards.progress import make_progress
 
     chosen = preset(id)
@@ -261,8 +260,7 @@ def _settings(
     options: Any,
     overrides: Mapping[str, Any],
 ) -> Settings:
-    from ..paper.replace import parse_replacements
-    from ..paper.settings import Settings
+    from ..paper.settings import Settings, parse_replacements
 
     places: dict[str, Path] = {}
     for text in roots:

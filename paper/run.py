@@ -1,35 +1,41 @@
-"""Running a preset: its experiments on each dataset there is a folder for, and what they found."""
+"""Running a preset on each dataset whose folder is given, and writing what it found."""
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..datasets.registry import facts_of
 from ..pipeline.experiment.schema import Experiment
 from ..pipeline.results.matrix import build_matrix
+from ..pipeline.results.publish import ABOUT_GALLERY
 from ..pipeline.results.report import gallery
 from ..pipeline.results.study import make_study
 from ..pipeline.session import Session, load_collection, session_on
 from ..pipeline.shards.progress import Progress
-from ..reports.results import GalleryItem, Matrix
+from ..reports.results import GalleryItem, Matrix, address
 from ..reports.study import Line, Study
+from ..reports.study_write import write_study
+from ..reports.write import write_files, write_report
 from ..version import __version__
 from .cells import PaperCell, PaperHead, PaperMap, Target
 from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
 from .crop_figure import crop_pictures
-from .crops import CropPictures
+from .crops import FILE as CROPS
+from .crops import CropPictures, crops_bytes
 from .experiments import Part
-from .merge import merged
+from .layout import layout, layout_csv, layout_markdown
 from .presets import Preset
-from .replace import ROLES
-from .results import Measured, PaperResult, warnings
+from .results import FILE, Measured, PaperResult, result_json, warnings
+from .results import values as values_of
 from .settings import (
+    ROLES,
     Settings,
     chosen_datasets,
     dataset_experiment,
@@ -38,6 +44,8 @@ from .settings import (
     used_replacements,
 )
 from .values import Found, of_cells, of_counts, of_crops, of_map, source_of
+
+T = TypeVar("T")
 
 CROP_COUNT = 5
 """The table about the number of crops, of which figure 16 shows examples."""
@@ -186,3 +194,53 @@ def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iter
         here, published = int((collection.splits == split).sum()), sum(counts.values())
         if counts and here != published:
             yield f"{dataset} has {here:,} {split} samples, where {published:,} were published"
+
+
+def merged(matrices: Sequence[Matrix], name: str, notes: Sequence[str]) -> Matrix:
+    """The rows, columns, heads and cells of all, each once; the first says how it was run."""
+    first = matrices[0]
+    rows = {row.key: row for each in matrices for row in each.rows}
+    cells = {address(cell): cell for each in matrices for cell in each.cells}
+    places = {place.row: place for each in matrices for place in each.localization}
+    return replace(
+        first,
+        name=name,
+        rows=tuple(rows.values()),
+        columns=_once(column for each in matrices for column in each.columns),
+        heads=_once(head for each in matrices for head in each.heads),
+        cells=tuple(cells.values()),
+        localization=tuple(places.values()),
+        notes=tuple(notes),
+    )
+
+
+def _once(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def publish_paper(finished: Finished, folder: Path) -> dict[str, Path]:
+    """Write the report, paper.json and each table of the preset; returns path by name.
+
+    Raises A2pipeError when the folder cannot be written.
+    """
+    files: dict[str, Path] = {}
+    if finished.matrix is not None:
+        files |= write_report(finished.matrix, finished.shown, folder, ABOUT_GALLERY)
+    for study in finished.studies:
+        several = len(finished.studies) > 1
+        files |= write_study(study, folder / study.name if several else folder).files
+    return files | write_files(_contents(finished), folder)
+
+
+def _contents(finished: Finished) -> dict[str, bytes]:
+    result = finished.result
+    contents = {FILE: result_json(result).encode()}
+    ours, notes = values_of([result]), warnings([result])
+    for table in result.tables:
+        shown = layout(table, result.replacements, result.dataset)
+        if shown.lines:
+            contents[f"table-{table}.csv"] = layout_csv(shown, ours).encode()
+            contents[f"table-{table}.md"] = layout_markdown(shown, ours, notes).encode()
+    if finished.pictures is not None:
+        contents[CROPS] = crops_bytes(finished.pictures)
+    return contents

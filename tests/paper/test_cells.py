@@ -7,7 +7,7 @@ import pytest
 from a2pipe.paper.cells import PaperCell, PaperHead, PaperMap, Source, head_parameters, target_of
 from a2pipe.paper.presets import PRESETS, available, overview, preset
 from a2pipe.paper.published import Number, published
-from a2pipe.paper.replace import parse_replacements, replaced
+from a2pipe.paper.settings import parse_replacements, replaced
 
 SMALL, GIANT = "dinov2_vits14_reg", "dinov2_vitg14_reg"
 FIVE = {

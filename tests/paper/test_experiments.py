@@ -12,9 +12,14 @@ from a2pipe.paper.cells import PaperCell, PaperHead, Source, Target, target_of
 from a2pipe.paper.experiments import parts_of
 from a2pipe.paper.presets import PRESETS, preset
 from a2pipe.paper.published import published
-from a2pipe.paper.replace import parse_replacements, replaced
 from a2pipe.paper.results import Replacement
-from a2pipe.paper.settings import Settings, chosen_datasets, experiments
+from a2pipe.paper.settings import (
+    Settings,
+    chosen_datasets,
+    experiments,
+    parse_replacements,
+    replaced,
+)
 from a2pipe.pipeline.experiment.toml import load_experiment, to_toml
 
 SMALL, BASE = "dinov2_vits14_reg", "dinov2_vitb14_reg"
