@@ -26,7 +26,8 @@ from a2pipe.pipeline.experiment.schema import (
 from a2pipe.pipeline.experiment.toml import load_experiment
 
 ROOT = Path(a2pipe.__file__).parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+AT_THE_TOP = ("README.md", "AGENTS.md", "CONTRIBUTING.md")
+PAGES = [*(ROOT / name for name in AT_THE_TOP), *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 INLINE = re.compile(r"`(a2pipe [^`]+)`")
@@ -204,8 +205,8 @@ def test_links_lead_somewhere(page):
 
 def test_the_index_names_every_page():
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    missing = [page.name for page in PAGES[1:] if f"({page.name})" not in index]
-    assert [name for name in missing if name != "index.md"] == []
+    names = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {name for name in names if f"({name})" not in index} == set()
 
 
 # --- examples in Python -------------------------------------------------------------------------
