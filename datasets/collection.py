@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .limiting import limited
+from .stratified_limit import limited
 
 Boxes = tuple[NDArray[np.float64], ...]
 T = TypeVar("T")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .benchmark_facts import Facts
 from .collection import Collection
-from .facts import Facts
-from .formats.archive_memo import forget_archives
 from .formats.saved_folder import is_saved
 from .formats.tar_shards import looks_like_tars
-from .memo import forget_memo
+from .images.archive_memo import forget_archives
+from .images.memo import forget_memo
 
 GROUP = "a2pipe.datasets"
 MANIFESTS = (".csv", ".parquet")
@@ -61,17 +61,17 @@ _BUILT_IN = {
     "demo-38": _Entry("handwritten 3 and 8 on two photographs that betray the class", _DEMO),
     "demo-38-balanced": _Entry("its control: class and photograph are independent", _DEMO),
     "folder": _Entry(
-        "a folder of images: [split/]class/*.jpg, or images alone", "formats.generic:folder"
+        "a folder of images: [split/]class/*.jpg, or images alone", "formats.loaders:folder"
     ),
     "manifest": _Entry(
-        "a CSV or Parquet table with a row for every sample", "formats.generic:manifest"
+        "a CSV or Parquet table with a row for every sample", "formats.loaders:manifest"
     ),
     "webdataset": _Entry(
         "tar shards: KEY.jpg, KEY.cls or KEY.json",
-        "formats.generic:webdataset",
+        "formats.loaders:webdataset",
     ),
     "huggingface": _Entry(
-        "a folder that save_to_disk of Hugging Face datasets wrote", "formats.generic:saved"
+        "a folder that save_to_disk of Hugging Face datasets wrote", "formats.loaders:saved"
     ),
     "waterbirds": _Entry(
         "land and water birds on land and on water",
@@ -172,13 +172,13 @@ def _loader(name: str) -> Loader:
     if name in foreign:
         return _loaded(foreign[name])
     if Path(name).suffix.lower() in MANIFESTS:
-        return _imported("formats.generic:manifest_at")
+        return _imported("formats.loaders:manifest_at")
     if looks_like_tars(name):
-        return _imported("formats.generic:webdataset_at")
+        return _imported("formats.loaders:webdataset_at")
     if is_saved(Path(name).expanduser()):
-        return _imported("formats.generic:saved_at")
+        return _imported("formats.loaders:saved_at")
     if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
-        return _imported("formats.generic:folder_at")
+        return _imported("formats.loaders:folder_at")
     raise _unknown(name, (*_BUILT_IN, *foreign))
 
 

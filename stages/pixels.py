@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..datasets.formats.image_files import (
+from ..datasets.images.image_files import (
     FORMATS,
     Readable,
     explain,

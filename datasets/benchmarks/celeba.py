@@ -14,11 +14,11 @@ from typing import TextIO
 import numpy as np
 
 from ...errors import UsageError
+from ..benchmark_facts import Facts, absent, require_root
 from ..collection import NO_BOXES, Collection
-from ..facts import Facts, absent, require_root
-from ..inside import inside
 from ..registry import Request, check_options
-from ..samples import Samples, collect
+from ..safe_paths import inside
+from ..sample_table import Samples, collect
 
 Faces = Mapping[str, tuple[int, int]]
 """File name -> blond and male, 0 or 1, in the order of the table."""

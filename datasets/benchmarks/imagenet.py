@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
+from ..benchmark_facts import ALL, Facts, absent, require_root
 from ..collection import NO_BOXES, Collection
-from ..facts import ALL, Facts, absent, require_root
-from ..formats.image_files import has_image_suffix
-from ..names import numbered, ordered
+from ..images.image_files import has_image_suffix
+from ..numbering import numbered, ordered
 from ..registry import Request, check_options
-from ..samples import Samples, collect
+from ..sample_table import Samples, collect
 from .imagenet_labels import SYNSET, Truth, class_words, find_truth
 from .voc_xml import Annotation, read_annotations
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ..benchmark_facts import Facts, absent
 from ..collection import Collection
-from ..facts import Facts, absent
 from ..registry import Request, check_options
 from .metashift_pairs import Built, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_subsets, subset_name

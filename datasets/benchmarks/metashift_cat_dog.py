@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
+from ..benchmark_facts import Facts, absent, require_root
 from ..collection import NO_BOXES, Collection
-from ..facts import Facts, absent, require_root
 from ..formats.folder import images_in
-from ..names import numbered
+from ..numbering import numbered
 from ..registry import Request, check_options
-from ..samples import Samples, collect
+from ..sample_table import Samples, collect
 from .metashift_pairs import Built, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_contexts, read_subsets, subset_name
 

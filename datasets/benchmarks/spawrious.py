@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError
+from ..benchmark_facts import Facts, absent, require_root
 from ..collection import NO_BOXES, Collection
-from ..facts import Facts, absent, require_root
 from ..formats.folder import images_in
-from ..names import numbered
+from ..numbering import numbered
 from ..registry import Request, check_options
-from ..samples import Samples, collect
+from ..sample_table import Samples, collect
 
 CLASSES = ("bulldog", "corgi", "dachshund", "labrador")
 TOP = "spawrious224"

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
+from ..benchmark_facts import Facts, absent, require_root
 from ..collection import Collection
-from ..facts import Facts, absent, require_root
-from ..inside import inside
 from ..registry import Request, check_options
-from ..samples import Samples, collect
+from ..safe_paths import inside
+from ..sample_table import Samples, collect
 from ..writing import write_whole
 from .cub_boxes import BOXES, IMAGES, CubBoxes, cub_boxes_at, find_cub_boxes
 

@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import BadImageError, UsageError
-from ..index import DIGEST_LENGTH, Unreadable, header_size
-from ..inside import inside
-from ..located import arrow_column, arrow_table, row_bytes
-from ..memo import Indexed
-from .archive_memo import remembered
-from .locators import ArrowRow
-from .remote import stamp
+from ..images.archive_memo import remembered
+from ..images.archives import arrow_column, arrow_table, row_bytes
+from ..images.index import DIGEST_LENGTH, Unreadable, header_size
+from ..images.locators import ArrowRow
+from ..images.memo import Indexed
+from ..images.remote import stamp
+from ..safe_paths import inside
 
 ArrowImage = tuple[str, Indexed | Unreadable | None]
 """Locator and what was read; or the path of an image file that the row names, and None."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...errors import UsageError
 from ..collection import NO_BOXES, Collection
-from ..names import SPLIT_NAMES, numbered, ordered
-from ..samples import Samples, collect
-from .image_files import has_image_suffix
+from ..images.image_files import has_image_suffix
+from ..numbering import SPLIT_NAMES, numbered, ordered
+from ..sample_table import Samples, collect
 
 
 @dataclass(frozen=True)

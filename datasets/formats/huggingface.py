@@ -14,13 +14,13 @@ from typing import Any
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..index import Unreadable, read_index
-from ..memo import Indexed
-from ..names import SPLIT_NAMES
-from ..samples import with_index
-from ..table import ALIASES, COLUMNS, CORNERS, check_columns
+from ..images.index import Unreadable, read_index
+from ..images.memo import Indexed
+from ..numbering import SPLIT_NAMES
+from ..sample_table import with_index
 from .arrow_index import ArrowImage, index_rows, rows_of
 from .manifest import samples_of
+from .manifest_table import ALIASES, COLUMNS, CORNERS, check_columns
 from .records import cell, table_of
 from .saved_folder import SavedPart, saved_parts
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..names import SPLIT_NAMES, numbered, ordered
-from ..samples import Samples, collect
-from ..table import Table, boxes_of, read_table
+from ..numbering import SPLIT_NAMES, numbered, ordered
+from ..sample_table import Samples, collect
+from .manifest_table import Table, boxes_of, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError
-from ..table import CORNERS, Table
+from .manifest_table import CORNERS, Table
 
 
 def cell(value: Any) -> str:

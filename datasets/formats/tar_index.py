@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import A2pipeError, UsageError, first_line
-from ..index import DIGEST_LENGTH, header_size
-from ..inside import inside
-from ..located import LARGEST
-from .archive_memo import remembered
-from .image_files import has_image_suffix
-from .locators import TarMember
-from .remote import file_system, is_url, stamp
+from ..images.archive_memo import remembered
+from ..images.archives import LARGEST
+from ..images.image_files import has_image_suffix
+from ..images.index import DIGEST_LENGTH, header_size
+from ..images.locators import TarMember
+from ..images.remote import file_system, is_url, stamp
+from ..safe_paths import inside
 
 LONGEST_NOTE = 1 << 20
 BOXES = "boxes"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...errors import UsageError, first_line
-from ..names import SPLIT_NAMES
-from .remote import file_system, is_url, local_or_url
+from ..images.remote import file_system, is_url, local_or_url
+from ..numbering import SPLIT_NAMES
 
 SUFFIX = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")

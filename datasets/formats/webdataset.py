@@ -16,12 +16,12 @@ from typing import Any
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..index import Unreadable
-from ..located import TOO_LARGE
-from ..memo import Indexed
-from ..samples import with_index
-from ..table import COLUMNS, CORNERS, check_columns
+from ..images.archives import TOO_LARGE
+from ..images.index import Unreadable
+from ..images.memo import Indexed
+from ..sample_table import with_index
 from .manifest import samples_of
+from .manifest_table import COLUMNS, CORNERS, check_columns
 from .records import cell, corners, table_of
 from .tar_index import BOXES, TarImage, TarIndex, index_tar
 from .tar_shards import TarShard, find_shards

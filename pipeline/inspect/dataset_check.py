@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.catalog import Cache
+from ...datasets.benchmark_facts import ALL, Facts
 from ...datasets.collection import Collection
-from ...datasets.facts import ALL, Facts
 from ...datasets.registry import facts_of
 from ...errors import BadImageError
 from ...metrics.localization import covers_a_centre

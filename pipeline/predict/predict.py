@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from ...cache.catalog import Cache
 from ...cache.records import Records
 from ...datasets.collection import Collection
-from ...datasets.listed import load_listed
+from ...datasets.formats.image_list import load_listed
 from ...errors import UsageError
 from ...heads.saving import SavedHead, load_head
 from ...stages.fits.prepared import project_features

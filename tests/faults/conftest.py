@@ -36,7 +36,7 @@ PRELOADED = [
     "pandas",
     "tomllib",
     "a2pipe.cli",
-    "a2pipe.datasets.formats.generic",
+    "a2pipe.datasets.formats.loaders",
     "a2pipe.datasets.formats.manifest",
     "a2pipe.models.backbone",
     "a2pipe.pipeline.results.matrix",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from a2pipe.datasets.facts import Facts
+from a2pipe.datasets.benchmark_facts import Facts
 from a2pipe.errors import UsageError
 from a2pipe.paper import run as paper_run
 from a2pipe.paper.settings import Settings

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ....cache.ledger import now
-from ....datasets.formats.remote import local_or_url
+from ....datasets.images.remote import local_or_url
 from ....datasets.registry import is_registered
 from ....errors import A2pipeError, UsageError
 from ....files import explained, make_folder

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from a2pipe.datasets import located
 from a2pipe.datasets.formats import tar_index
 from a2pipe.datasets.formats.tar_index import index_tar
+from a2pipe.datasets.images import archives as located
 from a2pipe.errors import UsageError
 
 from ..tars import add, picture, write_tar

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from a2pipe.datasets.benchmark_facts import ALL, Facts
 from a2pipe.datasets.collection import Collection
-from a2pipe.datasets.facts import ALL, Facts
 from a2pipe.datasets.formats.manifest import load_manifest
 from a2pipe.pipeline.inspect.dataset_check import DatasetCheck, check_collection
 from a2pipe.pipeline.shards.progress import PlainProgress, SilentProgress

@@ -7,9 +7,9 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from ..errors import BadImageError
-from .formats.locators import ArrowRow, TarMember
-from .formats.remote import is_url, read_range
+from ...errors import BadImageError
+from .locators import ArrowRow, TarMember
+from .remote import is_url, read_range
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import UsageError
-from .collection import NO_BOXES, Boxes
+from ...errors import UsageError
+from ..collection import NO_BOXES, Boxes
 
 if TYPE_CHECKING:
     import pandas as pd

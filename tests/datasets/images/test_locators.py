@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2pipe.datasets.formats.image_files import open_file
-from a2pipe.datasets.formats.locators import ArrowRow, TarMember, parse_locator
+from a2pipe.datasets.images.image_files import open_file
+from a2pipe.datasets.images.locators import ArrowRow, TarMember, parse_locator
 from a2pipe.errors import BadImageError
 
 from ..tars import picture, write_tar

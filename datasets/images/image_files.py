@@ -26,7 +26,7 @@ from PIL import (
 )
 
 from ...errors import A2pipeError, BadImageError
-from ..located import open_located
+from .archives import open_located
 from .locators import parse_locator
 
 Readable = BufferedReader | BytesIO

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .collection import Boxes, Collection
-from .index import Unreadable, read_index
-from .memo import Indexed
+from .images.index import Unreadable, read_index
+from .images.memo import Indexed
 
 _UNKNOWN = Indexed("", 0, 0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from a2pipe.datasets.inside import inside
+from a2pipe.datasets.safe_paths import inside
 from a2pipe.errors import UsageError
 
 

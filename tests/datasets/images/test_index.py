@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from a2pipe.datasets import index
-from a2pipe.datasets.index import Indexed, Unreadable, read_index
+from a2pipe.datasets.images import index
+from a2pipe.datasets.images.index import Indexed, Unreadable, read_index
 from a2pipe.errors import A2pipeError, BadImageError
 
 Write = Callable[..., Path]

@@ -6,10 +6,10 @@ from pathlib import Path
 from ...errors import UsageError
 from ..collection import Collection
 from ..registry import Request, check_options
-from ..table import COLUMNS
 from .folder import load_folder
 from .huggingface import NAMES, load_saved
 from .manifest import load_manifest
+from .manifest_table import COLUMNS
 from .webdataset import KEYS, load_webdataset
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UsageError
-from .collection import NO_BOXES, Collection
-from .formats.folder import images_below
-from .samples import Samples, collect
+from ...errors import UsageError
+from ..collection import NO_BOXES, Collection
+from ..sample_table import Samples, collect
+from .folder import images_below
 
 
 def load_listed(paths: Sequence[str | Path], memo: Path | None = None) -> Collection:

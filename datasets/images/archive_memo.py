@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..memo import read_signed, write_signed
+from .memo import read_signed, write_signed
 
 FORMAT = 2
 FOLDER = "archives"

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import BadImageError
-from .formats.image_files import Readable, explain, open_file, open_image, upright_size
+from ...errors import BadImageError
+from .image_files import Readable, explain, open_file, open_image, upright_size
 from .memo import Indexed, Remembered, Stamp, load_memo, save_memo
 
 DIGEST_LENGTH = 32
