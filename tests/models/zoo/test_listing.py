@@ -38,7 +38,7 @@ def test_the_facts_are_those_of_the_network(entry) -> None:
 
 def test_the_whole_list_needs_no_torch() -> None:
     program = (
-        "import sys; from a2pipe.models import listing, names;"
+        "import sys; from a2pipe.models.zoo import listing, names;"
         "[listing.summary(entry) for entry in names.entries()];"
         "listing.details(names.resolve('DINOv2 ViT-S'));"
         "sys.exit(bool({'torch', 'timm'} & sys.modules.keys()))"

@@ -36,7 +36,7 @@ def plugins(monkeypatch):
 
 def test_listing_names_imports_neither_torch_nor_timm() -> None:
     program = (
-        "import sys; from a2pipe.models import names;"
+        "import sys; from a2pipe.models.zoo import names;"
         "names.entries(); names.resolve('dinov2_vits14'); names.canonical('MAE ViT-H/14');"
         "names.canonical('no such model');"
         "sys.exit(bool({'torch', 'timm'} & sys.modules.keys()))"

@@ -12,8 +12,8 @@ from PIL import Image
 from a2pipe.errors import UsageError
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.saving import save_head
+from a2pipe.pipeline.predict import predict as module
 from a2pipe.pipeline.predict.predict import predict
-from a2pipe.pipeline.predict.predict import predict as module
 from a2pipe.pipeline.predict.saved_heads import find_cell, save_cell
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
