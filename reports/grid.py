@@ -27,9 +27,15 @@ _BLOCKS = ("attention", "combination", "control", "baseline")
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a grid.
+    """One number of a grid, with the marks that it gets.
 
-    value: in per cent, NaN if missing; rival: see the dagger above; interval: 95 %, in [0, 1].
+    text: the number as it is shown, with one decimal, or a dash if it is missing.
+    value: in per cent, NaN if missing.
+    best: the highest of the attention rows in its column.
+    diagonal: one model both attends and embeds.
+    rival: a control or baseline that does as well as the best attention row.
+    interval: the 95 % confidence interval, in [0, 1].
+    worst: the worst group of its row, in a grid with one column a group.
     """
 
     text: str
@@ -38,6 +44,12 @@ class Entry:
     diagonal: bool = False
     rival: bool = False
     interval: Interval | None = None
+    worst: bool = False
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no number to show."""
+        return math.isnan(self.value)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,12 @@ class Grid:
     title: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value in per cent; (0, 0) if every entry is missing."""
+        every = [entry.value for line in self.lines for entry in line.entries if not entry.missing]
+        return (min(every), max(every)) if every else (0.0, 0.0)
 
 
 def percent(share: float | None) -> str:
