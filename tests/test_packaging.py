@@ -94,7 +94,8 @@ def test_the_wheel_has_every_module_and_nothing_beside_the_package(in_wheel):
 def packages() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = settings["tool"]["setuptools"]["packages"]
-    return [name.removeprefix("a2pipe.") for name in listed if name != "a2pipe"]
+    inside = [name.removeprefix("a2pipe.") for name in listed if name != "a2pipe"]
+    return [name.replace(".", "/") for name in inside]
 
 
 def test_the_wheel_has_its_data(in_wheel):
