@@ -1,42 +1,30 @@
-"""The command line: parses, calls the pipeline, prints."""
+"""The command line: the group of all commands, and exit codes."""
 
 from __future__ import annotations
 
 import atexit
 import errno
 import gc
-import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 import click
 
+from .commands.cache import cache
 from .commands.cluster import finish, logs, status, submit
 from .commands.compare import compare
 from .commands.datasets import datasets
-from .commands.executors import executor_options
-from .commands.manage import cache, experiment, models
-from .commands.options import (
-    cache_option,
-    experiment_options,
-    json_option,
-    out_option,
-    quiet_option,
-)
-from .commands.output import emit
+from .commands.experiment import experiment
+from .commands.localize import localize, plot
+from .commands.matrix import build_matrix, demo, fit_heads, report
+from .commands.models import models
 from .commands.paper import paper
 from .commands.predict import predict, save_head
+from .commands.stages import embed_crops, extract_attn, plan, run, select_crops
 from .errors import A2pipeError
 from .version import __version__
-
-if TYPE_CHECKING:
-    from .pipeline.session import Session
-    from .pipeline.shards.executor import Executor
-    from .reports.study_write import Written
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -76,277 +64,32 @@ def cli() -> None:
     """
 
 
-# --- the demo -----------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.option("--digits", type=click.Choice(["01", "38"]), default="01", show_default=True)
-@click.option(
-    "--balanced", is_flag=True, help="Train without the spurious correlation: the control."
-)
-@click.option("--seed", default=0, show_default=True, help="Of the composition of the images.")
-@click.option("--limit", type=int, metavar="N", help="Only N of the 2,100 images.")
-@click.option("--backend", type=click.Choice(["zarr", "hdf5"]), default="zarr", show_default=True)
-@cache_option
-@out_option
-@quiet_option
-@json_option
-def demo(
-    digits: str,
-    balanced: bool,
-    seed: int,
-    limit: int | None,
-    backend: str,
-    cache_root: Path | None,
-    out: Path | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Compute a whole matrix from what ships with the package.
-
-    Needs no network and no data: images and backbones are part of the package.
-    """
-    from .pipeline.experiment.demo import demo_experiment
-
-    run = {"backend": backend, **({} if limit is None else {"limit": limit})}
-    experiment = demo_experiment(digits, balanced=balanced, seed=seed, run=run)
-    session = _session(experiment, None, cache_root, quiet)
-    _matrix(session, out, as_json)
-
-
-# --- stages, in the order of the work -----------------------------------------------------------
-
-
-@cli.command("extract-attn")
-@executor_options
-@experiment_options("attention")
-def extract_attn(**options: Any) -> None:
-    """Store the CLS attention of every image.
-
-    Rows of the full softmax, per head, prefix tokens included.
-    """
-    _compute("attention", **options)
-
-
-@cli.command("select-crops")
-@executor_options
-@experiment_options("boxes")
-def select_crops(**options: Any) -> None:
-    """Place crop boxes greedily on the attention maps.
-
-    Attention that is missing is computed first.
-    """
-    _compute("boxes", **options)
-
-
-@cli.command("embed-crops")
-@executor_options
-@experiment_options("embeddings")
-def embed_crops(**options: Any) -> None:
-    """Embed every crop and baseline with every embedding model.
-
-    Boxes and attention that are missing are computed first.
-    """
-    _compute("embeddings", **options)
-
-
-@cli.command("fit-heads")
-@out_option
-@experiment_options("heads")
-def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Fit heads on features that are in the cache.
-
-    Computes no feature; exit code 4 if one is missing.
-    """
-    _matrix(_session_of(**options), out, as_json, compute=False)
-
-
-@cli.command("build-matrix")
-@out_option
-@executor_options
-@experiment_options("heads")
-def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Compute what is missing, fit heads, write the report."""
-    _matrix(_session_of(**options), out, as_json)
-
-
-@cli.command()
-@click.option("--rank", default=0, show_default=True, help="Which share of the shards.")
-@click.option("--world-size", default=1, show_default=True, help="Into how many shares.")
-@executor_options
-@experiment_options("embeddings")
-def run(rank: int, world_size: int, **options: Any) -> None:
-    """Compute missing shards and fit nothing.
-
-    Several ranks may share one cache, on one machine or many.
-    """
-    if not 0 <= rank < world_size:
-        raise click.UsageError(f"--rank must be at least 0 and below --world-size ({world_size}).")
-    _compute("embeddings", rank=rank, world_size=world_size, **options)
-
-
-@cli.command()
-@out_option
-@experiment_options("boxes", localize=True)
-def localize(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Compare attention maps and crops with ground-truth boxes.
-
-    Mass in box, hit rate, crop hit rate, shares of the token groups and concentration of every
-    attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
-    """
-    from .pipeline.results.study import publish_study
-    from .reports.study import left_out_words, study_table
-
-    study, written = publish_study(_session_of(**options), out)
-    if as_json:
-        files = {name: str(path) for name, path in written.files.items()}
-        click.echo(json.dumps({**study.to_json(), "files": files}))
-        return
-    emit(study_table(study), as_json)
-    _tell(written)
-    if left_out := left_out_words(study):
-        click.echo(left_out)
-
-
-@cli.command()
-@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the plots.  [beside the file; of several, results/A+B]",
-)
-def plot(studies: tuple[Path, ...], out: Path | None) -> None:
-    """Draw the plots of `localize` again.
-
-    STUDIES are one or several localization.json, each a column of panels. Computes nothing.
-    """
-    from .reports.study import read_study
-    from .reports.study_write import write_plots
-
-    found = [read_study(path) for path in studies]
-    _tell(write_plots(found, (out or _beside(studies)).resolve()))
-
-
-# --- looking ------------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.option(
-    "--probe", "is_probed", is_flag=True, help="Time a batch of each model for an estimate."
-)
-@experiment_options("embeddings")
-def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
-    """Show what is needed, what of it is missing, and what it takes.
-
-    Computes nothing and writes nothing.
-    """
-    from .pipeline.inspect.estimate import estimate
-    from .pipeline.inspect.probe import probe
-
-    session = _session_of(looking=not is_probed, **options)
-    found = estimate(session.plan, session.cache)
-    timed = probe(session, found) if is_probed else None
-    lines = [need.to_json() for need in found.needs]
-    if as_json:
-        timing = {"probe": timed.to_json()} if timed else {}
-        click.echo(json.dumps({"needs": lines, "total": found.totals(), **timing}))
-        return
-    emit(lines, as_json)
-    for line in (*found.words(), *(timed.words() if timed else ())):
-        click.echo(line)
-
-
-cli.add_command(status)
-
-
-@cli.command()
-@out_option
-@experiment_options("heads")
-def report(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Write the report again from what the cache has.
-
-    Computes no feature; exit code 4 if one is missing.
-    """
-    _matrix(_session_of(**options), out, as_json, compute=False)
-
-
-for command in (submit, finish, logs, save_head, predict, compare, paper):
-    cli.add_command(command)
-for command in (experiment, cache, models, datasets):
-    cli.add_command(command)
-
-
-# --- shared -------------------------------------------------------------------------------------
-
-
-def _session(
-    source: Any, overrides: Any, cache_root: Path | None, quiet: bool, looking: bool = False
-) -> Session:
-    from .pipeline.experiment.schema import Experiment
-    from .pipeline.experiment.toml import load_experiment
-    from .pipeline.session import open_session
-    from .pipeline.shards.progress import make_progress
-
-    loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
-    return open_session(loaded, cache_root, make_progress(quiet), looking)
-
-
-def _session_of(
-    source: Path | None,
-    overrides: Mapping[str, Any],
-    cache_root: Path | None,
-    quiet: bool,
-    executor: Executor | None = None,
-    looking: bool = False,
-    **_: Any,
-) -> Session:
-    session = _session(source, overrides, cache_root, quiet, looking)
-    session.executor = executor
-    return session
-
-
-def _compute(
-    through: str, as_json: bool, rank: int = 0, world_size: int = 1, **options: Any
-) -> None:
-    from .pipeline.results.stage_run import compute_stage
-    from .pipeline.shards.bad_images import refuse_bad_images
-
-    session = _session_of(**options)
-    run = compute_stage(session, through, rank, world_size)
-    emit(run.lines, as_json)
-    refuse_bad_images(run.bad, session.experiment.run.skip_bad_images)
-
-
-def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = True) -> None:
-    from .pipeline.results.publish import publish
-    from .reports.terminal import render_terminal
-
-    matrix, files = publish(session, out, compute)
-    if as_json:
-        click.echo(json.dumps({**matrix.to_json(), "files": {k: str(v) for k, v in files.items()}}))
-        return
-    click.echo(render_terminal(matrix))
-    passes, decoded = matrix.run["forward_passes_total"], matrix.run["images_decoded"]
-    click.echo(f"computed: {passes:,} forward passes, {decoded:,} images decoded")
-    for name, path in files.items():
-        click.echo(f"{name}: {path}")
-
-
-def _beside(files: tuple[Path, ...]) -> Path:
-    """The folder of a file; for files of several folders, one in results named for all of them."""
-    folders = list(dict.fromkeys(file.resolve().parent for file in files))
-    return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
-
-
-def _tell(written: Written) -> None:
-    """Where each file lies, why a plot was not drawn, and what to know of those that were."""
-    for name, path in written.files.items():
-        click.echo(f"{name}: {path}")
-    for name, reason in written.left_out.items():
-        click.echo(f"{name}: left out, as {reason}")
-    for remark in written.remarks:
-        click.echo(remark)
+for _command in (
+    demo,
+    extract_attn,
+    select_crops,
+    embed_crops,
+    fit_heads,
+    build_matrix,
+    run,
+    localize,
+    plot,
+    plan,
+    status,
+    report,
+    submit,
+    finish,
+    logs,
+    save_head,
+    predict,
+    compare,
+    paper,
+    experiment,
+    cache,
+    models,
+    datasets,
+):
+    cli.add_command(_command)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -12,11 +12,11 @@ import click
 from ..errors import NotCachedError, UsageError
 from .options import Decorator, experiment_options, out_option
 from .output import emit
+from .session import open_experiment
 
 if TYPE_CHECKING:
     from ..pipeline.cluster.batch.jobs import Submission
     from ..pipeline.cluster.batch.submit import Prepared
-    from ..pipeline.session import Session
 
 resubmit_option = click.option(
     "--resubmit",
@@ -67,7 +67,7 @@ def submit(
     described = load_cluster(cluster)
     if wait and described.system != "slurm":
         raise UsageError(f"--wait is for SLURM alone; leave it out for {described.system}.")
-    session = _opened(cache_root=cache_root, **options)
+    session = open_experiment(looking=True, cache_root=cache_root, **options)
     prepared = prepare_submission(session, described, out, resubmit)
     if dry_run:
         _show(prepared)
@@ -93,7 +93,7 @@ def finish(
     from ..pipeline.cluster.batch.finish import finish as conclude
     from ..reports.terminal import render_terminal
 
-    done = conclude(_opened(**options), cluster, out, resubmit)
+    done = conclude(open_experiment(looking=True, **options), cluster, out, resubmit)
     if done.rest is not None:
         _tell(done.rest, as_json)
         return
@@ -120,7 +120,7 @@ def status(
     else:
         from ..pipeline.inspect.inventory import status_table
 
-        session = _opened(source=source, overrides=overrides, **options)
+        session = open_experiment(source, overrides, looking=True, **options)
         stages = status_table(session)
         found = submissions(session.cache.root, session.experiment.name)[-1:]
     states = [task_states(submission) for submission in found]
@@ -155,21 +155,6 @@ def logs(task: int | None, cache_root: Path | None, **options: Any) -> None:
     for path in paths:
         click.echo(f"==> {path}")
         click.echo(path.read_text(errors="replace") if path.exists() else "not written yet\n")
-
-
-def _opened(
-    source: Path | None,
-    overrides: Mapping[str, Any],
-    cache_root: Path | None,
-    quiet: bool,
-    **_: Any,
-) -> Session:
-    from ..pipeline.experiment.toml import load_experiment
-    from ..pipeline.session import open_session
-    from ..pipeline.shards.progress import make_progress
-
-    loaded = load_experiment(source, overrides)
-    return open_session(loaded, cache_root, make_progress(quiet), looking=True)
 
 
 def _show(prepared: Prepared) -> None:

@@ -18,6 +18,7 @@ from .options import (
     run_options,
 )
 from .output import emit
+from .session import open_experiment
 
 if TYPE_CHECKING:
     from ..paper.compare import Comparison
@@ -237,12 +238,10 @@ def paper_choose_crops(
     from ..paper.crop_choice import choose_crops, require_unseen_validation
     from ..pipeline.experiment.toml import load_experiment
     from ..pipeline.results.matrix import build_matrix
-    from ..pipeline.session import open_session
-    from ..pipeline.shards.progress import make_progress
 
     experiment = load_experiment(source, overrides)
     require_unseen_validation(experiment)
-    session = open_session(experiment, cache_root, make_progress(quiet))
+    session = open_experiment(experiment, {}, cache_root, quiet)
     found = choose_crops(build_matrix(session), metric)
     emit([row for choice in found for row in choice.rows()], as_json)
 

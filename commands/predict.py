@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from .options import cache_option, experiment_options, json_option, quiet_option, weights_files
 from .output import emit
+from .session import open_experiment
 
 if TYPE_CHECKING:
     from ..pipeline.predict.predict import Prediction
@@ -33,23 +33,17 @@ def save_head(
     column: str | None,
     head_name: str | None,
     out: Path,
-    source: Path | None,
-    overrides: Mapping[str, Any],
-    cache_root: Path | None,
-    quiet: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Write the head of one cell to a file, for `predict`.
 
     Fits it on the cached features; what is missing of these is computed first. ROW, MODEL and NAME
     may be left out where the experiment has one.
     """
-    from ..pipeline.experiment.toml import load_experiment
     from ..pipeline.predict.saved_heads import find_cell, save_cell
-    from ..pipeline.session import open_session
-    from ..pipeline.shards.progress import make_progress
 
-    session = open_session(load_experiment(source, overrides), cache_root, make_progress(quiet))
+    session = open_experiment(**options)
     cell = find_cell(session.plan, row, column, head_name)
     save_cell(session, cell, out)
     line = {"row": cell.row.label, "column": cell.column, "head": cell.head.label}

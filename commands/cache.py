@@ -1,16 +1,15 @@
-"""Commands that look after things: experiment files, the cache, models."""
+"""Commands about what the cache stores: `cache ls`, `cache verify`, `cache gc` and others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import A2pipeError, UsageError
-from .options import cache_option, experiment_options, json_option, quiet_option
+from .options import cache_option, json_option, quiet_option
 from .output import emit
 
 if TYPE_CHECKING:
@@ -23,40 +22,6 @@ def open_cache(root: Path | None) -> Cache:
     from ..cache.catalog import Cache
 
     return Cache(root)
-
-
-# --- experiment files ---------------------------------------------------------------------------
-
-
-@click.group()
-def experiment() -> None:
-    """Experiment files."""
-
-
-@experiment.command("new")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", default="images", show_default=True, help="Name or path.")
-def experiment_new(path: Path, dataset: str) -> None:
-    """Write a commented experiment file to start from."""
-    from ..pipeline.experiment.demo import new_experiment
-
-    new_experiment(path, dataset)
-    click.echo(f"wrote {path}")
-
-
-@experiment.command("show")
-@experiment_options("heads")
-def experiment_show(
-    source: Path | None, overrides: Mapping[str, Any], as_json: bool, **_: Any
-) -> None:
-    """Print an experiment with every default."""
-    from ..pipeline.experiment.toml import load_experiment, to_toml
-
-    loaded = load_experiment(source, overrides)
-    click.echo(loaded.model_dump_json(indent=2) if as_json else to_toml(loaded), nl=as_json)
-
-
-# --- cache --------------------------------------------------------------------------------------
 
 
 @click.group()
@@ -190,59 +155,3 @@ def cache_export(fingerprint: str, target: Path, cache_root: Path | None) -> Non
 
     for path in export(find_artifact(open_cache(cache_root), fingerprint), target):
         click.echo(str(path))
-
-
-# --- models -------------------------------------------------------------------------------------
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def models(ctx: click.Context) -> None:
-    """Backbones: list them, show one, fetch weights ahead."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(models_list)
-
-
-@models.command("list")
-@json_option
-def models_list(as_json: bool = False) -> None:
-    """Names that can be given to --model; any timm ViT with a CLS token works too.
-
-    size in parameters; patch in pixels; grid of patches at 224 px; prefix: CLS and register tokens;
-    norm: which normalisation; weights: whether they are on this machine.
-    """
-    from ..models.zoo.listing import columns, summary
-    from ..models.zoo.names import entries
-
-    summaries = [summary(entry) for entry in entries()]
-    emit(summaries if as_json else columns(summaries), as_json)
-
-
-@models.command("show")
-@click.argument("name")
-@json_option
-def models_show(name: str, as_json: bool) -> None:
-    """Everything known of one backbone, by any of its names."""
-    from ..models.zoo.listing import details
-    from ..models.zoo.names import resolve
-
-    known = details(resolve(name))
-    rows = [{"key": key.replace("_", " "), "value": _shown(known[key])} for key in known]
-    emit(known if as_json else rows, as_json)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-@models.command("fetch")
-@click.argument("names", nargs=-1, required=True)
-@click.option("--text", is_flag=True, help="The text towers of OpenCLIP models, too.")
-def models_fetch(names: tuple[str, ...], text: bool) -> None:
-    """Fetch weights now, for machines without a network later."""
-    from ..models.weights.fetching import fetch_all
-
-    for name, done in fetch_all(names, text):
-        click.echo(f"{name}: {done}")

@@ -1,0 +1,39 @@
+"""Commands about experiment files: `experiment new` and `experiment show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import experiment_options
+
+
+@click.group()
+def experiment() -> None:
+    """Experiment files."""
+
+
+@experiment.command("new")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--dataset", default="images", show_default=True, help="Name or path.")
+def experiment_new(path: Path, dataset: str) -> None:
+    """Write a commented experiment file to start from."""
+    from ..pipeline.experiment.demo import new_experiment
+
+    new_experiment(path, dataset)
+    click.echo(f"wrote {path}")
+
+
+@experiment.command("show")
+@experiment_options("heads")
+def experiment_show(
+    source: Path | None, overrides: Mapping[str, Any], as_json: bool, **_: Any
+) -> None:
+    """Print an experiment with every default."""
+    from ..pipeline.experiment.toml import load_experiment, to_toml
+
+    loaded = load_experiment(source, overrides)
+    click.echo(loaded.model_dump_json(indent=2) if as_json else to_toml(loaded), nl=as_json)

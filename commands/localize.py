@@ -1,0 +1,75 @@
+"""Commands about where attention looks: `localize`, and `plot`, which draws its plots again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import experiment_options, out_option
+from .output import emit
+from .session import open_experiment
+
+if TYPE_CHECKING:
+    from ..reports.study_write import Written
+
+
+@click.command()
+@out_option
+@experiment_options("boxes", localize=True)
+def localize(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Compare attention maps and crops with ground-truth boxes.
+
+    Mass in box, hit rate, crop hit rate, shares of the token groups and concentration of every
+    attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
+    """
+    from ..pipeline.results.study import publish_study
+    from ..reports.study import left_out_words, study_table
+
+    study, written = publish_study(open_experiment(**options), out)
+    if as_json:
+        files = {name: str(path) for name, path in written.files.items()}
+        click.echo(json.dumps({**study.to_json(), "files": files}))
+        return
+    emit(study_table(study), as_json)
+    _tell(written)
+    if left_out := left_out_words(study):
+        click.echo(left_out)
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the plots.  [beside the file; of several, results/A+B]",
+)
+def plot(studies: tuple[Path, ...], out: Path | None) -> None:
+    """Draw the plots of `localize` again.
+
+    STUDIES are one or several localization.json, each a column of panels. Computes nothing.
+    """
+    from ..reports.study import read_study
+    from ..reports.study_write import write_plots
+
+    found = [read_study(path) for path in studies]
+    _tell(write_plots(found, (out or _beside(studies)).resolve()))
+
+
+def _beside(files: tuple[Path, ...]) -> Path:
+    """The folder of a file; for files of several folders, one in results named for all of them."""
+    folders = list(dict.fromkeys(file.resolve().parent for file in files))
+    return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
+
+
+def _tell(written: Written) -> None:
+    """Where each file lies, why a plot was not drawn, and what to know of those that were."""
+    for name, path in written.files.items():
+        click.echo(f"{name}: {path}")
+    for name, reason in written.left_out.items():
+        click.echo(f"{name}: left out, as {reason}")
+    for remark in written.remarks:
+        click.echo(remark)

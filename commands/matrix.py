@@ -1,0 +1,97 @@
+"""Commands that end in a matrix: `demo`, `fit-heads`, `build-matrix` and `report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .executors import executor_options
+from .options import cache_option, experiment_options, json_option, out_option, quiet_option
+from .session import open_experiment
+
+if TYPE_CHECKING:
+    from ..pipeline.session import Session
+
+
+@click.command()
+@click.option("--digits", type=click.Choice(["01", "38"]), default="01", show_default=True)
+@click.option(
+    "--balanced", is_flag=True, help="Train without the spurious correlation: the control."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the composition of the images.")
+@click.option("--limit", type=int, metavar="N", help="Only N of the 2,100 images.")
+@click.option("--backend", type=click.Choice(["zarr", "hdf5"]), default="zarr", show_default=True)
+@cache_option
+@out_option
+@quiet_option
+@json_option
+def demo(
+    digits: str,
+    balanced: bool,
+    seed: int,
+    limit: int | None,
+    backend: str,
+    cache_root: Path | None,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compute a whole matrix from what ships with the package.
+
+    Needs no network and no data: images and backbones are part of the package.
+    """
+    from ..pipeline.experiment.demo import demo_experiment
+
+    run = {"backend": backend, **({} if limit is None else {"limit": limit})}
+    experiment = demo_experiment(digits, balanced=balanced, seed=seed, run=run)
+    session = open_experiment(experiment, {}, cache_root, quiet)
+    _matrix(session, out, as_json)
+
+
+@click.command("fit-heads")
+@out_option
+@experiment_options("heads")
+def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Fit heads on features that are in the cache.
+
+    Computes no feature; exit code 4 if one is missing.
+    """
+    _matrix(open_experiment(**options), out, as_json, compute=False)
+
+
+@click.command("build-matrix")
+@out_option
+@executor_options
+@experiment_options("heads")
+def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Compute what is missing, fit heads, write the report."""
+    _matrix(open_experiment(**options), out, as_json)
+
+
+@click.command()
+@out_option
+@experiment_options("heads")
+def report(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Write the report again from what the cache has.
+
+    Computes no feature; exit code 4 if one is missing.
+    """
+    _matrix(open_experiment(**options), out, as_json, compute=False)
+
+
+def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = True) -> None:
+    from ..pipeline.results.publish import publish
+    from ..reports.terminal import render_terminal
+
+    matrix, files = publish(session, out, compute)
+    if as_json:
+        click.echo(json.dumps({**matrix.to_json(), "files": {k: str(v) for k, v in files.items()}}))
+        return
+    click.echo(render_terminal(matrix))
+    passes, decoded = matrix.run["forward_passes_total"], matrix.run["images_decoded"]
+    click.echo(f"computed: {passes:,} forward passes, {decoded:,} images decoded")
+    for name, path in files.items():
+        click.echo(f"{name}: {path}")

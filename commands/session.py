@@ -1,0 +1,41 @@
+"""How commands open an experiment on a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..pipeline.experiment.schema import Experiment
+    from ..pipeline.session import Session
+    from ..pipeline.shards.executor import Executor
+
+
+def open_experiment(
+    source: Path | Experiment | None,
+    overrides: Mapping[str, Any],
+    cache_root: Path | None,
+    quiet: bool,
+    executor: Executor | None = None,
+    looking: bool = False,
+) -> Session:
+    """Open the experiment that the arguments and flags of a command describe.
+
+    source: an experiment, its file, or None for flags alone. overrides: the flags, by dotted keys
+    of the experiment. cache_root: folder of the cache, None for the default one. quiet: print no
+    progress. executor: where shards are computed, None for this process. looking: nothing is to be
+    computed.
+
+    Raises:
+        UsageError: the experiment, a model name or the dataset is wrong.
+    """
+    from ..pipeline.experiment.schema import Experiment
+    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.session import open_session
+    from ..pipeline.shards.progress import make_progress
+
+    loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
+    session = open_session(loaded, cache_root, make_progress(quiet), looking)
+    session.executor = executor
+    return session
