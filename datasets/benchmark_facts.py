@@ -13,7 +13,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Facts:
+class BenchmarkFacts:
     """The published facts of one benchmark.
 
     title: what the benchmark is called.
@@ -30,7 +30,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def absent(name: str, problem: str, facts: Facts) -> UsageError:
+def not_found(name: str, problem: str, facts: BenchmarkFacts) -> UsageError:
     """The error for a benchmark that is not where it should be; `problem` says what was sought."""
     return UsageError(
         f"Dataset {name}: {problem}; {facts.title} is published by {facts.homepage_name} "
@@ -38,11 +38,11 @@ def absent(name: str, problem: str, facts: Facts) -> UsageError:
     )
 
 
-def require_root(name: str, root: Path | None, facts: Facts) -> Path:
+def benchmark_root(name: str, root: Path | None, facts: BenchmarkFacts) -> Path:
     """The folder of a benchmark, absolute. Raises UsageError when none is given or there."""
     if root is None:
-        raise absent(name, "give the folder it lies in as its root", facts)
+        raise not_found(name, "give the folder it lies in as its root", facts)
     folder = root.expanduser().absolute()
     if not folder.is_dir():
-        raise absent(name, f"there is no folder {folder}", facts)
+        raise not_found(name, f"there is no folder {folder}", facts)
     return folder

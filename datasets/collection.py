@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .stratified_limit import limited
+from .stratified_limit import stratified_indices
 
 Boxes = tuple[NDArray[np.float64], ...]
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Collection:
         if n >= len(self):
             return self
         parts = self.groups if (self.groups >= 0).any() else self.labels
-        return self.take(limited(parts, self.splits, n))
+        return self.take(stratified_indices(parts, self.splits, n))
 
 
 def check_classes(collection: Collection) -> None:

@@ -17,7 +17,7 @@ SPLIT_NAMES = {
 }
 
 
-def ordered(names: Iterable[str]) -> tuple[str, ...]:
+def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
     """Distinct names but "": by number when all are whole numbers, else by code point."""
     distinct = set(names) - {""}
     if all(name.removeprefix("-").isdecimal() for name in distinct):
@@ -25,7 +25,7 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
-def numbered(values: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+def name_indices(values: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
     """Index of each value in `names`, int64; -1 for ""."""
     place = {name: index for index, name in enumerate(names)} | {"": -1}
     return np.fromiter((place[value] for value in values), np.int64, len(values))

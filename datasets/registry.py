@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .benchmark_facts import Facts
+from .benchmark_facts import BenchmarkFacts
 from .collection import Collection
 from .formats.saved_folder import is_saved
 from .formats.tar_shards import looks_like_tars
@@ -141,12 +141,12 @@ def names() -> list[tuple[str, str]]:
     return built_in + [(name, _summary(found)) for name, found in sorted(_foreign().items())]
 
 
-def facts_of(name: str) -> Facts | None:
+def facts_of(name: str) -> BenchmarkFacts | None:
     """What was published of a benchmark; None for every other dataset."""
     entry = _BUILT_IN.get(name)
     if entry is None or not entry.facts:
         return None
-    facts: Facts = _named(entry.facts)
+    facts: BenchmarkFacts = _named(entry.facts)
     return facts
 
 

@@ -5,7 +5,7 @@ import os
 from ..errors import UsageError
 
 
-def inside(root: str | os.PathLike[str], relative: str) -> str:
+def join_inside(root: str | os.PathLike[str], relative: str) -> str:
     """`relative` below `root`, as text. Links are not followed.
 
     Raises UsageError for an absolute path, an empty one, and one whose `..` leave the root.

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from .collection import Boxes, Collection
 from .images.index import Unreadable, read_index
-from .images.memo import Indexed
+from .images.memo import IndexedImage
 
-_UNKNOWN = Indexed("", 0, 0)
+_UNKNOWN = IndexedImage("", 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class SampleTable:
     """A collection before its files are read; the fields are those of `Collection`."""
 
     name: str
@@ -30,14 +30,14 @@ class Samples:
     remarks: tuple[str, ...] = ()
 
 
-def collect(samples: Samples, memo: Path | None = None) -> Collection:
+def read_collection(samples: SampleTable, memo: Path | None = None) -> Collection:
     """Read digest and size of every file; one that cannot be read is listed and stops nothing."""
-    return with_index(samples, read_index(samples.paths, memo))
+    return collection_from(samples, read_index(samples.paths, memo))
 
 
-def with_index(samples: Samples, index: Sequence[Indexed | Unreadable]) -> Collection:
+def collection_from(samples: SampleTable, index: Sequence[IndexedImage | Unreadable]) -> Collection:
     """The collection of samples whose images, one a sample, were read already."""
-    read = [entry if isinstance(entry, Indexed) else _UNKNOWN for entry in index]
+    read = [entry if isinstance(entry, IndexedImage) else _UNKNOWN for entry in index]
     widths = np.fromiter((entry.width for entry in read), np.int64, len(read))
     heights = np.fromiter((entry.height for entry in read), np.int64, len(read))
     return Collection(

@@ -4,18 +4,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def limited(parts: NDArray[np.int64], splits: NDArray[np.str_], n: int) -> NDArray[np.int64]:
+def stratified_indices(
+    parts: NDArray[np.int64], splits: NDArray[np.str_], n: int
+) -> NDArray[np.int64]:
     """Ascending indices of `n` samples (0 < n <= N): the first ones of every part x split."""
     stratum = _strata(parts, splits)
     counts = np.bincount(stratum)
-    kept = shares(counts, n)
+    kept = proportional_counts(counts, n)
     order = np.argsort(stratum, kind="stable")
     rank = np.empty(len(stratum), np.int64)
     rank[order] = np.arange(len(stratum)) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.flatnonzero(rank < kept[stratum])
 
 
-def shares(counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def proportional_counts(counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """Deal `n` over parts of these sizes in proportion: integers that sum to `n`, none above its
     count.
 

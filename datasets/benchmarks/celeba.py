@@ -14,11 +14,11 @@ from typing import TextIO
 import numpy as np
 
 from ...errors import UsageError
-from ..benchmark_facts import Facts, absent, require_root
+from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..registry import Request, check_options
-from ..safe_paths import inside
-from ..sample_table import Samples, collect
+from ..safe_paths import join_inside
+from ..sample_table import SampleTable, read_collection
 
 Faces = Mapping[str, tuple[int, int]]
 """File name -> blond and male, 0 or 1, in the order of the table."""
@@ -31,7 +31,7 @@ SPLITS = {"0": "train", "1": "val", "2": "test"}
 ATTRIBUTES, PARTITION, IMAGES = "list_attr_celeba", "list_eval_partition", "img_align_celeba"
 FOLDERS = (".", "Anno", "Eval", "Img", "data", "celeba")
 
-FACTS = Facts(
+FACTS = BenchmarkFacts(
     title="CelebA (Blond_Hair, with Male as the spurious attribute)",
     paper="Liu, Luo, Wang and Tang, Deep Learning Face Attributes in the Wild, ICCV 2015, "
     "arXiv 1411.7766; as a benchmark: Sagawa and others, arXiv 1911.08731",
@@ -56,18 +56,18 @@ def load_celeba(request: Request) -> Collection:
     does not name every image of the table of attributes.
     """
     check_options(request, ())
-    root = require_root(request.name, request.root, FACTS)
+    root = benchmark_root(request.name, request.root, FACTS)
     faces = _attributes(_table(request.name, root, ATTRIBUTES))
     splits = _partition(_table(request.name, root, PARTITION), faces)
     images = _images(request.name, root)
-    return collect(_samples(request.name, images, faces, splits), request.memo)
+    return read_collection(_samples(request.name, images, faces, splits), request.memo)
 
 
-def _samples(name: str, images: Path, faces: Faces, splits: list[str]) -> Samples:
+def _samples(name: str, images: Path, faces: Faces, splits: list[str]) -> SampleTable:
     blond, male = np.array(list(faces.values()), np.int64).T
-    return Samples(
+    return SampleTable(
         name=name,
-        paths=tuple([inside(images, face) for face in faces]),
+        paths=tuple([join_inside(images, face) for face in faces]),
         labels=blond,
         class_names=CLASSES,
         groups=2 * blond + male,
@@ -99,7 +99,7 @@ def _table(name: str, root: Path, stem: str) -> Path:
 
 def _missing(name: str, what: str, places: Iterable[Path]) -> UsageError:
     folders = dict.fromkeys(str(place.parent) for place in places)
-    return absent(name, f"there is no {what} in {', '.join(folders)}", FACTS)
+    return not_found(name, f"there is no {what} in {', '.join(folders)}", FACTS)
 
 
 def _attributes(path: Path) -> Faces:

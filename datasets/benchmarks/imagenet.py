@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
-from ..benchmark_facts import ALL, Facts, absent, require_root
+from ..benchmark_facts import ALL, BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..images.image_files import has_image_suffix
-from ..numbering import numbered, ordered
+from ..numbering import name_indices, sorted_names
 from ..registry import Request, check_options
-from ..sample_table import Samples, collect
-from .imagenet_labels import SYNSET, Truth, class_words, find_truth
+from ..sample_table import SampleTable, read_collection
+from .imagenet_labels import SYNSET, GroundTruth, class_words, find_truth
 from .voc_xml import Annotation, read_annotations
 
 IMAGES = (
@@ -36,7 +36,7 @@ BOXES = (
     "../bbox/val",
 )
 
-FACTS = Facts(
+FACTS = BenchmarkFacts(
     title="ImageNet validation set (ILSVRC 2012)",
     paper="Russakovsky and others, ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, "
     "arXiv 1409.0575",
@@ -71,29 +71,29 @@ def load_imagenet(request: Request) -> Collection:
     should be.
     """
     check_options(request, ("boxes",))
-    root = require_root(request.name, request.root, FACTS)
+    root = benchmark_root(request.name, request.root, FACTS)
     images = _find_images(request.name, root)
     boxes = _find_boxes(root, request.options.get("boxes"))
     annotations = _annotations(boxes, images)
-    loaded = collect(_samples(request.name, root, images, annotations), request.memo)
+    loaded = read_collection(_samples(request.name, root, images, annotations), request.memo)
     remarks = [*loaded.remarks, *_box_remarks(root, boxes, annotations, loaded)]
     return replace(loaded, remarks=tuple(remarks))
 
 
 def _samples(
     name: str, root: Path, images: list[_Found], annotations: Sequence[Annotation | None]
-) -> Samples:
+) -> SampleTable:
     ids = [image.name for image in images]
-    truth = Truth({image.name: image.synset for image in images if image.synset})
+    truth = GroundTruth({image.name: image.synset for image in images if image.synset})
     truth = truth if truth.classes else find_truth(root, ids)
     labels = [truth.classes.get(each, "") for each in ids]
     words = class_words(root)
     known = {*labels} - {""}
-    synsets = sorted(words) if known and known <= words.keys() else ordered(known)
-    return Samples(
+    synsets = sorted(words) if known and known <= words.keys() else sorted_names(known)
+    return SampleTable(
         name=name,
         paths=tuple([image.path for image in images]),
-        labels=numbered(labels, synsets),
+        labels=name_indices(labels, synsets),
         class_names=tuple(words.get(synset, synset) for synset in synsets),
         groups=np.full(len(images), -1, np.int64),
         group_names=(),
@@ -114,7 +114,7 @@ def _find_images(name: str, root: Path) -> list[_Found]:
         if found:
             return found
     sought = ", ".join(str(root / place) for place in IMAGES)
-    raise absent(name, f"there are no images in any of {sought}", FACTS)
+    raise not_found(name, f"there are no images in any of {sought}", FACTS)
 
 
 def _images_of(folder: Path) -> list[_Found]:

@@ -20,7 +20,7 @@ FOLDERS = (".", "data", DEVKIT, f"{DEVKIT}/data", "devkit/data")
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The class of each image id that is known, and sentences on what is wanting."""
 
     classes: Mapping[str, str]
@@ -33,7 +33,7 @@ def find_file(root: Path, name: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def find_truth(root: Path, ids: Sequence[str]) -> Truth:
+def find_truth(root: Path, ids: Sequence[str]) -> GroundTruth:
     """Synsets of images that do not lie in class folders.
 
     From LOC_val_solution.csv, else from ILSVRC2012_validation_ground_truth.txt, whose line i is the
@@ -44,9 +44,9 @@ def find_truth(root: Path, ids: Sequence[str]) -> Truth:
     """
     solution, truth = find_file(root, SOLUTION), find_file(root, TRUTH)
     if solution is not None:
-        return Truth(_read_solution(solution))
+        return GroundTruth(_read_solution(solution))
     if truth is None:
-        return Truth({}, (f"No classes: neither {SOLUTION} nor {TRUTH} lies in {root}.",))
+        return GroundTruth({}, (f"No classes: neither {SOLUTION} nor {TRUTH} lies in {root}.",))
     meta = find_file(root, META)
     numbers = _read_truth(truth, ids)
     if meta is None:
@@ -54,14 +54,14 @@ def find_truth(root: Path, ids: Sequence[str]) -> Truth:
             f"There is no {META} that says which synsets the numbers in {truth} are; classes are "
             "numbered as in the devkit, not in the order of the synsets."
         )
-        return Truth({name: str(number) for name, number in numbers.items()}, (remark,))
+        return GroundTruth({name: str(number) for name, number in numbers.items()}, (remark,))
     synsets = {number: synset for number, (synset, _) in read_meta(meta).items()}
     unknown = set(numbers.values()) - synsets.keys()
     if unknown:
         raise UsageError(
             f"{meta} has no class {min(unknown)}, which {truth} names: take both anew."
         )
-    return Truth({name: synsets[number] for name, number in numbers.items()})
+    return GroundTruth({name: synsets[number] for name, number in numbers.items()})
 
 
 def class_words(root: Path) -> dict[str, str]:

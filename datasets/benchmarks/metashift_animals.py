@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ..benchmark_facts import Facts, absent
+from ..benchmark_facts import BenchmarkFacts, not_found
 from ..collection import Collection
 from ..registry import Request, check_options
-from .metashift_pairs import Built, Pair, load_pairs, manifest_at, write_pairs
+from .metashift_pairs import BuildResult, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_subsets, subset_name
 
 CLASSES = ("bear", "bird", "cow", "elephant", "giraffe", "horse", "sheep", "zebra")
 MINIMUM = 25
 
-FACTS = Facts(
+FACTS = BenchmarkFacts(
     title="MetaShift (Animals)",
     paper=f"{PAPER}; Animals: Attending on Attention, arXiv 2606.03148, Table 4",
     homepage_name=HOMEPAGE,
@@ -66,10 +66,10 @@ def load_animals(request: Request) -> Collection:
         raise UsageError(f"Dataset {request.name}: groups are context or class, not {kind!r}.")
     advice = "build it with a2pipe datasets build metashift-animals, and give --out as the root"
     if request.root is None:
-        raise absent(request.name, advice, FACTS)
+        raise not_found(request.name, advice, FACTS)
     path = manifest_at(request.root)
     if not path.is_file():
-        raise absent(request.name, f"there is no {path}: {advice}", FACTS)
+        raise not_found(request.name, f"there is no {path}: {advice}", FACTS)
     found = load_pairs(path, request.name, CLASSES, request.memo)
     if kind == "context":
         return found
@@ -84,7 +84,7 @@ def build_animals(
     seed: int = 0,
     minimum: int = MINIMUM,
     force: bool = False,
-) -> Built:
+) -> BuildResult:
     """Split the contexts of each class and write `manifest.parquet` into `out`.
 
     subsets: `full-candidate-subsets.pkl`; images: folder of `<image id>.jpg`. Raises UsageError

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
-from ..benchmark_facts import Facts, absent, require_root
+from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..formats.folder import images_in
-from ..numbering import numbered
+from ..numbering import name_indices
 from ..registry import Request, check_options
-from ..sample_table import Samples, collect
-from .metashift_pairs import Built, Pair, load_pairs, manifest_at, write_pairs
+from ..sample_table import SampleTable, read_collection
+from .metashift_pairs import BuildResult, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_contexts, read_subsets, subset_name
 
 CLASSES = ("cat", "dog")
@@ -28,7 +28,7 @@ GROUPS = ("cat indoor", "cat outdoor", "dog indoor", "dog outdoor")
 AMBIGUOUS = ("cat", "dog")
 MIXED = "val_out_of_domain"
 
-FACTS = Facts(
+FACTS = BenchmarkFacts(
     title="MetaShift (Cat vs Dog)",
     paper=PAPER,
     homepage_name=HOMEPAGE,
@@ -43,7 +43,7 @@ FACTS = Facts(
 
 
 @dataclass(frozen=True)
-class Part:
+class ClassInSplit:
     """One class of one split, which shows it in one surrounding."""
 
     split: str
@@ -57,10 +57,10 @@ class Part:
 
 
 PARTS = (
-    Part("train", "cat", "indoor"),
-    Part("train", "dog", "outdoor"),
-    Part("test", "cat", "outdoor"),
-    Part("test", "dog", "indoor"),
+    ClassInSplit("train", "cat", "indoor"),
+    ClassInSplit("train", "dog", "outdoor"),
+    ClassInSplit("test", "cat", "outdoor"),
+    ClassInSplit("test", "dog", "indoor"),
 )
 
 
@@ -78,17 +78,17 @@ def load_cat_dog(request: Request) -> Collection:
     check_options(request, ())
     if request.root is not None and (built := manifest_at(request.root)).is_file():
         return load_pairs(built, request.name, CLASSES, request.memo)
-    root = require_root(request.name, request.root, FACTS)
+    root = benchmark_root(request.name, request.root, FACTS)
     _require_unmixed(root)
     found = [(part, path) for part in PARTS for path in _images(request.name, root, part)]
     labels = [part.class_name for part, _ in found]
-    return collect(
-        Samples(
+    return read_collection(
+        SampleTable(
             name=request.name,
             paths=tuple([path for _, path in found]),
-            labels=numbered(labels, CLASSES),
+            labels=name_indices(labels, CLASSES),
             class_names=CLASSES,
-            groups=numbered([part.group for part, _ in found], GROUPS),
+            groups=name_indices([part.group for part, _ in found], GROUPS),
             group_names=GROUPS,
             splits=np.array([part.split for part, _ in found], np.str_),
             boxes=(NO_BOXES,) * len(found),
@@ -100,7 +100,7 @@ def load_cat_dog(request: Request) -> Collection:
 
 def build_cat_dog(
     subsets: Path, contexts: Path, images: Path, out: Path, *, force: bool = False
-) -> Built:
+) -> BuildResult:
     """Unite the contexts of each group and write `manifest.parquet` into `out`.
 
     subsets: `full-candidate-subsets.pkl`; contexts: .json or .toml file, see `read_contexts`;
@@ -142,11 +142,11 @@ def counts(pairs: tuple[Pair, ...]) -> list[dict[str, str | int]]:
     ]
 
 
-def _images(name: str, root: Path, part: Part) -> list[str]:
+def _images(name: str, root: Path, part: ClassInSplit) -> list[str]:
     """The images of one part, by file name; of its own folder where there is one."""
     folder = root / part.split / part.class_name
     if not folder.is_dir():
-        raise absent(name, f"there is no {folder}", FACTS)
+        raise not_found(name, f"there is no {folder}", FACTS)
     own = folder / subset_name(part.class_name, part.surrounding)
     folders = [each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."]
     others = [each.name for each in folders if each != own]
@@ -157,7 +157,7 @@ def _images(name: str, root: Path, part: Part) -> list[str]:
         )
     found = images_in(own if own.is_dir() else folder)
     if not found:
-        raise absent(name, f"no images in {own} nor in {folder}", FACTS)
+        raise not_found(name, f"no images in {own} nor in {folder}", FACTS)
     return found
 
 

@@ -31,7 +31,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """manifest: the file written; missing: ids of images that are not in the folder of images."""
 
     manifest: Path
@@ -58,7 +58,7 @@ def write_pairs(
     recipe: Mapping[str, Any],
     *,
     force: bool = False,
-) -> Built:
+) -> BuildResult:
     """Write `manifest.parquet` into `out`: path, label, class, group, split, image_id.
 
     Paths lead from `out` to `<image id>.jpg` in `images` and are relative. The recipe is kept in
@@ -79,7 +79,7 @@ def write_pairs(
         raise A2pipeError(
             f"{path} cannot be written ({error.strerror}): choose another --out."
         ) from error
-    return Built(path, tuple(pairs), missing)
+    return BuildResult(path, tuple(pairs), missing)
 
 
 def manifest_at(root: Path) -> Path:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError
-from ..benchmark_facts import Facts, absent, require_root
+from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..formats.folder import images_in
-from ..numbering import numbered
+from ..numbering import name_indices
 from ..registry import Request, check_options
-from ..sample_table import Samples, collect
+from ..sample_table import SampleTable, read_collection
 
 CLASSES = ("bulldog", "corgi", "dachshund", "labrador")
 TOP = "spawrious224"
@@ -32,7 +32,7 @@ MAJORITY, MINORITY = (3072, 2756), (96, 412)
 
 
 @dataclass(frozen=True)
-class Part:
+class FolderSelection:
     """The images of one folder that a benchmark takes: the first `limit` by name, or all."""
 
     split: str
@@ -47,26 +47,28 @@ class Part:
         return f"{self.breed} {self.place}"
 
 
-def _one_to_one(train: Mapping[str, str], filler: str, test: Mapping[str, str]) -> tuple[Part, ...]:
+def _one_to_one(
+    train: Mapping[str, str], filler: str, test: Mapping[str, str]
+) -> tuple[FolderSelection, ...]:
     """Environment 1 is folder 0, environment 2 folder 1; the test split is both folders, whole."""
     return (
-        *(Part("train", e, train[b], b, MAJORITY[e]) for e in (0, 1) for b in CLASSES),
-        *(Part("train", e, filler, b, MINORITY[e]) for e in (0, 1) for b in CLASSES),
-        *(Part("test", e, test[b], b) for e in (0, 1) for b in CLASSES),
+        *(FolderSelection("train", e, train[b], b, MAJORITY[e]) for e in (0, 1) for b in CLASSES),
+        *(FolderSelection("train", e, filler, b, MINORITY[e]) for e in (0, 1) for b in CLASSES),
+        *(FolderSelection("test", e, test[b], b) for e in (0, 1) for b in CLASSES),
     )
 
 
 def _many_to_many(
     train: Mapping[str, tuple[str, str]], test: Mapping[str, tuple[str, str]]
-) -> tuple[Part, ...]:
+) -> tuple[FolderSelection, ...]:
     """Folder 0 alone; the first place of a breed is environment 1, the second environment 2."""
     return (
-        *(Part("train", 0, train[breed][e], breed) for e in (0, 1) for breed in CLASSES),
-        *(Part("test", 0, test[breed][e], breed) for e in (0, 1) for breed in CLASSES),
+        *(FolderSelection("train", 0, train[breed][e], breed) for e in (0, 1) for breed in CLASSES),
+        *(FolderSelection("test", 0, test[breed][e], breed) for e in (0, 1) for breed in CLASSES),
     )
 
 
-PARTS: dict[str, tuple[Part, ...]] = {
+SELECTIONS: dict[str, tuple[FolderSelection, ...]] = {
     "spawrious-o2o-hard": _one_to_one(
         {"bulldog": "jungle", "dachshund": "mountain", "labrador": "snow", "corgi": "desert"},
         "beach",
@@ -105,19 +107,19 @@ def load_spawrious(request: Request) -> Collection:
     """
     check_options(request, ("proportional",))
     proportional = _flag(request, "proportional")
-    root = require_root(request.name, request.root, FACTS[request.name])
+    root = benchmark_root(request.name, request.root, FACTS[request.name])
     top = root / TOP if (root / TOP).is_dir() else root
-    parts = PARTS[request.name]
+    parts = SELECTIONS[request.name]
     found = [(p, path) for p in parts for path in _taken(request.name, top, p, proportional)]
     groups = _groups(parts)
     prefix = len(str(top)) + 1
-    return collect(
-        Samples(
+    return read_collection(
+        SampleTable(
             name=request.name,
             paths=tuple([path for _, path in found]),
-            labels=numbered([part.breed for part, _ in found], CLASSES),
+            labels=name_indices([part.breed for part, _ in found], CLASSES),
             class_names=CLASSES,
-            groups=numbered([part.group for part, _ in found], groups),
+            groups=name_indices([part.group for part, _ in found], groups),
             group_names=groups,
             splits=np.array([part.split for part, _ in found], np.str_),
             boxes=(NO_BOXES,) * len(found),
@@ -127,10 +129,10 @@ def load_spawrious(request: Request) -> Collection:
     )
 
 
-def _taken(name: str, top: Path, part: Part, proportional: bool) -> list[str]:
+def _taken(name: str, top: Path, part: FolderSelection, proportional: bool) -> list[str]:
     folder = top / str(part.folder) / part.place / part.breed
     if not folder.is_dir():
-        raise absent(name, f"there is no {folder}", FACTS[name])
+        raise not_found(name, f"there is no {folder}", FACTS[name])
     files = images_in(folder)
     return files[: limit(part.limit, len(files), proportional)]
 
@@ -154,12 +156,12 @@ def _flag(request: Request, option: str) -> bool:
     return value
 
 
-def _groups(parts: Iterable[Part]) -> tuple[str, ...]:
+def _groups(parts: Iterable[FolderSelection]) -> tuple[str, ...]:
     """By breed, then by place."""
     return tuple(sorted({part.group for part in parts}))
 
 
-def _counts(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
+def _counts(parts: Iterable[FolderSelection]) -> dict[str, dict[str, int]]:
     """Published samples of each split and group."""
     counted: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     for part in parts:
@@ -168,13 +170,13 @@ def _counts(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _facts(name: str, title: str) -> Facts:
-    return Facts(
+def _facts(name: str, title: str) -> BenchmarkFacts:
+    return BenchmarkFacts(
         title=title,
         paper="Lynch, Dovonon, Kaddour and Silva, Spawrious: A Benchmark for Fine Control of "
         "Spurious Correlation Biases, arXiv 2303.05470",
         homepage_name="its authors' repository aengusl/spawrious",
-        counts=_counts(PARTS[name]),
+        counts=_counts(SELECTIONS[name]),
         notes=(
             "Which images of a folder the authors' loader takes depends on the machine; here the "
             "first by name.",

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
-from ..benchmark_facts import Facts, absent, require_root
+from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import Collection
 from ..registry import Request, check_options
-from ..safe_paths import inside
-from ..sample_table import Samples, collect
+from ..safe_paths import join_inside
+from ..sample_table import SampleTable, read_collection
 from ..writing import write_whole
 from .cub_boxes import BOXES, IMAGES, CubBoxes, cub_boxes_at, find_cub_boxes
 
@@ -32,7 +32,7 @@ GROUPS = (
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 METADATA = "metadata.csv"
 
-FACTS = Facts(
+FACTS = BenchmarkFacts(
     title="Waterbirds",
     paper="Sagawa, Koh, Hashimoto and Liang, Distributionally Robust Neural Networks for Group "
     "Shifts, arXiv 1911.08731",
@@ -73,19 +73,19 @@ def load_waterbirds(request: Request) -> Collection:
     other images.
     """
     check_options(request, ("boxes",))
-    root = require_root(request.name, request.root, FACTS)
+    root = benchmark_root(request.name, request.root, FACTS)
     birds = read_metadata(request.name, root)
     found = find_cub_boxes(root, request.options.get("boxes"))
     if isinstance(found, CubBoxes):
         found.require_same_files({bird.img_id: bird.file for bird in birds})
-    return collect(_samples(request.name, root, birds, found), request.memo)
+    return read_collection(_samples(request.name, root, birds, found), request.memo)
 
 
 def read_metadata(name: str, root: Path) -> list[Bird]:
     """The rows of metadata.csv in their order."""
     path = root / METADATA
     if not path.is_file():
-        raise absent(name, f"there is no {path}", FACTS)
+        raise not_found(name, f"there is no {path}", FACTS)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -116,12 +116,12 @@ def _bird(path: Path, number: int, row: dict[str, str]) -> Bird:
     return bird
 
 
-def _samples(name: str, root: Path, birds: list[Bird], found: CubBoxes | str) -> Samples:
+def _samples(name: str, root: Path, birds: list[Bird], found: CubBoxes | str) -> SampleTable:
     boxes = found if isinstance(found, CubBoxes) else CubBoxes.none()
     ids = [bird.img_id for bird in birds]
-    return Samples(
+    return SampleTable(
         name=name,
-        paths=tuple([inside(root, bird.file) for bird in birds]),
+        paths=tuple([join_inside(root, bird.file) for bird in birds]),
         labels=np.array([bird.y for bird in birds], np.int64),
         class_names=CLASSES,
         groups=np.array([2 * bird.y + bird.place for bird in birds], np.int64),
@@ -142,7 +142,7 @@ def build_boxes(root: Path, cub: Path, force: bool = False) -> list[Path]:
     Raises UsageError for files that are missing or of other images, and, unless `force`, where
     others lie in their place.
     """
-    root = require_root("waterbirds", root, FACTS)
+    root = benchmark_root("waterbirds", root, FACTS)
     birds = read_metadata("waterbirds", root)
     found = cub_boxes_at(cub.expanduser())
     _require_all(found, birds)

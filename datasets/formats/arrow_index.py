@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import BadImageError, UsageError
-from ..images.archive_memo import remembered
+from ..images.archive_memo import recall_or_read
 from ..images.archives import arrow_column, arrow_table, row_bytes
 from ..images.index import DIGEST_LENGTH, Unreadable, header_size
 from ..images.locators import ArrowRow
-from ..images.memo import Indexed
+from ..images.memo import IndexedImage
 from ..images.remote import stamp
-from ..safe_paths import inside
+from ..safe_paths import join_inside
 
-ArrowImage = tuple[str, Indexed | Unreadable | None]
+ArrowImage = tuple[str, IndexedImage | Unreadable | None]
 """Locator and what was read; or the path of an image file that the row names, and None."""
 
 
@@ -32,7 +32,7 @@ def index_rows(file: str, column: str, memo: Path | None = None) -> list[ArrowIm
     outside the folder of the Arrow file.
     """
     try:
-        known = remembered(
+        known = recall_or_read(
             memo, f"{file}@{column}", stamp(file), lambda: {"rows": _read(file, column)}
         )
     except OSError as error:
@@ -77,6 +77,6 @@ def _image(
     file: str, column: str, row: int, name: str, digest: str, width: int, height: int, why: str
 ) -> ArrowImage:
     if not digest and why is None:
-        return inside(Path(file).parent, name), None
+        return join_inside(Path(file).parent, name), None
     locator = str(ArrowRow(file, column, row, name))
-    return locator, Unreadable(why) if why else Indexed(digest, width, height)
+    return locator, Unreadable(why) if why else IndexedImage(digest, width, height)

@@ -11,8 +11,8 @@ import numpy as np
 from ...errors import UsageError
 from ..collection import NO_BOXES, Collection
 from ..images.image_files import has_image_suffix
-from ..numbering import SPLIT_NAMES, numbered, ordered
-from ..sample_table import Samples, collect
+from ..numbering import SPLIT_NAMES, name_indices, sorted_names
+from ..sample_table import SampleTable, read_collection
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None
         raise UsageError(
             f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif."
         )
-    return collect(_samples(root, name or root.name, found), memo)
+    return read_collection(_samples(root, name or root.name, found), memo)
 
 
-def _samples(root: Path, name: str, found: list[_Found]) -> Samples:
+def _samples(root: Path, name: str, found: list[_Found]) -> SampleTable:
     labels = [image.label for image in found]
-    class_names = ordered(labels)
+    class_names = sorted_names(labels)
     prefix = len(str(root)) + 1
-    return Samples(
+    return SampleTable(
         name=name,
         paths=tuple([image.path for image in found]),
-        labels=numbered(labels, class_names),
+        labels=name_indices(labels, class_names),
         class_names=class_names,
         groups=np.full(len(found), -1, np.int64),
         group_names=(),

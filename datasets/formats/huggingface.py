@@ -15,14 +15,14 @@ from typing import Any
 from ...errors import UsageError
 from ..collection import Collection
 from ..images.index import Unreadable, read_index
-from ..images.memo import Indexed
+from ..images.memo import IndexedImage
 from ..numbering import SPLIT_NAMES
-from ..sample_table import with_index
+from ..sample_table import collection_from
 from .arrow_index import ArrowImage, index_rows, rows_of
-from .manifest import samples_of
+from .manifest import sample_table_of
 from .manifest_table import ALIASES, COLUMNS, CORNERS, check_columns
-from .records import cell, table_of
-from .saved_folder import SavedPart, saved_parts
+from .records import cell_text, table_from_records
+from .saved_folder import SavedDataset, saved_datasets
 
 NAMES = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
 WORKERS = 4
@@ -52,7 +52,7 @@ def load_saved(
     """
     root, columns = root.expanduser().absolute(), columns or {}
     check_columns(columns, NAMES, "A saved dataset has no column")
-    parts = list(saved_parts(root))
+    parts = list(saved_datasets(root))
     images = _images(parts, image, memo)
     values = chain.from_iterable(_values(part, columns) for part in parts)
     records = [
@@ -62,11 +62,13 @@ def load_saved(
     if not records:
         raise UsageError(f"{root} has no rows: save a dataset with images.")
     found = chain.from_iterable(_boxes(part, boxes) for part in parts)
-    samples = samples_of(table_of(root, records, found, {}), None, root.name)
-    return with_index(replace(samples, remarks=_remarks(parts)), _entries(images, memo))
+    samples = sample_table_of(table_from_records(root, records, found, {}), None, root.name)
+    return collection_from(replace(samples, remarks=_remarks(parts)), _entries(images, memo))
 
 
-def _images(parts: Sequence[SavedPart], wanted: str | None, memo: Path | None) -> list[ArrowImage]:
+def _images(
+    parts: Sequence[SavedDataset], wanted: str | None, memo: Path | None
+) -> list[ArrowImage]:
     """The image of every row."""
     jobs = [
         (file, column)
@@ -80,7 +82,7 @@ def _images(parts: Sequence[SavedPart], wanted: str | None, memo: Path | None) -
         )
 
 
-def _image_column(part: SavedPart, wanted: str | None) -> str:
+def _image_column(part: SavedDataset, wanted: str | None) -> str:
     there = part.of_kind("Image")
     if wanted in there:
         return str(wanted)
@@ -92,7 +94,7 @@ def _image_column(part: SavedPart, wanted: str | None) -> str:
     )
 
 
-def _entries(images: Sequence[ArrowImage], memo: Path | None) -> list[Indexed | Unreadable]:
+def _entries(images: Sequence[ArrowImage], memo: Path | None) -> list[IndexedImage | Unreadable]:
     """What was read of each; the files that rows only name are read here."""
     files = [path for path, entry in images if entry is None]
     read = dict(zip(files, read_index(files, memo), strict=True))
@@ -104,7 +106,7 @@ def _image_id(path: str, root: Path) -> str:
     return path.removeprefix(f"{root}/")
 
 
-def _values(part: SavedPart, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def _values(part: SavedDataset, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """What every row says, by our names."""
     sources = _sources(part, columns)
     split = SPLIT_NAMES.get(part.key.lower(), "")
@@ -117,7 +119,7 @@ def _values(part: SavedPart, columns: Mapping[str, str]) -> Iterator[dict[str, s
         yield said if "class" in said else {"label": "", **said}
 
 
-def _sources(part: SavedPart, columns: Mapping[str, str]) -> dict[str, str]:
+def _sources(part: SavedDataset, columns: Mapping[str, str]) -> dict[str, str]:
     """Our name -> the dataset's column."""
     for column in columns.values():
         if column not in part.features:
@@ -132,10 +134,10 @@ def _sources(part: SavedPart, columns: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _named(part: SavedPart, column: str, value: Any) -> str:
+def _named(part: SavedDataset, column: str, value: Any) -> str:
     """A cell; of a ClassLabel the name, and "" for -1, as in a test set without labels."""
     if part.kind(column) != "ClassLabel" or value is None:
-        return cell(value)
+        return cell_text(value)
     names = part.features[column]["names"]
     return str(names[value]) if 0 <= value < len(names) else ""
 
@@ -144,7 +146,7 @@ def _number(value: int | None) -> str:
     return "" if value is None or value < 0 else str(value)
 
 
-def _boxes(part: SavedPart, column: str) -> Iterator[list[list[float]]]:
+def _boxes(part: SavedDataset, column: str) -> Iterator[list[list[float]]]:
     """Of every row, COCO's [x, y, width, height] as corners."""
     wanted = [column] if column in part.features else []
     for row in rows_of(part.files, wanted):
@@ -155,7 +157,7 @@ def _boxes(part: SavedPart, column: str) -> Iterator[list[list[float]]]:
         yield [_corners(part, column, box) for box in found or ()]
 
 
-def _corners(part: SavedPart, column: str, box: Any) -> list[float]:
+def _corners(part: SavedDataset, column: str, box: Any) -> list[float]:
     if not (isinstance(box, list) and len(box) == 4 and None not in box):
         raise UsageError(
             f"{part.folder}: {column}.bbox must be lists of [x, y, width, height] in pixels."
@@ -164,7 +166,7 @@ def _corners(part: SavedPart, column: str, box: Any) -> list[float]:
     return [x, y, x + width, y + height]
 
 
-def _remarks(parts: Sequence[SavedPart]) -> tuple[str, ...]:
+def _remarks(parts: Sequence[SavedDataset]) -> tuple[str, ...]:
     others = [part.key for part in parts if part.key and part.key.lower() not in SPLIT_NAMES]
     return tuple(
         f"Split {key!r} is none of train, validation and test: its samples take part in no head."

@@ -7,11 +7,11 @@ import numpy as np
 
 from ...errors import UsageError
 from ..collection import NO_BOXES, Collection
-from ..sample_table import Samples, collect
+from ..sample_table import SampleTable, read_collection
 from .folder import images_below
 
 
-def load_listed(paths: Sequence[str | Path], memo: Path | None = None) -> Collection:
+def load_image_list(paths: Sequence[str | Path], memo: Path | None = None) -> Collection:
     """A collection of these files, and of the images in these folders and below them, in order.
 
     A file that is named twice counts once. Labels and groups are -1, splits empty.
@@ -22,7 +22,7 @@ def load_listed(paths: Sequence[str | Path], memo: Path | None = None) -> Collec
     if not files:
         raise UsageError(f"No images in {', '.join(map(str, paths)) or 'nothing'}.")
     none = np.full(len(files), -1, np.int64)
-    samples = Samples(
+    samples = SampleTable(
         name="images",
         paths=files,
         labels=none,
@@ -33,7 +33,7 @@ def load_listed(paths: Sequence[str | Path], memo: Path | None = None) -> Collec
         boxes=(NO_BOXES,) * len(files),
         image_ids=files,
     )
-    return collect(samples, memo)
+    return read_collection(samples, memo)
 
 
 def _files(path: str | Path) -> list[str]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..numbering import SPLIT_NAMES, numbered, ordered
-from ..sample_table import Samples, collect
-from .manifest_table import Table, boxes_of, read_table
+from ..numbering import SPLIT_NAMES, name_indices, sorted_names
+from ..sample_table import SampleTable, read_collection
+from .manifest_table import ManifestTable, read_table, samples_with_boxes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,11 +50,11 @@ def load_manifest(
     table = read_table(path, columns or {})
     if relative:
         absolute = table.required("path").map(os.path.isabs)
-        table.refuse(
+        table.refuse_rows(
             absolute, "path", "is absolute, where one relative to the manifest is expected"
         )
     folder = root.expanduser().absolute() if root else path.parent
-    return collect(samples_of(table, folder, name or path.stem), memo)
+    return read_collection(sample_table_of(table, folder, name or path.stem), memo)
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class _Names:
     names: tuple[str, ...]
 
 
-def samples_of(table: Table, folder: Path | None, name: str) -> Samples:
+def sample_table_of(table: ManifestTable, folder: Path | None, name: str) -> SampleTable:
     """The samples of a table, whose paths are relative to `folder` or, without one, locators."""
     paths, labels, splits = table.required("path"), _labels(table), _splits(table)
     groups = _groups(table, labels)
-    table.refuse(paths == "", "path", "is empty")
+    table.refuse_rows(paths == "", "path", "is empty")
     ids = table.optional("image_id")
     ids = paths if ids is None else ids
     same = [ids, paths, labels.numbers, splits, groups.numbers]
-    boxes = boxes_of(table, same if table.records is None else [table.records])
+    boxes = samples_with_boxes(table, same if table.records is None else [table.records])
     rows = boxes.rows
-    return Samples(
+    return SampleTable(
         name=name,
         paths=_absolute(folder, paths.iloc[rows]),
         labels=labels.numbers[rows],
@@ -95,36 +95,38 @@ def _absolute(folder: Path | None, paths: pd.Series[str]) -> tuple[str, ...]:
     return tuple([os.path.join(folder, path) for path in paths.tolist()])  # noqa: PTH118
 
 
-def _labels(table: Table) -> _Names:
+def _labels(table: ManifestTable) -> _Names:
     label, named = table.optional("label"), table.optional("class")
     values = named if label is None else label
     if values is None:
-        raise table.absent("label")
-    keys = ordered(values.unique())
-    numbers = numbered(values.tolist(), keys)
+        raise table.missing_column("label")
+    keys = sorted_names(values.unique())
+    numbers = name_indices(values.tolist(), keys)
     if label is None or named is None:
         return _Names(numbers, keys)
     return _Names(numbers, _called(table, keys, label, named))
 
 
 def _called(
-    table: Table, keys: tuple[str, ...], label: pd.Series[str], named: pd.Series[str]
+    table: ManifestTable, keys: tuple[str, ...], label: pd.Series[str], named: pd.Series[str]
 ) -> tuple[str, ...]:
     """The class name of each label, or the label where it has none; both have to mean the same."""
-    table.refuse((label == "") & (named != ""), "label", "is empty, though class is given")
+    table.refuse_rows((label == "") & (named != ""), "label", "is empty, though class is given")
     name_of = dict(zip(label, named, strict=True))
     names = tuple(name_of[key] or key for key in keys)
-    table.refuse(label.map(name_of) != named, "class", "is not the same for every row of one label")
+    table.refuse_rows(
+        label.map(name_of) != named, "class", "is not the same for every row of one label"
+    )
     if len(set(names)) < len(names):
         raise UsageError(f"{table.path}: two labels have the same class name; give each its own.")
     return names
 
 
-def _groups(table: Table, labels: _Names) -> _Names:
+def _groups(table: ManifestTable, labels: _Names) -> _Names:
     group, attribute = table.optional("group"), table.optional("attribute")
     if group is not None:
-        names = ordered(group.unique())
-        return _Names(numbered(group.tolist(), names), names)
+        names = sorted_names(group.unique())
+        return _Names(name_indices(group.tolist(), names), names)
     if attribute is not None:
         return _crossed(labels, attribute)
     return _Names(np.full(len(labels.numbers), -1, np.int64), ())
@@ -132,8 +134,8 @@ def _groups(table: Table, labels: _Names) -> _Names:
 
 def _crossed(labels: _Names, attribute: pd.Series[str]) -> _Names:
     """Groups label x attribute that occur, by label first; -1 where either is missing."""
-    attributes = ordered(attribute.unique())
-    second = numbered(attribute.tolist(), attributes)
+    attributes = sorted_names(attribute.unique())
+    second = name_indices(attribute.tolist(), attributes)
     known = (labels.numbers >= 0) & (second >= 0)
     pairs = np.where(known, labels.numbers * len(attributes) + second, -1)
     present = np.unique(pairs[known])
@@ -144,12 +146,12 @@ def _crossed(labels: _Names, attribute: pd.Series[str]) -> _Names:
     return _Names(np.where(known, np.searchsorted(present, pairs), -1), names)
 
 
-def _splits(table: Table) -> NDArray[np.str_]:
+def _splits(table: ManifestTable) -> NDArray[np.str_]:
     split = table.optional("split")
     if split is None:
         return np.full(len(table.frame), "", "<U5")
     split = split.str.strip().str.lower()
-    table.refuse(
+    table.refuse_rows(
         ~split.isin(list(SPLIT_VALUES)), "split", "is none of train, val, test (or 0, 1, 2)"
     )
     return split.map(SPLIT_VALUES).to_numpy("<U5")

@@ -24,7 +24,7 @@ SUFFIXES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class ManifestTable:
     """A manifest, every cell as text ("" for none); `columns` maps our names to the file's.
 
     path: what errors name; named_by: the column whose value names a row in them, else its number.
@@ -53,10 +53,10 @@ class Table:
         """A column by our name. Raises UsageError when there is none."""
         column = self.optional(name)
         if column is None:
-            raise self.absent(name)
+            raise self.missing_column(name)
         return column
 
-    def absent(self, wanted: str) -> UsageError:
+    def missing_column(self, wanted: str) -> UsageError:
         """The error for a column that is not there; it names those that are."""
         remedy = f"rename one, or say which it is by the dataset option {wanted}=COLUMN"
         return self._lacks(wanted, remedy)
@@ -65,7 +65,7 @@ class Table:
         there = ", ".join(map(str, self.frame.columns))
         return UsageError(f"{self.path} has no column {wanted!r} (its columns: {there}): {remedy}.")
 
-    def refuse(self, bad: ArrayLike, column: str, problem: str) -> None:
+    def refuse_rows(self, bad: ArrayLike, column: str, problem: str) -> None:
         """Raise UsageError for the first of the rows for which `bad` holds, if any.
 
         Rows count from 1, without the header.
@@ -87,7 +87,7 @@ class SampleBoxes:
     boxes: Boxes
 
 
-def read_table(path: Path, columns: Mapping[str, str]) -> Table:
+def read_table(path: Path, columns: Mapping[str, str]) -> ManifestTable:
     """Read a .csv or .parquet file. Raises UsageError when it is missing, empty or neither."""
     check_columns(columns, COLUMNS, "A manifest has no column")
     if not path.is_file():
@@ -95,7 +95,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Table:
     frame = _read_frame(path)
     if frame.empty:
         raise UsageError(f"Manifest {path} has no rows: list one sample a row.")
-    return Table(path, frame, columns)
+    return ManifestTable(path, frame, columns)
 
 
 def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> None:
@@ -106,7 +106,7 @@ def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> N
             raise UsageError(f"{lacks} {name!r}: did you mean {near[0]!r}?")
 
 
-def boxes_of(table: Table, keys: Sequence[Any]) -> SampleBoxes:
+def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes:
     """Gather the boxes of rows that agree in all keys; a row without a box is its own sample."""
     corners = _corners(table)
     if corners is None:
@@ -142,27 +142,27 @@ def _numbered_rows(keys: Sequence[Any]) -> NDArray[np.int64]:
     return np.array(number, np.int64)
 
 
-def _corners(table: Table) -> NDArray[np.float64] | None:
+def _corners(table: ManifestTable) -> NDArray[np.float64] | None:
     """float64 (rows, 4), NaN in a row without a box; None when the table has no boxes."""
     columns = [table.optional(corner) for corner in CORNERS]
     if all(column is None for column in columns):
         return None
     corners = np.stack([_numbers(table, corner) for corner in CORNERS], axis=1)
     known = ~np.isnan(corners)
-    table.refuse(known.any(axis=1) & ~known.all(axis=1), "box", "lacks some of x0, y0, x1, y1")
+    table.refuse_rows(known.any(axis=1) & ~known.all(axis=1), "box", "lacks some of x0, y0, x1, y1")
     flat = (corners[:, 2:] <= corners[:, :2]).any(axis=1)
-    table.refuse(flat, "box", "has no area: x1 > x0 and y1 > y0 are expected")
+    table.refuse_rows(flat, "box", "has no area: x1 > x0 and y1 > y0 are expected")
     return corners
 
 
-def _numbers(table: Table, name: str) -> NDArray[np.float64]:
+def _numbers(table: ManifestTable, name: str) -> NDArray[np.float64]:
     import pandas as pd
 
     text = table.required(name)
     numbers = pd.to_numeric(text, errors="coerce")
     values = numbers.to_numpy(np.float64, na_value=np.nan)
     wrong = ~np.isfinite(values) & (text != "").to_numpy(bool)
-    table.refuse(wrong, name, "is not a number")
+    table.refuse_rows(wrong, name, "is not a number")
     return values
 
 

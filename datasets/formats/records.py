@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError
-from .manifest_table import CORNERS, Table
+from .manifest_table import CORNERS, ManifestTable
 
 
-def cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A value as a manifest's cell: "" for none, "3" for 3.0, "true" for True."""
     if value is None or value != value:
         return ""
@@ -23,12 +23,12 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def table_of(
+def table_from_records(
     name: Path | str,
     records: Iterable[Mapping[str, Any]],
     boxes: Iterable[Sequence[Sequence[float]]],
     columns: Mapping[str, str],
-) -> Table:
+) -> ManifestTable:
     """A manifest's table: a row for every box of a record, one for a record without.
 
     Each record is a sample of its own, whatever others it agrees with; errors name it by its
@@ -39,15 +39,17 @@ def table_of(
     rows: list[dict[str, str]] = []
     numbers: list[int] = []
     for number, (record, found) in enumerate(zip(records, boxes, strict=True)):
-        row = {name: cell(value) for name, value in record.items()}
+        row = {name: cell_text(value) for name, value in record.items()}
         cornered = [dict(zip(CORNERS, map(repr, map(float, box)), strict=True)) for box in found]
         rows += [row | corners for corners in cornered] or [row]
         numbers += [number] * (len(cornered) or 1)
     frame = pd.DataFrame(rows, dtype="object").fillna("").astype("string")
-    return Table(name, frame, columns, named_by="image_id", records=np.array(numbers, np.int64))
+    return ManifestTable(
+        name, frame, columns, named_by="image_id", records=np.array(numbers, np.int64)
+    )
 
 
-def corners(where: str, value: Any) -> list[list[float]]:
+def parse_boxes(where: str, value: Any) -> list[list[float]]:
     """Boxes x0, y0, x1, y1 of a sample; raises UsageError for anything else."""
     listed = [] if value is None else value
     if isinstance(listed, list) and all(map(_is_box, listed)):

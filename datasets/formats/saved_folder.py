@@ -14,7 +14,7 @@ DICT, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
 
 @dataclass(frozen=True)
-class SavedPart:
+class SavedDataset:
     """One saved Dataset: its key in the DatasetDict ("" without one), Arrow files in row order,
     and features, as `dataset_info.json` has them."""
 
@@ -38,7 +38,7 @@ def is_saved(folder: Path) -> bool:
     return (folder / DICT).is_file() or all((folder / name).is_file() for name in (STATE, INFO))
 
 
-def saved_parts(root: Path) -> Iterator[SavedPart]:
+def saved_datasets(root: Path) -> Iterator[SavedDataset]:
     """The datasets of a folder, in the order of the DatasetDict.
 
     Raises UsageError for a folder that is none of `save_to_disk`, or is damaged.
@@ -57,13 +57,13 @@ def saved_parts(root: Path) -> Iterator[SavedPart]:
         yield _saved(root / Path(key).name, key)
 
 
-def _saved(folder: Path, key: str) -> SavedPart:
+def _saved(folder: Path, key: str) -> SavedDataset:
     state, info = _json(folder / STATE), _json(folder / INFO)
     if state.get("_indices_data_files"):
         raise UsageError(f"{folder} was saved with an index by an old version: save it again.")
     try:
         files = tuple(str(folder / Path(each["filename"]).name) for each in state["_data_files"])
-        return SavedPart(folder, key, files, dict(info["features"]))
+        return SavedDataset(folder, key, files, dict(info["features"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{folder} is damaged ({STATE} or {INFO}: {error}): save the dataset again."

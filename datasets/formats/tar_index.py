@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import A2pipeError, UsageError, first_line
-from ..images.archive_memo import remembered
-from ..images.archives import LARGEST
+from ..images.archive_memo import recall_or_read
+from ..images.archives import LARGEST_IMAGE
 from ..images.image_files import has_image_suffix
 from ..images.index import DIGEST_LENGTH, header_size
 from ..images.locators import TarMember
 from ..images.remote import file_system, is_url, stamp
-from ..safe_paths import inside
+from ..safe_paths import join_inside
 
 LONGEST_NOTE = 1 << 20
 BOXES = "boxes"
@@ -56,7 +56,7 @@ def index_tar(archive: str, memo: Path | None = None) -> TarIndex:
     twice or one that leads out of it, or labels that cannot be read.
     """
     try:
-        known = remembered(memo, archive, stamp(archive), lambda: _read(archive))
+        known = recall_or_read(memo, archive, stamp(archive), lambda: _read(archive))
     except A2pipeError:
         raise
     except FileNotFoundError as error:
@@ -78,7 +78,7 @@ def _read(archive: str) -> dict[str, Any]:
     seen: set[str] = set()
     with _opened(archive) as handle:
         for member in _members(archive, handle):
-            name = inside(archive, member.name)[len(archive) + 1 :]
+            name = join_inside(archive, member.name)[len(archive) + 1 :]
             if name in seen:
                 raise UsageError(f"Tar {archive} has {name} twice: give each sample its own key.")
             seen.add(name)
@@ -129,7 +129,7 @@ def _damaged(archive: str, problem: str) -> UsageError:
 
 def _image(handle: IO[bytes], member: tarfile.TarInfo) -> tuple[str, int, int]:
     """Digest, width and height."""
-    if member.size > LARGEST:
+    if member.size > LARGEST_IMAGE:
         return "", 0, 0
     content = _content(handle, member)
     digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]

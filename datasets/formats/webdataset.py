@@ -18,11 +18,11 @@ from ...errors import UsageError
 from ..collection import Collection
 from ..images.archives import TOO_LARGE
 from ..images.index import Unreadable
-from ..images.memo import Indexed
-from ..sample_table import with_index
-from .manifest import samples_of
+from ..images.memo import IndexedImage
+from ..sample_table import collection_from
+from .manifest import sample_table_of
 from .manifest_table import COLUMNS, CORNERS, check_columns
-from .records import cell, corners, table_of
+from .records import cell_text, parse_boxes, table_from_records
 from .tar_index import BOXES, TarImage, TarIndex, index_tar
 from .tar_shards import TarShard, find_shards
 
@@ -72,8 +72,10 @@ def load_webdataset(
     if not samples:
         raise UsageError(f"{name}: no image in {len(shards)} tar(s): expected KEY.jpg, KEY.cls.")
     values, boxes = [each.values for each in samples], [each.boxes for each in samples]
-    described = samples_of(table_of(name, values, boxes, columns), None, _title(name))
-    return with_index(described, [_entry(sample.image) for sample in samples])
+    described = sample_table_of(
+        table_from_records(name, values, boxes, columns), None, _title(name)
+    )
+    return collection_from(described, [_entry(sample.image) for sample in samples])
 
 
 def _samples(
@@ -84,14 +86,14 @@ def _samples(
     names = _notes_by_key(index.notes)
     for key, image in keyed.items():
         said = _note(shard.archive, index, key, "json", names) or {}
-        values = {name: cell(value) for name, value in said.items() if name != BOXES}
+        values = {name: cell_text(value) for name, value in said.items() if name != BOXES}
         values["split"] = values.get("split") or shard.split
         cls = _note(shard.archive, index, key, "cls", names) or ""
         values |= _label(shard.archive, key, cls, values, columns)
         values |= {"path": str(image.member)}
         values.setdefault("image_id", f"{Path(shard.archive).name}/{image.member.name}")
         where = f"{shard.archive}: {key}.json"
-        yield _Sample(image, values, corners(where, said.get(BOXES)))
+        yield _Sample(image, values, parse_boxes(where, said.get(BOXES)))
 
 
 def _notes_by_key(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
@@ -162,10 +164,10 @@ def _key(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", ending.lower()
 
 
-def _entry(image: TarImage) -> Indexed | Unreadable:
+def _entry(image: TarImage) -> IndexedImage | Unreadable:
     if not image.digest:
         return Unreadable(TOO_LARGE)
-    return Indexed(image.digest, image.width, image.height)
+    return IndexedImage(image.digest, image.width, image.height)
 
 
 def _title(name: str) -> str:

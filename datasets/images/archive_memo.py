@@ -17,7 +17,7 @@ FORMAT = 2
 FOLDER = "archives"
 
 
-def remembered(
+def recall_or_read(
     memo: Path | None, archive: str, stamp: list[Any], read: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """What `read` gave for this archive when its stamp was the same, else what it gives now.

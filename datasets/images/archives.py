@@ -14,12 +14,12 @@ from .remote import is_url, read_range
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LARGEST = 1 << 30
+LARGEST_IMAGE = 1 << 30
 """Bytes; a larger member is no photograph and is not read into memory."""
-TOO_LARGE = f"file is larger than {LARGEST >> 20:,} MiB; not read"
+TOO_LARGE = f"file is larger than {LARGEST_IMAGE >> 20:,} MiB; not read"
 
 
-def open_located(locator: TarMember | ArrowRow) -> BytesIO:
+def open_in_archive(locator: TarMember | ArrowRow) -> BytesIO:
     """The bytes of the image.
 
     Raises OSError for a file that cannot be opened, and BadImageError for one that ends before the
@@ -70,7 +70,7 @@ def _mapped(file: str, _size: int, _mtime_ns: int) -> pa.Table:
 
 
 def _member(locator: TarMember) -> bytes:
-    if locator.size > LARGEST:
+    if locator.size > LARGEST_IMAGE:
         raise BadImageError(TOO_LARGE)
     try:
         content = read_range(locator.archive, locator.offset, locator.size)

@@ -26,7 +26,7 @@ from PIL import (
 )
 
 from ...errors import A2pipeError, BadImageError
-from .archives import open_located
+from .archives import open_in_archive
 from .locators import parse_locator
 
 Readable = BufferedReader | BytesIO
@@ -75,7 +75,7 @@ def open_file(path: str | Path) -> Readable:
     locator, path = parse_locator(str(path)), Path(path)
     try:
         if locator is not None:
-            return open_located(locator)
+            return open_in_archive(locator)
         _require_regular(path.stat().st_mode)
         return path.open("rb")
     except (OSError, ValueError) as error:

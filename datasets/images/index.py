@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ...errors import BadImageError
 from .image_files import Readable, explain, open_file, open_image, upright_size
-from .memo import Indexed, Remembered, Stamp, load_memo, save_memo
+from .memo import IndexedImage, MemoEntry, Stamp, load_memo, save_memo
 
 DIGEST_LENGTH = 32
 WORKERS = 16
@@ -31,7 +31,7 @@ class Unreadable:
 
 def read_index(
     paths: Sequence[str | Path], memo: Path | None = None, workers: int = WORKERS
-) -> list[Indexed | Unreadable]:
+) -> list[IndexedImage | Unreadable]:
     """Digest and size of each file, in the order of `paths`; a path that occurs twice is read once.
 
     `memo` is a file in which the answers are kept: an unchanged file (same path, size,
@@ -48,7 +48,7 @@ def read_index(
     new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
     if memo is not None and new:
         save_memo(memo, known | new)
-    answers: dict[str, Remembered | Unreadable] = {**known, **read}
+    answers: dict[str, MemoEntry | Unreadable] = {**known, **read}
     return [_entry(answers[str(path)]) for path in paths]
 
 
@@ -71,7 +71,7 @@ def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
     return list(map(work, paths))
 
 
-def _unchanged(known: Mapping[str, Remembered], path: str) -> str:
+def _unchanged(known: Mapping[str, MemoEntry], path: str) -> str:
     """The path if the file is as it was, else ""."""
     try:
         return path if known[path][0] == _stamp(path) else ""
@@ -84,12 +84,12 @@ def _stamp(path: str) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_mode
 
 
-def _read(path: str) -> Remembered | Unreadable:
+def _read(path: str) -> MemoEntry | Unreadable:
     try:
         stamp = _stamp(path)
         with open_file(path) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
-            return stamp, Indexed(digest, *header_size(handle))
+            return stamp, IndexedImage(digest, *header_size(handle))
     except BadImageError as error:
         return Unreadable(str(error))
     except (OSError, ValueError) as error:
@@ -113,5 +113,5 @@ def header_size(handle: Readable) -> tuple[int, int]:
         return 0, 0
 
 
-def _entry(answer: Remembered | Unreadable) -> Indexed | Unreadable:
+def _entry(answer: MemoEntry | Unreadable) -> IndexedImage | Unreadable:
     return answer[1] if isinstance(answer, tuple) else answer

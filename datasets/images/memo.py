@@ -22,7 +22,7 @@ Stamp = tuple[int, int, int]
 """Of a file: bytes, modification time in ns, type and rights."""
 
 
-class Indexed(NamedTuple):
+class IndexedImage(NamedTuple):
     """A file whose bytes could be read.
 
     digest: first 32 hex digits of the SHA-256 of its bytes.
@@ -34,11 +34,11 @@ class Indexed(NamedTuple):
     height: int
 
 
-Remembered = tuple[Stamp, Indexed]
+MemoEntry = tuple[Stamp, IndexedImage]
 """One file as it was."""
 
 
-def load_memo(path: Path | None) -> dict[str, Remembered]:
+def load_memo(path: Path | None) -> dict[str, MemoEntry]:
     """Absolute path -> what is remembered of it; empty when there is no memo or it is damaged."""
     content = read_signed(path) if path else None
     try:
@@ -56,7 +56,7 @@ def forget_memo(path: Path) -> bool:
     return True
 
 
-def save_memo(path: Path, memo: dict[str, Remembered]) -> None:
+def save_memo(path: Path, memo: dict[str, MemoEntry]) -> None:
     """Write the memo, column by column, so that it appears whole or not at all."""
     stamps, entries = zip(*memo.values(), strict=True)
     digests, *sizes = zip(*entries, strict=True)
@@ -99,12 +99,12 @@ def write_signed(path: Path, content: dict[str, Any]) -> None:
             scratch.unlink(missing_ok=True)
 
 
-def _parse(content: dict[str, Any]) -> dict[str, Remembered]:
+def _parse(content: dict[str, Any]) -> dict[str, MemoEntry]:
     if content["format"] != FORMAT:
         return {}
     sizes, mtimes, modes = content["stamps"]
     widths, heights = content["sizes"]
     stamps = zip(sizes, mtimes, modes, strict=True)
     entries = zip(content["digests"].split(_BETWEEN), widths, heights, strict=True)
-    remembered = zip(stamps, map(Indexed._make, entries), strict=True)
+    remembered = zip(stamps, map(IndexedImage._make, entries), strict=True)
     return dict(zip(content["paths"].split(_BETWEEN), remembered, strict=True))

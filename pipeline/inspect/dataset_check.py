@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.catalog import Cache
-from ...datasets.benchmark_facts import ALL, Facts
+from ...datasets.benchmark_facts import ALL, BenchmarkFacts
 from ...datasets.collection import Collection
 from ...datasets.registry import facts_of
 from ...errors import BadImageError
@@ -143,7 +143,7 @@ def check_dataset(
 
 def check_collection(
     collection: Collection,
-    facts: Facts | None,
+    facts: BenchmarkFacts | None,
     progress: Progress,
     workers: int | None = None,
     canvas: Canvas = CANVAS,
@@ -169,7 +169,7 @@ def check_collection(
 # --- counts -------------------------------------------------------------------------------------
 
 
-def _counts(collection: Collection, facts: Facts) -> Iterator[Count]:
+def _counts(collection: Collection, facts: BenchmarkFacts) -> Iterator[Count]:
     """Every published count beside the one here; then splits that were not published."""
     for split, published in facts.counts.items():
         for name, count in published.items():

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from ...cache.catalog import Cache
 from ...cache.records import Records
 from ...datasets.collection import Collection
-from ...datasets.formats.image_list import load_listed
+from ...datasets.formats.image_list import load_image_list
 from ...errors import UsageError
 from ...heads.saving import SavedHead, load_head
 from ...stages.fits.prepared import project_features
@@ -76,7 +76,7 @@ def predict(
     """
     saved = load_head(Path(head_file))
     cache = Cache(Path(cache_root) if cache_root else None)
-    collection = load_listed(images, cache.root / "index" / "images.json")
+    collection = load_image_list(images, cache.root / "index" / "images.json")
     session = session_on(_experiment(saved, run or {}), collection, cache, progress)
     row = find_row(session.plan.rows, saved.about.notes["row"])
     (column,) = session.plan.columns

@@ -2,7 +2,7 @@
 
 import pytest
 
-from a2pipe.datasets.safe_paths import inside
+from a2pipe.datasets.safe_paths import join_inside
 from a2pipe.errors import UsageError
 
 
@@ -17,10 +17,10 @@ from a2pipe.errors import UsageError
     ],
 )
 def test_inside(relative: str, expected: str) -> None:
-    assert inside("/data", relative) == expected
+    assert join_inside("/data", relative) == expected
 
 
 @pytest.mark.parametrize("relative", ["/a.jpg", "../a.jpg", "b/../../a.jpg", "..", ".", "", "//a"])
 def test_outside(relative: str) -> None:
     with pytest.raises(UsageError, match="not a path inside"):
-        inside("/data", relative)
+        join_inside("/data", relative)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from a2pipe.datasets.benchmark_facts import Facts
+from a2pipe.datasets.benchmark_facts import BenchmarkFacts
 from a2pipe.errors import UsageError
 from a2pipe.paper import run as paper_run
 from a2pipe.paper.settings import Settings
@@ -14,7 +14,7 @@ from a2pipe.pipeline.shards.progress import SilentProgress
 
 def test_missing_samples_are_told_where_their_number_was_published(monkeypatch):
     """Of a split that was published without counts, nothing is said."""
-    facts = Facts("t", "p", "h", {"train": {}, "test": {"all": 9}})
+    facts = BenchmarkFacts("t", "p", "h", {"train": {}, "test": {"all": 9}})
     monkeypatch.setattr(paper_run, "facts_of", lambda _: facts)
     found = SimpleNamespace(splits=np.array(["train", "test", "test"]))
     (note,) = paper_run._miniature("birds", found, Settings())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from a2pipe.datasets.benchmarks.spawrious import FACTS, PARTS, limit
+from a2pipe.datasets.benchmarks.spawrious import FACTS, SELECTIONS, limit
 from a2pipe.datasets.registry import load
 from a2pipe.errors import UsageError
 
@@ -81,14 +81,14 @@ def test_train_and_test_are_of_equal_size_and_share_no_folder(name: str) -> None
     totals = {split: sum(groups.values()) for split, groups in FACTS[name].counts.items()}
     assert totals == {"train": 25344, "test": 25344}
     folders = {
-        s: {(p.folder, p.place, p.breed) for p in PARTS[name] if p.split == s} for s in totals
+        s: {(p.folder, p.place, p.breed) for p in SELECTIONS[name] if p.split == s} for s in totals
     }
     assert folders["train"].isdisjoint(folders["test"])
-    assert len(folders["train"]) + len(folders["test"]) == len(PARTS[name])
+    assert len(folders["train"]) + len(folders["test"]) == len(SELECTIONS[name])
 
 
 def test_many_to_many_swaps_places_between_environments() -> None:
-    train = [part for part in PARTS[M2M] if part.split == "train"]
+    train = [part for part in SELECTIONS[M2M] if part.split == "train"]
     environments = [{p.breed: p.place for p in train[:4]}, {p.breed: p.place for p in train[4:]}]
     assert environments == [
         {"bulldog": "dirt", "dachshund": "jungle", "labrador": "snow", "corgi": "beach"},

@@ -86,10 +86,10 @@ def test_a_member_that_is_called_an_image_and_is_none(tmp_path: Path) -> None:
 def test_a_member_too_large_to_be_an_image_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_index, "LARGEST", 10)
+    monkeypatch.setattr(tar_index, "LARGEST_IMAGE", 10)
     (image,) = index_tar(str(write_tar(tmp_path / "a.tar", {"1.png": picture(1)}))).images
     assert image.digest == ""
-    assert located.LARGEST > 10
+    assert located.LARGEST_IMAGE > 10
 
 
 def test_values_of_json_that_can_say_something(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from a2pipe.datasets.images import index
-from a2pipe.datasets.images.index import Indexed, Unreadable, read_index
+from a2pipe.datasets.images.index import IndexedImage, Unreadable, read_index
 from a2pipe.errors import A2pipeError, BadImageError
 
 Write = Callable[..., Path]
@@ -39,7 +39,10 @@ def digest(path: Path) -> str:
 
 def test_digest_and_size_in_the_order_of_the_paths(write: Write) -> None:
     paths = [write("b.png", (7, 5)), write("a.png", (2, 3))]
-    assert read_index(paths) == [Indexed(digest(paths[0]), 7, 5), Indexed(digest(paths[1]), 2, 3)]
+    assert read_index(paths) == [
+        IndexedImage(digest(paths[0]), 7, 5),
+        IndexedImage(digest(paths[1]), 2, 3),
+    ]
 
 
 def test_no_paths() -> None:
@@ -49,7 +52,7 @@ def test_no_paths() -> None:
 def test_order_holds_over_many_chunks_and_threads(write: Write) -> None:
     paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(700)]
     found = read_index(paths, workers=8)
-    assert found == [Indexed(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
+    assert found == [IndexedImage(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
 
 
 def test_one_path_is_read_once(write: Write, opened: list[Path]) -> None:
@@ -73,14 +76,14 @@ def test_sizes_are_those_of_the_upright_image(
     exif[0x0112] = turn
     Image.new("RGB", (8, 4)).save(tmp_path / "a.img", kind, exif=exif)
     (found,) = read_index([tmp_path / "a.img"])
-    assert isinstance(found, Indexed)
+    assert isinstance(found, IndexedImage)
     assert (found.width, found.height) == size
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n broken"])
 def test_file_that_is_no_image_has_a_digest_and_no_size(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
-    assert read_index([tmp_path / "a.jpg"]) == [Indexed(digest(tmp_path / "a.jpg"), 0, 0)]
+    assert read_index([tmp_path / "a.jpg"]) == [IndexedImage(digest(tmp_path / "a.jpg"), 0, 0)]
 
 
 def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_threads_or_none_give_the_same(
     monkeypatch.setattr(index, "QUICK_READ", quick)
     monkeypatch.setattr(index, "QUICK_STAT", quick)
     paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(600)]
-    expected = [Indexed(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
+    expected = [IndexedImage(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
     for _ in range(2):
         assert read_index(paths, tmp_path / "memo.json") == expected
 
@@ -173,7 +176,7 @@ def test_changed_file_is_read_again(write: Write, tmp_path: Path) -> None:
     read_index([path], memo)
     write("a.png", content="other")
     os.utime(path, ns=(1, 1))
-    assert read_index([path], memo) == [Indexed(digest(path), 4, 3)]
+    assert read_index([path], memo) == [IndexedImage(digest(path), 4, 3)]
 
 
 def test_file_that_vanished_is_not_remembered_as_there(write: Write, tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ def test_memo_keeps_names_of_any_bytes(tmp_path: Path, write: Write, opened: lis
     read_index([path], tmp_path / "memo.json")
     opened.clear()
     (found,) = read_index([path], tmp_path / "memo.json")
-    assert isinstance(found, Indexed)
+    assert isinstance(found, IndexedImage)
     assert path not in opened
 
 

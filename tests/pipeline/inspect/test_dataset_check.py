@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.datasets.benchmark_facts import ALL, Facts
+from a2pipe.datasets.benchmark_facts import ALL, BenchmarkFacts
 from a2pipe.datasets.collection import Collection
 from a2pipe.datasets.formats.manifest import load_manifest
 from a2pipe.pipeline.inspect.dataset_check import DatasetCheck, check_collection
@@ -16,8 +16,10 @@ from a2pipe.pipeline.shards.progress import PlainProgress, SilentProgress
 from a2pipe.stages.geometry import Canvas
 
 
-def facts(**train: int) -> Facts:
-    return Facts("Birds", "A. Author, Birds", "the authors", {"train": train}, ("A note.",))
+def facts(**train: int) -> BenchmarkFacts:
+    return BenchmarkFacts(
+        "Birds", "A. Author, Birds", "the authors", {"train": train}, ("A note.",)
+    )
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def collection(folder: Path, *rows: str) -> Collection:
     return load_manifest(table)
 
 
-def check(found: Collection, published: Facts | None = None) -> DatasetCheck:
+def check(found: Collection, published: BenchmarkFacts | None = None) -> DatasetCheck:
     return check_collection(found, published, SilentProgress(), workers=2)
 
 
@@ -52,7 +54,9 @@ def test_as_published(images: Path) -> None:
 
 def test_counts_of_groups_classes_and_all(images: Path) -> None:
     found = collection(images, "a.png,cat,u,,,,", "b.png,cat,v,,,,", "c.png,dog,v,,,,")
-    published = Facts("Birds", "p", "h", {"train": {"v": 3, "cat": 2, ALL: 3}, "test": {"u": 5}})
+    published = BenchmarkFacts(
+        "Birds", "p", "h", {"train": {"v": 3, "cat": 2, ALL: 3}, "test": {"u": 5}}
+    )
     checked = check(found, published)
     assert [(c.split, c.name, c.published, c.here) for c in checked.counts] == [
         ("train", "v", 3, 2),
@@ -67,7 +71,7 @@ def test_counts_of_groups_classes_and_all(images: Path) -> None:
 
 
 def test_a_split_that_was_not_published(images: Path) -> None:
-    published = Facts("Birds", "p", "h", {"test": {"u": 0}})
+    published = BenchmarkFacts("Birds", "p", "h", {"test": {"u": 0}})
     checked = check(collection(images, "a.png,0,u,,,,"), published)
     assert [(c.split, c.name, c.published, c.here) for c in checked.differing] == [
         ("train", "all", 0, 1)
