@@ -1,68 +1,112 @@
-"""Named experiments and what they refer to: `<root>/experiments/<name>.json`.
+"""What named experiments refer to: one note each, `<root>/experiments/<name>@<digest>.json`.
 
-What a named experiment refers to, `gc` leaves alone.
+What a note names, `gc` leaves alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from urllib.parse import quote, unquote
+from typing import Any
+from urllib.parse import quote
 
-from ..errors import A2pipeError, DamagedError
+from ..errors import A2pipeError, DamagedError, UsageError
 from ..files import atomic_write_bytes, explained, fsync_dir, make_folder
+from .fingerprint import digest_of
 from .layout import EXPERIMENTS, FORMAT
 from .ledger import now
 from .sealed import read_sealed, seal
 
+READABLE = 100
+"""Characters of the experiment's name in the name of its note's file."""
 
-def remember(root: Path, name: str, uses: Iterable[str | Path]) -> None:
-    """Note what the experiment `name` uses, in place of what was noted before.
+
+@dataclass(frozen=True)
+class Reference:
+    """Whose use of the cache a note tells; each different reference has a note of its own.
+
+    name: the experiment's name. origin: the resolved path of its file, or what stands for its
+    dataset; "" in a note of an earlier version, which did not say. purpose: what the rows and
+    records are used for, such as "localize"; "" for the matrix. limit: the number of samples that
+    the run was limited to, None for all.
+    """
+
+    name: str
+    origin: str = ""
+    purpose: str = ""
+    limit: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Name, purpose and limit in words: what `forget` takes, and an earlier version's key."""
+        limit = f"limit {self.limit}" if self.limit else ""
+        return " ".join(word for word in (self.name, self.purpose, limit) if word)
+
+
+def remember(root: Path, reference: Reference, uses: Iterable[str | Path]) -> None:
+    """Note what an experiment uses, in place of what was noted under this reference before.
 
     uses: row folders and record documents (absolute below `root`, or relative to it), or bare
     fingerprints, which stand for every row folder and record of that fingerprint. To be called
     before the experiment computes, so that nothing it makes is ever unreferred.
+
+    Raises:
+        A2pipeError: the name is empty, or the note cannot be written.
     """
-    path = _path(root, name)
+    if not reference.name:
+        raise A2pipeError("An experiment needs a name to be remembered by: give `name`.")
+    path, named = _path(root, reference), {_relative(root, use) for use in uses}
     make_folder(path.parent)
-    document = {"format": FORMAT, "name": name, "uses": sorted({_relative(root, u) for u in uses})}
-    atomic_write_bytes(path, seal({**document, "written": now()}))
+    document = {"format": FORMAT, **asdict(reference), "uses": sorted(named), "written": now()}
+    atomic_write_bytes(path, seal(document))
+    _drop_old_note(root, reference.label, named)
 
 
-def forget(root: Path, name: str) -> bool:
-    """Drop a named experiment; what it used is no longer kept for it. False if there is none."""
-    path = _path(root, name)
-    if not path.exists():
-        return False
-    with explained(path):
-        path.unlink(missing_ok=True)
-        fsync_dir(path.parent)
-    return True
+def forget(root: Path, label: str) -> bool:
+    """Drop the note with this label, and say whether there is one.
 
+    label: as `Reference.label`, or the origin of an experiment, all of whose notes are dropped.
 
-def experiments(root: Path) -> dict[str, set[str]]:
-    """What every named experiment uses: fingerprints and paths relative to `root`.
-
-    A2pipeError if one of the notes cannot be read or was written by a newer version: nothing may be
-    deleted then.
+    Raises:
+        UsageError: the label is that of several experiments; they are to be named by their origin.
+        A2pipeError: as `experiments` does.
     """
-    paths = sorted((Path(root) / EXPERIMENTS).glob("*.json"))
-    return {unquote(path.stem): _uses(path) for path in paths if not path.name.startswith(".")}
+    found = {ref: path for ref, path in _notes(root) if label in (ref.label, ref.origin)}
+    origins = sorted({reference.origin for reference in found} - {""})
+    if len(origins) > 1:
+        # Dropping all of them would free the work of an experiment that was not meant.
+        raise UsageError(
+            f"Several experiments are called {label!r}; name the one to forget by its file: "
+            f"{', '.join(origins)}."
+        )
+    for path in found.values():
+        _unlink(path)
+    return bool(found)
 
 
-def uses_of(root: Path, name: str) -> set[str]:
-    """What one named experiment uses; nothing if it has no note, or a torn one.
+def experiments(root: Path) -> dict[Reference, set[str]]:
+    """Return what every named experiment uses: fingerprints and paths relative to `root`.
 
-    A2pipeError if a newer version wrote the note.
+    Raises:
+        A2pipeError: a note cannot be read or was written by a newer version. Nothing may be deleted
+            then, as what it names is unknown.
     """
-    try:
-        return _uses(_path(root, name))
-    except DamagedError:
-        return set()
+    return {reference: _uses(path) for reference, path in _notes(root)}
+
+
+def uses_of(root: Path, reference: Reference) -> set[str]:
+    """Return what is noted under one reference: nothing if it has no note, or a torn one.
+
+    Raises:
+        A2pipeError: a newer version wrote the note.
+    """
+    return _uses_or_none(_path(root, reference))
 
 
 def referred(root: Path) -> set[str]:
-    """Everything that some named experiment uses; raises as `experiments` does."""
+    """Return everything that some named experiment uses; raises as `experiments` does."""
     return set().union(*experiments(root).values())
 
 
@@ -72,23 +116,63 @@ def is_referred(relative: Path, uses: set[str]) -> bool:
     return bool(uses & (names | set(relative.parts) | {relative.stem}))
 
 
+def _notes(root: Path) -> Iterator[tuple[Reference, Path]]:
+    for path in sorted((Path(root) / EXPERIMENTS).glob("*.json")):
+        document = {} if path.name.startswith(".") else _document(path)
+        if document:
+            known = {field.name for field in fields(Reference)} & document.keys()
+            yield Reference(**{name: document[name] for name in known}), path
+
+
 def _uses(path: Path) -> set[str]:
+    return set(_document(path).get("uses", ()))
+
+
+def _uses_or_none(path: Path) -> set[str]:
+    try:
+        return _uses(path)
+    except DamagedError:
+        return set()
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """A note as it was written; empty where there is none."""
     try:
         document = read_sealed(path)
     except (FileNotFoundError, NotADirectoryError):
-        return set()
+        return {}
     if document is None:
         raise DamagedError(
             f"{path} is torn or altered, so what its experiment uses is unknown: run the "
             "experiment again, or delete this file if the experiment is no longer wanted."
         )
-    return set(document["uses"])
+    return document
 
 
-def _path(root: Path, name: str) -> Path:
-    if not name:
-        raise A2pipeError("An experiment needs a name to be remembered by: give `name`.")
-    return Path(root) / EXPERIMENTS / f"{_quoted(name)}.json"
+def _drop_old_note(root: Path, label: str, uses: set[str]) -> None:
+    """Remove the note of an earlier version under this label once another note covers it.
+
+    Such a note does not say which of several experiments of one name it is of. So a run of that
+    name may take it over only if nothing that it names becomes free by that.
+    """
+    path = Path(root) / EXPERIMENTS / f"{_quoted(label)}.json"
+    with suppress(OSError):  # a name too long for a file has no note of an earlier version
+        path.stat()
+        if _uses_or_none(path) <= uses:
+            _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    with explained(path), suppress(FileNotFoundError):
+        path.unlink()
+        fsync_dir(path.parent)
+
+
+def _path(root: Path, reference: Reference) -> Path:
+    """`@` is quoted in names, so no note of an earlier version has such a file name."""
+    key = (reference.name, reference.origin, reference.purpose, str(reference.limit))
+    file = f"{_quoted(reference.name)[:READABLE]}@{digest_of(key)[:16]}.json"
+    return Path(root) / EXPERIMENTS / file
 
 
 def _quoted(name: str) -> str:

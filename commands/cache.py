@@ -131,15 +131,16 @@ def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
 
 
 @cache.command("forget")
-@click.argument("name")
+@click.argument("name", metavar="NAME|FILE")
 @cache_option
 def cache_forget(name: str, cache_root: Path | None) -> None:
-    """Let gc free what the experiment NAME alone refers to."""
+    """Let gc free what the experiment NAME, or that of the file FILE, alone refers to."""
     from ..cache.references import experiments, forget
 
     root = open_cache(cache_root).root
-    if not forget(root, name):
-        known = ", ".join(map(repr, sorted(experiments(root)))) or "none"
+    if not (forget(root, name) or forget(root, str(Path(name).resolve()))):
+        labels = sorted({reference.label for reference in experiments(root)})
+        known = ", ".join(map(repr, labels)) or "none"
         raise UsageError(f"No experiment {name!r} is noted in {root}; noted there: {known}.")
     click.echo(f"forgot {name}; `a2pipe cache gc` shows what that leaves to be freed")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..cache.artifact import Artifact
 from ..cache.catalog import Cache
 from ..cache.ledger import BadRow
-from ..cache.references import remember, uses_of
+from ..cache.references import Reference, remember, uses_of
 from ..datasets.collection import Collection
 from ..datasets.holdout import hold_out
 from ..datasets.registry import load
@@ -188,18 +188,19 @@ class Session:
         records: Iterable[str] = (),
         replace: bool = False,
         through: str = STAGES[-1],
-        beside: str = "",
+        purpose: str = "",
     ) -> None:
-        """Note what this experiment uses, so that `cache gc` leaves it alone; nothing where the
-        cache may only be read.
+        """Note in the cache what this experiment uses, so that `cache gc` leaves it alone.
 
-        replace: forget what an earlier run of this name used, which is done at a run's end. A
-        run under a limit is noted beside the whole, not in its place. beside: a word that is added
-        to the name, for a use that a later run of this name must not replace.
+        Nothing is noted where the cache may only be read.
+
+        records: fingerprints of records that it uses besides the rows of its specs. replace: forget
+        what an earlier run noted, which is done at a run's end. through: the last stage whose rows
+        count. purpose: what they are used for, if not the matrix; each purpose and each limit has
+        a note of its own, which no run for another purpose or under another limit replaces.
         """
-        run, root, name = self.experiment.run, self.cache.root, self.experiment.name
-        name += f" {beside}" if beside else ""
-        name += f" limit {run.limit}" if run.limit else ""
+        run, root = self.experiment.run, self.cache.root
+        reference = Reference(self.experiment.name, self.experiment.origin, purpose, run.limit)
         uses: set[str | Path] = set(records)
         specs = self.plan.specs(through)
         uses |= {
@@ -207,7 +208,7 @@ class Session:
             for spec in (*self.plan.pixels(specs), *specs)
         }
         with suppress(UnwritableError):
-            remember(root, name, uses if replace else uses | uses_of(root, name))
+            remember(root, reference, uses if replace else uses | uses_of(root, reference))
 
     def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
         """Images that could not be used, each once, with the reason.

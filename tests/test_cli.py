@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 import a2pipe
-from a2pipe.cache.references import experiments, remember
+from a2pipe.cache.references import Reference, experiments, remember
 from a2pipe.cli import cli
 from a2pipe.errors import UsageError
 
@@ -245,17 +245,28 @@ def test_help_needs_nothing_heavy():
 
 
 def test_a_forgotten_experiment_is_left_to_gc(tmp_path):
-    remember(tmp_path, "birds", ["ab" * 16])
-    remember(tmp_path, "birds localize", ["cd" * 16])
+    study = Reference("birds", purpose="localize")
+    remember(tmp_path, Reference("birds"), ["ab" * 16])
+    remember(tmp_path, study, ["cd" * 16])
     done = CliRunner().invoke(cli, ["cache", "forget", "birds", "--cache", str(tmp_path)])
     assert (done.exit_code, done.output) == (
         0,
         "forgot birds; `a2pipe cache gc` shows what that leaves to be freed\n",
     )
-    assert experiments(tmp_path).keys() == {"birds localize"}
+    assert experiments(tmp_path).keys() == {study}
     again = CliRunner().invoke(cli, ["cache", "forget", "birds", "--cache", str(tmp_path)])
     assert isinstance(again.exception, UsageError)
     assert "noted there: 'birds localize'." in str(again.exception)
+
+
+def test_an_experiment_is_forgotten_by_its_file_too(tmp_path, monkeypatch):
+    files = [tmp_path / project / "experiment.toml" for project in ("a", "b")]
+    for file in files:
+        remember(tmp_path, Reference("birds", str(file)), ["ab" * 16])
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["cache", "forget", "a/experiment.toml", "--cache", "."])
+    assert done.exit_code == 0
+    assert experiments(tmp_path).keys() == {Reference("birds", str(files[1]))}
 
 
 def test_a_stop_when_all_is_done_does_not_change_the_exit_code(tmp_path):

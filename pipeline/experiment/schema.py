@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
+    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -20,6 +21,7 @@ from ...models.zoo.names import canonical
 from ...stages.aggregators import parse_aggregator
 from ...stages.geometry import Canvas, Geometry
 from .baselines import Baseline, parse_baseline
+from .origin import Origin, dataset_origin
 
 T = TypeVar("T")
 
@@ -253,6 +255,19 @@ class Experiment(Section):
     localize: LocalizeSection = LocalizeSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
+    # Private, so that it is part of no dump: records and saved heads hold none of it.
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    @property
+    def origin(self) -> str:
+        """The resolved path of the file it was read from, else what stands for its dataset."""
+        return self._origin.text or dataset_origin(self.dataset.name, self.dataset.root)
+
+    def read_from(self, origin: str) -> Experiment:
+        """Return the same experiment as one that was read from this file; "" for none."""
+        copy = self.model_copy()
+        copy._origin = Origin(origin)
+        return copy
 
     @field_validator("name")
     @classmethod

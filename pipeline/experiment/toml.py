@@ -30,13 +30,15 @@ def load_experiment(
     "head.options" describe one head that replaces all heads of the source, and "combine.rows" all
     its combinations. In a TOML file, a
     relative `dataset.root`, a dataset given by its path and relative weight files are taken from
-    the file's own folder.
+    the file's own folder. The key "origin" names the file that the source is a copy of, as the copy
+    beside the scripts of a submission does; by default a TOML file is its own origin.
 
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
     """
     where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
     content, overrides = _content(source), dict(overrides or {})
+    origin = str(content.pop("origin", ""))
     if overrides.keys() & {"head.kind", "head.options"}:
         kind = overrides.pop("head.kind", "logistic")
         content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
@@ -51,7 +53,7 @@ def load_experiment(
         raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
         content.setdefault("name", _title(str(content["dataset"]["name"])))
-    experiment = _validate(content, where)
+    experiment = _validate(content, where).read_from(origin)
     others = {"attention.models", "embedding.models"} & overrides.keys()
     _check_used(experiment, given if others else experiment.run.weights)
     return experiment
@@ -88,7 +90,7 @@ def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    return anchored({"name": path.stem, **content}, path.parent)
+    return anchored({"name": path.stem, "origin": str(path.resolve()), **content}, path.parent)
 
 
 def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def make_study(session: Session) -> Study:
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
     records = [name for each in finished for name in each.records]
-    session.keep(records, through=through, beside="localize")
+    session.keep(records, through=through, purpose="localize")
     return _study(session, collection, tuple(each.line for each in finished), record)
 
 

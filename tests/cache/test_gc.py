@@ -10,7 +10,7 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import delete, gc, gc_candidates, size_of
 from a2pipe.cache.layout import FORMAT
 from a2pipe.cache.records import Records
-from a2pipe.cache.references import remember
+from a2pipe.cache.references import Reference, remember
 from a2pipe.errors import A2pipeError
 from a2pipe.files import temporary
 
@@ -32,7 +32,7 @@ def test_what_a_named_experiment_uses_stays(tmp_path, kit, backend):
     record = Records(tmp_path).write(kit.Probe(5), {}, {})
     lost = Records(tmp_path).write(kit.Probe(6), {}, {})
     uses = [kept[0].folder, kept[1].fingerprint, kept[2].folder.parent, record]
-    remember(tmp_path, "one", uses)
+    remember(tmp_path, Reference("one"), uses)
     cache = Cache(tmp_path)
     assert {c.path for c in gc(cache)} == {gone.folder, lost}
     assert {c.path for c in gc(cache, apply=True)} == {gone.folder, lost}
@@ -57,7 +57,7 @@ def test_only_what_was_shown_is_deleted_and_references_are_read_again(tmp_path, 
     one, two = kit.make(tmp_path, size=1), kit.make(tmp_path, size=2)
     shown = gc_candidates(cache)
     later = kit.make(tmp_path, size=3)
-    remember(tmp_path, "new", [two.folder])
+    remember(tmp_path, Reference("new"), [two.folder])
     assert [c.path for c in delete(cache, shown)] == [one.folder]
     assert Artifact(two.folder).complete
     assert Artifact(later.folder).complete
@@ -65,7 +65,7 @@ def test_only_what_was_shown_is_deleted_and_references_are_read_again(tmp_path, 
 
 def test_other_rows_of_the_same_fingerprint_stay(tmp_path, kit):
     one, two = kit.make(tmp_path, n=4), kit.make(tmp_path, n=5)
-    remember(tmp_path, "one", [one.folder])
+    remember(tmp_path, Reference("one"), [one.folder])
     gc(Cache(tmp_path), apply=True)
     assert one.folder.exists()
     assert not two.folder.exists()
@@ -73,8 +73,9 @@ def test_other_rows_of_the_same_fingerprint_stay(tmp_path, kit):
 
 def test_unreadable_notes_stop_the_deletion(tmp_path, kit):
     artifact = kit.make(tmp_path)
-    remember(tmp_path, "one", [])
-    kit.flip(tmp_path / "experiments" / "one.json", 20)
+    remember(tmp_path, Reference("one"), [])
+    (note,) = (tmp_path / "experiments").glob("*.json")
+    kit.flip(note, 20)
     with pytest.raises(A2pipeError, match="torn or altered"):
         gc(Cache(tmp_path), apply=True)
     assert artifact.folder.exists()
@@ -82,7 +83,7 @@ def test_unreadable_notes_stop_the_deletion(tmp_path, kit):
 
 def test_half_made_folders_and_strays_go_when_old(tmp_path, kit):
     half, used = kit.make(tmp_path, size=1), kit.make(tmp_path, size=2)
-    remember(tmp_path, "one", [used.folder])
+    remember(tmp_path, Reference("one"), [used.folder])
     (half.folder / "spec.json").unlink()
     strays = [
         temporary(used.folder / "done" / "000000.json"),
@@ -110,7 +111,7 @@ def test_a_folder_that_is_being_filled_stays_until_it_is_old(tmp_path, kit, back
 
 def test_a_half_made_folder_in_use_stays(tmp_path, kit):
     half = kit.make(tmp_path, done=False)
-    remember(tmp_path, "one", [half.folder])
+    remember(tmp_path, Reference("one"), [half.folder])
     (half.folder / "spec.json").unlink()
     age(half.folder)
     assert gc(Cache(tmp_path)) == []

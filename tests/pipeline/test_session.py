@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from a2pipe.cache.artifact import Artifact
+from a2pipe.cache.catalog import Cache
+from a2pipe.cache.gc import gc
 from a2pipe.cache.ledger import Ledger
 from a2pipe.errors import NotCachedError
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import TIMES_TO_COMPUTE_AGAIN, Session, open_session
+
+from .conftest import write_images, write_manifest
 
 
 @pytest.fixture
@@ -91,3 +95,27 @@ def test_a_matrix_that_may_not_compute_is_refused_before_a_head_is_fitted(sessio
     session.stored(session.plan.specs()[-1]).discard(2)
     with pytest.raises(NotCachedError, match="lacks some or all embeddings"):
         build_matrix(session, compute=False)
+
+
+TINY = """
+dataset = { name = "manifest.csv" }
+image = { size = 48 }
+attention = { models = ["demo_localizer_s_random"] }
+crops = { sizes = [16] }
+embedding = { models = ["demo_localizer_s_random"] }
+run = { device = "cpu" }
+"""
+
+
+def test_two_experiment_files_of_one_name_keep_each_what_they_use(tmp_path):
+    cache, files = tmp_path / "cache", [tmp_path / each / "experiment.toml" for each in "ab"]
+    for number, file in enumerate(files):
+        write_manifest(file.parent, write_images(file.parent, 16, start=16 * number))
+        file.write_text(TINY)
+        build_matrix(open_session(file, cache))
+    before = sorted(cache.rglob("*.npz"))
+    assert gc(Cache(cache), apply=True) == []
+    assert sorted(cache.rglob("*.npz")) == before
+    for file in files:
+        again = open_session(file, cache)
+        assert (again.experiment.name, again.is_complete()) == ("experiment", True)

@@ -113,14 +113,18 @@ def submit(prepared: Prepared, cache_root: Path) -> Submission:
 
 
 def frozen(experiment: Experiment) -> str:
-    """The whole experiment as TOML that means the same wherever it is read: paths are absolute."""
+    """Return the experiment as TOML that means the same wherever it is read: paths are absolute.
+
+    It names its origin, so that what the tasks compute is noted as of the user's own file, and not
+    as of another experiment with each submission.
+    """
     section, run = experiment.dataset, experiment.run
     root = section.root.absolute() if section.root else None
     name = section.name
     if not is_registered(name):
         name = local_or_url(name)
     weights = {model: path.absolute() for model, path in run.weights.items()}
-    return to_toml(
+    return assignments({"origin": experiment.origin}) + to_toml(
         experiment.model_copy(
             update={
                 "dataset": section.model_copy(update={"name": name, "root": root}),

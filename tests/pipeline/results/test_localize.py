@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from a2pipe.cache.records import Records, read_record
-from a2pipe.cache.references import uses_of
+from a2pipe.cache.references import Reference, uses_of
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.metrics.intervals import mean_intervals
 from a2pipe.pipeline.results import localize
@@ -274,8 +274,9 @@ def test_one_image_has_no_interval(tmp_path, cache):
 def test_what_a_study_uses_outlives_a_matrix_of_the_same_name(experiment, cache):
     more = experiment(attention={"models": [RANDOM], "layers": "all"})
     study, _ = study_of(more, cache)
-    build_matrix(open_session(experiment(), cache))
-    uses = uses_of(cache, "tiny localize")
+    session = open_session(experiment(), cache)
+    build_matrix(session)
+    uses = uses_of(cache, Reference("tiny", session.experiment.origin, "localize"))
     assert {line.record for line in study.lines} <= uses
 
 
