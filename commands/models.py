@@ -26,7 +26,7 @@ def models_list(as_json: bool = False) -> None:
     size in parameters; patch in pixels; grid of patches at 224 px; prefix: CLS and register tokens;
     norm: which normalisation; weights: whether they are on this machine.
     """
-    from ..models.zoo.listing import columns, summary
+    from ..models.listing import columns, summary
     from ..models.zoo.names import entries
 
     summaries = [summary(entry) for entry in entries()]
@@ -38,7 +38,7 @@ def models_list(as_json: bool = False) -> None:
 @json_option
 def models_show(name: str, as_json: bool) -> None:
     """Everything known of one backbone, by any of its names."""
-    from ..models.zoo.listing import details
+    from ..models.listing import details
     from ..models.zoo.names import resolve
 
     known = details(resolve(name))
@@ -57,7 +57,7 @@ def _shown(value: Any) -> str:
 @click.option("--text", is_flag=True, help="The text towers of OpenCLIP models, too.")
 def models_fetch(names: tuple[str, ...], text: bool) -> None:
     """Fetch weights now, for machines without a network later."""
-    from ..models.weights.fetching import fetch_all
+    from ..models.fetching import fetch_all
 
     for name, done in fetch_all(names, text):
         click.echo(f"{name}: {done}")

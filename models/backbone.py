@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
 from .acceleration import compilation, compile_blocks, lowered
+from .architecture import architecture_of, empty_network
 from .attention import embed_patches, read_cls
-from .design import design_of, fill, outline
 from .identity import BackboneInfo, identify, locate_weights
 from .positions import set_input_size
 from .preprocessing import normalize
+from .weights.checkpoint import read_tensors
+from .weights.loading import load_weights
 from .weights.random_init import random_tensors
-from .weights.reading import read_tensors
 from .zoo.names import resolve
 
 __all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
@@ -178,9 +179,9 @@ def _load(name: str, weights: Path | None) -> nn.Module:
     """The network with its weights, which `identify` has already brought to this machine."""
     entry = resolve(name)
     path = locate_weights(entry, weights, offline=True)
-    module = outline(design_of(entry, path))
+    module = empty_network(architecture_of(entry, path))
     tensors = random_tensors(module) if path is None else read_tensors(path)
-    return fill(module, tensors, f"{path or 'drawn at random'}")
+    return load_weights(module, tensors, f"{path or 'drawn at random'}")
 
 
 def choose_device(device: str = "auto") -> torch.device:

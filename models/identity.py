@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..version import __version__
+from .weights.checkpoint import digest_tensors, tensor_digest
 from .weights.hub import locate
 from .weights.memo import file_key, recall, remember
-from .weights.reading import digest_tensors, tensor_digest
-from .zoo.entry import Channels, ModelEntry
 from .zoo.families import TABLE
+from .zoo.model_entry import Channels, ModelEntry
 from .zoo.names import resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .design import Design
+    from .architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ def refuse_unreadable(entry: ModelEntry) -> None:
     """
     if entry.name in TABLE or not entry.timm:
         return
+    from .architecture import architecture_of, empty_network
     from .attention import check_readable
-    from .design import design_of, outline
 
-    check_readable(outline(design_of(entry, None)), entry.name)
+    check_readable(empty_network(architecture_of(entry, None)), entry.name)
 
 
 def _key(entry: ModelEntry, path: Path | None) -> str:
@@ -120,11 +120,11 @@ def _recalled(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbo
 
 
 def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo:
+    from .architecture import architecture_of, empty_network
     from .attention import check_readable
-    from .design import design_of, outline
 
-    design = design_of(entry, path)
-    outlined = outline(design)
+    design = architecture_of(entry, path)
+    outlined = empty_network(design)
     check_readable(outlined, entry.name)
     digest = _random_digest(outlined) if path is None else tensor_digest(path, memo)
     return describe(entry, design, outlined, digest)
@@ -136,9 +136,9 @@ def _random_digest(outlined: nn.Module) -> str:
     return digest_tensors(random_tensors(outlined).items())
 
 
-def describe(entry: ModelEntry, design: Design, module: Any, digest: str) -> BackboneInfo:
+def describe(entry: ModelEntry, design: Architecture, module: Any, digest: str) -> BackboneInfo:
     """The facts of a network, outlined or filled."""
-    from .design import count_parameters
+    from .architecture import count_parameters
 
     return BackboneInfo(
         name=entry.name,

@@ -10,11 +10,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ...errors import A2pipeError, UsageError, first_line
-from ..zoo.entry import ModelEntry
+from ..zoo.model_entry import ModelEntry
 
 SHIPPED = Path(__file__).parents[1] / "demo_weights"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
-WHOLE_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+OPEN_CLIP_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TIMEOUT = 5.0
 
 
@@ -55,7 +55,7 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
     return _cached(place) or _fetch(place, offline)
 
 
-def locate_whole(entry: ModelEntry, offline: bool = False) -> Path:
+def locate_open_clip(entry: ModelEntry, offline: bool = False) -> Path:
     """The file of the whole open_clip model whose image tower the entry is, fetched if need be.
 
     offline: as for `locate`. Raises A2pipeError if it cannot be had, which says what to do.
@@ -65,7 +65,7 @@ def locate_whole(entry: ModelEntry, offline: bool = False) -> Path:
             f"No text tower of {entry.name} is published on the hub; give a checkpoint of the "
             f"whole model with `--weights {entry.name}=FILE`."
         )
-    place = _whole_place(entry)
+    place = _open_clip_place(entry)
     return _cached(place) or _fetch(place, offline)
 
 
@@ -77,9 +77,9 @@ def on_this_machine(entry: ModelEntry) -> Path | None:
     return _cached(_weights_place(entry)) if entry.repo else None
 
 
-def whole_on_this_machine(entry: ModelEntry) -> Path | None:
+def open_clip_on_this_machine(entry: ModelEntry) -> Path | None:
     """The file of the whole open_clip model, if the hub's local cache has it; no network."""
-    return _cached(_whole_place(entry)) if entry.whole_repo else None
+    return _cached(_open_clip_place(entry)) if entry.whole_repo else None
 
 
 def _weights_place(entry: ModelEntry) -> Place:
@@ -87,9 +87,9 @@ def _weights_place(entry: ModelEntry) -> Place:
     return Place("weights", entry.name, entry.repo, FILE_NAMES, command)
 
 
-def _whole_place(entry: ModelEntry) -> Place:
+def _open_clip_place(entry: ModelEntry) -> Place:
     command = f"a2pipe models fetch --text {entry.name}"
-    return Place("text tower", entry.name, entry.whole_repo, WHOLE_FILE_NAMES, command)
+    return Place("text tower", entry.name, entry.whole_repo, OPEN_CLIP_FILE_NAMES, command)
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:

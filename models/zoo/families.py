@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .entry import CLIP, HALVES, IMAGENET, Channels, ModelEntry, Positions
+from .model_entry import CLIP, HALVES, IMAGENET, Channels, ModelEntry, Positions
 
 DEMO_SMALL = (("dim", 96), ("depth", 4), ("heads", 3), ("patch", 8), ("grid", 6))
 

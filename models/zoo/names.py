@@ -15,8 +15,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from ...errors import A2pipeError, UsageError
-from .entry import Channels, ModelEntry
 from .families import TABLE
+from .model_entry import Channels, ModelEntry
 
 __all__ = ["GROUP", "ModelEntry", "canonical", "entries", "resolve"]
 

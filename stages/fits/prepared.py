@@ -19,7 +19,7 @@ from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...heads.fitting.projection import project
 from ...heads.registry import canonical, make_head, origin
-from ...models.text import text_entry
+from ...models.text_tower import text_entry
 from ..specs import FeatureSpec, ModelSpec
 from .text import TextSource, image_projection, projection_spec
 from .zero_shot import KIND, ZeroShotPlan, one_model, plan_zero_shot, zero_shot_head

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...cache.records import Records
 from ...errors import A2pipeError, UnwritableError
 from ...models.identity import identify
-from ...models.text import identify_text, load_text_tower, read_projection
+from ...models.text_tower import identify_text, load_text_tower, read_projection
 from ..specs import ModelSpec, ProjectionSpec, TextModelSpec, TextSpec
 
 Floats = NDArray[np.float32]

@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from a2pipe.models.design import design_of
+from a2pipe.models.architecture import architecture_of
 from a2pipe.models.positions import resample_offset, set_input_size
 from a2pipe.models.zoo.names import resolve
 
@@ -84,7 +84,7 @@ def test_the_rule_is_in_the_spec_under_a_hub_name_and_timms_under_timms() -> Non
         "vit_small_patch16_224.dino": "antialias",
     }
     for name, rule in rules.items():
-        described = json.loads(design_of(resolve(name), None).canonical())
+        described = json.loads(architecture_of(resolve(name), None).canonical())
         assert described["positions"] == rule
 
 

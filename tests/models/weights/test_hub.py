@@ -13,8 +13,8 @@ from safetensors.torch import save
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models.backbone import load_backbone
+from a2pipe.models.fetching import fetch_all
 from a2pipe.models.weights import hub
-from a2pipe.models.weights.fetching import fetch_all
 from a2pipe.models.zoo.names import resolve
 
 ENTRY = resolve("dinov2_vits14")
@@ -158,7 +158,7 @@ def test_a_text_tower_is_looked_for_beside_the_weights(cached) -> None:
     entry = resolve("openclip_vitb16")
     whole = cached(replace(entry, repo=entry.whole_repo))
     with pytest.raises(A2pipeError, match=r"fetch --text openclip_vitb16"):
-        hub.locate_whole(entry, offline=True)  # what lies there is the format of transformers
+        hub.locate_open_clip(entry, offline=True)  # what lies there is the format of transformers
     whole.rename(whole.with_name("open_clip_model.safetensors"))
     path = cached(entry)
     assert list(fetch_all(["OpenCLIP ViT-B"], text=True)) == [

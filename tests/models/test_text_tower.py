@@ -14,12 +14,12 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.models import whole
+from a2pipe.models import openclip_checkpoint
 from a2pipe.models.backbone import load_backbone
 from a2pipe.models.identity import identify
-from a2pipe.models.text import identify_text, load_text_tower, read_projection
+from a2pipe.models.openclip_checkpoint import text_digest
+from a2pipe.models.text_tower import identify_text, load_text_tower, read_projection
 from a2pipe.models.weights import hub
-from a2pipe.models.whole import text_digest
 from a2pipe.models.zoo.families import TABLE
 from a2pipe.models.zoo.names import resolve
 
@@ -217,7 +217,7 @@ def test_a_known_file_is_identified_without_torch(clip, tmp_path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from a2pipe.models.text import TextInfo, identify_text
+from a2pipe.models.text_tower import TextInfo, identify_text
 found = identify_text({clip.name!r}, weights=Path({str(path)!r}), memo=Path({str(memo)!r}))
 print(found == {known!r}, sorted({{"torch", "timm", "open_clip"}} & sys.modules.keys()))
 """
@@ -229,7 +229,9 @@ def test_two_files_are_compared_once(clip, tmp_path, hub_cache, monkeypatch) -> 
     publish(hub_cache, resolve(clip.name).whole_repo, clip.save(tmp_path, "plain"))
     path, memo = clip.save_timm(tmp_path), tmp_path / "memo.json"
     first = identify_text(clip.name, weights=path, memo=memo)
-    monkeypatch.setattr(whole, "_image_tower", lambda *_: pytest.fail("compared again"))
+    monkeypatch.setattr(
+        openclip_checkpoint, "_image_tower", lambda *_: pytest.fail("compared again")
+    )
     assert identify_text(clip.name, weights=path, memo=memo) == first
 
 

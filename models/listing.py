@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..weights.hub import on_this_machine, whole_on_this_machine
-from .entry import CLIP, HALVES, IMAGENET, ModelEntry
+from .weights.hub import on_this_machine, open_clip_on_this_machine
+from .zoo.model_entry import CLIP, HALVES, IMAGENET, ModelEntry
 
 SIDE = 224
 NORMALIZATIONS = {IMAGENET: "ImageNet", CLIP: "CLIP", HALVES: "halves"}
@@ -111,10 +111,10 @@ def details(entry: ModelEntry) -> dict[str, Any]:
 
 def _measured(entry: ModelEntry) -> ModelEntry:
     """The entry with the facts of its network."""
-    from ..attention import check_readable
-    from ..design import count_parameters, design_of, outline
+    from .architecture import architecture_of, count_parameters, empty_network
+    from .attention import check_readable
 
-    module: Any = outline(design_of(entry, on_this_machine(entry)))
+    module: Any = empty_network(architecture_of(entry, on_this_machine(entry)))
     check_readable(module, entry.name)
     return replace(
         entry,
@@ -135,7 +135,7 @@ def _text_tower(entry: ModelEntry) -> str | None:
         return None
     if not entry.whole_repo:
         return f"{entry.open_clip} of open_clip, in the file given with `--weights`"
-    there = whole_on_this_machine(entry) is not None
+    there = open_clip_on_this_machine(entry) is not None
     here = "on this machine" if there else f"a2pipe models fetch --text {entry.name}"
     return f"{entry.open_clip} of open_clip, from {entry.whole_repo}; {here}"
 

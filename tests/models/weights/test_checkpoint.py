@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.weights import reading as weights
+from a2pipe.models.weights import checkpoint as weights
 
 
 @pytest.fixture

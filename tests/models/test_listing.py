@@ -7,10 +7,10 @@ import pytest
 from huggingface_hub import constants
 
 from a2pipe.errors import UsageError
-from a2pipe.models.design import design_of, outline
+from a2pipe.models.architecture import architecture_of, empty_network
+from a2pipe.models.listing import columns, details, summary
 from a2pipe.models.weights import hub
 from a2pipe.models.zoo.families import TABLE
-from a2pipe.models.zoo.listing import columns, details, summary
 from a2pipe.models.zoo.names import resolve
 
 ENTRIES = list(TABLE.values())
@@ -26,7 +26,7 @@ def empty_cache(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_the_facts_are_those_of_the_network(entry) -> None:
     path = hub.locate(entry) if entry.source == "shipped" else None
-    module = outline(design_of(entry, path))
+    module = empty_network(architecture_of(entry, path))
     assert all(parameter.is_meta for parameter in module.parameters())
     count = sum(parameter.numel() for parameter in module.parameters())
     assert entry.parameters == pytest.approx(count / 1e6, abs=0.01)
@@ -38,7 +38,7 @@ def test_the_facts_are_those_of_the_network(entry) -> None:
 
 def test_the_whole_list_needs_no_torch() -> None:
     program = (
-        "import sys; from a2pipe.models.zoo import listing, names;"
+        "import sys; from a2pipe.models import listing; from a2pipe.models.zoo import names;"
         "[listing.summary(entry) for entry in names.entries()];"
         "listing.details(names.resolve('DINOv2 ViT-S'));"
         "sys.exit(bool({'torch', 'timm'} & sys.modules.keys()))"

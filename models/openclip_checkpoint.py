@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import A2pipeError
+from .weights.checkpoint import digest_tensors, read_tensors
 from .weights.memo import file_key, recall, remember
-from .weights.reading import digest_tensors, read_tensors
-from .zoo.entry import ModelEntry
+from .zoo.model_entry import ModelEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,11 +90,11 @@ def same_image_tower(
 
 
 def _image_tower(entry: ModelEntry, path: Path) -> Tensors:
-    from .design import design_of, outline
-    from .weights.official import to_timm
+    from .architecture import architecture_of, empty_network
+    from .weights.conversion import to_timm
 
     tensors = read_tensors(path)
-    module = outline(design_of(entry, path))
+    module = empty_network(architecture_of(entry, path))
     tower = to_timm(module, tensors, f"{path}")
     return {**tower, "projection": projection_in(tensors, f"{path}")}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...errors import A2pipeError
-from ..identity import refuse_unreadable
-from ..text import text_entry
-from ..zoo.entry import ModelEntry
-from ..zoo.names import resolve
-from .hub import locate, locate_whole, on_this_machine, whole_on_this_machine
+from ..errors import A2pipeError
+from .identity import refuse_unreadable
+from .text_tower import text_entry
+from .weights.hub import locate, locate_open_clip, on_this_machine, open_clip_on_this_machine
+from .zoo.model_entry import ModelEntry
+from .zoo.names import resolve
 
 
 def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, str]]:
@@ -45,8 +45,8 @@ def _fetch(entry: ModelEntry) -> str:
 
 
 def _fetch_text(entry: ModelEntry) -> str:
-    here = whole_on_this_machine(entry)
-    return f"fetched, {locate_whole(entry)}" if here is None else f"already here, {here}"
+    here = open_clip_on_this_machine(entry)
+    return f"fetched, {locate_open_clip(entry)}" if here is None else f"already here, {here}"
 
 
 def _failed(failures: dict[str, A2pipeError], count: int) -> A2pipeError:

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from ..errors import A2pipeError, UsageError
 from .identity import locate_weights
-from .weights.hub import locate_whole
-from .weights.reading import read_tensors, tensor_digest
-from .whole import projection_in, same_image_tower, text_digest, text_tensors
-from .zoo.entry import ModelEntry
+from .openclip_checkpoint import projection_in, same_image_tower, text_digest, text_tensors
+from .weights.checkpoint import read_tensors, tensor_digest
+from .weights.hub import locate_open_clip
+from .zoo.model_entry import ModelEntry
 from .zoo.names import entries, resolve
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _files(
     assert image is not None, "a model with a text tower has a weights file"
     if text_digest(image, memo):
         return image, image
-    whole = locate_whole(entry, offline)
+    whole = locate_open_clip(entry, offline)
     if not text_digest(whole, memo):
         raise A2pipeError(f"{whole} holds no text tower; delete it and fetch it again.")
     if not same_image_tower(entry, image, whole, memo):
@@ -201,7 +201,7 @@ def _filled(model: Any, tensors: dict[str, Tensor], origin: str) -> nn.Module:
     """The text tower with its weights; the causal mask is in no checkpoint."""
     import torch
 
-    from .design import check_fit, check_numbers
+    from .weights.loading import check_fit, check_numbers
 
     check_fit(model, tensors, origin)
     check_numbers(tensors, origin)
