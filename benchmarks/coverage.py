@@ -74,7 +74,7 @@ SHARED = Setting("images of 2 and 3 samples", (600, 600, 300), (0.8, 0.82, 0.95)
 
 
 def coverage(setting: Setting, sets: int, seed: int = 0) -> Coverage:
-    """Of the intervals of `a2pipe.metrics.statistics.cell_intervals`, from counts alone."""
+    """Of the intervals of `a2pipe.metrics.accuracy_intervals.cell_intervals`, from counts alone."""
     sizes = np.array(setting.sizes)
     hits = np.random.default_rng(seed).binomial(sizes, setting.accuracies, (sets, len(sizes)))
     mean, worst = mean_limits(hits, sizes), worst_limits(hits, sizes)

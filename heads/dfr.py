@@ -17,26 +17,37 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .fitting.balancing import halve, split_by_group
-from .fitting.liblinear import Settings, largest, log_probabilities
-from .fitting.pool import Samples, check_pool, collapsed, empty_groups, pool_and_train, unscored
-from .fitting.reweighting import Average, Choice, average, choose, grid
+from .fitting.liblinear import LiblinearSettings, log_probabilities, winning_class
+from .fitting.pool import (
+    GroupedSamples,
+    check_pool,
+    note_absent_groups,
+    note_small_draw,
+    note_unscored_groups,
+    pool_and_train,
+)
+from .fitting.reweighting import (
+    AveragedRule,
+    Choice,
+    average_fits,
+    candidate_settings,
+    choose_settings,
+)
 from .fitting.samples import (
     Floats,
     Indices,
     SamplesError,
-    check_finite,
-    check_several_classes,
+    check_features,
+    check_samples,
     group_indices,
     validation_mask,
 )
 from .parameters import check_choice, check_positives, check_share, check_whole
 
-PRECISIONS = (np.float64, np.float32)
 CS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 WEIGHTS = (1.0, 2.0, 3.0, 10.0, 100.0, 300.0, 1000.0)
 
@@ -140,16 +151,18 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scored, rest = (pool[part] for part in self._split(samples.groups[pool], tuning))
         drawn = pool if self._retrains_on() == "pool" else rest
         with Parallel(n_jobs=self.n_jobs) as workers:
-            choice = choose(workers, samples, scored, rest, self._grid(samples.classes), tuning)
+            choice = choose_settings(
+                workers, samples, scored, rest, self._grid(samples.classes), tuning
+            )
             scaler = self._fit_scaler(samples.X, pool, train)
-            mean = average(workers, samples, drawn, scaler, choice.settings, draws)
+            mean = average_fits(workers, samples, drawn, scaler, choice.settings, draws)
         self._keep(scaler, choice, mean)
         self.groups_, self.group_sizes_ = np.unique(samples.groups[pool], return_counts=True)
         self._warn(
-            empty_groups(samples, pool)
-            + unscored(samples, pool, scored, rest)
-            + collapsed(choice.group_size, samples.groups[rest], "chose C on")
-            + collapsed(mean.group_size, samples.groups[drawn], "averages fits to")
+            note_absent_groups(samples, pool)
+            + note_unscored_groups(samples, pool, scored, rest)
+            + note_small_draw(choice.group_size, samples.groups[rest], "chose C on")
+            + note_small_draw(mean.group_size, samples.groups[drawn], "averages fits to")
         )
         return self
 
@@ -159,8 +172,8 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of the largest score of each sample, (N,)."""
-        chosen = largest(self._scores(X))
+        """The class of the winning_class score of each sample, (N,)."""
+        chosen = winning_class(self._scores(X))
         return np.asarray(self.classes_[chosen])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -173,18 +186,15 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_samples(
         self, X: Any, y: Any, groups: Any, validation: Any
-    ) -> tuple[Samples, NDArray[np.bool_] | None]:
+    ) -> tuple[GroupedSamples, NDArray[np.bool_] | None]:
         """What `fit` was given, checked; sets classes_."""
-        X, y = validate_data(self, X, y, dtype=PRECISIONS, ensure_all_finite=False)
-        check_classification_targets(y)
-        check_finite(X)
+        X, y = check_samples(self, X, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
-        check_several_classes(self.classes_)
         mask = None if validation is None else validation_mask(validation, len(X))
         indices = labels if groups is None else group_indices(groups, len(X))
         if self.group_by == "class":
             indices = labels
-        return Samples(X, labels, indices, len(self.classes_)), mask
+        return GroupedSamples(X, labels, indices, len(self.classes_)), mask
 
     def _split(self, groups: Indices, generator: np.random.Generator) -> tuple[Indices, Indices]:
         """Which of the pool score in tuning, and which are fitted."""
@@ -195,9 +205,9 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _retrains_on(self) -> str:
         return self.retrain_on or {"val": "pool", "train": "rest"}[self.variant]
 
-    def _grid(self, classes: int) -> list[Settings]:
-        every = Settings(C=1.0, class_weight=None, max_iter=self.max_iter, seed=self.seed)
-        return grid(self.Cs, self.class_weights, classes, every)
+    def _grid(self, classes: int) -> list[LiblinearSettings]:
+        every = LiblinearSettings(C=1.0, class_weight=None, max_iter=self.max_iter, seed=self.seed)
+        return candidate_settings(self.Cs, self.class_weights, classes, every)
 
     def _fit_scaler(self, X: Floats, pool: Indices, train: Indices) -> StandardScaler:
         rows = pool if self.scaler == "pool" else train
@@ -208,7 +218,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return StandardScaler().fit(X if len(rows) == len(X) else X[rows])
 
-    def _keep(self, scaler: StandardScaler, choice: Choice, mean: Average) -> None:
+    def _keep(self, scaler: StandardScaler, choice: Choice, mean: AveragedRule) -> None:
         """Set the fitted arrays and numbers."""
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         self.coef_, self.intercept_, self.n_iter_ = mean.coef, mean.intercept, mean.iterations
@@ -234,8 +244,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any) -> NDArray[np.float64]:
         """Scores of the fitted rows, (N, rows)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=PRECISIONS, ensure_all_finite=False, reset=False)
-        check_finite(X)
+        X = check_features(self, X)
         scaler = StandardScaler()
         scaler.mean_, scaler.scale_ = self.mean_, self.scale_
         return np.asarray(scaler.transform(X) @ self.coef_.T + self.intercept_)

@@ -25,16 +25,22 @@ from .fitting.calibration import (
     SCALINGS,
     SCORES,
     WORST_GROUP,
-    Samples,
+    LabelledSamples,
+    calibration_record,
     check_groups,
     check_validation,
-    held_out,
-    record,
+    holdout_mask,
     try_grid,
 )
-from .fitting.checks import check_features, check_flag, check_samples
-from .fitting.samples import Floats
-from .parameters import check_choice, check_positive, check_positives, check_share, check_whole
+from .fitting.samples import Floats, check_features, check_samples
+from .parameters import (
+    check_choice,
+    check_flag,
+    check_positive,
+    check_positives,
+    check_share,
+    check_whole,
+)
 
 BUDGETS = (1_000, 10_000, 100_000)
 """Iterations allowed in turn until a fit converges; each begins anew, so the last alone counts."""
@@ -156,9 +162,9 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrate(self, X: Floats, y: NDArray[Any], groups: Any, validation: Any) -> LogisticHead:
         """Choose on the validation samples, and take over the fit of the chosen setting."""
         by_group = self.choose_by == WORST_GROUP
-        samples = Samples(X, y, check_groups(groups, len(y)) if by_group else None)
+        samples = LabelledSamples(X, y, check_groups(groups, len(y)) if by_group else None)
         given = validation is not None and bool(np.any(validation))
-        mask = validation if given else held_out(samples, self.validation_share, self.seed)
+        mask = validation if given else holdout_mask(samples, self.validation_share, self.seed)
         mask = check_validation(mask, len(y))
         trials, chosen, model = try_grid(self, samples.part(~mask), samples.part(mask))
         if not given:
@@ -171,7 +177,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "validation": "given" if given else "held out",
             "n_train": int(np.sum(~mask)),
             "n_validation": int(np.sum(mask)),
-            **record(trials, chosen),
+            **calibration_record(trials, chosen),
         }
         return self
 

@@ -18,8 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from .fitting.checks import check_features, check_samples
-from .fitting.samples import Floats, SamplesError
+from .fitting.samples import Floats, SamplesError, check_features, check_samples
 from .parameters import check_choice, check_positive, check_whole
 
 METRICS = ("cosine", "euclidean")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from ..errors import UsageError
 
 
@@ -45,6 +47,12 @@ def check_positives(head: str, name: str, values: Any) -> None:
         raise UsageError(f"The {head} head takes a list of numbers as {name}, not {values!r}.")
     for value in values:
         check_positive(head, f"each of {name}", value)
+
+
+def check_flag(head: str, name: str, value: Any) -> None:
+    """Raise UsageError unless the value is True or False, NumPy's own included."""
+    if not isinstance(value, bool | np.bool_):
+        raise UsageError(f"The {head} head takes true or false as {name}, not {value!r}.")
 
 
 def _is_number(value: Any, kind: type) -> bool:

@@ -21,9 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
-from .fitting.checks import check_features, check_flag, check_samples
-from .fitting.samples import Floats
-from .parameters import check_choice, check_positive, check_whole
+from .fitting.samples import Floats, check_features, check_samples
+from .parameters import check_choice, check_flag, check_positive, check_whole
 
 if TYPE_CHECKING:
     from .visifin_training import Batch, Network, Terms

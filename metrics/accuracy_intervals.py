@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import A2pipeError
 from .binomial import mean_limits, share_limits, worst_limits
-from .shared_images import design_effect
+from .design_effect import design_effect
 
 Interval = tuple[float, float]
 

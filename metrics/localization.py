@@ -26,7 +26,7 @@ CROP_HIT = 0.5
 """Coverage from which a crop counts as having found the object."""
 
 
-def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
+def foreground_masks(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
     """Union of each image's boxes as a mask, (B, size, size).
 
     boxes: one array (k, 4) an image, x0, y0, x1, y1 in pixels of the canvas, k may be 0. A pixel is
@@ -40,14 +40,14 @@ def foreground(boxes: Sequence[NDArray[Any]], size: int) -> Mask:
 
 
 def covers_a_centre(boxes: NDArray[Any], size: int) -> bool:
-    """Whether `foreground` of these boxes (k, 4) has a pixel."""
+    """Whether `foreground_masks` of these boxes (k, 4) has a pixel."""
     pixels = _pixels(boxes, size)
     return bool((pixels[:, 2:] > pixels[:, :2]).all(axis=1).any())
 
 
 def patch_centres(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Mask:
-    """Patches whose centre lies in a box, (B, grid, grid); boxes as for `foreground`."""
-    return foreground([_in_cells(image, canvas, grid) for image in boxes], grid)
+    """Patches whose centre lies in a box, (B, grid, grid); boxes as for `foreground_masks`."""
+    return foreground_masks([_in_cells(image, canvas, grid) for image in boxes], grid)
 
 
 def patch_overlap(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Floats:
@@ -61,15 +61,17 @@ def patch_overlap(boxes: Sequence[NDArray[Any]], canvas: int, grid: int) -> Floa
     return covered
 
 
-def mass_in_box(maps: Floats, inside: Mask | Floats) -> Floats:
+def mass_in_box(maps: Floats, foreground: Mask | Floats) -> Floats:
     """Share of each map's attention that lies on the foreground, (B,) in [0, 1] or NaN.
 
-    inside: (B, h, w), a mask or the share of each cell that is foreground.
+    foreground: (B, h, w), a mask or the share of each cell that is foreground.
     """
-    return _answered((maps * inside).reshape(len(maps), -1).sum(axis=1), inside)
+    return _nan_without_foreground(
+        (maps * foreground).reshape(len(maps), -1).sum(axis=1), foreground
+    )
 
 
-def hit(maps: Floats, inside: Mask | Floats) -> Floats:
+def hit(maps: Floats, foreground: Mask | Floats) -> Floats:
     """1 where the map's peak lies on the foreground, else 0, (B,) or NaN.
 
     Of several peaks (see PEAK_TOLERANCE) the first in row-major order counts. Of a cell that the
@@ -78,8 +80,8 @@ def hit(maps: Floats, inside: Mask | Floats) -> Floats:
     flat = maps.reshape(len(maps), -1)
     largest = flat.max(axis=1, keepdims=True)
     peaks = (flat >= largest * (1 - PEAK_TOLERANCE)).argmax(axis=1)
-    found = inside.reshape(len(inside), -1)[np.arange(len(inside)), peaks]
-    return _answered(found.astype(np.float64), inside)
+    found = foreground.reshape(len(foreground), -1)[np.arange(len(foreground)), peaks]
+    return _nan_without_foreground(found.astype(np.float64), foreground)
 
 
 def crop_coverage(crops: NDArray[Any], masks: Mask) -> Floats:
@@ -88,8 +90,8 @@ def crop_coverage(crops: NDArray[Any], masks: Mask) -> Floats:
     crops: integer (k, B, 4), the k crops of each image on the canvas.
     """
     by_image = list(np.asarray(crops).swapaxes(0, 1))
-    covered = (foreground(by_image, masks.shape[-1]) & masks).sum(axis=(1, 2))
-    return _answered(covered / np.maximum(masks.sum(axis=(1, 2)), 1), masks)
+    covered = (foreground_masks(by_image, masks.shape[-1]) & masks).sum(axis=(1, 2))
+    return _nan_without_foreground(covered / np.maximum(masks.sum(axis=(1, 2)), 1), masks)
 
 
 def crop_hit(coverage: Floats) -> Floats:
@@ -103,9 +105,9 @@ def _pixels(boxes: NDArray[Any], size: int) -> NDArray[np.int64]:
     return np.clip(edges, 0, size).astype(np.int64)
 
 
-def _answered(values: Floats, inside: Mask | Floats) -> Floats:
+def _nan_without_foreground(values: Floats, foreground: Mask | Floats) -> Floats:
     """NaN where the foreground is empty."""
-    return np.where(inside.any(axis=(1, 2)), values, np.nan)
+    return np.where(foreground.any(axis=(1, 2)), values, np.nan)
 
 
 def _in_cells(boxes: NDArray[Any], canvas: int, grid: int) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError, UsageError
-from .resampling import Floats, Units, drawn, every_swap, gather, swapped
+from .resampling import Floats, Units, all_swaps, gather_units, resampled_totals, swapped_totals
 
 Metric = Literal["accuracy", "worst"]
 
@@ -68,9 +68,9 @@ def permutation_test(
     """
     units = _units(first, second, groups, images, metric)
     observed = _difference(units.totals[None], metric)[0]
-    outcomes = every_swap(units, resamples)
+    outcomes = all_swaps(units, resamples)
     if outcomes is None:
-        draws = _differences(swapped(units, resamples, seed), metric)
+        draws = _differences(swapped_totals(units, resamples, seed), metric)
         tails = [(1 + beyond.sum()) / (1 + resamples) for beyond in _tails(draws, observed)]
         return _result("permutation", units, metric, 2 * min(tails), resamples)
     totals, chances = outcomes
@@ -96,7 +96,7 @@ def paired_bootstrap(
     percentile interval. Arguments and errors as for `permutation_test`.
     """
     units = _units(first, second, groups, images, metric)
-    draws = _differences(drawn(units, resamples, seed), metric)
+    draws = _differences(resampled_totals(units, resamples, seed), metric)
     tails = [(1 + beyond.sum()) / (1 + resamples) for beyond in _tails(draws, 0.0)]
     low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2)).tolist()
     return _result("bootstrap", units, metric, 2 * min(tails), resamples, low, high)
@@ -136,7 +136,7 @@ def metric_draws(
 ) -> Floats:
     """The metric of one set of predictions on resampled test sets, (resamples,)."""
     units = _units(correct, correct, groups, images, metric)
-    portions = drawn(units, resamples, seed)
+    portions = resampled_totals(units, resamples, seed)
     return np.concatenate([_both(totals, metric)[:, 0] for totals in portions])
 
 
@@ -158,7 +158,7 @@ def _units(
         raise A2pipeError("There is no sample to compare: the split, or every group, is empty.")
     right, other, group = (each[kept] for each in arrays)
     image = None if shared is None else shared[kept]
-    return gather(right.astype(np.bool_), other.astype(np.bool_), group, image)
+    return gather_units(right.astype(np.bool_), other.astype(np.bool_), group, image)
 
 
 def _difference(totals: NDArray[Any], metric: Metric) -> Floats:

@@ -41,7 +41,7 @@ class Units:
         return np.asarray(np.tensordot(self.counts, self.kinds, 1))
 
 
-def gather(
+def gather_units(
     first: NDArray[Any], second: NDArray[Any], groups: NDArray[Any], images: NDArray[Any] | None
 ) -> Units:
     """The units of two sets of predictions on the same samples.
@@ -60,7 +60,7 @@ def gather(
     return Units(kinds, counts, np.array([signature[0] // 4 for signature, _ in found], np.int64))
 
 
-def drawn(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
+def resampled_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
     """Totals of resamples drawn with replacement within strata, (draws, G, 3) at a time."""
     generator = np.random.default_rng(seed)
     strata = [np.flatnonzero(units.strata == each) for each in np.unique(units.strata)]
@@ -74,7 +74,7 @@ def drawn(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
         yield totals
 
 
-def swapped(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
+def swapped_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
     """Totals after each unit's two predictions changed places with probability 1/2."""
     generator = np.random.default_rng(seed)
     free, change, start = _swaps(units)
@@ -83,7 +83,7 @@ def swapped(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
         yield start + _summed(times, change)
 
 
-def every_swap(units: Units, most: int) -> tuple[Floats, Floats] | None:
+def all_swaps(units: Units, most: int) -> tuple[Floats, Floats] | None:
     """Totals of all outcomes of swapping, (M, G, 3), and their probabilities; None if M > most."""
     from scipy.stats import binom
 

@@ -16,7 +16,7 @@ from ..metrics.localization import (
     covers_a_centre,
     crop_coverage,
     crop_hit,
-    foreground,
+    foreground_masks,
     hit,
     mass_in_box,
     patch_centres,
@@ -200,7 +200,7 @@ def measure_crops(crops: NDArray[np.int32], subjects: Subjects, canvas: int) -> 
     parts = []
     for start in range(0, len(subjects.images), MASKS_AT_ONCE):
         part = slice(start, start + MASKS_AT_ONCE)
-        parts.append(crop_coverage(crops[:, part], foreground(subjects.boxes[part], canvas)))
+        parts.append(crop_coverage(crops[:, part], foreground_masks(subjects.boxes[part], canvas)))
     coverage = np.concatenate(parts)
     return {"crop_coverage": coverage, "crop_hit": crop_hit(coverage)}
 
@@ -279,7 +279,7 @@ def _localize(maps: Floats, inside: NDArray[Any]) -> Values:
 def _inside(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:
     """The foreground on the cells of the evaluation, (B, h, w)."""
     if spec.evaluation == "pixels":
-        return foreground(boxes, spec.canvas)
+        return foreground_masks(boxes, spec.canvas)
     if spec.evaluation == "patch-centre":
         return patch_centres(boxes, spec.canvas, grid)
     return patch_overlap(boxes, spec.canvas, grid)

@@ -29,17 +29,17 @@ SCORES = (ACCURACY, WORST_GROUP)
 
 
 @dataclass(frozen=True)
-class Samples:
+class LabelledSamples:
     """Features (N, d), class labels (N,) and, for the worst group, group indices (N,)."""
 
     X: Floats
     y: NDArray[Any]
     groups: NDArray[np.int64] | None = None
 
-    def part(self, rows: NDArray[np.bool_]) -> Samples:
+    def part(self, rows: NDArray[np.bool_]) -> LabelledSamples:
         """The samples of a mask."""
         groups = None if self.groups is None else self.groups[rows]
-        return Samples(self.X[rows], self.y[rows], groups)
+        return LabelledSamples(self.X[rows], self.y[rows], groups)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Trial:
         return {"features": self.features, "C": self.C, "max_iter": self.max_iter}
 
 
-def try_grid(head: Any, train: Samples, validation: Samples) -> tuple[list[Trial], Trial, Any]:
+def try_grid(
+    head: Any, train: LabelledSamples, validation: LabelledSamples
+) -> tuple[list[Trial], Trial, Any]:
     """Every setting in the order of the grid (features, C, iterations), the best, and its fit.
 
     The score is that of the worst group where `validation` has groups, else accuracy. The first
@@ -84,7 +86,7 @@ def try_grid(head: Any, train: Samples, validation: Samples) -> tuple[list[Trial
     return trials, best[1], best[2]
 
 
-def record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
+def calibration_record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
     """What was tried and chosen, and which settings had the same score, as JSON values."""
     same = [trial for trial in trials if trial.score == chosen.score and trial is not chosen]
     return {
@@ -94,7 +96,9 @@ def record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
     }
 
 
-def _try_lengths(model: Any, train: Samples, validation: Samples) -> list[tuple[Trial, Any]]:
+def _try_lengths(
+    model: Any, train: LabelledSamples, validation: LabelledSamples
+) -> list[tuple[Trial, Any]]:
     """The capped fit and the converged one, which is the same where the cap was not reached; a
     head that names its iterations has only these."""
     if model.max_iter is not None:
@@ -105,7 +109,7 @@ def _try_lengths(model: Any, train: Samples, validation: Samples) -> list[tuple[
     return [capped, (replace(capped[0], max_iter=None), capped[1])]
 
 
-def _try_one(model: Any, train: Samples, validation: Samples) -> tuple[Trial, Any]:
+def _try_one(model: Any, train: LabelledSamples, validation: LabelledSamples) -> tuple[Trial, Any]:
     setting = {name: getattr(model, name) for name in ("features", "C", "max_iter")}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
@@ -116,12 +120,12 @@ def _try_one(model: Any, train: Samples, validation: Samples) -> tuple[Trial, An
         except A2pipeError as error:
             return Trial(**setting, score=None, converged=False, failure=str(error)), None
     converged = not any(issubclass(found.category, ConvergenceWarning) for found in caught)
-    score = score_of(model.predict(validation.X), validation)
+    score = score_predictions(model.predict(validation.X), validation)
     iterations = int(np.max(model.n_iter_))
     return Trial(**setting, score=score, converged=converged, iterations=iterations), model
 
 
-def score_of(predictions: NDArray[Any], samples: Samples) -> float:
+def score_predictions(predictions: NDArray[Any], samples: LabelledSamples) -> float:
     """Accuracy, or that of the worst group where there are groups; -1 belongs to none."""
     right = predictions == samples.y
     if samples.groups is None:
@@ -160,7 +164,7 @@ def check_validation(mask: Any, samples: int) -> NDArray[np.bool_]:
     return checked
 
 
-def held_out(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:
+def holdout_mask(samples: LabelledSamples, share: float, seed: int) -> NDArray[np.bool_]:
     """A seeded validation mask (N,): a share of every class, or of every group of every class.
 
     At least one sample of each that has two; a single one stays in training.

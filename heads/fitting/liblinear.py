@@ -24,7 +24,7 @@ L1 = {"penalty": "l1"} if _OLD else {"l1_ratio": 1.0}
 
 
 @dataclass(frozen=True)
-class Settings:
+class LiblinearSettings:
     """How one fit is done. class_weight: weight of each class, or None for equal ones, which more
     than two classes need. max_iter, seed: liblinear's own."""
 
@@ -44,7 +44,7 @@ class LinearRule:
     iterations: Indices
 
 
-def fit_rule(X: Floats, labels: Indices, classes: int, settings: Settings) -> LinearRule:
+def fit_rule(X: Floats, labels: Indices, classes: int, settings: LiblinearSettings) -> LinearRule:
     """Fit to features (n, d) and labels (n,) of 0 .. classes - 1.
 
     Of more than two classes, one without a sample gets a row that never wins.
@@ -57,7 +57,7 @@ def fit_rule(X: Floats, labels: Indices, classes: int, settings: Settings) -> Li
     return LinearRule(np.array(coef), np.array(intercept), np.array(iterations, np.int64))
 
 
-def largest(scores: NDArray[np.float64]) -> Indices:
+def winning_class(scores: NDArray[np.float64]) -> Indices:
     """The class that scores (n, rows) speak for: the second of two if positive, of more the one of
     the largest score."""
     chosen = scores[:, 0] > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)
@@ -73,7 +73,7 @@ def log_probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_row(
-    X: Floats, positive: NDArray[np.bool_], settings: Settings
+    X: Floats, positive: NDArray[np.bool_], settings: LiblinearSettings
 ) -> tuple[NDArray[np.float64], float, int]:
     """Coefficients, intercept and iterations of one class against the rest."""
     if not positive.any():

@@ -15,7 +15,7 @@ HANDFUL = 10
 
 
 @dataclass(frozen=True)
-class Samples:
+class GroupedSamples:
     """X (N, d); labels int64 (N,), 0 .. classes - 1; groups int64 (N,), -1 for none."""
 
     X: Floats
@@ -48,7 +48,7 @@ def pool_and_train(
     return pool, train
 
 
-def check_pool(samples: Samples, pool: Indices, names: NDArray[Any]) -> None:
+def check_pool(samples: GroupedSamples, pool: Indices, names: NDArray[Any]) -> None:
     """Raise SamplesError if samples of the pool have no group, or a class none in the pool.
 
     names: of the classes (K,).
@@ -62,24 +62,26 @@ def check_pool(samples: Samples, pool: Indices, names: NDArray[Any]) -> None:
     missing = np.setdiff1d(np.arange(samples.classes), samples.labels[pool])
     if len(missing):
         raise SamplesError(
-            f"DFR's pool of {len(pool)} samples has none of class {listed(names[missing])}: "
+            f"DFR's pool of {len(pool)} samples has none of class {first_five(names[missing])}: "
             "give it some, or use the other variant."
         )
 
 
-def empty_groups(samples: Samples, pool: Indices) -> list[str]:
+def note_absent_groups(samples: GroupedSamples, pool: Indices) -> list[str]:
     """A sentence if other samples are of groups that the pool has none of."""
     present = np.unique(samples.groups[pool])
     missing = np.setdiff1d(samples.groups[samples.groups >= 0], present)
     if not len(missing):
         return []
     return [
-        f"DFR's pool of {len(pool)} samples has none of group {listed(missing)}, which other "
+        f"DFR's pool of {len(pool)} samples has none of group {first_five(missing)}, which other "
         f"samples have: only the {len(present)} groups it has are balanced."
     ]
 
 
-def unscored(samples: Samples, pool: Indices, scored: Indices, rest: Indices) -> list[str]:
+def note_unscored_groups(
+    samples: GroupedSamples, pool: Indices, scored: Indices, rest: Indices
+) -> list[str]:
     """A sentence for each part of the split pool that lacks groups."""
     count = len(np.unique(samples.groups[pool]))
     parts = {"scored": scored, "fitted": rest}
@@ -92,7 +94,7 @@ def unscored(samples: Samples, pool: Indices, scored: Indices, rest: Indices) ->
     ]
 
 
-def collapsed(size: int, groups: Indices, what: str) -> list[str]:
+def note_small_draw(size: int, groups: Indices, what: str) -> list[str]:
     """A sentence if a balanced set drawn from samples of these groups, (n,), is a handful."""
     if size >= HANDFUL:
         return []
@@ -104,7 +106,7 @@ def collapsed(size: int, groups: Indices, what: str) -> list[str]:
     ]
 
 
-def listed(values: NDArray[Any]) -> str:
+def first_five(values: NDArray[Any]) -> str:
     """Up to five of the values, and how many more there are."""
     shown = ", ".join(str(value) for value in values[:5])
     return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 
 from .balancing import complete_draw, smallest_group, worst_group_accuracy
-from .liblinear import LinearRule, Settings, fit_rule, largest
-from .pool import Samples
+from .liblinear import LiblinearSettings, LinearRule, fit_rule, winning_class
+from .pool import GroupedSamples
 from .samples import Floats, Indices, SamplesError
 
 
@@ -21,13 +21,13 @@ class Choice:
     """What tuning found. scores: worst-group accuracy of each of the grid, in its order.
     group_size: samples of each group in the balanced set."""
 
-    settings: Settings
+    settings: LiblinearSettings
     scores: NDArray[np.float64]
     group_size: int
 
 
 @dataclass(frozen=True)
-class Average:
+class AveragedRule:
     """coef (rows, d), intercept (rows,): the mean over draws. iterations: (draws, rows). size,
     group_size: samples of a draw, and of each group in it."""
 
@@ -38,9 +38,9 @@ class Average:
     group_size: int
 
 
-def grid(
-    Cs: Sequence[float], weights: Sequence[float] | None, classes: int, settings: Settings
-) -> list[Settings]:
+def candidate_settings(
+    Cs: Sequence[float], weights: Sequence[float] | None, classes: int, settings: LiblinearSettings
+) -> list[LiblinearSettings]:
     """Each C in turn with each pair of class weights: (1, w) for every w, then (w, 1), no pair
     twice. Without weights, or with more than two classes, each C alone."""
     pairs: list[tuple[float, float] | None] = [None]
@@ -49,12 +49,12 @@ def grid(
     return [replace(settings, C=C, class_weight=pair) for C in Cs for pair in pairs]
 
 
-def choose(
+def choose_settings(
     workers: Parallel,
-    samples: Samples,
+    samples: GroupedSamples,
     scored: Indices,
     rest: Indices,
-    candidates: Sequence[Settings],
+    candidates: Sequence[LiblinearSettings],
     generator: np.random.Generator,
 ) -> Choice:
     """Fit each candidate on a balanced draw of the rest; the first of the best scores wins.
@@ -82,14 +82,14 @@ def choose(
     return Choice(candidates[int(scores.argmax())], scores, smallest_group(samples.groups[rest]))
 
 
-def average(
+def average_fits(
     workers: Parallel,
-    samples: Samples,
+    samples: GroupedSamples,
     rows: Indices,
     scaler: StandardScaler,
-    settings: Settings,
+    settings: LiblinearSettings,
     generators: Sequence[np.random.Generator],
-) -> Average:
+) -> AveragedRule:
     """Fit a balanced draw of the rows by each generator; average coefficients and intercepts.
 
     Raises:
@@ -108,7 +108,7 @@ def average(
         delayed(_fit_draw)(X, y, np.searchsorted(used, draw), samples.classes, settings)
         for draw in draws
     )
-    return Average(
+    return AveragedRule(
         coef=np.mean([rule.coef for rule in rules], axis=0),
         intercept=np.mean([rule.intercept for rule in rules], axis=0),
         iterations=np.array([rule.iterations for rule in rules]),
@@ -118,13 +118,13 @@ def average(
 
 
 def _predictions(
-    X: Floats, labels: Indices, X_score: Floats, classes: int, settings: Settings
+    X: Floats, labels: Indices, X_score: Floats, classes: int, settings: LiblinearSettings
 ) -> Indices:
     rule = fit_rule(X, labels, classes, settings)
-    return largest(X_score @ rule.coef.T + rule.intercept)
+    return winning_class(X_score @ rule.coef.T + rule.intercept)
 
 
 def _fit_draw(
-    X: Floats, labels: Indices, rows: Indices, classes: int, settings: Settings
+    X: Floats, labels: Indices, rows: Indices, classes: int, settings: LiblinearSettings
 ) -> LinearRule:
     return fit_rule(X[rows], labels[rows], classes, settings)

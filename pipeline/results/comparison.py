@@ -11,17 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...metrics.statistics import (
-    CORRECTIONS,
-    TESTS,
-    Interval,
-    PairedTest,
-    accuracy_interval,
-    check_resolution,
-    cohen_d_paired,
-    mcnemar_test,
-    wga_interval,
-)
+from ...metrics.accuracy_intervals import Interval, accuracy_interval, wga_interval
+from ...metrics.corrections import CORRECTIONS, check_resolution
+from ...metrics.effects import cohen_d_paired
+from ...metrics.paired import TESTS, PairedTest, mcnemar_test
 from ...reports.results import Matrix
 from .cell_names import NamedCell, named
 from .predictions import Predictions, read_predictions

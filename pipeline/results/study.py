@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...datasets.collection import Collection
 from ...errors import UsageError
-from ...metrics.intervals import Floats, mean_intervals
+from ...metrics.mean_intervals import Floats, mean_intervals
 from ...models.zoo.names import resolve
 from ...reports.study import Line, Measure, Study
 from ...reports.study_write import Written, write_study

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError
-from a2pipe.metrics.binomial import mean_limits, share_limits, worst_limits
-from a2pipe.metrics.bootstrap import bootstrap_intervals
-from a2pipe.metrics.statistics import (
+from a2pipe.metrics.accuracy_intervals import (
     accuracy_interval,
     cell_intervals,
     group_intervals,
     wga_interval,
 )
+from a2pipe.metrics.binomial import mean_limits, share_limits, worst_limits
+from a2pipe.metrics.bootstrap import bootstrap_intervals
 
 HITS, SIZES = (45, 30, 58), (50, 40, 60)
 GROUPS = np.repeat(np.arange(3), SIZES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from a2pipe.metrics.shared_images import design_effect
+from a2pipe.metrics.design_effect import design_effect
 
 
 def test_without_shared_images_it_is_one():

@@ -9,7 +9,7 @@ from a2pipe.metrics.localization import (
     covers_a_centre,
     crop_coverage,
     crop_hit,
-    foreground,
+    foreground_masks,
     hit,
     mass_in_box,
     patch_centres,
@@ -31,20 +31,20 @@ def by_centres(boxes: np.ndarray, size: int) -> np.ndarray:
 
 class TestForeground:
     def test_a_pixel_belongs_by_its_centre(self):
-        mask = foreground([np.array([[0.5, 0.51, 2.5, 1.51]])], 4)[0]
+        mask = foreground_masks([np.array([[0.5, 0.51, 2.5, 1.51]])], 4)[0]
         assert np.argwhere(mask).tolist() == [[1, 0], [1, 1]]
 
     def test_boxes_of_an_image_are_united_and_images_kept_apart(self):
         boxes = [np.array([[0, 0, 2, 2], [1, 1, 3, 3]]), NO_BOX]
-        assert foreground(boxes, 4).sum(axis=(1, 2)).tolist() == [7, 0]
+        assert foreground_masks(boxes, 4).sum(axis=(1, 2)).tolist() == [7, 0]
 
     def test_boxes_beyond_the_canvas_are_clipped(self):
-        assert foreground([np.array([[-5, 2, 99, 99]])], 4).sum() == 8
+        assert foreground_masks([np.array([[-5, 2, 99, 99]])], 4).sum() == 8
 
     @given(st.lists(st.tuples(*[st.floats(-3, 12)] * 4), max_size=3))
     def test_agrees_with_the_rule_pixel_by_pixel(self, boxes):
         corners = np.array(boxes).reshape(-1, 4)
-        assert np.array_equal(foreground([corners], 9)[0], by_centres(corners, 9))
+        assert np.array_equal(foreground_masks([corners], 9)[0], by_centres(corners, 9))
 
 
 def by_samples(boxes: np.ndarray, canvas: int, grid: int, fine: int) -> np.ndarray:
@@ -93,28 +93,28 @@ class TestPatches:
 
 class TestMaps:
     def test_uniform_attention_holds_the_share_of_the_area(self):
-        masks = foreground([np.array([[1, 1, 4, 6]])], 10)
+        masks = foreground_masks([np.array([[1, 1, 4, 6]])], 10)
         assert mass_in_box(np.full((1, 10, 10), 0.01), masks) == pytest.approx(15 / 100)
 
     def test_hit_is_the_peak_on_the_foreground(self):
         maps = np.zeros((2, 5, 5))
         maps[0, 2, 2] = maps[1, 4, 0] = 1
-        masks = foreground([np.array([[2, 2, 3, 3]])] * 2, 5)
+        masks = foreground_masks([np.array([[2, 2, 3, 3]])] * 2, 5)
         assert hit(maps, masks).tolist() == [1.0, 0.0]
 
     def test_of_equal_peaks_the_first_row_counts(self):
         maps = np.zeros((1, 4, 4))
         maps[0, 1, 3] = maps[0, 2, 0] = 0.5
-        assert hit(maps, foreground([np.array([[3, 1, 4, 2]])], 4)) == 1
-        assert hit(maps, foreground([np.array([[0, 2, 1, 3]])], 4)) == 0
+        assert hit(maps, foreground_masks([np.array([[3, 1, 4, 2]])], 4)) == 1
+        assert hit(maps, foreground_masks([np.array([[0, 2, 1, 3]])], 4)) == 0
 
     def test_peaks_that_differ_by_rounding_alone_are_equal(self):
         maps = np.zeros((1, 2, 2))
         maps[0, 0, 0], maps[0, 1, 1] = 0.5, np.nextafter(0.5, 1)
-        assert hit(maps, foreground([np.array([[0, 0, 1, 1]])], 2)) == 1
+        assert hit(maps, foreground_masks([np.array([[0, 0, 1, 1]])], 2)) == 1
 
     def test_an_image_without_foreground_has_no_answer(self):
-        maps, masks = np.full((1, 4, 4), 1 / 16), foreground([NO_BOX], 4)
+        maps, masks = np.full((1, 4, 4), 1 / 16), foreground_masks([NO_BOX], 4)
         crops = np.array([[[0, 0, 2, 2]]])
         coverage = crop_coverage(crops, masks)
         for values in (mass_in_box(maps, masks), hit(maps, masks), coverage, crop_hit(coverage)):
@@ -122,7 +122,7 @@ class TestMaps:
 
 
 class TestCrops:
-    masks = foreground([np.array([[0, 0, 4, 2]]), np.array([[6, 6, 8, 8]])], 8)
+    masks = foreground_masks([np.array([[0, 0, 4, 2]]), np.array([[6, 6, 8, 8]])], 8)
 
     def test_coverage_is_the_share_of_the_foreground_inside_any_crop(self):
         crops = np.array([[[0, 0, 2, 2], [0, 0, 2, 2]], [[1, 1, 3, 3], [7, 7, 8, 8]]])
@@ -143,6 +143,6 @@ def test_a_box_covers_a_centre_where_its_foreground_has_a_pixel():
     corners = rng.uniform(-2, 10, (300, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(0, 1.5, (300, 2))], axis=1)
     found = [covers_a_centre(box[None], 8) for box in boxes]
-    assert found == foreground([box[None] for box in boxes], 8).any(axis=(1, 2)).tolist()
+    assert found == foreground_masks([box[None] for box in boxes], 8).any(axis=(1, 2)).tolist()
     assert 0 < sum(found) < 300
     assert not covers_a_centre(np.zeros((0, 4)), 8)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from a2pipe.metrics import intervals
-from a2pipe.metrics.intervals import mean_intervals, resampled_means
+from a2pipe.metrics.mean_intervals import mean_intervals, resampled_means
 
 GENERATOR = np.random.default_rng(7)
 
@@ -61,7 +60,7 @@ def test_columns_of_the_same_images_share_every_draw():
 def test_how_many_draws_are_held_at_once_changes_nothing(monkeypatch):
     values = GENERATOR.random(50)
     whole = mean_intervals([values], resamples=200)
-    monkeypatch.setattr(intervals, "DRAWS_AT_ONCE", 60)
+    monkeypatch.setattr("a2pipe.metrics.mean_intervals.DRAWS_AT_ONCE", 60)
     assert mean_intervals([values], resamples=200) == pytest.approx(whole, abs=1e-12)
 
 

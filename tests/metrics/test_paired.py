@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.metrics.statistics import mcnemar_test, paired_bootstrap, permutation_test
+from a2pipe.metrics.paired import mcnemar_test, paired_bootstrap, permutation_test
 
 GENERATOR = np.random.default_rng(11)
 N = 200

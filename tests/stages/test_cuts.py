@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from a2pipe.errors import A2pipeError, BadImageError
-from a2pipe.metrics.localization import foreground, mass_in_box
+from a2pipe.metrics.localization import foreground_masks, mass_in_box
 from a2pipe.models.preprocessing import crop_resize, to_unit
 from a2pipe.stages.cuts import PADDING, Cut, canvas_cut, cut, load_canvas, load_cuts
 from a2pipe.stages.geometry import Canvas
@@ -68,7 +68,7 @@ def test_a_drawn_box_is_found_where_it_is_mapped_to(geometry, drawing):
     assert np.abs(find_red(pixels) - mapped[0]).max() <= 1
     concentrated = redness(pixels)[None] > 0.5
     attention = concentrated / concentrated.sum()
-    assert mass_in_box(attention, foreground([mapped], 96)) >= 0.95
+    assert mass_in_box(attention, foreground_masks([mapped], 96)) >= 0.95
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)

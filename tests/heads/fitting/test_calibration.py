@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from a2pipe.errors import UsageError
 from a2pipe.heads import logistic
 from a2pipe.heads.fitting import calibration
-from a2pipe.heads.fitting.calibration import Samples, held_out, score_of
+from a2pipe.heads.fitting.calibration import LabelledSamples, holdout_mask, score_predictions
 from a2pipe.heads.fitting.samples import SamplesError
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.registry import make_head
@@ -138,25 +138,25 @@ class TestWithoutMask:
     X, y, groups, _ = samples()
 
     def test_a_seeded_share_of_every_class_is_held_out(self):
-        mask = held_out(Samples(self.X, self.y), 0.25, 3)
-        assert np.array_equal(mask, held_out(Samples(self.X, self.y), 0.25, 3))
-        assert not np.array_equal(mask, held_out(Samples(self.X, self.y), 0.25, 4))
+        mask = holdout_mask(LabelledSamples(self.X, self.y), 0.25, 3)
+        assert np.array_equal(mask, holdout_mask(LabelledSamples(self.X, self.y), 0.25, 3))
+        assert not np.array_equal(mask, holdout_mask(LabelledSamples(self.X, self.y), 0.25, 4))
         for c in (0, 1):
             assert mask[self.y == c].sum() == round(0.25 * (self.y == c).sum())
 
     def test_with_groups_it_is_a_share_of_every_group(self):
-        mask = held_out(Samples(self.X, self.y, self.groups), 0.25, 0)
+        mask = holdout_mask(LabelledSamples(self.X, self.y, self.groups), 0.25, 0)
         counts = [(self.groups == g).sum() for g in range(4)]
         assert [mask[self.groups == g].sum() for g in range(4)] == [round(n / 4) for n in counts]
 
     def test_a_single_sample_of_a_class_stays_in_training(self):
-        mask = held_out(Samples(self.X[:5], np.array([0, 0, 1, 2, 2])), 0.1, 0)
+        mask = holdout_mask(LabelledSamples(self.X[:5], np.array([0, 0, 1, 2, 2])), 0.1, 0)
         assert not mask[2]
         assert mask.sum() == 2
 
     def test_the_choice_is_that_of_the_mask_and_the_fit_has_all_samples(self):
         head = LogisticHead(calibrate=True, seed=5).fit(self.X, self.y)
-        mask = held_out(Samples(self.X, self.y), 0.2, 5)
+        mask = holdout_mask(LabelledSamples(self.X, self.y), 0.2, 5)
         given = LogisticHead(calibrate=True).fit(self.X, self.y, validation=mask)
         assert head.calibration_["trials"] == given.calibration_["trials"]
         chosen = head.calibration_["chosen"]
@@ -228,5 +228,5 @@ class TestRefused:
 
 
 def test_the_worst_group_leaves_out_samples_without_one():
-    scored = Samples(np.zeros((5, 1)), np.zeros(5, int), np.array([0, 0, 2, -1, -1]))
-    assert score_of(np.array([0, 1, 0, 1, 1]), scored) == 0.5
+    scored = LabelledSamples(np.zeros((5, 1)), np.zeros(5, int), np.array([0, 0, 2, -1, -1]))
+    assert score_predictions(np.array([0, 1, 0, 1, 1]), scored) == 0.5

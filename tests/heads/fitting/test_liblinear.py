@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from a2pipe.heads.fitting.liblinear import L1, Settings, fit_rule, largest, log_probabilities
+from a2pipe.heads.fitting.liblinear import (
+    L1,
+    LiblinearSettings,
+    fit_rule,
+    log_probabilities,
+    winning_class,
+)
 
-SETTINGS = Settings(C=0.5, class_weight=None, max_iter=2000, seed=0)
+SETTINGS = LiblinearSettings(C=0.5, class_weight=None, max_iter=2000, seed=0)
 
 
 def samples(classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +26,7 @@ def test_two_classes_are_at_the_optimum_of_the_penalised_loss(weights):
     """The gradient of C times the weighted logistic loss lies in [-1, 1], and is minus the sign of
     every coefficient that is not 0. The intercept counts as the coefficient of a column of ones."""
     X, y = samples(2)
-    rule = fit_rule(X, y, 2, Settings(0.5, weights, 10_000, 0))
+    rule = fit_rule(X, y, 2, LiblinearSettings(0.5, weights, 10_000, 0))
     columns, theta = np.c_[X, np.ones(200)], np.append(rule.coef[0], rule.intercept[0])
     sign = 2 * y - 1
     weight = np.array(weights or (1, 1))[y]
@@ -33,7 +39,7 @@ def test_two_classes_are_at_the_optimum_of_the_penalised_loss(weights):
 
 def test_a_strong_penalty_leaves_coefficients_out():
     X, y = samples(2)
-    rule = fit_rule(X, y, 2, Settings(0.01, None, 100, 0))
+    rule = fit_rule(X, y, 2, LiblinearSettings(0.01, None, 100, 0))
     assert 0 < (rule.coef == 0).sum() < 12
 
 
@@ -51,11 +57,11 @@ def test_more_classes_are_each_fitted_against_the_rest():
 def test_a_class_without_samples_never_wins():
     X, y = samples(3)
     rule = fit_rule(X[y != 1], y[y != 1], 3, SETTINGS)
-    assert set(largest(X @ rule.coef.T + rule.intercept)) == {0, 2}
+    assert set(winning_class(X @ rule.coef.T + rule.intercept)) == {0, 2}
 
 
 def test_of_two_classes_the_second_needs_a_positive_score():
-    assert largest(np.array([[-0.1], [0.0], [0.1]])).tolist() == [0, 0, 1]
+    assert winning_class(np.array([[-0.1], [0.0], [0.1]])).tolist() == [0, 0, 1]
 
 
 def test_probabilities_are_scaled_logistics():

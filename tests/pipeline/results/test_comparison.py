@@ -11,7 +11,10 @@ import pytest
 from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.cache.records import Records
 from a2pipe.errors import NotCachedError, UsageError
-from a2pipe.metrics.statistics import cohen_d_paired, holm, permutation_test, wga_interval
+from a2pipe.metrics.accuracy_intervals import wga_interval
+from a2pipe.metrics.corrections import holm
+from a2pipe.metrics.effects import cohen_d_paired
+from a2pipe.metrics.paired import permutation_test
 from a2pipe.pipeline.results.cell_names import NamedCell, find_cell
 from a2pipe.pipeline.results.comparison import Comparison, Method, compare_cells, compare_matrix
 from a2pipe.pipeline.results.predictions import read_predictions

@@ -11,7 +11,7 @@ import pytest
 from a2pipe.cache.records import Records, read_record
 from a2pipe.cache.references import Reference, uses_of
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.metrics.intervals import mean_intervals
+from a2pipe.metrics.mean_intervals import mean_intervals
 from a2pipe.pipeline.results import localize
 from a2pipe.pipeline.results.localize import localizations
 from a2pipe.pipeline.results.matrix import build_matrix
