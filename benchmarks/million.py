@@ -28,8 +28,8 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.records import Records
 from a2pipe.datasets.collection import NO_BOXES, Collection
 from a2pipe.pipeline.experiment.toml import load_experiment
-from a2pipe.pipeline.session import Session, session_on, weights_memo
-from a2pipe.pipeline.shards.backbones import identify_apart
+from a2pipe.pipeline.session import Session, open_session
+from a2pipe.pipeline.shards.backbones import identify_apart, weights_memo
 
 FILES = 1000
 SPLITS = ("train", "train", "train", "val", "test")
@@ -84,7 +84,7 @@ def experiment() -> Any:
 
 def opened(collection: Collection, folder: Path) -> Session:
     """The experiment on these rows."""
-    return session_on(experiment(), collection, Cache(folder))
+    return open_session(experiment(), folder, collection=collection)
 
 
 def fill(session: Session) -> None:

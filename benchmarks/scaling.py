@@ -33,7 +33,10 @@ from million import million, peak_kb
 from PIL import Image
 
 from a2pipe.pipeline.session import Session, open_session
+from a2pipe.pipeline.shards.backbones import Backbones
+from a2pipe.pipeline.shards.local import LocalExecutor
 from a2pipe.pipeline.shards.prefetch import cores
+from a2pipe.pipeline.shards.task import prepare
 
 LOCALIZER, EMBEDDER = "demo_localizer_s", "demo_embedder_s"
 BATCH, SHARD = 64, 256
@@ -119,11 +122,19 @@ def run_rank(rank: int, world: int, images: Path, cache: Path) -> dict[str, floa
 def opened(images: Path, cache: Path, size: int, embed: bool, **run: Any) -> Session:
     """A session whose models are loaded and have run once."""
     session = open_session(experiment(images, size, embed, **run), cache)
+    backbones = loaded(session)
     for spec in session.plan.specs():
         if hasattr(spec, "model"):
             blank = np.zeros((1, 3, spec.input_size, spec.input_size), np.float32)
-            session.backbones.get(spec.model).embed(_tensor(blank))
+            backbones.get(spec.model).embed(_tensor(blank))
     return session
+
+
+def loaded(session: Session) -> Backbones:
+    """The models that the session's executor keeps loaded."""
+    plan = session.plan
+    assert isinstance(session.executor, LocalExecutor)
+    return session.executor.backbones(prepare(plan, session.cache, plan.specs()))
 
 
 def _tensor(array: Any) -> Any:
@@ -181,7 +192,7 @@ def forward_all(session: Session) -> None:
     from a2pipe.models.preprocessing import to_unit
 
     (spec,) = session.plan.attention
-    backbone = session.backbones.get(spec.model)
+    backbone = loaded(session).get(spec.model)
     count, size = len(session.collection.images), spec.input_size
     batch = np.full((BATCH, size, size, 3), 128, np.uint8)
     for start in range(0, count, BATCH):

@@ -42,7 +42,7 @@ def default_root() -> Path:
 class Cache:
     """All artifacts under `root`. Opening one writes nothing, so a read-only cache can be read."""
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | str | None = None) -> None:
         self.root = (Path(root).expanduser() if root is not None else default_root()).absolute()
 
     def __repr__(self) -> str:

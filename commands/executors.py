@@ -29,7 +29,7 @@ _OPTIONS = [
 
 
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags, of which one may be given; the command receives an `executor`, or None."""
+    """The flags, of which one may be given; the command receives an `executor`."""
 
     @functools.wraps(command)
     def wrapped(
@@ -47,8 +47,6 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _executor(scheduler: str | None, workers: int | None, cluster: Path | None) -> Any:
-    if scheduler is None and workers is None and cluster is None:
-        return None
-    from ..pipeline.shards.executor import Place, make_executor
+    from ..pipeline.cluster.choose import Place, make_executor
 
     return make_executor(Place(scheduler or "", workers or 0, cluster))

@@ -24,7 +24,7 @@ def open_experiment(
 
     source: an experiment, its file, or None for flags alone. overrides: the flags, by dotted keys
     of the experiment. cache_root: folder of the cache, None for the default one. quiet: print no
-    progress. executor: where shards are computed, None for this process. looking: nothing is to be
+    progress. executor: what computes shards; this process if None. looking: nothing is to be
     computed.
 
     Raises:
@@ -36,6 +36,5 @@ def open_experiment(
     from ..pipeline.shards.progress import make_progress
 
     loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
-    session = open_session(loaded, cache_root, make_progress(quiet), looking)
-    session.executor = executor
-    return session
+    progress = make_progress(quiet)
+    return open_session(loaded, cache_root, progress, executor=executor, looking=looking)

@@ -17,7 +17,7 @@ from ..pipeline.results.matrix import build_matrix
 from ..pipeline.results.publish import ABOUT_GALLERY
 from ..pipeline.results.report import gallery
 from ..pipeline.results.study import make_study
-from ..pipeline.session import Session, load_collection, session_on
+from ..pipeline.session import Session, load_collection, open_session
 from ..pipeline.shards.progress import Progress
 from ..reports.results import GalleryItem, Matrix, address
 from ..reports.study import Line, Study
@@ -111,7 +111,7 @@ def _run(
 ) -> Finished:
     for part, experiment in prepared:
         progress.say(f"{preset.id} on {dataset}: {experiment.name}")
-        session = session_on(experiment, found.collection, cache, progress)
+        session = open_session(experiment, cache.root, progress, collection=found.collection)
         if part.kind == "study":
             _add_study(found, dataset, make_study(session))
         else:

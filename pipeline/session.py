@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ from .experiment.schema import Experiment
 from .experiment.toml import load_experiment
 from .planning.crop_source import source_words
 from .planning.plan import STAGES, Plan, Spec, Stored, make_plan
-from .shards.backbones import Backbones, identify_all, identify_apart
+from .shards.backbones import identify_all, identify_apart, weights_memo
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
-from .shards.local import run_local
+from .shards.local import LocalExecutor
 from .shards.progress import Progress, SilentProgress
 from .shards.stats import RunStats
 from .shards.task import prepare
@@ -51,19 +51,22 @@ TIMES_TO_COMPUTE_AGAIN = 3
 
 @dataclass
 class Session:
-    """One experiment on one cache. Opening it reads the dataset and identifies the models.
+    """An experiment opened on a cache.
 
-    executor: where shards are computed; in this process, unless given.
+    plan: the specs that the experiment needs, on its collection. cache: where their rows are or
+    will be. progress: where a run says how far it is. executor: what computes shards. stats: what
+    was computed since the session was opened. may_compute: whether `read` may compute rows that
+    are damaged or that another process has dropped. read_only: whether the cache has turned out to
+    be one that may not be written.
     """
 
     plan: Plan
     cache: Cache
-    backbones: Backbones
     progress: Progress
+    executor: Executor
     stats: RunStats = field(default_factory=RunStats)
     may_compute: bool = True
     read_only: bool = False
-    executor: Executor | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -73,13 +76,26 @@ class Session:
     def collection(self) -> Collection:
         return self.plan.collection
 
-    def compute(self, through: str = STAGES[-1], rank: int = 0, world_size: int = 1) -> RunStats:
-        """Compute the shards still missing, up to a stage; with ranks, only this rank's."""
+    def compute(
+        self,
+        through: str = STAGES[-1],
+        rank: int = 0,
+        world_size: int = 1,
+        among: Container[int] | None = None,
+    ) -> RunStats:
+        """Compute the shards that lack rows of the stages up to `through`.
+
+        rank, world_size: compute only the shards whose number is `rank` modulo `world_size`. among:
+        compute only shards with one of these numbers. Returns the statistics of the session so far.
+
+        Raises:
+            A2pipeError: the disk has no room, or the executor could not compute some shards.
+        """
         task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
-        if task.shards and self.executor:
-            self.executor.compute(task, self.cache, self.progress, self.stats)
-        elif task.shards:
-            run_local(task, self.backbones, self.progress, self.stats)
+        if among is not None:
+            task = replace(task, shards=[number for number in task.shards if number in among])
+        if task.shards:
+            self.executor.compute(task, self.progress, self.stats)
             self._say_what_was_in_vain()
         return self.stats
 
@@ -246,40 +262,32 @@ def open_session(
     source: Experiment | Path | str | Mapping[str, Any],
     cache_root: Path | str | None = None,
     progress: Progress | None = None,
+    *,
+    collection: Collection | None = None,
+    executor: Executor | None = None,
     looking: bool = False,
 ) -> Session:
-    """Open an experiment (a TOML file, a mapping, or an Experiment) on a cache folder.
+    """Read an experiment and its dataset, identify its models, and plan what it needs.
 
-    looking: nothing is to be computed; PyTorch is then not imported here to look into new weights.
+    source: a TOML file, a mapping of the same shape, or an `Experiment`. cache_root: folder of the
+    cache; `$A2PIPE_CACHE` or the user's cache folder if None. collection: the samples, in place of
+    those of the experiment's own dataset. executor: what computes shards; this process if None.
+    looking: nothing is to be computed; weights that are new to the cache are then read in another
+    process, so that this one need not import PyTorch.
 
     Raises:
         UsageError: the experiment, a model name or the dataset is wrong.
+        A2pipeError: weights cannot be had.
     """
     experiment = source if isinstance(source, Experiment) else load_experiment(source)
-    cache = Cache(Path(cache_root)) if cache_root else Cache()
+    cache, progress = Cache(cache_root or None), progress or SilentProgress()
     if looking:
         identify_apart(experiment, weights_memo(cache))
-    return session_on(experiment, load_collection(experiment, cache.root), cache, progress)
-
-
-def session_on(
-    experiment: Experiment,
-    collection: Collection,
-    cache: Cache,
-    progress: Progress | None = None,
-) -> Session:
-    """An experiment on the samples of a collection, whatever its own dataset is."""
-    memo = weights_memo(cache)
-    infos = identify_all(experiment, memo)
-    plan = make_plan(experiment, collection, infos)
-    return Session(
-        plan, cache, Backbones(infos, experiment.run, memo), progress or SilentProgress()
-    )
-
-
-def weights_memo(cache: Cache) -> Path:
-    """The file in which a cache remembers what is known of weights."""
-    return cache.root / "index" / "weights.json"
+    # The dataset comes before the weights: what is wrong with it is told before any download.
+    if collection is None:
+        collection = load_collection(experiment, cache.root)
+    plan = make_plan(experiment, collection, identify_all(experiment, weights_memo(cache)))
+    return Session(plan, cache, progress, executor or LocalExecutor())
 
 
 def load_collection(experiment: Experiment, cache_root: Path) -> Collection:

@@ -17,6 +17,7 @@ from ...stages.geometry import Canvas
 from ...stages.placement import canvas_read
 from ...stages.specs import ModelSpec
 from ..session import Session
+from ..shards.backbones import Backbones, weights_memo
 from ..shards.prefetch import cores
 from .estimate import Estimate, lacking, model_inputs
 
@@ -55,10 +56,12 @@ def probe(session: Session, estimated: Estimate) -> Probe:
     """
     inputs = model_inputs(lacking(session.plan, session.cache))
     decode = _decoding(session) if estimated.decodes else 0.0
-    passes = {key: _passing(session, *key) for key in inputs}
-    decoding = decode * estimated.decodes / (session.experiment.run.workers or cores())
+    run, memo = session.experiment.run, weights_memo(session.cache)
+    backbones = Backbones(session.plan.backbones, run, memo)
+    passes = {key: _passing(session, backbones, *key) for key in inputs}
+    decoding = decode * estimated.decodes / (run.workers or cores())
     computing = sum(passes[key] * count for key, count in inputs.items())
-    shared = session.backbones.device() in ("", "cpu")
+    shared = backbones.device() in ("", "cpu")
     return Probe(
         decode,
         {f"{model.name} at {side} px, {stage}": s for (model, side, stage), s in passes.items()},
@@ -85,9 +88,11 @@ def _spread(session: Session) -> Iterator[str]:
         yield path_of[images[place]]
 
 
-def _passing(session: Session, model: ModelSpec, side: int, stage: str) -> float:
+def _passing(
+    session: Session, backbones: Backbones, model: ModelSpec, side: int, stage: str
+) -> float:
     """Seconds of one image in a full batch: the quicker of two, after one to warm up."""
-    backbone = session.backbones.get(model)
+    backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...cache.artifact import Artifact
@@ -12,9 +12,7 @@ from ...cache.catalog import Cache
 from ...cache.verify import Problem, verify
 from ...errors import A2pipeError
 from ..session import Session, open_session
-from ..shards.local import run_local
 from ..shards.progress import Progress
-from ..shards.task import prepare
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,8 @@ def _compute_again(session: Session, dropped: dict[Path, set[int]]) -> None:
         for spec in plan.specs()
     ]
     damaged = set().union(*(dropped.get(folder, set()) for folder in folders))
-    if not damaged:
-        return
-    task = prepare(plan, session.cache, plan.specs())
-    again = [number for number in task.shards if number in damaged]
-    run_local(replace(task, shards=again), session.backbones, session.progress, session.stats)
+    if damaged:
+        session.compute(among=damaged)
 
 
 def _is_stored(problem: Problem) -> bool:

@@ -23,7 +23,7 @@ from ..experiment.schema import Experiment
 from ..experiment.toml import load_experiment
 from ..planning.rows import PlanRow, find_row
 from ..results.cells import feature_block, text_source
-from ..session import Session, session_on
+from ..session import Session, open_session
 from ..shards.bad_images import BadImage
 from ..shards.progress import Progress
 from .saved_heads import identity
@@ -77,7 +77,8 @@ def predict(
     saved = load_head(Path(head_file))
     cache = Cache(Path(cache_root) if cache_root else None)
     collection = load_image_list(images, cache.root / "index" / "images.json")
-    session = session_on(_experiment(saved, run or {}), collection, cache, progress)
+    experiment = _experiment(saved, run or {})
+    session = open_session(experiment, cache.root, progress, collection=collection)
     row = find_row(session.plan.rows, saved.about.notes["row"])
     (column,) = session.plan.columns
     session.plan = session.plan.only(row)

@@ -19,7 +19,7 @@ from ..planning.plan import Plan
 from ..planning.rows import PlanRow, combined_row, find_row
 from ..results.cells import prepared_cell
 from ..results.fits import features_in_order
-from ..session import Session, session_on
+from ..session import Session, open_session
 from ..shards.bad_images import refuse_bad_images
 
 
@@ -58,8 +58,12 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
         UsageError, A2pipeError: as heads and `save_head` do.
     """
-    narrow = session_on(
-        narrowed(session.plan, cell), session.collection, session.cache, session.progress
+    narrow = open_session(
+        narrowed(session.plan, cell),
+        session.cache.root,
+        session.progress,
+        collection=session.collection,
+        executor=session.executor,
     )
     narrow.plan = narrow.plan.only(find_row(narrow.plan.rows, cell.row.key))
     samples_of_collection(narrow.collection)

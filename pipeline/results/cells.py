@@ -24,6 +24,7 @@ from ...stages.specs import FitSpec, HeadSpec
 from ..experiment.schema import HeadSection
 from ..planning.rows import PlanRow
 from ..session import Session
+from ..shards.backbones import weights_memo
 from .fits import FeatureBlock, Fit, run_fits
 
 
@@ -171,7 +172,7 @@ def fit_specs(session: Session) -> list[FitSpec]:
 def text_source(session: Session, column: str) -> TextSource:
     """Where the files of an embedding model's text tower are found, should it have one."""
     run = session.experiment.run
-    return TextSource(run.weights.get(column), run.offline, session.backbones.memo)
+    return TextSource(run.weights.get(column), run.offline, weights_memo(session.cache))
 
 
 def _place(

@@ -153,7 +153,7 @@ class Measurements:
 
     def _measured(self, spec: LocalizeSpec) -> Record:
         workers = self.session.experiment.run.workers or cores()
-        prefix = self.session.backbones.prefix_tokens(spec.map.attention.model)
+        prefix = self.session.plan.backbones[spec.map.attention.model.name].prefix_tokens
 
         def work(job: Job) -> Values:
             return measure_maps(spec, job[0], prefix, job[1])

@@ -77,5 +77,5 @@ def row_maps(session: Session, row: PlanRow, images: list[str]) -> NDArray[np.fl
     if row.map is None:
         raise ValueError(f"the row {row.key} has no attention map")
     rows = session.read(row.map.attention, images)
-    prefix = session.backbones.prefix_tokens(row.map.attention.model)
+    prefix = session.plan.backbones[row.map.attention.model.name].prefix_tokens
     return attention_map(row.map, rows, prefix, session.experiment.image.size)

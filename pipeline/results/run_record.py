@@ -51,7 +51,7 @@ class RunRecord:
             "shards_computed": self.stats.shards,
             "shards_in_vain": self.stats.shards_in_vain,
             "rows_in_vain": self.stats.rows_in_vain,
-            "throughput": self.stats.waits.to_json() if self.stats.waits.images else None,
+            "throughput": self.stats.throughput.to_json() if self.stats.throughput.images else None,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "bad_images": [{"path": bad.path, "reason": bad.reason} for bad in self.bad],
             "samples_left_out": self.samples_left_out,

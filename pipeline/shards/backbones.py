@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cache.catalog import Cache
 from ...errors import A2pipeError
 from ...models.identity import BackboneInfo, identify, is_known
 from ...stages.specs import ModelSpec
@@ -17,6 +18,11 @@ from ..experiment.schema import Experiment, RunSection
 
 if TYPE_CHECKING:
     from ...models.backbone import Backbone
+
+
+def weights_memo(cache: Cache) -> Path:
+    """Return the file in which a cache remembers what was read from weights."""
+    return cache.root / "index" / "weights.json"
 
 
 def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
@@ -63,8 +69,16 @@ class Backbones:
     def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
         self._infos = infos
         self._run = run
-        self.memo = memo
+        self._memo = memo
         self._loaded: dict[ModelSpec, Backbone] = {}
+
+    def serve(self, infos: Mapping[str, BackboneInfo], run: RunSection) -> bool:
+        """Tell whether a run with these models and settings may use what is loaded here."""
+        mine, theirs = (
+            (dict(known), how.device, dict(how.weights), how.offline)
+            for known, how in ((self._infos, self._run), (infos, run))
+        )
+        return mine == theirs
 
     def get(self, model: ModelSpec) -> Backbone:
         """The backbone; loaded on the first call.
@@ -86,7 +100,7 @@ class Backbones:
             precision=model.precision,
             compiled=model.compiled,
             offline=self._run.offline,
-            memo=self.memo,
+            memo=self._memo,
         )
         if backbone.info.weights != model.weights:
             raise A2pipeError(

@@ -7,7 +7,7 @@ the device goes on to the boxes of the batches after.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from ...stages.boxes import NoRoomError
 from ..planning.plan import Plan
-from .backbones import Backbones
+from .backbones import Backbones, weights_memo
 from .batch import Batch, Decoded, Rows, embed_crops, place_crops
 from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
 from .prefetch import Room, cores, prefetch
@@ -35,19 +35,47 @@ ROOM_TO_WRITE = 1 << 30
 """Bytes of finished shards that may wait to be written, beyond one shard."""
 
 
-def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
-    """Compute the shards of the task in order, commit each as soon as it is whole, and count.
+class LocalExecutor:
+    """Compute tasks in this process. The models of one task stay loaded for the next."""
 
-    An interruption (KeyboardInterrupt, SystemExit) lets shards that are whole be written and drops
-    the one being computed.
-    """
-    run, images = task.plan.experiment.run, task.images(task.shards)
+    def __init__(self) -> None:
+        self._backbones: Backbones | None = None
+
+    def compute(self, task: Task, progress: Progress, stats: RunStats) -> None:
+        """Compute the shards of the task in order and commit each as soon as it is complete.
+
+        An interruption (KeyboardInterrupt, SystemExit) lets complete shards be written and drops
+        the one that is being computed.
+
+        Raises:
+            A2pipeError: the weights of a model have changed since it was identified, or a shard
+                could not be written.
+        """
+        backbones = self.backbones(task)
+        before = Counter(backbones.forward_passes())
+        try:
+            _compute(task, backbones, progress, stats)
+        finally:
+            passes = Counter(backbones.forward_passes()) - before
+            stats.add(RunStats(forward_passes=dict(passes), device=backbones.device()))
+        progress.say(stats.throughput.words())
+
+    def backbones(self, task: Task) -> Backbones:
+        """Return the models for a task: those of the last task where they are the same."""
+        infos, run = task.plan.backbones, task.plan.experiment.run
+        if self._backbones is None or not self._backbones.serve(infos, run):
+            self._backbones = Backbones(infos, run, weights_memo(task.cache))
+        return self._backbones
+
+
+def _compute(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
+    run = task.plan.experiment.run
     workers = run.workers or cores()
     ahead = _batches_ahead(workers, run.batch_size)
     work = partial(decode, Room(ROOM_ORIGINALS))
     with (
-        stats.waits.whole(),
-        progress.bar("images", images) as advance,
+        stats.throughput.running(),
+        progress.bar("images", task.images(task.shards)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         _Writer(task, stats) as writer,
         closing(_ahead(_steps(task, stats), work, pool, ahead, stats)) as decoded,
@@ -58,11 +86,8 @@ def run_local(task: Task, backbones: Backbones, progress: Progress, stats: RunSt
             _embed(batch, cuts, backbones, stats)
             if step.last:
                 writer.submit(step.shard)
+            stats.throughput.images += step.images
             advance(step.images)
-    stats.waits.images += images
-    stats.forward_passes = backbones.forward_passes()
-    stats.device = backbones.device()
-    progress.say(stats.waits.words())
 
 
 @dataclass(frozen=True)
@@ -88,7 +113,7 @@ def _ahead(
     stats: RunStats,
 ) -> Generator[tuple[Item, list[Decoded]], None, None]:
     """Decode ahead of the device, as far as memory allows."""
-    waited = stats.waits.on(DECODE)
+    waited = partial(stats.throughput.add_wait, DECODE)
     return prefetch(source, decode, pool, ahead, weigh=weight, room=ROOM_AHEAD, waited=waited)
 
 
@@ -140,13 +165,13 @@ def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: R
 
 def _computed(stats: RunStats, seconds: float) -> None:
     stats.spend("compute", seconds)
-    stats.waits.on(DEVICE)(seconds)
+    stats.throughput.add_wait(DEVICE, seconds)
 
 
 def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[Job]]]:
     path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
-        with stats.waits.timed(DISK):
+        with stats.throughput.waiting(DISK):
             shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
         rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
         canvases = shard.canvases()
@@ -177,7 +202,7 @@ class _Writer:
     def submit(self, shard: Shard) -> None:
         """Queue a shard; raises what an earlier write raised, as soon as it has."""
         self._pending.append((self._pool.submit(self._commit, shard), shard.nbytes))
-        with self._stats.waits.timed(DISK):
+        with self._stats.throughput.waiting(DISK):
             while self._pending and self._is_due():
                 self._pending.popleft()[0].result()
 
@@ -202,7 +227,7 @@ class _Writer:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
-        with self._stats.waits.timed(DISK):
+        with self._stats.throughput.waiting(DISK):
             self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
         if kind is None:
             for future, _held in self._pending:

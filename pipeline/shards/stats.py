@@ -1,11 +1,11 @@
-"""Where the time of a run went, and what to change: what the device waited for."""
+"""What a run did and where its time went: counts, seconds, and what the device waited for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 DECODE, DEVICE, DISK = "decode", "device", "disk"
@@ -14,34 +14,34 @@ WORTH_A_REMARK = 0.2
 
 
 @dataclass
-class Waits:
-    """Of the thread that feeds the device: seconds in which it waited for decoded images, for the
-    device, for the disk; of those in `seconds`, from the first shard to the last."""
+class Throughput:
+    """The images and the seconds of the thread that feeds the device, and what it waited for.
+
+    seconds: from the first shard to the last; of several workers, their sum. images: how many went
+    by in these seconds. waited: seconds of these in which the thread waited, by what it waited for:
+    decoded images ("decode"), the device ("device") or files ("disk").
+    """
 
     seconds: float = 0.0
     images: int = 0
-    spent: dict[str, float] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
 
-    def on(self, what: str) -> Callable[[float], None]:
-        """What adds to the time spent on one of decode, device and disk."""
-
-        def add(seconds: float) -> None:
-            self.spent[what] = self.spent.get(what, 0.0) + seconds
-
-        return add
+    def add_wait(self, what: str, seconds: float) -> None:
+        """Add to the seconds waited for one of decode, device and disk."""
+        self.waited[what] = self.waited.get(what, 0.0) + seconds
 
     @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Count the time of a block as spent on one of them."""
+    def waiting(self, what: str) -> Iterator[None]:
+        """Count the time of a block as waited for one of decode, device and disk."""
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.on(what)(time.perf_counter() - start)
+            self.add_wait(what, time.perf_counter() - start)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Count the time of a block as that of the run."""
+    def running(self) -> Iterator[None]:
+        """Count the time of a block as time in which the device was fed."""
         start = time.perf_counter()
         try:
             yield
@@ -49,11 +49,14 @@ class Waits:
             self.seconds += time.perf_counter() - start
 
     def share(self, what: str) -> float:
-        """In [0, 1]; what is missing to 1 over all three is bookkeeping."""
-        return self.spent.get(what, 0.0) / self.seconds if self.seconds else 0.0
+        """Return the share of the seconds waited for something, in [0, 1].
+
+        The three shares need not add up to 1: the rest is bookkeeping between waits.
+        """
+        return self.waited.get(what, 0.0) / self.seconds if self.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Images, seconds, images a second and the three shares."""
+        """Return images, seconds, images a second, the three shares and the advice by name."""
         return {
             "images": self.images,
             "seconds": round(self.seconds, 3),
@@ -63,12 +66,12 @@ class Waits:
         }
 
     def advice(self) -> str:
-        """What holds the run up and what to change, or an empty string."""
+        """Return a sentence on what holds the run up and what to change, or an empty string."""
         worst = max((DECODE, DEVICE, DISK), key=self.share)
         return _ADVICE[worst] if self.share(worst) >= WORTH_A_REMARK else ""
 
     def words(self) -> str:
-        """One line for a person."""
+        """Return one line for a person: the rate, the shares, and the advice where there is any."""
         shares = ", ".join(f"{self.share(what):.0%} {what}" for what in (DECODE, DEVICE, DISK))
         rate = self.images / self.seconds if self.seconds else 0.0
         line = f"{rate:,.0f} images/s; waited on {shares}"
@@ -77,11 +80,14 @@ class Waits:
 
 @dataclass
 class RunStats:
-    """What a run did: counts of shards and of images decoded, each time one was; seconds by stage
-    and activity (they overlap).
+    """What a run did.
 
-    shards_in_vain, rows_in_vain: shards of which another process committed a part while this one
-    computed it, and the rows of those parts: one for each image and spec.
+    shards: shards computed. shards_in_vain: those of them of which another process committed a part
+    while this one computed it; rows_in_vain: the rows of these parts, one for each image and spec.
+    decoded: images decoded, each time one was. forward_passes: images sent through each model, by
+    the model's name. seconds: by stage and activity; they overlap, so they do not add up. device:
+    where the models ran ("cpu", "cuda:0"), or an empty string if none was needed. throughput: see
+    `Throughput`.
     """
 
     shards: int = 0
@@ -91,21 +97,33 @@ class RunStats:
     forward_passes: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
-    waits: Waits = field(default_factory=Waits)
+    throughput: Throughput = field(default_factory=Throughput)
 
     def spend(self, what: str, seconds: float) -> None:
         """Add to the time that an activity or a stage has taken."""
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
     def add(self, other: RunStats) -> None:
-        """Add the counts and seconds of a run elsewhere."""
-        self.shards += other.shards
-        self.decoded += other.decoded
-        self.device = self.device or other.device
-        for name, passes in other.forward_passes.items():
-            self.forward_passes[name] = self.forward_passes.get(name, 0) + passes
-        for name, seconds in other.seconds.items():
-            self.spend(name, seconds)
+        """Add what was done elsewhere to every field of this."""
+        _add_fields(self, other)
+
+
+def _add_fields(here: Any, there: Any) -> None:
+    """Merge a dataclass into another of its kind, field by field.
+
+    Numbers are added, mappings key by key, dataclasses field by field; of two texts the first that
+    is not empty stays.
+    """
+    for each in fields(here):
+        mine, theirs = getattr(here, each.name), getattr(there, each.name)
+        if isinstance(mine, dict):
+            mine.update({key: mine.get(key, 0) + value for key, value in theirs.items()})
+        elif isinstance(mine, str):
+            setattr(here, each.name, mine or theirs)
+        elif isinstance(mine, int | float):
+            setattr(here, each.name, mine + theirs)
+        else:
+            _add_fields(mine, theirs)
 
 
 _ADVICE = {

@@ -22,6 +22,7 @@ class Task:
     """What to compute: these shards of these artifacts."""
 
     plan: Plan
+    cache: Cache
     artifacts: Mapping[Stored, Artifact]
     missing: Mapping[Stored, set[int]]
     gathered: Mapping[Stored, Gathered]
@@ -70,7 +71,7 @@ def prepare(
     }
     require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
     dealt = [number for number in sorted(lacking) if number % world_size == rank]
-    return Task(plan, artifacts, missing, gathered, dealt)
+    return Task(plan, cache, artifacts, missing, gathered, dealt)
 
 
 def _bytes_to_write(

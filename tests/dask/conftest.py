@@ -119,9 +119,8 @@ def on_cluster(
     """Open the study on a cache of its own, to be computed on the cluster."""
 
     def opened(source: Any = study.experiment) -> Session:
-        session = open_session(source, tmp_path / "cache")
-        session.executor = DaskExecutor(RunningWorkers(cluster.scheduler_address))
-        return session
+        executor = DaskExecutor(RunningWorkers(cluster.scheduler_address))
+        return open_session(source, tmp_path / "cache", executor=executor)
 
     return opened
 

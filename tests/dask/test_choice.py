@@ -8,11 +8,12 @@ import threading
 import pytest
 
 from a2pipe.errors import A2pipeError, UsageError
+from a2pipe.pipeline.cluster.choose import Place, make_executor
 from a2pipe.pipeline.cluster.dask import clusters as dask_where
 from a2pipe.pipeline.cluster.dask.clusters import LocalWorkers
 from a2pipe.pipeline.cluster.dask.device import device_of
 from a2pipe.pipeline.experiment.schema import RunSection
-from a2pipe.pipeline.shards.executor import Place, make_executor
+from a2pipe.pipeline.shards.local import LocalExecutor
 
 COMMANDS = ("extract-attn", "select-crops", "embed-crops", "run", "build-matrix")
 
@@ -75,7 +76,7 @@ def test_without_the_extra(missing, monkeypatch, tmp_path):
 
 
 def test_no_place_is_this_process():
-    assert make_executor(None) is None
+    assert isinstance(make_executor(Place()), LocalExecutor)
 
 
 # --- GPUs ---------------------------------------------------------------------------------------

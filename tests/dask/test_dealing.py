@@ -71,7 +71,7 @@ def deal(threads, session, monkeypatch):
         task = prepare(session.plan, session.cache, session.plan.specs())
         stats, progress = dask_run.RunStats(), Record()
         try:
-            DaskExecutor(workers).compute(task, session.cache, progress, stats)
+            DaskExecutor(workers).compute(task, progress, stats)
         except A2pipeError as error:
             return stats, progress, error
         return stats, progress, None

@@ -38,9 +38,8 @@ def slurm():
 def test_jobs_give_the_same_bits_though_one_is_cancelled(study, tmp_path):
     """Two jobs of one worker each; the first is cancelled in the middle."""
     cache = tmp_path / "cache"
-    session = open_session(study.experiment, cache)
     cluster = Cluster(cores=1, memory="1GB", time="00:20:00", tasks=2)
-    session.executor = DaskExecutor(JobWorkers(cluster))
+    session = open_session(study.experiment, cache, executor=DaskExecutor(JobWorkers(cluster)))
     before = jobs()
     thread = when(lambda: markers(cache) >= 4, lambda: cancel(min(jobs() - before)))
     run = build_matrix(session)
@@ -75,8 +74,8 @@ def test_a_job_of_two_gpus_has_a_worker_for_each_and_is_submitted_again(tmp_path
 
 @pytest.mark.usefixtures("slurm")
 def test_jobs_that_are_refused_end_the_run_with_the_reason(study, tmp_path):
-    session = open_session(study.experiment, tmp_path / "cache")
-    session.executor = DaskExecutor(JobWorkers(Cluster(queue="none", memory="1GB", tasks=1)))
+    executor = DaskExecutor(JobWorkers(Cluster(queue="none", memory="1GB", tasks=1)))
+    session = open_session(study.experiment, tmp_path / "cache", executor=executor)
     with pytest.raises(A2pipeError, match="No worker of 1 slurm job can be started: sbatch: error"):
         session.compute()
 

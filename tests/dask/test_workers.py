@@ -75,9 +75,10 @@ def test_nothing_large_travels(on_cluster, monkeypatch):
 
 def test_models_stay_loaded_from_run_to_run(on_cluster, client, tmp_path):
     def loaded():
-        from a2pipe.pipeline.cluster.dask.worker import _backbones
+        from a2pipe.pipeline.cluster.dask.worker import _executor
 
-        return [(id(each), *map(id, each._loaded.values())) for each in _backbones.values()]
+        backbones = _executor._backbones
+        return [(id(backbones), *map(id, backbones._loaded.values()))]
 
     def compute(size):
         experiment = load_experiment(tmp_path / "study.toml", {"crops.sizes": [[size]]})

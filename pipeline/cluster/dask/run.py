@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ....cache.catalog import Cache
 from ....errors import A2pipeError, first_line
 from ...shards.progress import Advance, Progress
 from ...shards.stats import RunStats
@@ -54,12 +53,12 @@ class DaskExecutor:
 
     workers: Workers
 
-    def compute(self, task: Task, cache: Cache, progress: Progress, stats: RunStats) -> None:
+    def compute(self, task: Task, progress: Progress, stats: RunStats) -> None:
         """Compute the shards of a task; they are then seen from here too."""
-        logs = cache.root / LOGS
+        logs = task.cache.root / LOGS
         with self.workers.connect(task.plan.experiment.run, logs) as connection:
             progress.say(f"Dask: {connection.words}{_dashboard(connection.client)}")
-            request = make_request(task, cache, uuid.uuid4().hex, connection.decoders)
+            request = make_request(task, uuid.uuid4().hex, connection.decoders)
             with progress.bar("images", task.images(task.shards)) as advance:
                 run = _Run(connection, request, task, stats, advance, progress)
                 run.finish()

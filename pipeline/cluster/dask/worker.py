@@ -10,14 +10,14 @@ import copy
 import errno
 import hashlib
 import socket
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from ....cache.catalog import Cache
+from pydantic import TypeAdapter
+
 from ....cache.fingerprint import fingerprint
 from ....errors import A2pipeError, first_line
 from ....stages.specs import CanvasSpec
@@ -26,8 +26,7 @@ from ...experiment.schema import Experiment
 from ...experiment.toml import anchored
 from ...planning.plan import STAGES, Plan, Spec, Stored
 from ...session import open_session
-from ...shards.backbones import Backbones
-from ...shards.local import run_local
+from ...shards.local import LocalExecutor
 from ...shards.progress import SilentProgress
 from ...shards.stats import RunStats
 from ...shards.task import Task, prepare
@@ -54,22 +53,15 @@ class Report:
 
 def report_from(content: Mapping[str, Any]) -> Report:
     """The report that a worker sent as a mapping."""
-    return Report(**{**content, "stats": RunStats(**content["stats"])})
-
-
-@dataclass(frozen=True)
-class _Opened:
-    run: str
-    task: Task
-    backbones: Backbones
+    return TypeAdapter(Report).validate_python(content)
 
 
 _one_at_a_time = Lock()
-_opened: dict[str, _Opened] = {}
-_backbones: dict[str, Backbones] = {}
+_opened: dict[str, Task] = {}
+_executor = LocalExecutor()
 
 
-def make_request(task: Task, cache: Cache, run: str, decoders: int | None) -> Request:
+def make_request(task: Task, run: str, decoders: int | None) -> Request:
     """The request for shards of a task.
 
     run: a name for this run, by which a worker knows whether it has opened the experiment before.
@@ -84,7 +76,7 @@ def make_request(task: Task, cache: Cache, run: str, decoders: int | None) -> Re
         "version": __version__,
         "experiment": experiment.model_dump(mode="json", exclude_unset=True),
         "folder": str(Path.cwd()),
-        "cache": str(cache.root),
+        "cache": str(task.cache.root),
         "through": max((spec.stage for spec in specs), key=STAGES.index),
         "plan": _digest(task.plan, specs),
     }
@@ -102,23 +94,22 @@ def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
     """
     with _one_at_a_time:
         try:
-            opened = _open(request)
+            task = _open(request)
         except Exception as error:
             return asdict(_report(RunStats(), shards, error, "worker"))
-        return asdict(_compute(opened, shards))
+        return asdict(_compute(task, shards))
 
 
-def _compute(opened: _Opened, shards: Sequence[int]) -> Report:
-    stats, before = RunStats(), Counter(opened.backbones.forward_passes())
+def _compute(task: Task, shards: Sequence[int]) -> Report:
+    stats = RunStats()
     failure: Exception | None = None
     try:
-        part = _only(opened.task, shards)
+        part = _only(task, shards)
         if part.shards:
-            run_local(part, opened.backbones, SilentProgress(), stats)
+            _executor.compute(part, SilentProgress(), stats)
     except Exception as error:
         failure = error
-    stats.forward_passes = dict(Counter(opened.backbones.forward_passes()) - before)
-    undone = _only(opened.task, shards).shards if failure else ()
+    undone = _only(task, shards).shards if failure else ()
     return _report(stats, undone, failure, "shard")
 
 
@@ -156,7 +147,7 @@ def _only(task: Task, shards: Iterable[int]) -> Task:
     return replace(task, missing=missing, shards=sorted(lacking))
 
 
-def _open(request: Request) -> _Opened:
+def _open(request: Request) -> Task:
     """The experiment as this worker sees it; kept until another run comes.
 
     Raises:
@@ -173,7 +164,7 @@ def _open(request: Request) -> _Opened:
     return _opened[request["run"]]
 
 
-def _opened_by(request: Request) -> _Opened:
+def _opened_by(request: Request) -> Task:
     experiment = anchored(copy.deepcopy(request["experiment"]), Path(request["folder"]))
     session = open_session(Experiment.model_validate(experiment), request["cache"])
     specs = session.plan.specs(request["through"])
@@ -182,18 +173,7 @@ def _opened_by(request: Request) -> _Opened:
             "The worker sees other images or other weights under the same names: "
             "give it the same files."
         )
-    task = prepare(session.plan, session.cache, specs)
-    return _Opened(request["run"], task, _kept(session.backbones, session.plan))
-
-
-def _kept(backbones: Backbones, plan: Plan) -> Backbones:
-    """The backbones that are loaded already, if an earlier run had the same; else these."""
-    run = plan.experiment.run
-    key = repr((sorted(plan.backbones.items()), run.device, run.weights, run.offline))
-    if key not in _backbones:
-        _backbones.clear()
-        _backbones[key] = backbones
-    return _backbones[key]
+    return prepare(session.plan, session.cache, specs)
 
 
 def _digest(plan: Plan, specs: Iterable[Stored]) -> str:

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from a2pipe.cache.catalog import Cache
 from a2pipe.cache.stores.zarr_store import ZarrStore
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import Backbone
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards import local
+from a2pipe.pipeline.shards.task import KEPT_BYTES, prepare
 
 
 def test_seconds_are_counted_for_each_stage(experiment, tmp_path):
@@ -68,7 +70,8 @@ def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, writte
 def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypatch):
     session = open_session(experiment(), tmp_path / "cache")
     (model,) = {spec.model for spec in session.plan.attention}
-    loaded = session.backbones.get(model)
+    task = prepare(session.plan, session.cache, session.plan.specs())
+    loaded = session.executor.backbones(task).get(model)
     other = Backbone.__new__(Backbone)
     other.info = type(loaded.info)(**{**vars(loaded.info), "weights": "0" * 32})
     monkeypatch.setattr("a2pipe.models.backbone.load_backbone", lambda *_, **__: other)
@@ -79,25 +82,25 @@ def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypa
 
 def test_rows_read_for_reuse_share_one_allowance(experiment, tmp_path, monkeypatch):
     kept = []
-    gather = local.Cache.gather
+    gather = Cache.gather
 
     def record(cache, fingerprint, images, exclude=None, kept_bytes=0):
         kept.append(kept_bytes)
         return gather(cache, fingerprint, images, exclude, kept_bytes)
 
-    monkeypatch.setattr(local.Cache, "gather", record)
+    monkeypatch.setattr(Cache, "gather", record)
     session = open_session(experiment(), tmp_path / "cache")
-    local.prepare(session.plan, session.cache, session.plan.specs())
+    prepare(session.plan, session.cache, session.plan.specs())
     assert len(kept) == 3
-    assert sum(kept) <= local.KEPT_BYTES
+    assert sum(kept) <= KEPT_BYTES
 
 
 def test_what_another_process_commits_first_was_computed_in_vain(experiment, tmp_path):
     """Two runs that both began before either had committed anything."""
     sessions = [open_session(experiment(), tmp_path / "cache") for _ in range(2)]
-    tasks = [local.prepare(each.plan, each.cache, each.plan.specs()) for each in sessions]
+    tasks = [prepare(each.plan, each.cache, each.plan.specs()) for each in sessions]
     for session, task in zip(sessions, tasks, strict=True):
-        local.run_local(task, session.backbones, session.progress, session.stats)
+        session.executor.compute(task, session.progress, session.stats)
     first, second = (session.stats for session in sessions)
     assert (first.shards, first.shards_in_vain, first.rows_in_vain) == (3, 0, 0)
     assert (second.shards, second.shards_in_vain, second.rows_in_vain) == (3, 3, 3 * 80)
@@ -137,10 +140,10 @@ def test_a_shard_that_another_process_drops_is_computed_again(experiment, tmp_pa
     crops = {"sizes": [16, 8]}
     open_session(experiment(), tmp_path / "cache").compute()
     session = open_session(experiment(crops=crops), tmp_path / "cache")
-    task = local.prepare(session.plan, session.cache, session.plan.specs())
+    task = prepare(session.plan, session.cache, session.plan.specs())
     attention = session.stored(session.plan.attention[0])
     before = attention.read_shard(1)
     attention.discard(1)
-    local.run_local(task, session.backbones, session.progress, session.stats)
+    session.executor.compute(task, session.progress, session.stats)
     assert session.is_complete()
     assert all((attention.read_shard(1)[name] == before[name]).all() for name in before)

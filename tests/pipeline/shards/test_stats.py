@@ -8,20 +8,20 @@ import pytest
 from a2pipe.pipeline.results.run_record import RunRecord
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.progress import PlainProgress
-from a2pipe.pipeline.shards.stats import DECODE, DEVICE, DISK, Waits
+from a2pipe.pipeline.shards.stats import DECODE, DEVICE, DISK, Throughput
 
 
-def waits(decode=0.0, device=0.0, disk=0.0):
+def throughput(decode=0.0, device=0.0, disk=0.0):
     """A run of ten seconds and 400 images."""
-    return Waits(10.0, 400, {DECODE: decode, DEVICE: device, DISK: disk})
+    return Throughput(10.0, 400, {DECODE: decode, DEVICE: device, DISK: disk})
 
 
 @pytest.mark.parametrize(
     ("spent", "word", "remedy"),
     [
-        (waits(decode=7, device=2), "decoding", "--workers"),
-        (waits(decode=2, device=7), "device", "--batch-size"),
-        (waits(device=4, disk=5), "disk", "faster disk"),
+        (throughput(decode=7, device=2), "decoding", "--workers"),
+        (throughput(decode=2, device=7), "device", "--batch-size"),
+        (throughput(device=4, disk=5), "disk", "faster disk"),
     ],
 )
 def test_the_largest_wait_is_the_bottleneck(spent, word, remedy):
@@ -30,13 +30,13 @@ def test_the_largest_wait_is_the_bottleneck(spent, word, remedy):
 
 
 def test_small_waits_need_no_advice():
-    assert waits(1, 1, 1).advice() == ""
-    assert waits(1, 1, 1).words() == "40 images/s; waited on 10% decode, 10% device, 10% disk"
+    assert throughput(1, 1, 1).advice() == ""
+    assert throughput(1, 1, 1).words() == "40 images/s; waited on 10% decode, 10% device, 10% disk"
 
 
 def test_a_run_of_no_time_divides_by_nothing():
-    assert Waits().to_json()["images_per_second"] == 0
-    assert Waits().words().startswith("0 images/s")
+    assert Throughput().to_json()["images_per_second"] == 0
+    assert Throughput().words().startswith("0 images/s")
 
 
 def test_a_run_says_where_its_time_went_and_records_it(experiment, tmp_path):
@@ -44,12 +44,12 @@ def test_a_run_says_where_its_time_went_and_records_it(experiment, tmp_path):
     session = open_session(experiment(), tmp_path / "cache", PlainProgress(stream))
     stats = session.compute()
     assert "images/s; waited on" in stream.getvalue().splitlines()[-1]
-    throughput = json.loads(json.dumps(RunRecord(stats=stats).content()))["throughput"]
-    assert throughput["images"] == 80
-    shares = [throughput[f"share_{what}"] for what in (DECODE, DEVICE, DISK)]
+    recorded = json.loads(json.dumps(RunRecord(stats=stats).content()))["throughput"]
+    assert recorded["images"] == 80
+    shares = [recorded[f"share_{what}"] for what in (DECODE, DEVICE, DISK)]
     assert min(shares) >= 0
     assert sum(shares) <= 1.0001
-    assert stats.waits.spent[DEVICE] == pytest.approx(stats.seconds["compute"])
+    assert stats.throughput.waited[DEVICE] == pytest.approx(stats.seconds["compute"])
 
 
 def test_a_run_that_computes_nothing_has_no_throughput(experiment, tmp_path):
