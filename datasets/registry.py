@@ -7,13 +7,12 @@ Other packages add theirs through the entry point group `a2pipe.datasets`: a fun
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from ..errors import UsageError
+from ..registry import Registry, did_you_mean
 from .benchmark_facts import BenchmarkFacts
 from .collection import Collection
 from .formats.saved_folder import is_saved
@@ -21,7 +20,6 @@ from .formats.tar_shards import looks_like_tars
 from .images.archive_memo import forget_archives
 from .images.memo import forget_memo
 
-GROUP = "a2pipe.datasets"
 MANIFESTS = (".csv", ".parquet")
 MEMO = "images.json"
 
@@ -109,6 +107,13 @@ _BUILT_IN = {
         "benchmarks.metashift_animals:FACTS",
     ),
 }
+DATASETS: Registry[Loader] = Registry(
+    "dataset",
+    "a2pipe.datasets",
+    __package__,
+    {name: entry.loader for name, entry in _BUILT_IN.items()},
+    "A folder of images, a .csv or a .parquet manifest, or .tar shards are given by their path.",
+)
 
 
 def load(
@@ -136,23 +141,17 @@ def load(
 
 
 def names() -> list[tuple[str, str]]:
-    """Every name with one line about it: the built-in ones, then those of other packages."""
-    built_in = [(name, entry.summary) for name, entry in _BUILT_IN.items()]
-    return built_in + [(name, _summary(found)) for name, found in sorted(_foreign().items())]
+    """Return every name with one line about it: the built-in ones, then those of plug-ins."""
+    return [(name, _summary(name)) for name in DATASETS.names()]
 
 
 def facts_of(name: str) -> BenchmarkFacts | None:
-    """What was published of a benchmark; None for every other dataset."""
+    """Return what was published about a benchmark; None for every other dataset."""
     entry = _BUILT_IN.get(name)
     if entry is None or not entry.facts:
         return None
-    facts: BenchmarkFacts = _named(entry.facts)
+    facts: BenchmarkFacts = _import(entry.facts)
     return facts
-
-
-def is_registered(name: str) -> bool:
-    """Whether a name stands for a dataset of its own, so that it is no path."""
-    return name in _BUILT_IN or name in _foreign()
 
 
 def check_options(request: Request, allowed: Iterable[str]) -> None:
@@ -160,65 +159,43 @@ def check_options(request: Request, allowed: Iterable[str]) -> None:
     allowed = sorted(allowed)
     for option in request.options:
         if option not in allowed:
-            hint = get_close_matches(option, allowed, 1, 0) if allowed else []
-            advice = f"did you mean {hint[0]!r}?" if hint else "it has none; remove it."
+            otherwise = f"use {', '.join(allowed)}." if allowed else "it has none; remove it."
+            advice = did_you_mean(option, allowed, otherwise)
             raise UsageError(f"Dataset {request.name} has no option {option!r}: {advice}")
 
 
 def _loader(name: str) -> Loader:
+    """Return what loads a dataset: by its name, else by what its path looks like."""
+    kind = None if name in DATASETS else _kind_of_path(name)
+    if kind is None:
+        return DATASETS.load(name)
+    loader: Loader = _import(f"formats.loaders:{kind}_at")
+    return loader
+
+
+def _kind_of_path(path: str) -> str | None:
+    """The kind of the user's own data that a path stands for; None if it is no path."""
+    if Path(path).suffix.lower() in MANIFESTS:
+        return "manifest"
+    if looks_like_tars(path):
+        return "webdataset"
+    if is_saved(Path(path).expanduser()):
+        return "saved"
+    is_folder = os.sep in path or path in (".", "..", "~") or Path(path).is_dir()
+    return "folder" if is_folder else None
+
+
+def _import(target: str) -> Any:
+    """Import the object at "module:name" below this folder."""
+    return resolve_name(f"{__package__}.{target}")
+
+
+def _summary(name: str) -> str:
+    """One line about a dataset; a plug-in that cannot be loaded harms the list of none other."""
     if name in _BUILT_IN:
-        return _imported(_BUILT_IN[name].loader)
-    foreign = _foreign()
-    if name in foreign:
-        return _loaded(foreign[name])
-    if Path(name).suffix.lower() in MANIFESTS:
-        return _imported("formats.loaders:manifest_at")
-    if looks_like_tars(name):
-        return _imported("formats.loaders:webdataset_at")
-    if is_saved(Path(name).expanduser()):
-        return _imported("formats.loaders:saved_at")
-    if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
-        return _imported("formats.loaders:folder_at")
-    raise _unknown(name, (*_BUILT_IN, *foreign))
-
-
-def _unknown(name: str, known: Iterable[str]) -> UsageError:
-    near = get_close_matches(name, list(known), 3, 0.5)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}."
-    return UsageError(
-        f"Unknown dataset {name!r}: {advice} A folder of images, a .csv or a .parquet manifest, or "
-        ".tar shards are given by their path."
-    )
-
-
-def _imported(target: str) -> Loader:
-    loader: Loader = _named(target)
-    return loader
-
-
-def _named(target: str) -> Any:
-    """What "module:name" stands for in this folder."""
-    module, _, name = target.partition(":")
-    return getattr(import_module(f".{module}", __package__), name)
-
-
-def _foreign() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _loaded(point: EntryPoint) -> Loader:
+        return _BUILT_IN[name].summary
+    value = DATASETS.plug_ins()[name].value
     try:
-        loader: Loader = point.load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"Dataset {point.name!r} cannot be loaded from {point.value} ({error}): repair or "
-            "remove the package that offers it."
-        ) from error
-    return loader
-
-
-def _summary(point: EntryPoint) -> str:
-    try:
-        return (_loaded(point).__doc__ or point.value).strip().splitlines()[0]
+        return (DATASETS.load(name).__doc__ or value).strip().splitlines()[0]
     except UsageError:
-        return f"cannot be loaded from {point.value}"
+        return f"cannot be loaded from {value}"

@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ..errors import UsageError
+from ..registry import Registry, did_you_mean
 
-GROUP = "a2pipe.heads"
-BUILT_IN = {
-    "logistic": (".logistic", "LogisticHead"),
-    "dfr": (".dfr", "DFRHead"),
-    "visifin": (".visifin", "VisiFinHead"),
-    "knn": (".nearest", "KNNHead"),
-    "nearest-mean": (".nearest", "NearestClassMean"),
-    "zero-shot": (".zero_shot", "ZeroShotHead"),
-}
-
-
-def kinds() -> list[str]:
-    """Names of all heads, built in first."""
-    return [*BUILT_IN, *sorted(_registered())]
+HEADS: Registry[Callable[..., Any]] = Registry(
+    "head",
+    "a2pipe.heads",
+    __package__,
+    {
+        "logistic": "logistic:LogisticHead",
+        "dfr": "dfr:DFRHead",
+        "visifin": "visifin:VisiFinHead",
+        "knn": "nearest:KNNHead",
+        "nearest-mean": "nearest:NearestClassMean",
+        "zero-shot": "zero_shot:ZeroShotHead",
+    },
+)
 
 
 def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
@@ -39,7 +36,7 @@ def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
 
     Raises UsageError for an unknown kind, an unknown parameter or a value that the head refuses.
     """
-    factory = _factory(kind)
+    factory = HEADS.load(kind)
     _check_names(kind, parameters, factory)
     head = factory(**parameters)
     check = getattr(head, "check_parameters", None)
@@ -53,7 +50,7 @@ def defaults(kind: str) -> dict[str, Any]:
 
     Raises UsageError for an unknown kind.
     """
-    known = _writable(_factory(kind)).values()
+    known = _writable(HEADS.load(kind)).values()
     return {found.name: found.default for found in known if found.default is not found.empty}
 
 
@@ -66,7 +63,7 @@ def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if not parameters:
         return {}
     default = defaults(kind)
-    if kind in BUILT_IN:
+    if kind in HEADS.built_in:
         parameters = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
     return {
         name: value
@@ -75,42 +72,16 @@ def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def origin(kind: str) -> str | None:
-    """The distribution and version that a head of another package comes from; None if built in."""
-    point = None if kind in BUILT_IN else _registered().get(kind)
-    if point is None:
-        return None
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-
-
 def kind_of(head: Any) -> str:
     """The kind that a head is of, by its class.
 
     Raises UsageError for a class that is not in the registry; a function that makes heads is none.
     """
-    for kind in kinds():
-        if _factory(kind) is type(head):
+    for kind in HEADS.names():
+        if HEADS.load(kind) is type(head):
             return kind
-    raise UsageError(
-        f"{type(head).__name__} is the class of no head ({', '.join(kinds())}): name its kind."
-    )
-
-
-def _factory(kind: str) -> Callable[..., Any]:
-    if kind in BUILT_IN:
-        module, name = BUILT_IN[kind]
-        factory: Callable[..., Any] = getattr(import_module(module, __package__), name)
-        return factory
-    registered = _registered()
-    if kind not in registered:
-        raise UsageError(f"There is no head {kind!r}: {_suggest(kind, kinds())}")
-    loaded: Callable[..., Any] = registered[kind].load()
-    return loaded
-
-
-def _registered() -> dict[str, EntryPoint]:
-    """Heads of other packages; a built-in name cannot be taken over."""
-    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+    known = ", ".join(HEADS.names())
+    raise UsageError(f"{type(head).__name__} is the class of no head ({known}): name its kind.")
 
 
 def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[..., Any]) -> None:
@@ -120,9 +91,8 @@ def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[...
         return
     for name in parameters:
         if name not in known:
-            raise UsageError(
-                f"The head {kind!r} has no parameter {name!r}: {_suggest(name, known)}"
-            )
+            advice = did_you_mean(name, known, f"use {', '.join(known) or 'none'}.")
+            raise UsageError(f"The head {kind!r} has no parameter {name!r}: {advice}")
 
 
 def _writable(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -146,9 +116,3 @@ def _same(value: Any, default: Any) -> bool:
     if isinstance(value, list) and isinstance(default, list | tuple):
         return value == list(default)
     return type(value) is type(default) and bool(value == default)
-
-
-def _suggest(name: str, known: Any) -> str:
-    """What the user may have meant."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"use {', '.join(known) or 'none'}."

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 from ..errors import UsageError
-from ..heads.registry import kinds
+from ..heads.registry import HEADS
 from ..models.zoo.names import resolve
 from ..pipeline.experiment.baselines import parse_baseline
+from ..registry import did_you_mean
 from .cells import PaperCell, PaperMap, Target, target_of
 from .published import Number, published
 
@@ -97,15 +97,14 @@ def preset(id: str) -> Preset:
     """The preset of that id. Raises UsageError, with the nearest ones, if there is none."""
     found = {each.id: each for each in PRESETS}
     if id not in found:
-        near = get_close_matches(id, list(found), 3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "use table-1 to table-31."
+        hint = did_you_mean(id, found, "use table-1 to table-31.")
         raise UsageError(f"There is no preset {id!r}: {hint} `a2pipe paper list` lists them.")
     return found[id]
 
 
 def available(targets: Iterable[Target]) -> list[Target]:
     """The targets, those that this version cannot make turned into their reason."""
-    heads = frozenset(kinds())
+    heads = frozenset(HEADS.names())
     return [_checked(target, heads) for target in targets]
 
 

@@ -9,11 +9,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from a2pipe import registry
 from a2pipe.cli import main
 
 SLOWEST = ("slurm", "dask", "faults")
@@ -55,6 +58,30 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return Outcome(code, *capfd.readouterr())
 
     return run
+
+
+PlugIn = Callable[[str, str, object], None]
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> PlugIn:
+    """Act as if an installed package offered an object by that name in an entry-point group.
+
+    An object that is a string is where the object would be, "module:name".
+    """
+    points: list[EntryPoint] = []
+
+    def install(group: str, name: str, found: object) -> None:
+        value = found if isinstance(found, str) else f"plug_in_{len(points)}:found"
+        if not isinstance(found, str):
+            module = SimpleNamespace(found=found)
+            monkeypatch.setitem(sys.modules, value.partition(":")[0], module)
+        points.append(EntryPoint(name, value, group))
+
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: EntryPoints(points).select(group=group)
+    )
+    return install
 
 
 UNPRIVILEGED = 65534

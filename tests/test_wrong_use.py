@@ -84,7 +84,7 @@ WRONG_FLAGS = {
     "no model": (("extract-attn",), ["Nothing to compute", "model"]),
     "no models for a matrix": (("build-matrix",), ["attention model or baseline"]),
     "no embedding model": (("build-matrix", *ATTEND, "--crop-sizes", "16"), ["embedding model"]),
-    "unknown dataset": ((*EXTRACT, "--dataset", "demo01"), ["'demo01'", "did you mean demo-01"]),
+    "unknown dataset": ((*EXTRACT, "--dataset", "demo01"), ["'demo01'", "did you mean 'demo-01'"]),
     "no such folder": ((*EXTRACT, "--dataset", "no/where"), ["no/where does not exist"]),
     "no such manifest": ((*EXTRACT, "--dataset", "none.csv"), ["none.csv does not exist"]),
     "crop above the image": (

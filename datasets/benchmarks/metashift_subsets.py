@@ -11,11 +11,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...registry import did_you_mean
 from .safe_pickle import read_pickle
 
 PAPER = (
@@ -44,8 +44,7 @@ class Subsets:
         """Image ids of `class(context)`. Raises UsageError when the table has no such subset."""
         name = subset_name(class_name, context)
         if name not in self.images:
-            near = get_close_matches(name, list(self.images), 1)
-            advice = f"did you mean {near[0]!r}?" if near else "check its spelling."
+            advice = did_you_mean(name, self.images, "check its spelling.")
             raise UsageError(f"{self.path} has no subset {name!r}: {advice}")
         return self.images[name]
 

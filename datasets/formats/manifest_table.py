@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
+from ...registry import did_you_mean
 from ..collection import NO_BOXES, Boxes
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> N
     """Raise UsageError, which begins with `lacks`, for a name that is none of the known ones."""
     for name in columns:
         if name not in known:
-            near = get_close_matches(name, known, 1, 0) or known
-            raise UsageError(f"{lacks} {name!r}: did you mean {near[0]!r}?")
+            advice = did_you_mean(name, known, f"use {', '.join(known) or 'none'}.")
+            raise UsageError(f"{lacks} {name!r}: {advice}")
 
 
 def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes:

@@ -9,12 +9,12 @@ unless a name is in neither table.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
-from ...errors import A2pipeError, UsageError
+from ...errors import UsageError
+from ...registry import did_you_mean, load_plug_in, origin_of, plug_ins
 from .families import TABLE
 from .model_entry import Channels, ModelEntry
 
@@ -25,26 +25,21 @@ GROUP = "a2pipe.models"
 
 @cache
 def _plugins() -> dict[str, ModelEntry]:
-    """What other installed packages add."""
-    found = [entry for point in entry_points(group=GROUP) for entry in _entries_of(point)]
+    """Return what other installed packages add, by name."""
+    # One entry point may bring many models, so its own name is none of theirs.
+    found = [entry for point in plug_ins(GROUP) for entry in _entries_of(point)]
     return {entry.name: entry for entry in found}
 
 
 def _entries_of(point: EntryPoint) -> list[ModelEntry]:
-    try:
-        loaded = point.load()
-        entries = [loaded] if isinstance(loaded, ModelEntry) else list(loaded)
-    except Exception as error:
-        raise A2pipeError(
-            f"The model plug-in {point.name!r} ({point.value}) cannot be loaded ({error}); "
-            "mend or uninstall the package that brings it."
-        ) from error
-    if not all(isinstance(entry, ModelEntry) for entry in entries):
-        raise A2pipeError(
-            f"The model plug-in {point.name!r} ({point.value}) gives something else than "
-            "ModelEntry; mend or uninstall the package that brings it."
+    loaded = load_plug_in("model plug-in", point)
+    found = list(loaded) if isinstance(loaded, Iterable) else [loaded]
+    if not all(isinstance(entry, ModelEntry) for entry in found):
+        raise UsageError(
+            f"The model plug-in {point.name!r} gives something else than ModelEntry from "
+            f"{point.value}: repair or uninstall {origin_of(point)}, which offers it."
         )
-    return entries
+    return found
 
 
 def entries() -> list[ModelEntry]:
@@ -111,8 +106,8 @@ def _channels(values: Iterable[float]) -> Channels:
 
 def _unknown(name: str) -> str:
     same = [known for known in TABLE if known.casefold() == name.casefold()]
-    near = same or _without_family(name) or difflib.get_close_matches(name, [*_all_names()], n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "any timm ViT name works too."
+    near = same or _without_family(name)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _nearest(name)
     return f"There is no model called {name!r}; {hint} `a2pipe models list` lists the names."
 
 
@@ -123,10 +118,10 @@ def _without_family(name: str) -> list[str]:
     return [names[0] for names in ends if names]
 
 
-def _all_names() -> Iterable[str]:
+def _nearest(name: str) -> str:
+    """The names most like a wrong one, of all that this package and timm know."""
     import timm
 
-    for entry in entries():
-        yield from (entry.name, *entry.called)
-    yield from timm.list_models()
-    yield from timm.list_models(pretrained=True)
+    known = [each for entry in entries() for each in (entry.name, *entry.called)]
+    known += [*timm.list_models(), *timm.list_models(pretrained=True)]
+    return did_you_mean(name, known, "any timm ViT name works too.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...datasets.formats.tar_shards import some_tar_matches
-from ...datasets.registry import is_registered
+from ...datasets.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,5 @@ def dataset_origin(name: str, root: Path | None) -> str:
     if root is not None:
         return f"{name} at {root.expanduser().resolve()}"
     path = Path(name).expanduser()
-    on_disk = not is_registered(name) and (path.exists() or some_tar_matches(str(path)))
+    on_disk = name not in DATASETS and (path.exists() or some_tar_matches(str(path)))
     return str(path.resolve()) if on_disk else name

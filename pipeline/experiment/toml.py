@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...datasets.formats.tar_shards import some_tar_matches
-from ...datasets.registry import is_registered
+from ...datasets.registry import DATASETS
 from ...errors import UsageError
 from ...heads.registry import defaults
 from ...models.zoo.names import canonical
@@ -110,7 +110,7 @@ def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _beside(name: str, folder: Path) -> str:
     """A dataset that is a path, taken from the experiment's folder if it lies there."""
     there = folder / Path(name).expanduser()
-    if is_registered(name):
+    if name in DATASETS:
         return name
     return str(there) if there.exists() or some_tar_matches(str(there)) else name
 

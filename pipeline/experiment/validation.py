@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+from ...registry import did_you_mean
 
 
 def sentence_of(found: ValidationError, where: str, model: type[BaseModel]) -> str:
@@ -39,8 +40,7 @@ def _expected(message: str) -> str:
 
 def _hint(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     known = list(_known_keys(location[:-1], model))
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"valid keys are {', '.join(known)}."
+    return did_you_mean(str(location[-1]), known, f"valid keys are {', '.join(known)}.", 1, 0.5)
 
 
 def _known_keys(location: tuple[str | int, ...], model: type[BaseModel]) -> Iterator[str]:

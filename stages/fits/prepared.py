@@ -18,7 +18,7 @@ from ...cache.records import Records
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...heads.fitting.projection import project
-from ...heads.registry import canonical, make_head, origin
+from ...heads.registry import HEADS, canonical, make_head
 from ...models.text_tower import text_entry
 from ..specs import FeatureSpec, ModelSpec
 from .text import TextSource, image_projection, projection_spec
@@ -113,7 +113,7 @@ def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, An
     address.pop(SPEED_ALONE, None)
     if projected:
         address[PROJECTED] = True
-    package = origin(kind)
+    package = HEADS.origin(kind)
     return address if package is None else {**address, "package": package}
 
 

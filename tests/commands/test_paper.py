@@ -120,7 +120,7 @@ def test_bad_requests_are_one_sentence(command, tmp_path):
     root = f"--dataset-root={O2O}={tmp_path}"
     for arguments, sentence in {
         ("run", "table-99"): "There is no preset 'table-99': did you mean",
-        ("show", "tabel-11"): "There is no preset 'tabel-11': did you mean table-11",
+        ("show", "tabel-11"): "There is no preset 'tabel-11': did you mean 'table-11'",
         ("run", "table-11"): f"table-11 needs the folder of {O2O}",
         ("run", "table-11", f"--dataset-root={O2O}={tmp_path / 'none'}"): "There is no folder",
         ("run", "table-11", root): f"Dataset {O2O}: there is no",

@@ -1,12 +1,10 @@
 """Asking for datasets by name."""
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from a2pipe.datasets import registry
 from a2pipe.datasets.collection import Collection
 from a2pipe.datasets.registry import Request, load, names
 from a2pipe.errors import A2pipeError, UsageError
@@ -70,9 +68,9 @@ def test_memo_is_kept_in_its_folder(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("demo-1", {}, "Unknown dataset 'demo-1': did you mean demo-01"),
-        ("foldr", {}, "did you mean folder"),
-        ("qqq", {}, "choose one of demo-01"),
+        ("demo-1", {}, "There is no dataset 'demo-1': did you mean 'demo-01' or"),
+        ("foldr", {}, "did you mean 'folder'\\?"),
+        ("qqq", {}, "use demo-01, .* are given by their path"),
         ("folder", {}, "needs a root"),
         ("manifest", {}, "needs a root"),
         ("./nowhere", {}, "does not exist"),
@@ -148,16 +146,9 @@ def birds(request: Request) -> Collection:
 
 
 @pytest.fixture
-def foreign(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = EntryPoint("birds", "stand_in:birds", registry.GROUP)
-    bad = EntryPoint("broken", "no_such_module:load", registry.GROUP)
-    original = EntryPoint.load
-    monkeypatch.setattr(
-        registry, "entry_points", lambda group: [good, bad] if group == registry.GROUP else []
-    )
-    monkeypatch.setattr(
-        EntryPoint, "load", lambda self: birds if self.name == "birds" else original(self)
-    )
+def foreign(plug_in: Callable[[str, str, object], None]) -> None:
+    plug_in("a2pipe.datasets", "birds", birds)
+    plug_in("a2pipe.datasets", "broken", "no_such_module:load")
 
 
 @pytest.mark.usefixtures("foreign")

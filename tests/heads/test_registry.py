@@ -3,22 +3,14 @@
 import json
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 from sklearn.svm import SVC
 
 from a2pipe.errors import UsageError
-from a2pipe.heads import registry
 from a2pipe.heads.dfr import DFRHead
 from a2pipe.heads.logistic import LogisticHead
-from a2pipe.heads.registry import canonical, kind_of, kinds, make_head, origin
-
-
-def register(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
-    """Entry points of an installed package."""
-    found = [EntryPoint(name, value, registry.GROUP) for name, value in points.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found if group else [])
+from a2pipe.heads.registry import HEADS, canonical, kind_of, make_head
 
 
 def test_logistic_takes_its_parameters():
@@ -53,24 +45,24 @@ def test_a_wrong_value_is_found_before_any_fit():
         make_head("logistic", {"features": "normalised"})
 
 
-def test_other_packages_add_heads(monkeypatch):
-    register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
-    assert kinds() == [*registry.BUILT_IN, "nearest"]
+def test_other_packages_add_heads(plug_in):
+    plug_in("a2pipe.heads", "nearest", "sklearn.neighbors:KNeighborsClassifier")
+    assert HEADS.names() == [*HEADS.built_in, "nearest"]
     assert make_head("nearest", {"n_neighbors": 3}).n_neighbors == 3
 
 
-def test_a_head_that_takes_any_keyword_is_given_them(monkeypatch):
-    register(monkeypatch, anything="argparse:Namespace")
+def test_a_head_that_takes_any_keyword_is_given_them(plug_in):
+    plug_in("a2pipe.heads", "anything", "argparse:Namespace")
     assert make_head("anything", {"depth": 2}).depth == 2
 
 
-def test_a_built_in_kind_cannot_be_taken_over(monkeypatch):
-    register(monkeypatch, logistic="builtins:dict")
-    assert kinds() == [*registry.BUILT_IN]
+def test_a_built_in_kind_cannot_be_taken_over(plug_in):
+    plug_in("a2pipe.heads", "logistic", "builtins:dict")
+    assert HEADS.names() == [*HEADS.built_in]
     assert isinstance(make_head("logistic", {}), LogisticHead)
 
 
-@pytest.mark.parametrize("kind", list(registry.BUILT_IN))
+@pytest.mark.parametrize("kind", list(HEADS.built_in))
 def test_a_head_knows_its_kind_by_its_class(kind):
     assert kind_of(make_head(kind, {})) == kind
 
@@ -82,7 +74,7 @@ def test_a_class_of_no_kind_is_asked_for_one():
 
 def test_naming_heads_does_not_load_scikit_learn():
     program = (
-        "import sys, a2pipe.heads.registry as r; r.kinds(); r.canonical('logistic', {}); "
+        "import sys, a2pipe.heads.registry as r; r.HEADS.names(); r.canonical('logistic', {}); "
         "print('sklearn' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -113,17 +105,8 @@ def test_a_truth_value_is_no_number():
     assert canonical("logistic", {"C": True}) == {"C": True}
 
 
-def test_a_plug_ins_numbers_stay_as_they_are_written(monkeypatch):
+def test_a_plug_ins_numbers_stay_as_they_are_written(plug_in):
     """One feature is not all of them."""
-    register(monkeypatch, bag="sklearn.ensemble:BaggingClassifier")
+    plug_in("a2pipe.heads", "bag", "sklearn.ensemble:BaggingClassifier")
     assert canonical("bag", {"max_features": 1}) == {"max_features": 1}
     assert canonical("bag", {"max_features": 1.0}) == {}
-
-
-def test_a_plug_in_is_known_by_its_package(monkeypatch):
-    register(monkeypatch, nearest="sklearn.neighbors:KNeighborsClassifier")
-    assert origin("logistic") is None
-    assert origin("nearest") == "sklearn.neighbors:KNeighborsClassifier"
-    point = next(p for p in entry_points(group="console_scripts") if p.name == "a2pipe")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group else [])
-    assert origin("a2pipe") == "a2pipe 0.1.0"

@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +76,6 @@ class ThirdPartyHead(ClassifierMixin, BaseEstimator):
         return self
 
 
-def register(monkeypatch: pytest.MonkeyPatch, target: object) -> None:
-    """An installed package with the head "other", which loads to `target`."""
-    point = EntryPoint("other", "nowhere:Head", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group else [])
-    monkeypatch.setattr(EntryPoint, "load", lambda _self: target)
-
-
 def rewrite(path: Path, **changes: object) -> None:
     """Change what a file says of its head, with a checksum that fits."""
     document, arrays = head_file.read_file(path)
@@ -117,7 +109,7 @@ class TestRoundTrip:
 
     def test_every_kind_is_among_them(self):
         kinds = {registry.kind_of(head) for head in HEADS}
-        assert kinds == {*registry.BUILT_IN} - {"zero-shot"}
+        assert kinds == {*registry.HEADS.built_in} - {"zero-shot"}
 
     @pytest.mark.parametrize("combine", [None, "mean"])
     def test_a_zero_shot_head_keeps_its_text_and_projection(self, combine, tmp_path):
@@ -155,8 +147,8 @@ class TestRoundTrip:
         found = load_head(tmp_path / "head")
         assert (found.about, found.kind, found.path) == (about, "logistic", tmp_path / "head")
 
-    def test_a_head_of_another_package_that_keeps_to_the_rule(self, tmp_path, monkeypatch):
-        register(monkeypatch, ThirdPartyHead)
+    def test_a_head_of_another_package_that_keeps_to_the_rule(self, tmp_path, plug_in):
+        plug_in("a2pipe.heads", "other", ThirdPartyHead)
         head = ThirdPartyHead(prior=np.array([0.5, 0.5])).fit(X, np.array(["x", "yy", "z"])[y])
         save_head(head, tmp_path / "head")
         loaded = load_head(tmp_path / "head").head
@@ -172,8 +164,8 @@ class TestRoundTrip:
         assert loaded.fortran_.flags.f_contiguous
         assert not loaded.fortran_.flags.c_contiguous
 
-    def test_a_kind_made_by_a_function_is_named(self, tmp_path, monkeypatch):
-        register(monkeypatch, lambda **parameters: ThirdPartyHead(**parameters))
+    def test_a_kind_made_by_a_function_is_named(self, tmp_path, plug_in):
+        plug_in("a2pipe.heads", "other", lambda **parameters: ThirdPartyHead(**parameters))
         head = ThirdPartyHead().fit(X, y)
         with pytest.raises(UsageError, match="name its kind"):
             save_head(head, tmp_path / "head")
@@ -281,8 +273,8 @@ class TestRefusedHeads:
         with pytest.raises(UsageError, match="'logistic' is not fitted"):
             save_head(LogisticHead(), tmp_path / "head")
 
-    def test_one_that_learns_elsewhere(self, tmp_path, monkeypatch):
-        register(monkeypatch, KNeighborsClassifier)
+    def test_one_that_learns_elsewhere(self, tmp_path, plug_in):
+        plug_in("a2pipe.heads", "other", KNeighborsClassifier)
         with pytest.raises(UsageError, match="keeps what it learned in _fit_X, _fit_method, _tree"):
             save_head(KNeighborsClassifier().fit(X, y), tmp_path / "head")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ....cache.ledger import now
 from ....datasets.images.remote import local_or_url
-from ....datasets.registry import is_registered
+from ....datasets.registry import DATASETS
 from ....errors import A2pipeError, UsageError
 from ....files import explained, make_folder
 from ...experiment.schema import Experiment
@@ -121,7 +121,7 @@ def frozen(experiment: Experiment) -> str:
     section, run = experiment.dataset, experiment.run
     root = section.root.absolute() if section.root else None
     name = section.name
-    if not is_registered(name):
+    if name not in DATASETS:
         name = local_or_url(name)
     weights = {model: path.absolute() for model, path in run.weights.items()}
     return assignments({"origin": experiment.origin}) + to_toml(
