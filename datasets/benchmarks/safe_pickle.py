@@ -1,43 +1,61 @@
-"""Reading a pickle as data: plain values and nothing that could be called.
+"""Reading a table of names from a pickle of unknown origin, without running anything it holds.
 
-No unpickler runs. The operations of the file are listed by `pickletools`, and the few that make
-plain values are followed here; any other ends the reading. So a file can neither import a module
-nor call a function, whatever it holds. Of classes only a few names are known (protocols 0 to 3
-write sets by name, a `defaultdict` names its default), and they stand for what is made here.
+The file's operations are listed with `pickletools` first, and only a file of those that build
+dicts, lists, sets, text and numbers reaches Python's unpickler, which finds no class but ours.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from .pickle_stack import PlainStack, RefusedError
 
 MAX_BYTES = 2**28
 MAX_VALUES = 2 * 10**7
+MAX_TEXT = 1000
+_CONTAINER = 20  # values that one container counts for: an empty set takes 216 bytes
+
+_TEXT = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE"}
+_NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"}
+_CONTAINERS = {"EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "LIST", "DICT", "REDUCE"}
+_TUPLES = {"EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+_PUTS = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_GETS = {"GET", "BINGET", "LONG_BINGET"}
+_CLASSES = {"GLOBAL", "STACK_GLOBAL"}
+_OTHERS = {"NONE", "NEWTRUE", "NEWFALSE", "PROTO", "FRAME", "STOP", "MARK"}
+_FILLING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS"}
+_ALLOWED = _TEXT | _NUMBERS | _CONTAINERS | _TUPLES | _FILLING | _PUTS | _GETS | _CLASSES | _OTHERS
+_DAMAGE = (AttributeError, ArithmeticError, EOFError, LookupError, TypeError, ValueError)
+
+
+class RefusedError(Exception):
+    """The file holds more than a table of plain values; the message says what."""
 
 
 def read_pickle(path: Path) -> Any:
-    """The value of a pickle of protocol 0 to 5 that holds plain values only.
+    """Return the value of a pickle of protocol 0 to 5 that holds plain values only.
 
-    Plain are dict, list, tuple, set, frozenset, str, bytes, int, float, bool and None. Keys and
-    members of sets are text or whole numbers of 64 bits. A `defaultdict` is read as a dict.
+    Plain are dict, list, set, str, int of 64 bits, float, bool and None; a `defaultdict` is read as
+    a dict. Each container stands at one place: the value is a tree, no larger than its file.
 
     Raises UsageError for a file that is missing, damaged, larger than 256 MB or 20 million values,
-    or that holds anything else.
+    or that holds anything else, such as a call, a tuple, or a text of more than 1000 characters.
     """
     data = _bytes_of(path)
     try:
-        return _read(data)
+        _check(data)
+        return _plain(_Unpickler(io.BytesIO(data), encoding="latin-1").load())
     except RefusedError as refused:
         raise UsageError(
             f"{path} is refused: it {refused}; a file of plain dicts, sets, lists, text and "
             "numbers is expected, so get it from where it was published."
         ) from None
-    except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+    except (*_DAMAGE, pickle.UnpicklingError) as error:
         raise UsageError(
             f"{path} cannot be read as a pickle: it is damaged or incomplete; get it again."
         ) from error
@@ -46,76 +64,88 @@ def read_pickle(path: Path) -> Any:
 def _bytes_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            size = path.stat().st_size
+            data = file.read(size) if size <= MAX_BYTES else b""
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}): check its path.") from error
-    if len(data) > MAX_BYTES:
+    if size > MAX_BYTES:
         raise UsageError(f"{path} is larger than {MAX_BYTES:,} bytes: no such file is expected.")
     return data
 
 
-def _read(data: bytes) -> Any:
-    stack = PlainStack(MAX_VALUES)
+def _check(data: bytes) -> None:
+    """Refuse operations that would run something, or cost more than their bytes in the file."""
+    left, made = MAX_VALUES, ""
+    memo: dict[int, str] = {}  # place -> operation that made the value there
     for operation, argument, _ in pickletools.genops(data):
-        stack.spend(1)
-        _follow(stack, operation.name, argument)
-    return stack.result()
+        name = operation.name
+        left -= _CONTAINER if name in _CONTAINERS or name in _TUPLES else 1
+        if left < 0:
+            raise RefusedError("makes too many values")
+        if name not in _ALLOWED:
+            raise RefusedError(f"uses the operation {name}")
+        # A tuple is let through as the arguments of a call only. As a key it would be hashed, which
+        # takes 2**60 steps where 60 pairs each hold the one before twice, and overflows the C stack
+        # where tuples are nested deeply.
+        if made in _TUPLES and name not in _PUTS and name != "REDUCE":
+            raise RefusedError("holds a tuple")
+        if name in _PUTS:
+            # The unpickler makes room for every place up to the highest: 32 GB for 2**31.
+            place = len(memo) if argument is None else argument
+            if place > len(memo) + 1:
+                raise RefusedError("leaves places of its memo empty")
+            memo[place] = made
+        elif name != "FRAME":
+            _check_argument(name, argument, memo)
+            made = name
 
 
-def _follow(stack: PlainStack, name: str, argument: Any) -> None:
-    if name in _VALUES:
-        stack.push(argument)
-    elif name in _MADE:
-        stack.push(_MADE[name]())
-    elif name in _STEPS:
-        _STEPS[name](stack, argument)
-    elif name not in _SKIPPED:
-        raise RefusedError(_REASONS.get(name, f"uses the operation {name}"))
+def _check_argument(name: str, argument: Any, memo: dict[int, str]) -> None:
+    # What stands at two places is counted once and costs its size twice, such as one list of which
+    # sets are made over and over. Text is shared in every table, so it has to be short.
+    if name in _GETS and argument in memo and memo[argument] not in _TEXT | _CLASSES:
+        raise RefusedError("refers to one value at two places")
+    # Equal long texts take long to compare, and numbers of any length can be chosen to have one
+    # hash, so that every look-up would walk through all of them.
+    if name in _TEXT and len(argument) > MAX_TEXT:
+        raise RefusedError(f"holds a text of more than {MAX_TEXT} characters")
+    if name in _NUMBERS and isinstance(argument, int) and not -(2**63) <= argument < 2**63:
+        raise RefusedError("holds a number of more than 64 bits")
+    if name == "PROTO" and argument > pickle.HIGHEST_PROTOCOL:
+        raise RefusedError(f"has the unknown protocol {argument}")
 
 
-_VALUES = frozenset(
-    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-    | {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE"}
-    | {"BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
-)
-_MADE: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_SET": set,
-    "EMPTY_TUPLE": tuple,
-}
-_SKIPPED = frozenset({"FRAME", "STOP"})
-_REASONS = {
-    **dict.fromkeys(("PERSID", "BINPERSID"), "refers to an object outside itself"),
-    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), "names a class by a registered number"),
-    **dict.fromkeys(("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"), "makes an object of a class"),
-    "BUILD": "sets the state of an object",
-}
-_Step = Callable[[PlainStack, Any], None]
-_STEPS: dict[str, _Step] = {
-    "PROTO": PlainStack.protocol,
-    "MARK": PlainStack.mark,
-    "POP": PlainStack.pop,
-    "POP_MARK": PlainStack.pop_mark,
-    "DUP": PlainStack.duplicate,
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), PlainStack.get),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), PlainStack.put),
-    "GLOBAL": PlainStack.named_class,
-    "STACK_GLOBAL": PlainStack.stacked_class,
-    "REDUCE": PlainStack.reduce,
-    "TUPLE": PlainStack.tuple_of_marked,
-    "TUPLE1": lambda stack, _: stack.tuple_of(1),
-    "TUPLE2": lambda stack, _: stack.tuple_of(2),
-    "TUPLE3": lambda stack, _: stack.tuple_of(3),
-    "LIST": PlainStack.list_of_marked,
-    "DICT": PlainStack.dict_of_marked,
-    "FROZENSET": PlainStack.frozenset_of_marked,
-    "APPEND": PlainStack.append,
-    "APPENDS": PlainStack.extend,
-    "SETITEM": PlainStack.set_item,
-    "SETITEMS": PlainStack.set_items,
-    "ADDITEMS": PlainStack.add,
-}
+def _collect(kind: type, items: Any = ()) -> Any:
+    """What the call of a class makes. Of a list alone, as `set` would take a shared text apart."""
+    if type(items) not in (list, tuple):
+        raise RefusedError("makes a set of what is no list")
+    return kind(items)
+
+
+_FOUND: dict[str, Any] = {
+    f"{module}.{kind.__name__}": partial(_collect, kind)
+    for module in ("builtins", "__builtin__")
+    for kind in (set, list)
+} | {"collections.defaultdict": lambda _default=None: {}}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Python's unpickler, for which the classes of plain values are all there are."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        wanted = f"{module}.{name}"
+        if wanted not in _FOUND:
+            raise RefusedError(f"names {wanted[:80]!r}, which is not loaded")
+        return _FOUND[wanted]
+
+
+def _plain(value: Any) -> Any:
+    """The value, if no class that was named and not called is left in it."""
+    inner = [value]
+    while inner:
+        each = inner.pop()
+        if callable(each):
+            raise RefusedError("holds a class")
+        inner += each.values() if isinstance(each, dict) else ()
+        inner += each if isinstance(each, dict | list | set) else ()
+    return value

@@ -1,10 +1,13 @@
-"""Reading pickles as data: what is plain comes back, everything else is refused unrun."""
+"""Reading pickles of unknown origin: plain values come back, everything else is refused unrun."""
 
 import builtins
 import os
 import pickle
 import random
+import tracemalloc
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +20,10 @@ from a2pipe.datasets.benchmarks.safe_pickle import read_pickle
 from a2pipe.errors import UsageError
 
 KEYS = st.text() | st.integers(-(2**63), 2**63 - 1)
-SCALARS = (
-    st.none() | st.booleans() | KEYS | st.integers() | st.floats(allow_nan=False) | st.binary()
-)
+SCALARS = st.none() | st.booleans() | KEYS | st.floats(allow_nan=False)
 PLAIN = st.recursive(
-    SCALARS | st.frozensets(KEYS) | st.sets(KEYS),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(KEYS, inner) | st.lists(inner, max_size=5).map(tuple)
-    ),
+    SCALARS | st.sets(KEYS),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
     max_leaves=20,
 )
 
@@ -33,10 +32,10 @@ def typed(value: Any) -> Any:
     """Values with their types, so that 1, 1.0 and True differ; without the order of sets."""
     if isinstance(value, dict):
         return [(typed(key), typed(inner)) for key, inner in value.items()]
-    if isinstance(value, (set, frozenset)):
-        return type(value), sorted(map(repr, value))
-    if isinstance(value, (list, tuple)):
-        return type(value), [typed(inner) for inner in value]
+    if isinstance(value, set):
+        return sorted(map(repr, value))
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
     return type(value), value
 
 
@@ -53,7 +52,7 @@ def refused(file: Path, content: bytes, message: str) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(value=PLAIN, protocol=st.integers(3, 5))
+@given(value=PLAIN, protocol=st.integers(0, 5))
 def test_plain_values_come_back(tmp_path: Path, value: Any, protocol: int) -> None:
     file = tmp_path / "value.pkl"
     file.write_bytes(pickle.dumps(value, protocol))
@@ -61,7 +60,7 @@ def test_plain_values_come_back(tmp_path: Path, value: Any, protocol: int) -> No
 
 
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize("kind", [set, frozenset, list])
+@pytest.mark.parametrize("kind", [set, list])
 def test_tables_of_every_protocol(file: Path, protocol: int, kind: type) -> None:
     """The published file is a defaultdict of sets; its texts are shared between the sets."""
     draw = random.Random(protocol)
@@ -119,26 +118,28 @@ def test_calls_are_refused_and_not_made(file: Path, protocol: int, nested: bool)
     ("content", "message"),
     [
         (b"cos\nsystem\n(S'true'\ntR.", "names 'os.system'"),
-        (b"(S'true'\nios\nsystem\n.", "makes an object of a class"),
-        (b"(cbuiltins\nset\no.", "makes an object of a class"),
-        (b"cbuiltins\nset\n)\x81.", "makes an object of a class"),
-        (b"cbuiltins\nset\n)}\x92.", "makes an object of a class"),
-        (b"}}b.", "sets the state"),
-        (b"Pthing\n.", "outside itself"),
-        (b"]Q.", "outside itself"),
-        (b"\x82\x01.", "registered number"),
+        (b"(S'true'\nios\nsystem\n.", "uses the operation INST"),
+        (b"(cbuiltins\nset\no.", "uses the operation OBJ"),
+        (b"cbuiltins\nset\n]\x81.", "uses the operation NEWOBJ"),
+        (b"cbuiltins\nset\n]}\x92.", "uses the operation NEWOBJ_EX"),
+        (b"}}b.", "uses the operation BUILD"),
+        (b"Pthing\n.", "uses the operation PERSID"),
+        (b"]Q.", "uses the operation BINPERSID"),
+        (b"\x82\x01.", "uses the operation EXT1"),
         (b"\x80\x06N.", "unknown protocol 6"),
         (b"\x8c\x08builtins\x8c\x0cset.__init__\x93.", "names 'builtins.set.__init__'"),
         (b"\x8c\x08builtins\x8c\x04eval\x93.", "names 'builtins.eval'"),
         (b"cbuiltins\nset\n.", "holds a class"),
         (b"]cbuiltins\nset\na.", "holds a class"),
         (b"}X\x01\x00\x00\x00acbuiltins\nset\ns.", "holds a class"),
-        (b"ccollections\ndefaultdict\n(cbuiltins\nset\n}tR.", "calls something"),
-        (b"S'a'\n)R.", "calls something"),
         (b"cbuiltins\nset\n(X\x03\x00\x00\x00abctR.", "what is no list"),
-        (b"\x8f()\x90.", "neither text nor a number"),
-        (b"(I1\nI2\nd(I1\ntR.", "calls something"),
-        (b"\x8f(I" + str(2**63).encode() + b"\n\x90.", "neither text nor a number"),
+        (b"\x8f()\x90.", "holds a tuple"),
+        (b"(\x91.", "uses the operation FROZENSET"),
+        (b"cbuiltins\nfrozenset\n(]tR.", "names 'builtins.frozenset'"),
+        (b"X\x01\x00\x00\x00a2.", "uses the operation DUP"),
+        (b"]0.", "uses the operation POP"),
+        (b"C\x01a.", "uses the operation SHORT_BINBYTES"),
+        (b"t.", "holds a tuple"),
         (b"\x96\x00\x00\x00\x00\x00\x00\x00\x00.", "uses the operation BYTEARRAY8"),
         (b"\x97.", "uses the operation NEXT_BUFFER"),
     ],
@@ -155,17 +156,19 @@ def test_what_is_not_plain_is_refused(file: Path, content: bytes, message: str) 
         b".",
         b"(.",
         b"]",
-        b"0.",
-        b"t.",
-        b"(0a.",
         b"h\x05.",
+        b"(a.",
+        b"(tR.",
+        b"cbuiltins\nset\n(]]tR.",
+        b"ccollections\ndefaultdict\n(cbuiltins\nset\n}tR.",
+        b"S'a'\n)R.",
+        b"(I1\nI2\nd(I1\ntR.",
         b"\x93.",
         b"]]\x93.",
         b"S'a'\nS'b'\na.",
         b"(I1\nd.",
         b"]R.",
         b"I1\nI2\nR.",
-        b"cbuiltins\nset\n(]]tR.",
         b"L" + b"9" * 10_000 + b"L\n.",
         b"X\xff\xff\xff\x7fabc.",
         b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc.",
@@ -183,19 +186,68 @@ def test_every_truncation_is_told(file: Path, protocol: int) -> None:
         refused(file, whole[:length], "is damaged or incomplete")
 
 
-def test_memo_places_far_apart_cost_nothing(file: Path) -> None:
-    """An unpickler would make room for all the places between."""
-    file.write_bytes(b"X\x01\x00\x00\x00ar\xff\xff\xff\x7f0j\xff\xff\xff\x7f.")
-    assert read_pickle(file) == "a"
+# --- small files that would cost much ---------------------------------------------------------
 
 
-def test_nested_tuples_are_never_hashed(file: Path) -> None:
-    """Hashing 60 tuples of twice the one before takes 2**60 steps."""
-    bomb = b")" + b"2\x86" * 60
-    refused(file, b"\x8f(" + bomb + b"\x90.", "neither text nor a number")
-    refused(file, b"}" + bomb + b"Ns.", "neither text nor a number")
-    file.write_bytes(bomb + b".")
-    assert len(read_pickle(file)) == 2
+@contextmanager
+def within_a_megabyte() -> Iterator[None]:
+    """Fail if the block takes more memory than that, at any moment."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+HUGE = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"]r" + HUGE.to_bytes(4, "little") + b".", "leaves places of its memo empty"),
+        (f"]p{HUGE}\n.".encode(), "leaves places of its memo empty"),
+        (b"]q\x02.", "leaves places of its memo empty"),
+        (b"]j" + HUGE.to_bytes(4, "little") + b".", "is damaged"),
+        (b"\x95" + HUGE.to_bytes(8, "little") + b"].", "is damaged"),
+        (b"\x95" + b"\xff" * 8 + b"].", "is damaged"),
+        (b"X" + HUGE.to_bytes(4, "little") + b"a.", "is damaged"),
+        (b"\x8d" + HUGE.to_bytes(8, "little") + b"a.", "is damaged"),
+        (b"\x8e" + HUGE.to_bytes(8, "little") + b"a.", "is damaged"),
+        (b"\x8b" + HUGE.to_bytes(4, "little") + b"a.", "is damaged"),
+        (b"T" + HUGE.to_bytes(4, "little") + b"a.", "is damaged"),
+    ],
+)
+def test_lengths_and_places_are_not_believed(file: Path, content: bytes, message: str) -> None:
+    """An unpickler makes room for what is said, here 2 GB and more, before it looks."""
+    with within_a_megabyte():
+        refused(file, content, message)
+
+
+@pytest.mark.parametrize("step", [b"2\x86", b"q\x00h\x00\x86", b"\x85", b"(lt"])
+def test_tuples_are_never_built_upon(file: Path, step: bytes) -> None:
+    """To hash 60 pairs of the pair before takes 2**60 steps; deep ones overflow the C stack."""
+    refused(file, b"}" + b")" + step * 60 + b"Ns.", "holds a tuple|DUP")
+
+
+def test_the_arguments_of_a_call_are_not_used_again(file: Path) -> None:
+    call = b"cbuiltins\nset\nq\x00(]tq\x01R"
+    refused(file, call + b"}h\x01Ns.", "refers to one value at two places")
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**2000])
+def test_large_numbers(file: Path, number: int) -> None:
+    for protocol in range(6):
+        refused(file, pickle.dumps([number], protocol), "more than 64 bits|operation LONG4")
+
+
+def test_long_texts(file: Path) -> None:
+    """Two equal texts of 100 MB would be compared at every key."""
+    for protocol in range(6):
+        file.write_bytes(pickle.dumps("a" * 1000, protocol))
+        assert read_pickle(file) == "a" * 1000
+        refused(file, pickle.dumps("a" * 1001, protocol), "a text of more than 1000 characters")
 
 
 def test_deep_nesting_is_read(file: Path) -> None:
@@ -206,23 +258,27 @@ def test_deep_nesting_is_read(file: Path) -> None:
     assert found == []
 
 
-def test_a_list_in_itself_is_read(file: Path) -> None:
-    file.write_bytes(b"]q\x00h\x00a.")
-    found = read_pickle(file)
-    assert found[0] is found
+def test_a_list_stands_at_one_place(file: Path) -> None:
+    """Else one list could stand under every key, or in itself, or be made a set over and over."""
+    message = "refers to one value at two places"
+    refused(file, b"]q\x00h\x00a.", message)
+    refused(file, b"}q\x00]q\x01I1\nh\x01I2\nh\x01u.", message)
+    refused(file, b"cbuiltins\nset\nq\x00](I1\neq\x01" + b"h\x00h\x01\x85R" * 9 + b".", message)
 
 
-def test_copies_count_towards_the_limit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty bytes that would make a set of a list a thousand times over."""
-    monkeypatch.setattr(safe_pickle, "MAX_VALUES", 1000)
-    many = b"](" + b"I1\n" * 100 + b"eq\x00"
-    file.write_bytes(many + b"0cbuiltins\nset\nq\x01h\x00\x85R.")
-    assert read_pickle(file) == {1}
-    refused(
-        file,
-        many + b"0cbuiltins\nset\nq\x01" + b"h\x01h\x00\x85R" * 9 + b".",
-        "makes too many values",
-    )
+def test_a_text_is_not_taken_apart(file: Path) -> None:
+    """A text may stand at many places, so a set of its letters would cost more than its bytes."""
+    refused(file, b"cbuiltins\nset\n(X\x03\x00\x00\x00abctR.", "what is no list")
+
+
+@pytest.mark.parametrize(("one", "limit"), [(b"N", 1000), (b"]", 50), (b"\x8f", 50), (b"}", 50)])
+def test_values_are_counted_and_containers_twentyfold(
+    file: Path, monkeypatch: pytest.MonkeyPatch, one: bytes, limit: int
+) -> None:
+    monkeypatch.setattr(safe_pickle, "MAX_VALUES", 1024)
+    file.write_bytes(b"]" + one + b"a.")
+    assert len(read_pickle(file)) == 1
+    refused(file, b"](" + one * (limit + 2) + b"e.", "makes too many values")
 
 
 def test_large_files_are_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,18 +305,30 @@ def test_any_bytes_give_a_value_or_one_sentence(tmp_path: Path, content: bytes) 
     assert "\n" not in message
 
 
-OPERATIONS = b"()]}.NK\x01012Rabdelst\x85\x86\x88\x8f\x90\x91\x94h\x00q\x00"
+OPERATIONS = (
+    *(b"(", b")", b"]", b"}", b".", b"N", b"K\x01", b"0", b"1", b"2", b"R", b"a", b"b", b"d", b"e"),
+    *(b"l", b"s", b"t", b"u", b"\x85", b"\x86", b"\x88", b"\x8f", b"\x90", b"\x91", b"\x94"),
+    *(b"h\x00", b"h\x01", b"q\x00", b"q\x01", b"I7\n", b"X\x01\x00\x00\x00a"),
+    *(b"cbuiltins\nset\n", b"ccollections\ndefaultdict\n"),
+)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
-@given(codes=st.lists(st.sampled_from([bytes([code]) for code in OPERATIONS]), max_size=30))
-def test_what_is_read_is_what_an_unpickler_reads(tmp_path: Path, codes: list[bytes]) -> None:
-    """Random programs of harmless operations: where neither refuses, the values agree."""
+def size(value: Any) -> int:
+    """How many values there are in a value, itself among them."""
+    inner = [*value, *value.values()] if isinstance(value, dict) else value
+    return 1 + sum(map(size, inner)) if isinstance(value, (dict, list, set)) else 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(codes=st.lists(st.sampled_from(OPERATIONS), max_size=30))
+def test_random_programs_give_no_more_values_than_operations(
+    tmp_path: Path, codes: list[bytes]
+) -> None:
     file = tmp_path / "any.pkl"
     file.write_bytes(b"".join(codes) + b".")
     try:
-        found = read_pickle(file)
-        expected = pickle.loads(file.read_bytes())
-    except (UsageError, pickle.UnpicklingError):
+        with within_a_megabyte():
+            found = read_pickle(file)
+    except UsageError:
         return
-    assert repr(found) == repr(expected)
+    assert size(found) <= len(codes)
