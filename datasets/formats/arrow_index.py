@@ -1,6 +1,6 @@
-"""What one Arrow file of a dataset saved by Hugging Face `datasets` holds: the images of its rows.
+"""Read which images one Arrow file of a dataset saved by Hugging Face `datasets` holds.
 
-The file is mapped into memory and each image is read once; no pixel is decoded and none is copied.
+The file is mapped into memory and each image is read once; no pixel is decoded.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from ..images.remote import stamp
 from ..safe_paths import join_inside
 
 ArrowImage = tuple[str, IndexedImage | Unreadable | None]
-"""Locator and what was read; or the path of an image file that the row names, and None."""
+"""The image of a row: its locator and what was read of it, or, if the row only names an image file,
+that file's path and None."""
 
 
 def index_rows(file: str, column: str, memo: Path | None = None) -> list[ArrowImage]:
-    """Every image of a column, in row order; remembered while the file's size and time are the
-    same.
+    """Return the image of every row of a column, in row order.
+
+    file: absolute path of an Arrow stream file.
+    column: the name of a column with images.
+    memo: the memo of image files, beside which the answer is remembered while the Arrow file's size
+        and modification time are the same.
 
     Raises UsageError for a file that is missing or damaged, and for a row that names an image file
     outside the folder of the Arrow file.
@@ -43,7 +48,10 @@ def index_rows(file: str, column: str, memo: Path | None = None) -> list[ArrowIm
 
 
 def rows_of(files: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The values of some columns of every row; an empty dict a row where no column is wanted."""
+    """Yield the values of some columns for every row of Arrow files, in order.
+
+    Yields an empty dict for every row if no column is asked for. Raises what `arrow_table` raises.
+    """
     for file in files:
         table = arrow_table(file)
         if not columns:
@@ -54,13 +62,14 @@ def rows_of(files: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, 
 
 
 def _read(file: str, column: str) -> list[list[Any]]:
-    """Name, digest, width, height and reason of every row."""
+    """Read every row as [name, digest, width, height, reason], which JSON can remember."""
     images = arrow_column(file, column)
     return [_row(images, row) for row in range(len(images))]
 
 
 def _row(images: Any, row: int) -> list[Any]:
     value = images[row].as_py()
+    # `datasets` stores an image as bytes, as the path of a file, or both: bytes go first.
     named = value.get("path") if isinstance(value, dict) else None
     if isinstance(value, dict) and value.get("bytes") is None and named:
         return [named, "", 0, 0, None]
@@ -77,6 +86,7 @@ def _image(
     file: str, column: str, row: int, name: str, digest: str, width: int, height: int, why: str
 ) -> ArrowImage:
     if not digest and why is None:
+        # Neither read nor refused: the row names a file, which may not lie outside this folder.
         return join_inside(Path(file).parent, name), None
     locator = str(ArrowRow(file, column, row, name))
     return locator, Unreadable(why) if why else IndexedImage(digest, width, height)

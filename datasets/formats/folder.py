@@ -1,4 +1,4 @@
-"""Datasets that are folders of images: `[split/]class/*.jpg`, or images alone, without classes."""
+"""Read folders of images: `[split/]class/*.jpg`, or images alone, without classes."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from ..sample_table import SampleTable, read_collection
 
 @dataclass(frozen=True)
 class _Found:
-    """One image of a folder; "" where there is no split or no class."""
+    """One image of a folder; split and label are "" where there is none."""
 
     path: str
     split: str
@@ -27,11 +27,15 @@ class _Found:
 def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None) -> Collection:
     """Read a folder of images.
 
-    Subfolders are classes (images below them at any depth belong to the class). When every
-    subfolder with images is called train, val, valid, validation or test, they are splits, with
-    class folders or images inside. Images without class folders have label -1. Names are sorted,
-    hidden files are left out, and whatever is called like an image is listed: a dangling link or a
-    directory named x.jpg ends among `unreadable`. Groups are -1.
+    root: the folder. Its subfolders are classes; images below one at any depth belong to it. If
+        every subfolder with images is called train, val, valid, validation or test, they are splits
+        with class folders or images inside.
+    name: the collection's name; the folder's if it is None.
+    memo: the file that remembers digests and sizes between runs.
+
+    Images without class folders have label -1; groups are -1. Names are sorted and hidden files
+    left out. Whatever is called like an image is listed: a dangling link or a directory named x.jpg
+    ends among the collection's `unreadable`.
 
     Raises UsageError for a folder that is missing, empty, or laid out in two ways at once.
     """
@@ -70,10 +74,13 @@ def _require_folder(root: Path) -> None:
 
 
 def _find(root: Path) -> Iterator[_Found]:
-    """Every image with its split and class, splits and classes in the order of their names."""
+    """Yield every image with its split and class, both in the order of their names."""
     folders = _folders_with_images(root)
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
     kinds = {SPLIT_NAMES[folder.name.lower()] for folder in splits}
+
+    # A single folder called train may be a class, but two splits and something else beside them are
+    # a mistake that would make classes of the splits.
     if len(splits) < len(folders) and "train" in kinds and len(kinds) > 1:
         others = ", ".join(folder.name for folder in folders if folder not in splits)
         raise UsageError(
@@ -89,7 +96,7 @@ def _find(root: Path) -> Iterator[_Found]:
 
 
 def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Found]:
-    """The images of class folders, or those of a folder without any."""
+    """Yield the images of class folders, or those right in `folder` if there are none."""
     if classes:
         _require_no_images(folder)
     for path in [] if classes else images_in(folder):
@@ -109,11 +116,11 @@ def _require_no_images(folder: Path) -> None:
 
 
 def _folders_with_images(folder: Path) -> list[Path]:
-    return [each for each in _listing(folder)[1] if _holds_images(each)]
+    return [each for each in images_and_subfolders(folder)[1] if _holds_images(each)]
 
 
 def _holds_images(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> bool:
-    """Whether there is an image at any depth; a link back to a folder above is not followed."""
+    """Tell whether there is an image at any depth, without listing more than it takes."""
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
@@ -128,28 +135,40 @@ def _holds_images(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> bool
 
 
 def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:
-    """Paths of the images in a folder and its subfolders, by name, hidden ones left out.
+    """Yield the paths of the images in a folder and its subfolders, in the order of their names.
 
-    A link back to a folder above is not followed.
+    folder: where to look; hidden files and folders are left out.
+    above: device and inode of every folder on the way here, so that a link back to one of them is
+        not followed for ever.
+
+    Raises UsageError for a folder that cannot be listed.
     """
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
-    images, folders = _listing(folder)
+    images, folders = images_and_subfolders(folder)
     yield from images
     for each in folders:
         yield from images_below(each, (*above, here))
 
 
 def images_in(folder: Path) -> list[str]:
-    """The paths of whatever is named like an image, files or not, by name; not in subfolders."""
-    return _listing(folder)[0]
+    """Return the paths of whatever in a folder is named like an image, sorted by name.
+
+    Subfolders are not looked into. Raises UsageError for a folder that cannot be listed.
+    """
+    return images_and_subfolders(folder)[0]
 
 
-def _listing(folder: Path) -> tuple[list[str], list[Path]]:
-    """The paths of images and the subfolders of a folder, each by name."""
+def images_and_subfolders(folder: Path) -> tuple[list[str], list[Path]]:
+    """Return the paths of a folder's images and its subfolders, each sorted by name.
+
+    Whatever is named like an image counts as one, and hidden entries are left out. Raises
+    UsageError for a folder that cannot be listed.
+    """
     images, folders = [], []
+    # The name decides before the kind is asked for, which may cost a call to the file system.
     for entry in sorted(_visible(folder), key=attrgetter("name")):
         if has_image_suffix(entry.name):
             images.append(entry.path)
@@ -159,7 +178,7 @@ def _listing(folder: Path) -> tuple[list[str], list[Path]]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """False for a link that leads nowhere or round in a circle."""
+    """Tell whether an entry is a folder; False for a link that leads nowhere or in a circle."""
     try:
         return entry.is_dir()
     except OSError:
@@ -167,7 +186,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder but hidden, as the directory has it."""
+    """Yield the entries of a folder that are not hidden, in the directory's own order."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

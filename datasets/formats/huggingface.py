@@ -1,6 +1,6 @@
-"""Datasets that Hugging Face `datasets` saved by `save_to_disk`, a Dataset or a DatasetDict.
+"""Read what Hugging Face `datasets` saved by `save_to_disk`, a Dataset or a DatasetDict.
 
-Their Arrow files are read as they lie, by pyarrow, so that the library itself is not needed.
+The Arrow files are read where they lie, by pyarrow, so that the library itself is not needed.
 """
 
 from __future__ import annotations
@@ -36,16 +36,19 @@ def load_saved(
     boxes: str = "objects",
     memo: Path | None = None,
 ) -> Collection:
-    """Read a folder of `save_to_disk`.
+    """Read a folder that `save_to_disk` wrote.
 
-    columns: which column stands for one of NAMES, as in a manifest; a ClassLabel gives its names.
-        Without a column `label` or `class`, the only other ClassLabel is the label.
-    image: the Image column, needed where there are several.
-    boxes: column of a struct with `bbox`, lists of [x, y, width, height] in pixels of the upright
-        image, as in COCO; without that column there are no boxes.
+    root: the folder of a Dataset or a DatasetDict.
+    columns: maps names of a manifest (NAMES) to the dataset's columns, where these differ. A
+        ClassLabel column gives the names of its classes. Without a column `label` or `class`, the
+        only other ClassLabel column is the label.
+    image: the Image column, needed if there are several.
+    boxes: a column of structs with a field `bbox`, lists of [x, y, width, height] in pixels of the
+        upright image, as in COCO; without that column there are no boxes.
+    memo: the file that remembers digests and sizes between runs.
 
-    Splits are the keys of a DatasetDict (validation becomes val; a key that is none of the three
-    keeps its samples out of every head, with a remark), else a column `split`.
+    Splits are the keys of a DatasetDict (validation becomes val), else a column `split`. A key that
+    is none of the three keeps its samples out of every head, and a remark says so.
 
     Raises UsageError for a folder that is no such dataset or is damaged, a column that is not
     there, and values that cannot be what they should be.
@@ -55,6 +58,8 @@ def load_saved(
     parts = list(saved_datasets(root))
     images = _images(parts, image, memo)
     values = chain.from_iterable(_values(part, columns) for part in parts)
+
+    # The path comes last, so that no column of that name can take its place.
     records = [
         {"image_id": _image_id(path, root), **value, "path": path}
         for (path, _), value in zip(images, values, strict=True)
@@ -69,7 +74,7 @@ def load_saved(
 def _images(
     parts: Sequence[SavedDataset], wanted: str | None, memo: Path | None
 ) -> list[ArrowImage]:
-    """The image of every row."""
+    """Return the image of every row of all datasets, in order."""
     jobs = [
         (file, column)
         for part in parts
@@ -95,19 +100,19 @@ def _image_column(part: SavedDataset, wanted: str | None) -> str:
 
 
 def _entries(images: Sequence[ArrowImage], memo: Path | None) -> list[IndexedImage | Unreadable]:
-    """What was read of each; the files that rows only name are read here."""
+    """Return what was read of each image; the files that rows only name are read here."""
     files = [path for path, entry in images if entry is None]
     read = dict(zip(files, read_index(files, memo), strict=True))
     return [entry or read[path] for path, entry in images]
 
 
 def _image_id(path: str, root: Path) -> str:
-    """Where an image lies, below the root: train/data-00000-of-00002.arrow@image[17]/7.jpg."""
+    """Return an image's path or locator below the root, such as `train/x.arrow@image[17]/7.jpg`."""
     return path.removeprefix(f"{root}/")
 
 
 def _values(part: SavedDataset, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """What every row says, by our names."""
+    """Yield what each row says of its sample, as cells by a manifest's column names."""
     sources = _sources(part, columns)
     split = SPLIT_NAMES.get(part.key.lower(), "")
     for row in rows_of(part.files, list(sources.values())):
@@ -120,13 +125,14 @@ def _values(part: SavedDataset, columns: Mapping[str, str]) -> Iterator[dict[str
 
 
 def _sources(part: SavedDataset, columns: Mapping[str, str]) -> dict[str, str]:
-    """Our name -> the dataset's column."""
+    """Map a manifest's column names to the dataset's columns, as far as it has them."""
     for column in columns.values():
         if column not in part.features:
             there = ", ".join(part.features)
             raise UsageError(f"{part.folder} has no column {column!r} (its columns: {there}).")
     aliases = {name: alias for name, alias in ALIASES.items() if alias in part.features}
     found = {name: name for name in NAMES if name in part.features}
+    # What the user names goes before a column of the name, and this before its alias.
     found = aliases | found | dict(columns)
     classes = [name for name in part.of_kind("ClassLabel") if name not in found.values()]
     if not {"label", "class"} & found.keys() and len(classes) == 1:
@@ -135,7 +141,7 @@ def _sources(part: SavedDataset, columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(part: SavedDataset, column: str, value: Any) -> str:
-    """A cell; of a ClassLabel the name, and "" for -1, as in a test set without labels."""
+    """Return a value as a cell: of a ClassLabel the class name, "" for -1, the mark of no label."""
     if part.kind(column) != "ClassLabel" or value is None:
         return cell_text(value)
     names = part.features[column]["names"]
@@ -147,11 +153,12 @@ def _number(value: int | None) -> str:
 
 
 def _boxes(part: SavedDataset, column: str) -> Iterator[list[list[float]]]:
-    """Of every row, COCO's [x, y, width, height] as corners."""
+    """Yield the boxes of every row as [x0, y0, x1, y1]."""
     wanted = [column] if column in part.features else []
     for row in rows_of(part.files, wanted):
         objects = row.get(column)
         found = objects.get("bbox") if isinstance(objects, dict) else objects
+        # `datasets` stores a sequence of structs as a struct of lists or as a list of structs.
         if isinstance(found, list) and found and isinstance(found[0], dict):
             found = [each.get("bbox") for each in found]
         yield [_corners(part, column, box) for box in found or ()]

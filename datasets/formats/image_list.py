@@ -1,4 +1,4 @@
-"""Images that are named one by one, without labels: files, and whatever lies below folders."""
+"""Read images that are named one by one, without labels: files, and images below folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,13 @@ from .folder import images_below
 
 
 def load_image_list(paths: Sequence[str | Path], memo: Path | None = None) -> Collection:
-    """A collection of these files, and of the images in these folders and below them, in order.
+    """Return a collection of the given files and of the images in and below the given folders.
 
-    A file that is named twice counts once. Labels and groups are -1, splits empty.
+    paths: files and folders; the samples stand in their order, and a file that is named twice
+        counts once. Labels and groups are -1, splits "".
+    memo: the file that remembers digests and sizes between runs.
 
-    Raises UsageError if nothing is left, or a path does not exist.
+    Raises UsageError if a path does not exist, or there is no image.
     """
     files = tuple(dict.fromkeys(file for path in paths for file in _files(path)))
     if not files:

@@ -1,4 +1,4 @@
-"""Datasets described by a table, CSV or Parquet: one row a sample, or one row a box."""
+"""Read datasets that a CSV or Parquet table describes: one row for a sample, or one for a box."""
 
 from __future__ import annotations
 
@@ -34,17 +34,24 @@ def load_manifest(
 ) -> Collection:
     """Read a manifest.
 
-    Columns: `path` (absolute, or relative to `root`, else to the manifest's folder); `label` or
-    `class` (names or numbers; with both, `label` numbers what `class` names); optional `split`
-    (train, val, test or 0, 1, 2), `group` (or `attribute`, also called `place`: the group is then
-    label x attribute), `x0, y0, x1, y1` (pixels of the upright image, half-open) and `image_id`.
-    Rows with a box that agree in all of image, label, split and group are one sample with several
-    boxes. An empty cell means none. `columns` says which column of the file stands for one of these
-    names.
+    path: a .csv or .parquet file with the columns
+        path: of the image, absolute or relative to `root`;
+        label, class: one of them, as names or numbers; of both, `label` numbers what `class` names;
+        split: optional, train, val or test, or 0, 1, 2;
+        group: optional; with `attribute` (or `place`) instead, groups are label x attribute;
+        x0, y0, x1, y1: optional, a box in pixels of the upright image, half-open;
+        image_id: optional, the name of the image; its path if there is none.
+        An empty cell means none. Rows with a box that agree in image, label, split and group are
+        one sample with several boxes.
+    root: the folder that paths are relative to; the manifest's own if it is None.
+    columns: maps the names above to the file's columns, where these differ.
+    name: the collection's name; the manifest's file name if it is None.
+    memo: the file that remembers digests and sizes between runs.
+    relative: refuse absolute paths.
 
-    A row whose file is missing ends among `unreadable`. Raises UsageError for a manifest that is
-    missing, empty or not a table, for absent columns, and for values that cannot be what they
-    should be; with `relative` also for an absolute path.
+    A row whose file is missing ends among the collection's `unreadable`. Raises UsageError for a
+    manifest that is missing, empty or not a table, for absent columns, and for values that cannot
+    be what they should be.
     """
     path = path.expanduser().absolute()
     table = read_table(path, columns or {})
@@ -59,19 +66,28 @@ def load_manifest(
 
 @dataclass(frozen=True)
 class _Names:
-    """The values of a column as numbers, and what they are called."""
+    """A column as int64 indices into its distinct names, -1 for an empty cell."""
 
     numbers: NDArray[np.int64]
     names: tuple[str, ...]
 
 
 def sample_table_of(table: ManifestTable, folder: Path | None, name: str) -> SampleTable:
-    """The samples of a table, whose paths are relative to `folder` or, without one, locators."""
+    """Return the samples that a table describes; no image is read.
+
+    folder: what paths are relative to; None if they are locators and stay as they are.
+    name: the name of the collection to be.
+
+    Raises UsageError for absent columns and for values that cannot be what they should be.
+    """
     paths, labels, splits = table.required("path"), _labels(table), _splits(table)
     groups = _groups(table, labels)
     table.refuse_rows(paths == "", "path", "is empty")
     ids = table.optional("image_id")
     ids = paths if ids is None else ids
+
+    # Rows of one sample differ in their boxes alone. Where records are numbered, two that agree in
+    # everything are still two samples.
     same = [ids, paths, labels.numbers, splits, groups.numbers]
     boxes = samples_with_boxes(table, same if table.records is None else [table.records])
     rows = boxes.rows
@@ -91,7 +107,7 @@ def sample_table_of(table: ManifestTable, folder: Path | None, name: str) -> Sam
 def _absolute(folder: Path | None, paths: pd.Series[str]) -> tuple[str, ...]:
     if folder is None:
         return tuple(paths.tolist())
-    # pathlib needs ten times as long, which a million rows notice.
+    # pathlib needs ten times as long, which tells with a million rows.
     return tuple([os.path.join(folder, path) for path in paths.tolist()])  # noqa: PTH118
 
 
@@ -110,7 +126,10 @@ def _labels(table: ManifestTable) -> _Names:
 def _called(
     table: ManifestTable, keys: tuple[str, ...], label: pd.Series[str], named: pd.Series[str]
 ) -> tuple[str, ...]:
-    """The class name of each label, or the label where it has none; both have to mean the same."""
+    """Return the class name of each label, or the label itself where it has none.
+
+    Raises UsageError unless each label goes with one class name and each name with one label.
+    """
     table.refuse_rows((label == "") & (named != ""), "label", "is empty, though class is given")
     name_of = dict(zip(label, named, strict=True))
     names = tuple(name_of[key] or key for key in keys)
@@ -133,7 +152,7 @@ def _groups(table: ManifestTable, labels: _Names) -> _Names:
 
 
 def _crossed(labels: _Names, attribute: pd.Series[str]) -> _Names:
-    """Groups label x attribute that occur, by label first; -1 where either is missing."""
+    """Return the groups label x attribute that occur, by label first; -1 if either is missing."""
     attributes = sorted_names(attribute.unique())
     second = name_indices(attribute.tolist(), attributes)
     known = (labels.numbers >= 0) & (second >= 0)

@@ -1,4 +1,4 @@
-"""Reading a manifest's table: its columns as text, and its boxes."""
+"""Read a manifest's table: every cell as text, and the boxes of its rows."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class ManifestTable:
-    """A manifest, every cell as text ("" for none); `columns` maps our names to the file's.
+    """A manifest in memory.
 
-    path: what errors name; named_by: the column whose value names a row in them, else its number.
-    records: int64, the sample of each row, where that is known.
+    path: the file or folder that errors name.
+    frame: one row for a sample or a box; every cell is text, "" for none.
+    columns: maps names of COLUMNS to columns of the frame, where these differ.
+    named_by: the column whose value names a row in errors; "" names rows by their number.
+    records: int64, (rows,), the number of the sample that a row belongs to; None if rows that agree
+        belong to one sample.
     """
 
     path: Path | str
@@ -38,7 +42,10 @@ class ManifestTable:
     records: NDArray[np.int64] | None = None
 
     def optional(self, name: str) -> pd.Series[str] | None:
-        """A column by our name, or None. Raises UsageError when `columns` names one not there."""
+        """Return a column by its name in COLUMNS, or None if the table has no such column.
+
+        Raises UsageError if `columns` maps the name to a column that is not there.
+        """
         wanted = self.columns.get(name)
         if wanted is not None:
             if wanted not in self.frame:
@@ -50,14 +57,14 @@ class ManifestTable:
         return None
 
     def required(self, name: str) -> pd.Series[str]:
-        """A column by our name. Raises UsageError when there is none."""
+        """Return a column by its name in COLUMNS; raise UsageError if there is none."""
         column = self.optional(name)
         if column is None:
             raise self.missing_column(name)
         return column
 
     def missing_column(self, wanted: str) -> UsageError:
-        """The error for a column that is not there; it names those that are."""
+        """Return the error for a column that is not there; it names those that are."""
         remedy = f"rename one, or say which it is by the dataset option {wanted}=COLUMN"
         return self._lacks(wanted, remedy)
 
@@ -66,9 +73,13 @@ class ManifestTable:
         return UsageError(f"{self.path} has no column {wanted!r} (its columns: {there}): {remedy}.")
 
     def refuse_rows(self, bad: ArrayLike, column: str, problem: str) -> None:
-        """Raise UsageError for the first of the rows for which `bad` holds, if any.
+        """Raise UsageError for the first row for which `bad` holds, if there is one.
 
-        Rows count from 1, without the header.
+        bad: bool, (rows,).
+        column: the name in COLUMNS that the message shows with the row's value.
+        problem: the predicate of the message, such as "is empty".
+
+        The message counts rows from 1, without the header.
         """
         rows = np.flatnonzero(np.asarray(bad, bool))
         if len(rows):
@@ -81,14 +92,24 @@ class ManifestTable:
 
 @dataclass(frozen=True, eq=False)
 class SampleBoxes:
-    """rows: int64 (N,), the first row of each sample, ascending; boxes: those of each sample."""
+    """The samples that the rows of a table make up, and their boxes.
+
+    rows: int64, (N,), the first row of each sample, ascending.
+    boxes: for each sample float64, (k, 4), x0, y0, x1, y1 in pixels; k may be 0.
+    """
 
     rows: NDArray[np.int64]
     boxes: Boxes
 
 
 def read_table(path: Path, columns: Mapping[str, str]) -> ManifestTable:
-    """Read a .csv or .parquet file. Raises UsageError when it is missing, empty or neither."""
+    """Read a .csv or .parquet file.
+
+    columns: maps names of COLUMNS to the file's columns, where these differ.
+
+    Raises UsageError if the file is missing, empty, neither of the two or damaged, and for a name
+    in `columns` that is none of COLUMNS.
+    """
     check_columns(columns, COLUMNS, "A manifest has no column")
     if not path.is_file():
         raise UsageError(f"Manifest {path} does not exist: check its path.")
@@ -99,7 +120,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> ManifestTable:
 
 
 def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> None:
-    """Raise UsageError, which begins with `lacks`, for a name that is none of the known ones."""
+    """Raise UsageError, whose message begins with `lacks`, for a name that is not a known one."""
     for name in columns:
         if name not in known:
             advice = did_you_mean(name, known, f"use {', '.join(known) or 'none'}.")
@@ -107,7 +128,14 @@ def check_columns(columns: Iterable[str], known: Sequence[str], lacks: str) -> N
 
 
 def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes:
-    """Gather the boxes of rows that agree in all keys; a row without a box is its own sample."""
+    """Gather the rows that agree in all keys into one sample with all their boxes.
+
+    table: its corners are read; without corner columns every row is a sample.
+    keys: columns of length `rows`. A row without a box is a sample of its own, whatever others it
+        agrees with.
+
+    Raises UsageError for a box with corners missing, that are no numbers, or without area.
+    """
     corners = _corners(table)
     if corners is None:
         count = len(table.frame)
@@ -115,6 +143,8 @@ def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes
     has_box = np.asarray(~np.isnan(corners).any(axis=1))
     sample = _numbered_rows(keys)
     sample[~has_box] = len(sample) + np.flatnonzero(~has_box)
+
+    # np.unique numbers samples by key; they are to stand in the order of their first rows.
     _, first, inverse = np.unique(sample, return_index=True, return_inverse=True)
     place = np.argsort(np.argsort(first))[inverse]
     return SampleBoxes(np.sort(first), _gather(corners, place, has_box, len(first)))
@@ -123,7 +153,7 @@ def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes
 def _gather(
     corners: NDArray[np.float64], place: NDArray[np.int64], has_box: NDArray[np.bool_], count: int
 ) -> Boxes:
-    """The boxes of sample 0, 1, …, each in row order."""
+    """Return the boxes of samples 0, 1, …, each in row order; `place` is the sample of each row."""
     boxed = np.flatnonzero(has_box)
     boxed = boxed[np.argsort(place[boxed], kind="stable")]
     ends = np.cumsum(np.bincount(place[boxed], minlength=count))
@@ -134,7 +164,7 @@ def _gather(
 
 
 def _numbered_rows(keys: Sequence[Any]) -> NDArray[np.int64]:
-    """The same number for rows that agree in all keys."""
+    """Return the same number for rows that agree in all keys."""
     import pandas as pd
 
     frame = pd.DataFrame({str(index): np.asarray(key) for index, key in enumerate(keys)})
@@ -143,7 +173,7 @@ def _numbered_rows(keys: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _corners(table: ManifestTable) -> NDArray[np.float64] | None:
-    """float64 (rows, 4), NaN in a row without a box; None when the table has no boxes."""
+    """Return float64 (rows, 4), NaN in a row without a box; None if the table has no corners."""
     columns = [table.optional(corner) for corner in CORNERS]
     if all(column is None for column in columns):
         return None
@@ -167,7 +197,8 @@ def _numbers(table: ManifestTable, name: str) -> NDArray[np.float64]:
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    """Every cell as the text in the file: no "NA" turned to nothing, no 01 turned to 1."""
+    """Read a file with every cell as text."""
+    # As pandas guesses types, a class "NA" would become a missing value and "01" the number 1.
     import pandas as pd
 
     try:
@@ -187,5 +218,5 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 
 def _brief(error: Exception) -> str:
-    """The first line of a message, without a full stop."""
+    """Return the first line of an error's message, without a full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Samples described one by one, as a tar's labels or the rows of a table are, made a collection."""
+"""Turn samples that are described one by one, as those of a tar are, into a manifest's table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .manifest_table import CORNERS, ManifestTable
 
 
 def cell_text(value: Any) -> str:
-    """A value as a manifest's cell: "" for none, "3" for 3.0, "true" for True."""
+    """Return a value as the text of a manifest's cell: "" for None and NaN, "3" for 3.0, "true"."""
+    # Only NaN differs from itself.
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
@@ -29,10 +30,13 @@ def table_from_records(
     boxes: Iterable[Sequence[Sequence[float]]],
     columns: Mapping[str, str],
 ) -> ManifestTable:
-    """A manifest's table: a row for every box of a record, one for a record without.
+    """Return a table with a row for every box of a record, and one for a record without boxes.
 
-    Each record is a sample of its own, whatever others it agrees with; errors name it by its
-    `image_id`.
+    name: the file or folder that errors name.
+    records: for each sample its values by column name; each has an `image_id`, by which errors name
+        it, and each is a sample of its own, whatever others it agrees with.
+    boxes: for each record its boxes x0, y0, x1, y1 in pixels.
+    columns: maps a manifest's column names to those of the records, where these differ.
     """
     import pandas as pd
 
@@ -40,6 +44,7 @@ def table_from_records(
     numbers: list[int] = []
     for number, (record, found) in enumerate(zip(records, boxes, strict=True)):
         row = {name: cell_text(value) for name, value in record.items()}
+        # repr() keeps every digit of a float, so that boxes survive as text.
         cornered = [dict(zip(CORNERS, map(repr, map(float, box)), strict=True)) for box in found]
         rows += [row | corners for corners in cornered] or [row]
         numbers += [number] * (len(cornered) or 1)
@@ -50,7 +55,10 @@ def table_from_records(
 
 
 def parse_boxes(where: str, value: Any) -> list[list[float]]:
-    """Boxes x0, y0, x1, y1 of a sample; raises UsageError for anything else."""
+    """Return the boxes [x0, y0, x1, y1] that a JSON value lists, as floats; none for None.
+
+    where: the file or member that an error names. Raises UsageError for any other value.
+    """
     listed = [] if value is None else value
     if isinstance(listed, list) and all(map(_is_box, listed)):
         return [list(map(float, box)) for box in listed]

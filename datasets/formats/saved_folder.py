@@ -1,4 +1,4 @@
-"""The folder that `save_to_disk` of Hugging Face `datasets` writes: its parts and their columns."""
+"""Read the JSON files in a folder that `save_to_disk` of Hugging Face `datasets` wrote."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ DICT, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
 @dataclass(frozen=True)
 class SavedDataset:
-    """One saved Dataset: its key in the DatasetDict ("" without one), Arrow files in row order,
-    and features, as `dataset_info.json` has them."""
+    """One Dataset in the folder.
+
+    folder: where it lies.
+    key: its name in the DatasetDict, such as "train"; "" if it is the only one.
+    files: paths of its Arrow files, in the order of the rows.
+    features: type of each column, as `dataset_info.json` has it.
+    """
 
     folder: Path
     key: str
@@ -24,24 +29,24 @@ class SavedDataset:
     features: Mapping[str, Any]
 
     def of_kind(self, kind: str) -> list[str]:
-        """The columns whose feature is of a type: "Image", "ClassLabel"."""
+        """Return the columns whose feature has a type, such as "Image" or "ClassLabel"."""
         return [name for name in self.features if self.kind(name) == kind]
 
     def kind(self, column: str) -> str:
-        """The type of a column's feature; "" for a list or a struct."""
+        """Return the type of a column's feature; "" for a list, a struct or an unknown column."""
         feature = self.features.get(column)
         return str(feature.get("_type", "")) if isinstance(feature, dict) else ""
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether `save_to_disk` wrote a folder."""
+    """Tell whether `save_to_disk` wrote a folder."""
     return (folder / DICT).is_file() or all((folder / name).is_file() for name in (STATE, INFO))
 
 
 def saved_datasets(root: Path) -> Iterator[SavedDataset]:
-    """The datasets of a folder, in the order of the DatasetDict.
+    """Yield the datasets in a folder, in the order of the DatasetDict.
 
-    Raises UsageError for a folder that is none of `save_to_disk`, or is damaged.
+    Raises UsageError for a folder that `save_to_disk` did not write, or that is damaged.
     """
     if not is_saved(root):
         raise UsageError(
@@ -54,11 +59,13 @@ def saved_datasets(root: Path) -> Iterator[SavedDataset]:
     if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
         raise UsageError(f"{root / DICT} does not list its splits: save the dataset again.")
     for key in keys:
+        # The last part alone: a key may not lead out of the folder.
         yield _saved(root / Path(key).name, key)
 
 
 def _saved(folder: Path, key: str) -> SavedDataset:
     state, info = _json(folder / STATE), _json(folder / INFO)
+    # Old versions stored a selection as the whole table and a list of rows, which is not read here.
     if state.get("_indices_data_files"):
         raise UsageError(f"{folder} was saved with an index by an old version: save it again.")
     try:

@@ -1,6 +1,6 @@
-"""What one tar of a WebDataset holds: its images, where each lies, and what is said of them.
+"""Read which images one tar of a WebDataset holds, where each lies, and what is said of them.
 
-One sequential read finds every member; nothing is unpacked. Members that are neither images nor
+One sequential read finds every member, and nothing is unpacked. Members that are neither images nor
 labels are passed over.
 """
 
@@ -25,13 +25,19 @@ from ..images.remote import file_system, is_url, stamp
 from ..safe_paths import join_inside
 
 LONGEST_NOTE = 1 << 20
+"""Most bytes of a .cls or .json member."""
 BOXES = "boxes"
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class TarImage:
-    """An image member; digest "" and size 0, 0 for one too large to be read."""
+    """An image in a tar.
+
+    member: where it lies.
+    digest: first 32 hex digits of the SHA-256 of its bytes; "" if it was too large to be read.
+    width, height: in pixels of the upright image; 0, 0 if the header is no image's or was not read.
+    """
 
     member: TarMember
     digest: str
@@ -41,16 +47,22 @@ class TarImage:
 
 @dataclass(frozen=True)
 class TarIndex:
-    """images: in the tar's order; notes: name of each .cls and .json member -> its content."""
+    """What a tar holds.
+
+    images: in the tar's order.
+    notes: content of each .cls member (text) and .json member (a dict), by the member's name.
+    """
 
     images: tuple[TarImage, ...]
     notes: dict[str, Any]
 
 
 def index_tar(archive: str, memo: Path | None = None) -> TarIndex:
-    """Read a tar, or remember it while its size and time (or what its server tells) are the same.
+    """Return what a tar holds.
 
     archive: absolute path or fsspec URL.
+    memo: the memo of image files, beside which the answer is remembered while the tar's size and
+        modification time, or what its server tells of it, are the same.
 
     Raises UsageError for a tar that is missing, compressed, cut short or damaged, has a member
     twice or one that leads out of it, or labels that cannot be read.
@@ -100,14 +112,17 @@ def _opened(archive: str) -> IO[bytes]:
 
 
 def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """The regular files, up to a proper end: tarfile takes a damaged header for one."""
+    """Yield the regular files of a tar; raise UsageError unless it ends as a tar has to."""
     try:
         with tarfile.open(fileobj=handle, mode="r:") as tar:
             for member in tar:
-                tar.members = []  # type: ignore[attr-defined]  # else all headers stay in memory
+                # tarfile keeps every header; emptying its list keeps memory flat for large tars.
+                tar.members = []  # type: ignore[attr-defined]
                 if member.isreg():
                     _require_plain(archive, member)
                     yield member
+            # tarfile takes a damaged header after the first for the end; a real end is zeros, or
+            # nothing. Without this check all that follows the damage would be missing silently.
             handle.seek(tar.offset)
             if handle.read(_BLOCK).strip(b"\0"):
                 raise _damaged(archive, f"there is no header at byte {tar.offset:,}")
@@ -116,6 +131,7 @@ def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
 
 
 def _require_plain(archive: str, member: tarfile.TarInfo) -> None:
+    # A sparse file is not stored byte for byte, so no range of the tar holds the image.
     if member.issparse():
         raise _damaged(archive, f"{member.name} is stored as a sparse file")
 
@@ -128,7 +144,7 @@ def _damaged(archive: str, problem: str) -> UsageError:
 
 
 def _image(handle: IO[bytes], member: tarfile.TarInfo) -> tuple[str, int, int]:
-    """Digest, width and height."""
+    """Return digest, width and height of an image member; "", 0, 0 if it is too large to read."""
     if member.size > LARGEST_IMAGE:
         return "", 0, 0
     content = _content(handle, member)
@@ -145,17 +161,17 @@ def _content(handle: IO[bytes], member: tarfile.TarInfo) -> bytes:
 
 
 def _is_hidden(name: str) -> bool:
-    """Such as `._1.jpg`, which macOS puts beside `1.jpg`; it is no image."""
+    """Tell names such as `._1.jpg`, which macOS puts beside `1.jpg` and which is no image."""
     return name.rpartition("/")[2].startswith(".")
 
 
 def _kind(name: str) -> str:
-    """The last extension, as WebDataset's decoders take it."""
+    """Return the last extension in lower case, by which WebDataset's decoders go."""
     return name.rpartition(".")[2].lower()
 
 
 def _note(archive: str, name: str, content: bytes) -> Any:
-    """The text of a .cls, or those values of a .json object that can say something of a sample."""
+    """Return the text of a .cls, or those values of a .json that can say something of a sample."""
     if len(content) > LONGEST_NOTE:
         raise UsageError(f"{archive}: {name} is longer than 1 MiB, too long for a label.")
     try:
@@ -172,7 +188,7 @@ def _note(archive: str, name: str, content: bytes) -> Any:
 
 
 def _may_be_used(value: Any) -> bool:
-    """Numbers and words; not captions of a page or nested metadata."""
+    """Tell numbers and words from long captions and nested metadata, which only fill memory."""
     if isinstance(value, str):
         return len(value) <= 256
     return value is None or isinstance(value, bool | int | float)

@@ -1,4 +1,4 @@
-"""Which tars a name stands for: one, a brace or glob pattern, a folder of them, by path or URL."""
+"""Find the tars that a name stands for: one, a brace or glob pattern, or a folder, path or URL."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..numbering import SPLIT_NAMES
 SUFFIX = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MOST = 100_000
+"""Most names that a pattern may stand for."""
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _GLOB = re.compile(r"[*?\[]")
@@ -23,15 +24,22 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class TarShard:
-    """A tar by its absolute path or URL, and the split its name or folder says, else ""."""
+    """One tar.
+
+    archive: its absolute path or URL.
+    split: the split that its name or folder says, "train", "val" or "test", else "".
+    """
 
     archive: str
     split: str
 
 
 def looks_like_tars(name: str) -> bool:
-    """Whether a dataset's name means tars: it ends in .tar or a compressed form, is a URL, or is a
-    folder that holds tars, itself or in split folders."""
+    """Tell whether a dataset's name means tars.
+
+    It does if it ends in .tar or a compressed form, if it is a URL, and if it is a folder that
+    holds tars, itself or in split folders.
+    """
     if name.lower().endswith((SUFFIX, *COMPRESSED)) or is_url(name) or name.startswith("file://"):
         return True
     folder = Path(name).expanduser()
@@ -39,7 +47,7 @@ def looks_like_tars(name: str) -> bool:
 
 
 def some_tar_matches(name: str) -> bool:
-    """Whether a path, or a brace or glob pattern of paths, stands for a tar that is there."""
+    """Tell whether a path, or a brace or glob pattern of paths, stands for a tar that is there."""
     if not name.lower().endswith(SUFFIX):
         return False
     found = (path for each in expand_braces(local_or_url(name)) for path in _local(each))
@@ -47,13 +55,15 @@ def some_tar_matches(name: str) -> bool:
 
 
 def find_shards(name: str) -> tuple[TarShard, ...]:
-    """The tars of a path, pattern, folder or URL, in the order of the braces or else by name.
+    """Return the tars of a path, pattern, folder or URL, each once.
 
-    `{000..012}` counts with leading zeros, `{a,b}` lists, and `*`, `?`, `[…]` match what is there.
-    The split is that of a name that begins with train, val, test and so on, else of its folder.
+    name: `{000..012}` in it counts with leading zeros, `{a,b}` lists, and `*`, `?`, `[…]` match
+        what is there. Braces give the order of the tars, anything else their names.
 
-    Raises UsageError for a compressed tar, a pattern that matches nothing or too much, and a file
-    that a brace pattern names and that is not there.
+    The split of a tar is what its name begins with (train, val, test and so on), else its folder's
+    name. A tar that a name or a brace pattern spells out is listed whether or not it is there.
+
+    Raises UsageError for a compressed tar, and for a pattern that matches nothing or too much.
     """
     whole = local_or_url(name)
     if whole.lower().endswith(COMPRESSED):
@@ -68,7 +78,11 @@ def find_shards(name: str) -> tuple[TarShard, ...]:
 
 
 def expand_braces(pattern: str) -> Iterator[str]:
-    """Every name that the braces of a pattern stand for. Raises UsageError for too many."""
+    """Return every name that the braces of a pattern stand for.
+
+    Raises UsageError if there are more than 100,000.
+    """
+    # Counted before anything is spelled out: `{0..999999999}` would fill the memory.
     counts = [len(_choices(found[1])) for found in _BRACES.finditer(pattern)]
     total = 1
     for count in counts:
@@ -99,7 +113,7 @@ def _choices(inner: str) -> range | list[str]:
 
 
 def _matches(path: str) -> list[str]:
-    """The tars of one name without braces."""
+    """Return the tars of one name without braces."""
     try:
         return _remote(path) if is_url(path) else _local(path)
     except UsageError:
@@ -119,7 +133,7 @@ def _local(path: str) -> list[str]:
 
 
 def _tars_in(folder: str) -> Iterator[str]:
-    """Tars of a folder, else those of its split folders."""
+    """Yield the tars of a folder, or if it has none those of its split folders."""
     there = sorted(os.listdir(folder))  # noqa: PTH208
     tars = [name for name in there if name.lower().endswith(SUFFIX) and name[0] != "."]
     yield from (os.path.join(folder, name) for name in tars)  # noqa: PTH118

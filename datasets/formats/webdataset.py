@@ -1,4 +1,4 @@
-"""WebDataset tar shards as a dataset: images are read where they lie, nothing is unpacked.
+"""Read WebDataset tar shards as a dataset: images are read where they lie, nothing is unpacked.
 
 The files of a sample share their name up to the first dot of its last part. Of a sample,
 `jpg`, `png` and the like is the image, `cls` the class (a number or a name), and `json` an object
@@ -32,7 +32,12 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class _Sample:
-    """One image with what its tar says of it; boxes are pixels of the upright image, half-open."""
+    """One image with what its tar says of it.
+
+    image: where it lies, with its digest and size.
+    values: cells by a manifest's column names.
+    boxes: each x0, y0, x1, y1 in pixels of the upright image, half-open.
+    """
 
     image: TarImage
     values: dict[str, str]
@@ -46,15 +51,18 @@ def load_webdataset(
     image: str | None = None,
     memo: Path | None = None,
 ) -> Collection:
-    """Read the tar shards of a path, a brace or glob pattern, a folder, or an fsspec URL.
+    """Read tar shards.
 
-    columns: which key of the .json stands for one of KEYS; a label named here replaces the .cls.
-    image: the extension of the image, such as `left.jpg`, where samples have several.
+    name: a path, a brace or glob pattern, a folder, or an fsspec URL (see `find_shards`).
+    columns: maps names of a manifest (KEYS) to keys of the .json, where these differ; a label named
+        here replaces the .cls.
+    image: the extension of the image, such as `left.jpg`, if samples have several.
+    memo: the file that remembers digests and sizes between runs.
 
-    The class is the .cls, else `label` or `class` of the .json; the split is `split` of the .json,
-    else what the tar's name or folder says; groups are `group`, or label x `attribute` (`place`).
-    Samples stand in the order of the tars. An image that is none, or too large, ends among the bad
-    ones.
+    The class is the .cls, else `label` or `class` of the .json. The split is `split` of the .json,
+    else what the tar's name or folder says. Groups are `group`, or label x `attribute` (`place`).
+    Samples stand in the order of the tars. What is called an image and is none, or is larger than
+    1 GiB, ends among the bad images.
 
     Raises UsageError for tars that are missing, compressed, cut short or hold no image, a sample
     with several images or two classes, and values that cannot be what they should be.
@@ -81,7 +89,7 @@ def load_webdataset(
 def _samples(
     shard: TarShard, index: TarIndex, columns: Mapping[str, str], wanted: str | None
 ) -> Iterator[_Sample]:
-    """The samples of one tar that have an image."""
+    """Yield the samples of one tar that have an image."""
     keyed = _by_key(shard.archive, index.images, wanted)
     names = _notes_by_key(index.notes)
     for key, image in keyed.items():
@@ -97,7 +105,7 @@ def _samples(
 
 
 def _notes_by_key(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-    """Key and last extension of notes -> their names: `cat.v1.cls` goes with `cat.v1.png`."""
+    """Map the key and last extension of .cls and .json members to their names."""
     found: dict[tuple[str, str], list[str]] = {}
     for name in names:
         key, ending = _key(name)
@@ -112,7 +120,8 @@ def _note(
     kind: str,
     names: Mapping[tuple[str, str], Sequence[str]],
 ) -> Any:
-    """What the .cls or .json of a sample says, None without one; `KEY.cls` goes before others."""
+    """Return what the .cls or .json of a sample says, or None if it has none."""
+    # The key ends at the first dot, so cat.v1.cls belongs to `cat`; a plain cat.cls goes before it.
     found = names.get((key, kind), ())
     plain = [name for name in found if _key(name)[1] == kind]
     chosen = plain or found
@@ -126,7 +135,7 @@ def _note(
 def _label(
     archive: str, key: str, cls: str, values: Mapping[str, str], columns: Mapping[str, str]
 ) -> dict[str, str]:
-    """The column `label`, from the .cls where the .json's own is not asked for by name."""
+    """Return the cell `label`, from the .cls unless a key of the .json was asked for by name."""
     said = values.get("label", "")
     if "label" in columns or "class" in columns:
         return {}
@@ -141,7 +150,7 @@ def _label(
 
 
 def _by_key(archive: str, images: Iterable[TarImage], wanted: str | None) -> dict[str, TarImage]:
-    """Key -> its image; `wanted` is an extension, None any that is an image's alone."""
+    """Map keys to their images; `wanted` is an extension, None takes the only image of a key."""
     found: dict[str, TarImage] = {}
     for image in images:
         key, ending = _key(image.member.name)
@@ -158,7 +167,7 @@ def _by_key(archive: str, images: Iterable[TarImage], wanted: str | None) -> dic
 
 
 def _key(name: str) -> tuple[str, str]:
-    """A member's key and extension: split at the first dot of the last part of its name."""
+    """Split a member's name into key and extension, at the first dot of its last part."""
     folder, slash, last = name.rpartition("/")
     stem, _, ending = last.partition(".")
     return f"{folder}{slash}{stem}", ending.lower()
@@ -171,6 +180,6 @@ def _entry(image: TarImage) -> IndexedImage | Unreadable:
 
 
 def _title(name: str) -> str:
-    """A short name: the file's or folder's, without its ending."""
+    """Return the collection's name: that of the file or folder, without its ending."""
     last = name.rstrip("/").rpartition("/")[2]
     return last.removesuffix(".tar") or "shards"

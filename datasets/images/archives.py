@@ -1,4 +1,4 @@
-"""Opening an image that has no file of its own: a member of a tar, or a row of an Arrow file."""
+"""Open an image that has no file of its own: a member of a tar, or a row of an Arrow file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LARGEST_IMAGE = 1 << 30
-"""Bytes; a larger member is no photograph and is not read into memory."""
+"""Most bytes of an image in an archive: a larger member is no photograph, and reading it would fill
+the memory of whoever indexes the archive."""
 TOO_LARGE = f"file is larger than {LARGEST_IMAGE >> 20:,} MiB; not read"
 
 
 def open_in_archive(locator: TarMember | ArrowRow) -> BytesIO:
-    """The bytes of the image.
+    """Return the bytes of the image that a locator points at, as a file in memory.
 
-    Raises OSError for a file that cannot be opened, and BadImageError for one that ends before the
-    image does, or is no longer what the locator was made from.
+    Raises OSError if the archive cannot be opened, and BadImageError if it ends before the image
+    does or is no longer what the locator was made from.
     """
     if isinstance(locator, TarMember):
         return BytesIO(_member(locator))
@@ -31,7 +32,13 @@ def open_in_archive(locator: TarMember | ArrowRow) -> BytesIO:
 
 
 def row_bytes(column: pa.ChunkedArray, row: int) -> bytes:
-    """The bytes of an image column's row: binary, or a struct with the field `bytes`."""
+    """Return the encoded image in one row of an Arrow column.
+
+    column: binary, or structs with a field `bytes`, as Hugging Face `datasets` stores images.
+    row: counted from 0.
+
+    Raises BadImageError if there is no such row or it holds no bytes.
+    """
     if row >= len(column):
         raise BadImageError("the file no longer has this row")
     value = column[row].as_py()
@@ -42,9 +49,10 @@ def row_bytes(column: pa.ChunkedArray, row: int) -> bytes:
 
 
 def arrow_column(file: str, column: str) -> pa.ChunkedArray:
-    """A column of an Arrow stream file, mapped into memory and kept open.
+    """Return a column of an Arrow stream file, which is mapped into memory and kept open.
 
-    Raises BadImageError for a file that is not one, and OSError where it cannot be opened.
+    Raises BadImageError for a file that is no Arrow stream or lacks the column, and OSError if it
+    cannot be opened.
     """
     table = arrow_table(file)
     if column not in table.column_names:
@@ -53,14 +61,19 @@ def arrow_column(file: str, column: str) -> pa.ChunkedArray:
 
 
 def arrow_table(file: str) -> pa.Table:
-    """An Arrow stream file as a table, mapped into memory. Raises as `arrow_column` does."""
+    """Return an Arrow stream file as a table, mapped into memory.
+
+    Raises BadImageError for a file that is no Arrow stream, and OSError if it cannot be opened.
+    """
+    # One image is asked for at a time, so the mapping is kept; a file that was replaced since has
+    # another size or time, and is mapped anew rather than read at the old file's offsets.
     status = os.stat(file)  # noqa: PTH116
     return _mapped(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
 def _mapped(file: str, _size: int, _mtime_ns: int) -> pa.Table:
-    """The whole file without a copy; size and time make a changed file another one."""
+    """Map the whole file without copying it; the unused arguments are part of the cache's key."""
     import pyarrow as pa
 
     try:
@@ -70,6 +83,7 @@ def _mapped(file: str, _size: int, _mtime_ns: int) -> pa.Table:
 
 
 def _member(locator: TarMember) -> bytes:
+    # The index lists a larger member as unreadable; a locator may come from elsewhere.
     if locator.size > LARGEST_IMAGE:
         raise BadImageError(TOO_LARGE)
     try:

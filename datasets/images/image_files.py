@@ -1,7 +1,7 @@
-"""Image files: which names count as one, opening them, and what their header says.
+"""Tell image files by their names, open them, and read size and orientation from their header.
 
 Only the formats below are tried, whatever else Pillow knows: some of its other plugins start
-programs (EPS) and none of them holds photographs.
+programs (EPS), and none of them holds photographs.
 """
 
 import errno
@@ -36,7 +36,8 @@ SUFFIXES = frozenset(
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".mpo"}
 )
 
-# Imported above so that every format is registered before the first thread opens a file.
+# Pillow registers a format when its plugin is imported. All are imported above, so that none is
+# missing when the first thread opens a file.
 _PLUGINS = (
     JpegImagePlugin.JpegImageFile,
     PngImagePlugin.PngImageFile,
@@ -55,27 +56,31 @@ _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 _SILENCE = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _MACHINE_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
 
+# Without a handler Python prints what Pillow logs of damaged headers to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file name ends like an image's, in either case."""
-    # pathlib needs ten times as long, which a hundred thousand names notice.
+    """Tell whether a file name ends in one of SUFFIXES, in upper or lower case."""
+    # pathlib needs ten times as long, which tells with a hundred thousand names.
     head, dot, ending = name.rpartition(".")
     return dot + ending.lower() in SUFFIXES and head[-1:] not in ("", "/")
 
 
 def open_file(path: str | Path) -> Readable:
-    """Open a regular file, or what a locator points at, for reading bytes.
+    """Open an image for reading its bytes.
+
+    path: a regular file, or the text of a locator (see `locators`) of an image in an archive.
 
     Raises BadImageError with the reason (missing, a directory, a dangling link, no permission, …),
-    and A2pipeError when the machine is at fault rather than the file (too many open files, a stale
+    and A2pipeError if the machine is at fault rather than the file (too many open files, a stale
     mount).
     """
     locator, path = parse_locator(str(path)), Path(path)
     try:
         if locator is not None:
             return open_in_archive(locator)
+        # Before opening: opening a named pipe would wait for a writer for ever.
         _require_regular(path.stat().st_mode)
         return path.open("rb")
     except (OSError, ValueError) as error:
@@ -83,7 +88,12 @@ def open_file(path: str | Path) -> Readable:
 
 
 def explain(path: str | Path, error: OSError | ValueError) -> A2pipeError:
-    """The error to raise for a file that could not be read: the file's fault, or the machine's."""
+    """Return the error to raise for a file that could not be read, from what the system raised.
+
+    It is a BadImageError, which condemns this image alone, if the file is at fault; a plain
+    A2pipeError, which stops the run, if the machine is: an image is not called bad, and left out of
+    every fit, because there were too many open files.
+    """
     if not isinstance(error, OSError):
         return BadImageError("the path is not a possible file name")
     if error.errno in _MACHINE_FAULTS:
@@ -99,7 +109,7 @@ def explain(path: str | Path, error: OSError | ValueError) -> A2pipeError:
 
 
 def open_image(handle: Readable) -> Image.Image:
-    """Read the header of an image in one of FORMATS; no pixel is decoded and no warning is printed.
+    """Read the header of an image in one of FORMATS; decode no pixel and print no warning.
 
     Raises what Pillow raises: UnidentifiedImageError, DecompressionBombError, or nearly anything
     else for a damaged header.
@@ -109,25 +119,25 @@ def open_image(handle: Readable) -> Image.Image:
 
 
 def silence_pillow() -> None:
-    """Ignore warnings issued from within Pillow.
-
-    Python's `catch_warnings` is not safe among threads, hence one filter, put back in front if
-    moved.
-    """
+    """Ignore warnings that are issued from within Pillow, for the rest of the process."""
+    # `warnings.catch_warnings` swaps a list that all threads share, so threads that leave it in
+    # another order than they entered restore each other's filters. Hence one filter that stays,
+    # and is put back in front if somebody else's came before it.
     if warnings.filters[:1] != [_SILENCE]:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8 of an image whose pixels are not loaded yet; 1 where absent or damaged.
+    """Return the EXIF orientation, 1 to 8, of an image whose pixels are not loaded yet.
 
-    TIFF counts as 1, because Pillow turns it while loading and reports the turned size before. PNG
-    metadata that stand behind the pixels are not looked for.
+    It is 1, upright, where there is none or the EXIF data are damaged. PNG metadata that stand
+    behind the pixels are not looked for.
     """
+    # Pillow turns a TIFF while it loads the pixels, and reports the turned size before.
     if image.format == "TIFF":
         return 1
     try:
-        # PngImageFile.getexif would decode the pixels first.
+        # The base class's method, as PngImageFile.getexif would decode the pixels first.
         value = Image.Image.getexif(image).get(ORIENTATION)
     except Exception:  # Pillow raises nearly anything on damaged EXIF; the pixels may be fine
         return 1
@@ -135,7 +145,10 @@ def orientation(image: Image.Image) -> int:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height once the orientation is applied; the pixels must not be loaded yet."""
+    """Return width and height in pixels once the EXIF orientation is applied.
+
+    The image's pixels must not be loaded yet.
+    """
     width, height = image.size
     return (height, width) if orientation(image) in _QUARTER_TURNS else (width, height)
 

@@ -1,4 +1,4 @@
-"""The digest and size of image files, read by many threads and remembered between runs."""
+"""Read the digest and size of image files, by many threads, and remember them between runs."""
 
 import hashlib
 import os
@@ -19,12 +19,16 @@ DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
 QUICK_STAT, QUICK_READ = 50e-6, 300e-6
+"""Seconds a file below which looking at it, or reading it, is left to one thread."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file whose bytes could not be read, and why."""
+    """An image file whose bytes could not be read.
+
+    reason: why, as a phrase for the list of bad images, such as "file is missing".
+    """
 
     reason: str
 
@@ -32,19 +36,27 @@ class Unreadable:
 def read_index(
     paths: Sequence[str | Path], memo: Path | None = None, workers: int = WORKERS
 ) -> list[IndexedImage | Unreadable]:
-    """Digest and size of each file, in the order of `paths`; a path that occurs twice is read once.
+    """Return the digest and size of each file, in the order of `paths`.
 
-    `memo` is a file in which the answers are kept: an unchanged file (same path, size,
-    modification time and rights) is then not opened again. Raises A2pipeError only when the machine
-    is at fault, never for a single bad file.
+    paths: of image files or locators; one that occurs twice is read once.
+    memo: the file in which answers are kept: a file with the path, size, modification time and
+        rights it had is then not opened again. None keeps nothing.
+    workers: the number of threads that read files.
+
+    A file that cannot be read gives an `Unreadable` in its place. Raises A2pipeError only if the
+    machine is at fault, never for a single bad file.
     """
     known = load_memo(memo)
     unique = list(dict.fromkeys(map(str, paths)))
     old = [path for path in unique if path in known]
+
+    # Files are looked at before any is read, so that a second run is nothing but `stat` calls.
     with ThreadPoolExecutor(workers) as pool:
         same = set(_in_chunks(partial(_unchanged, known), old, pool, QUICK_STAT))
         changed = [path for path in unique if path not in same]
         read = dict(zip(changed, _in_chunks(_read, changed, pool, QUICK_READ), strict=True))
+
+    # What could not be read is not remembered: it may be there next time.
     new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
     if memo is not None and new:
         save_memo(memo, known | new)
@@ -55,11 +67,12 @@ def read_index(
 def _in_chunks(
     work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, quick: float
 ) -> Iterator[T]:
-    """`work` of every path, in order.
+    """Yield what `work` gives for every path, in order.
 
-    The first chunk is timed in this thread, and the others stay in it where a file takes fewer than
-    `quick` seconds: small files on a local disk, for which threads only wait for each other.
+    quick: if a file of the first chunk takes fewer seconds than this, on average, the rest is done
+        by the calling thread, else by the pool.
     """
+    # Small files on a local disk take so little that sixteen threads only waited for each other.
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     start = time.perf_counter()
     first = [work(path) for path in paths[:_CHUNK]]
@@ -72,7 +85,7 @@ def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
 
 
 def _unchanged(known: Mapping[str, MemoEntry], path: str) -> str:
-    """The path if the file is as it was, else ""."""
+    """Return the path if the file is as the memo has it, else ""."""
     try:
         return path if known[path][0] == _stamp(path) else ""
     except (OSError, ValueError):
@@ -86,6 +99,8 @@ def _stamp(path: str) -> Stamp:
 
 def _read(path: str) -> MemoEntry | Unreadable:
     try:
+        # The stamp is taken first: a file that is written to meanwhile has a newer one afterwards,
+        # and is read again next time instead of being remembered with half its bytes.
         stamp = _stamp(path)
         with open_file(path) as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
@@ -104,7 +119,10 @@ def _unreadable(path: Path, error: OSError | ValueError) -> Unreadable:
 
 
 def header_size(handle: Readable) -> tuple[int, int]:
-    """Upright width and height; (0, 0) for a header that is no image's: decoding will tell why."""
+    """Return width and height in pixels of the upright image, from its header.
+
+    Returns (0, 0) if the header is no image's: decoding tells the user why when it gets there.
+    """
     handle.seek(0)
     try:
         with open_image(handle) as image:

@@ -1,4 +1,4 @@
-"""Where an image lies that has no file of its own: as text that can stand wherever a path can.
+"""Locators: the place of an image in an archive, as text that can stand wherever a path can.
 
 A member of a tar is `/data/train-000.tar@1536+20480/cat/7.jpg`: the archive (a path or a URL), the
 first byte, the number of bytes, the member's name. A row of an Arrow file is
@@ -11,13 +11,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+# The shortest archive that fits is taken: a member's name may hold ".tar@1+2/" as well, and must
+# not choose another file to read.
 _TAR = re.compile(r"(?s)(.+?\.tar)@(\d+)\+(\d+)/(.+)", re.IGNORECASE)
 _ARROW = re.compile(r"(?s)(.+?\.arrow)@(.+?)\[(\d+)\]/(.+)")
 
 
 @dataclass(frozen=True)
 class TarMember:
-    """`size` bytes from byte `offset` of an uncompressed tar; its text is the locator."""
+    """A member of an uncompressed tar; `str()` of it is the locator.
+
+    archive: absolute path or URL of the tar.
+    offset: where the member's content begins, in bytes from the start of the tar.
+    size: length of the content in bytes.
+    name: the member's name in the tar.
+    """
 
     archive: str
     offset: int
@@ -30,7 +38,13 @@ class TarMember:
 
 @dataclass(frozen=True)
 class ArrowRow:
-    """The image of a row, counted from 0, of an Arrow stream file; its text is the locator."""
+    """The image in a row of an Arrow stream file; `str()` of it is the locator.
+
+    file: absolute path of the Arrow file.
+    column: the name of the column with images.
+    row: counted from 0 within this file.
+    name: a name to show, for the eye alone.
+    """
 
     file: str
     column: str
@@ -42,7 +56,7 @@ class ArrowRow:
 
 
 def parse_locator(text: str) -> TarMember | ArrowRow | None:
-    """What a locator says; None for the path of a file."""
+    """Return what a locator points at, or None if the text is the path of a file."""
     if "@" not in text:
         return None
     if found := _TAR.fullmatch(text):

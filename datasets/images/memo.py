@@ -1,7 +1,7 @@
-"""What was once read of image files, remembered by path, size, time and rights.
+"""Remember what was read of image files, by path, size, modification time and rights.
 
-The first line of a file is the SHA-256 of the second, which is JSON. Anything that does not match,
-parse or have the right shape is ignored: the files are then read again.
+The first line of a memo is the SHA-256 of the second, which is JSON. A memo that does not match its
+checksum, parse or have the right shape is ignored: the image files are then read again.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FORMAT = 2
-_BETWEEN = "\0"  # in no path, so that many are one text, which loads faster than a list
+# No path holds this character, so all paths can be one text, which JSON loads faster than a list.
+_BETWEEN = "\0"
 
 
 Stamp = tuple[int, int, int]
-"""Of a file: bytes, modification time in ns, type and rights."""
+"""What a file had when it was read: size in bytes, modification time in ns, type and rights
+(`st_mode`). Rights belong to it, as a file that may no longer be read is to be reported."""
 
 
 class IndexedImage(NamedTuple):
-    """A file whose bytes could be read.
+    """What is known of an image whose bytes could be read.
 
     digest: first 32 hex digits of the SHA-256 of its bytes.
-    width, height: pixels after EXIF orientation, from the header; 0, 0 where that is no image's.
+    width, height: in pixels after EXIF orientation, from the header; 0, 0 if that is no image's.
     """
 
     digest: str
@@ -35,11 +37,11 @@ class IndexedImage(NamedTuple):
 
 
 MemoEntry = tuple[Stamp, IndexedImage]
-"""One file as it was."""
+"""What the memo holds of one file: its stamp, and what was read of it then."""
 
 
 def load_memo(path: Path | None) -> dict[str, MemoEntry]:
-    """Absolute path -> what is remembered of it; empty when there is no memo or it is damaged."""
+    """Return what is remembered, by path or locator; empty if there is no memo or it is damaged."""
     content = read_signed(path) if path else None
     try:
         return _parse(content) if content else {}
@@ -48,7 +50,7 @@ def load_memo(path: Path | None) -> dict[str, MemoEntry]:
 
 
 def forget_memo(path: Path) -> bool:
-    """Remove the memo; False where that is not permitted, so that it must not be trusted."""
+    """Remove the memo; return False where that is not permitted, so that it must not be used."""
     try:
         path.unlink(missing_ok=True)
     except OSError:
@@ -57,7 +59,11 @@ def forget_memo(path: Path) -> bool:
 
 
 def save_memo(path: Path, memo: dict[str, MemoEntry]) -> None:
-    """Write the memo, column by column, so that it appears whole or not at all."""
+    """Write the memo so that it appears whole or not at all; a folder without rights is no error.
+
+    memo: what to remember, by path; at least one entry.
+    """
+    # Columns rather than rows, as a few long lists load faster than a million short ones.
     stamps, entries = zip(*memo.values(), strict=True)
     digests, *sizes = zip(*entries, strict=True)
     content = {
@@ -71,7 +77,7 @@ def save_memo(path: Path, memo: dict[str, MemoEntry]) -> None:
 
 
 def read_signed(path: Path) -> dict[str, Any] | None:
-    """The object of a signed file; None where it is absent, damaged or holds something else."""
+    """Return the JSON object of a sealed file; None if it is absent, damaged or no object."""
     try:
         checksum, _, content = path.read_bytes().partition(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != checksum:
@@ -83,7 +89,7 @@ def read_signed(path: Path) -> dict[str, Any] | None:
 
 
 def write_signed(path: Path, content: dict[str, Any]) -> None:
-    """Write an object so that it appears whole or not at all.
+    """Write a JSON object after its checksum, so that the file appears whole or not at all.
 
     A folder that cannot be written to is no error: what was read is read again next time.
     """

@@ -1,4 +1,4 @@
-"""Files by path or by URL: where they are and whether they changed. URLs are fsspec's."""
+"""Read archives by path or by URL, and tell whether they changed. URLs are opened by fsspec."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ _MARK = "://"
 
 
 def is_url(name: str) -> bool:
-    """Whether fsspec has to be asked: s3://…, memory://…, simplecache::s3://…; not file://…"""
+    """Tell whether a name is a URL for fsspec: s3://…, memory://…, simplecache::s3://…
+
+    file://… is not one, as it is a path.
+    """
     return _MARK in name and not name.startswith("file://")
 
 
 def local_or_url(name: str | Path) -> str:
-    """An absolute path, or a URL as it stands; file:// becomes a path."""
+    """Return a URL as it stands, and anything else as an absolute path, without file://."""
     text = str(name)
     if is_url(text):
         return text
@@ -29,7 +32,7 @@ def local_or_url(name: str | Path) -> str:
 
 
 def file_system(url: str) -> tuple[AbstractFileSystem, str]:
-    """fsspec's file system and its own name for what a URL points at.
+    """Return fsspec's file system for a URL, and the URL's path within it.
 
     Raises UsageError for a protocol that is unknown or needs a package that is not installed.
     """
@@ -46,9 +49,13 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def stamp(name: str) -> list[Any]:
-    """What changes when a file does: size and modification time, or what its server tells.
+    """Return what changes when a file does; equal stamps mean an unchanged file.
 
-    Empty where a server tells the size at most, which another file may share.
+    name: a path or a URL.
+
+    Of a local file these are its size in bytes and its modification time in ns, of a URL the size,
+    times and ETag that its server tells. The list is empty, which nobody may rely on, if the server
+    tells no more than the size, as another file may share that.
 
     Raises OSError, or whatever else a remote file system raises, for a file that is not there.
     """
@@ -62,8 +69,12 @@ def stamp(name: str) -> list[Any]:
 
 
 def read_range(name: str, offset: int, size: int) -> bytes:
-    """`size` bytes from byte `offset`, fewer where the file ends before. Raises as `stamp` does."""
+    """Return `size` bytes from byte `offset` of a path or URL, fewer if the file ends before.
+
+    Raises OSError, or whatever else a remote file system raises, for a file that cannot be read.
+    """
     if not is_url(name):
+        # Unbuffered, as nothing beyond this one image is wanted.
         with open(name, "rb", buffering=0) as handle:  # noqa: PTH123
             handle.seek(offset)
             return _read_all(handle, size)
@@ -73,8 +84,9 @@ def read_range(name: str, offset: int, size: int) -> bytes:
 
 
 def _read_all(handle: Any, size: int) -> bytes:
-    """An unbuffered read may give less than it was asked for."""
+    """Read until `size` bytes are there or the file ends."""
     parts = []
+    # An unbuffered read may give fewer bytes than it was asked for.
     while size and (part := handle.read(size)):
         parts.append(part)
         size -= len(part)
