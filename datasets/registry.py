@@ -4,43 +4,24 @@ Other packages add theirs through the entry point group `a2pipe.datasets`: a fun
 `Request` and returns a `Collection`; the first line of its docstring describes it.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from ..errors import UsageError
-from ..registry import Registry, did_you_mean
+from ..registry import Registry
 from .benchmark_facts import BenchmarkFacts
 from .collection import Collection
-from .formats.saved_folder import is_saved
-from .formats.tar_shards import looks_like_tars
 from .images.archive_memo import forget_archives
 from .images.memo import forget_memo
+from .request import Loader, Request
 
-MANIFESTS = (".csv", ".parquet")
+# Loaders of other packages have imported both names from here.
+from .request import check_options as check_options
+
 MEMO = "images.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for: the dataset's name, where it lies, its options, and where things may be
-    kept.
-
-    memo: file that remembers what was read of image files between runs.
-    workspace: folder in which a built collection may be placed.
-    """
-
-    name: str
-    root: Path | None
-    options: Mapping[str, Any]
-    memo: Path | None
-    workspace: Path | None
-
-
-Loader = Callable[[Request], Collection]
 
 
 @dataclass(frozen=True)
@@ -154,35 +135,12 @@ def facts_of(name: str) -> BenchmarkFacts | None:
     return facts
 
 
-def check_options(request: Request, allowed: Iterable[str]) -> None:
-    """Raise UsageError for an option that the dataset does not have."""
-    allowed = sorted(allowed)
-    for option in request.options:
-        if option not in allowed:
-            otherwise = f"use {', '.join(allowed)}." if allowed else "it has none; remove it."
-            advice = did_you_mean(option, allowed, otherwise)
-            raise UsageError(f"Dataset {request.name} has no option {option!r}: {advice}")
-
-
 def _loader(name: str) -> Loader:
     """Return what loads a dataset: by its name, else by what its path looks like."""
-    kind = None if name in DATASETS else _kind_of_path(name)
-    if kind is None:
-        return DATASETS.load(name)
-    loader: Loader = _import(f"formats.loaders:{kind}_at")
-    return loader
-
-
-def _kind_of_path(path: str) -> str | None:
-    """The kind of the user's own data that a path stands for; None if it is no path."""
-    if Path(path).suffix.lower() in MANIFESTS:
-        return "manifest"
-    if looks_like_tars(path):
-        return "webdataset"
-    if is_saved(Path(path).expanduser()):
-        return "saved"
-    is_folder = os.sep in path or path in (".", "..", "~") or Path(path).is_dir()
-    return "folder" if is_folder else None
+    of_path: Loader | None = None
+    if name not in DATASETS:
+        of_path = _import("formats.loaders:loader_of_path")(name)
+    return of_path or DATASETS.load(name)
 
 
 def _import(target: str) -> Any:

@@ -151,6 +151,19 @@ def test_no_module_imports_itself_by_way_of_others():
         pytest.fail(" -> ".join(map(str, error.args[1])))
 
 
+def test_folders_of_datasets_do_not_import_each_other_in_a_circle():
+    """The registry reaches the formats and benchmarks by name only, as it does plug-ins."""
+    graph: dict[Path, set[Path]] = {}
+    for path in modules():
+        for _, other in modules_imported(path):
+            if room_of(path) == room_of(other) == "datasets" and path.parent != other.parent:
+                graph.setdefault(path.parent, set()).add(other.parent)
+    assert list(TopologicalSorter(graph).static_order())[:2] == [
+        Path("datasets/images"),
+        Path("datasets"),
+    ]
+
+
 def test_no_folder_has_more_modules_than_a_reader_can_hold():
     counts = Counter(path.parent for path in modules() if path.name != "__init__.py")
     assert {str(folder): n for folder, n in counts.items() if n > MOST_MODULES} == {}

@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import UsageError
 from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
-from ..registry import Request, check_options
+from ..request import Request, check_options
 from ..safe_paths import join_inside
 from ..sample_table import SampleTable, read_collection
 

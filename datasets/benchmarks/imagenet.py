@@ -14,7 +14,7 @@ from ..benchmark_facts import ALL, BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..images.image_files import has_image_suffix
 from ..numbering import name_indices, sorted_names
-from ..registry import Request, check_options
+from ..request import Request, check_options
 from ..sample_table import SampleTable, read_collection
 from .imagenet_labels import SYNSET, GroundTruth, class_words, find_truth
 from .voc_xml import Annotation, read_annotations

@@ -16,7 +16,7 @@ from typing import Any
 from ...errors import UsageError
 from ..benchmark_facts import BenchmarkFacts, not_found
 from ..collection import Collection
-from ..registry import Request, check_options
+from ..request import Request, check_options
 from .metashift_pairs import BuildResult, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_subsets, subset_name
 

@@ -18,7 +18,7 @@ from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
 from ..formats.folder import images_in
 from ..numbering import name_indices
-from ..registry import Request, check_options
+from ..request import Request, check_options
 from ..sample_table import SampleTable, read_collection
 from .metashift_pairs import BuildResult, Pair, load_pairs, manifest_at, write_pairs
 from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_contexts, read_subsets, subset_name

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import A2pipeError, UsageError
 from ..collection import Collection
 from ..formats.manifest import load_manifest
-from ..registry import Request, check_options
+from ..request import Request, check_options
 from .build import MANIFEST, build_demo
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {

@@ -1,33 +1,54 @@
-"""Loaders for a user's own data, as the registry calls them."""
+"""Load a user's own data: a folder, a manifest, tar shards, or what `save_to_disk` wrote.
 
+Each format has two loaders. The one of its name finds the data at the request's root, and `*_at`
+takes the request's name for the path of the data.
+"""
+
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..registry import Request, check_options
+from ..request import Loader, Request, check_options
 from .folder import load_folder
 from .huggingface import NAMES, load_saved
 from .manifest import load_manifest
-from .manifest_table import COLUMNS
+from .manifest_table import COLUMNS, SUFFIXES
+from .saved_folder import is_saved
+from .tar_shards import looks_like_tars
 from .webdataset import KEYS, load_webdataset
 
 
+def loader_of_path(name: str) -> Loader | None:
+    """Return the loader of the data that a path or URL stands for; None if `name` is no path."""
+    if Path(name).suffix.lower() in SUFFIXES:
+        return manifest_at
+    if looks_like_tars(name):
+        return webdataset_at
+    if is_saved(Path(name).expanduser()):
+        return saved_at
+    # A name with a separator is meant as a path even if nothing is there: the error is then about a
+    # folder that does not exist, not about a dataset that nobody knows.
+    if os.sep in name or name in (".", "..", "~") or Path(name).is_dir():
+        return folder_at
+    return None
+
+
 def folder(request: Request) -> Collection:
-    """The folder at `root`."""
+    """Load the folder of images at the root."""
     check_options(request, ())
     return load_folder(_root(request, "the folder that holds the images"), memo=request.memo)
 
 
 def folder_at(request: Request) -> Collection:
-    """The folder whose path is the name."""
+    """Load the folder of images whose path is the name."""
     check_options(request, ())
-    _require_no_root(request)
-    return load_folder(Path(request.name), memo=request.memo)
+    return load_folder(Path(_path(request)), memo=request.memo)
 
 
 def manifest(request: Request) -> Collection:
-    """The manifest at `root`, or the one named by the option `file`, whose images lie in `root`."""
+    """Load the manifest at the root, or the one in it that the option `file` names."""
     check_options(request, ("columns", "file", *COLUMNS))
     file = request.options.get("file")
     if file is None:
@@ -38,34 +59,32 @@ def manifest(request: Request) -> Collection:
 
 
 def manifest_at(request: Request) -> Collection:
-    """The manifest whose path is the name; its images lie in `root`, else beside it."""
+    """Load the manifest whose path is the name; its images lie in the root, else beside it."""
     check_options(request, ("columns", *COLUMNS))
     return _manifest(request, Path(request.name), request.root)
 
 
 def webdataset(request: Request) -> Collection:
-    """The tars at `root`, or those that the option `shards`, a pattern, names below it."""
+    """Load the tars at the root, or those that the option `shards`, a pattern, names below it."""
     check_options(request, ("columns", "image", "shards", *KEYS))
     root = _root(request, "a tar, or the folder that holds tars")
     return _webdataset(request, str(root / str(request.options.get("shards", ""))))
 
 
 def webdataset_at(request: Request) -> Collection:
-    """The tars whose path, pattern or URL is the name."""
+    """Load the tars whose path, pattern or URL is the name."""
     check_options(request, ("columns", "image", *KEYS))
-    _require_no_root(request)
-    return _webdataset(request, request.name)
+    return _webdataset(request, _path(request))
 
 
 def saved(request: Request) -> Collection:
-    """The folder of `save_to_disk` at `root`."""
+    """Load what `save_to_disk` wrote at the root."""
     return _saved(request, _root(request, "the folder that save_to_disk wrote"))
 
 
 def saved_at(request: Request) -> Collection:
-    """The folder of `save_to_disk` whose path is the name."""
-    _require_no_root(request)
-    return _saved(request, Path(request.name))
+    """Load what `save_to_disk` wrote into the folder whose path is the name."""
+    return _saved(request, Path(_path(request)))
 
 
 def _webdataset(request: Request, name: str) -> Collection:
@@ -108,8 +127,10 @@ def _root(request: Request, what: str) -> Path:
     return request.root
 
 
-def _require_no_root(request: Request) -> None:
+def _path(request: Request) -> str:
+    """Return the name as the path it is; raise UsageError if there is a root as well."""
     if request.root is not None:
         raise UsageError(
             f"Dataset {request.name!r} is a folder already: leave the root {request.root} out."
         )
+    return request.name
