@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
 from .schema import Experiment
-from .toml import load_experiment
+from .toml import load_experiment, toml_value
 
 NO_EVIDENCE = (
     "It shows that the pipeline works; two photographs are no evidence about natural images."
@@ -90,7 +89,7 @@ def new_experiment(path: Path, dataset: str) -> None:
     Raises:
         UsageError: there is a file already, or none can be written there.
     """
-    content = TEMPLATE.format(name=json.dumps(path.stem), dataset=json.dumps(dataset))
+    content = TEMPLATE.format(name=toml_value(path.stem), dataset=toml_value(dataset))
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(content)

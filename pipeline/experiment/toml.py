@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import ValidationError
 
 from ...datasets.formats.tar_shards import some_tar_matches
@@ -133,57 +133,71 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
-    """The whole experiment with every default written out, as TOML that reads back equal.
+    """Return the whole experiment as TOML that reads back equal, with every default written out.
 
     TOML has no word for none, so a key that is not set stands in a comment, as do the defaults of
     a head's own parameters. with_defaults: off leaves out whatever was not set.
 
     Raises:
-        UsageError: there is no such head.
+        UsageError: there is no such head, or a value is none where that is not the default.
     """
     content = experiment.model_dump(mode="json", exclude_unset=not with_defaults)
     heads, combined = content.pop("head", []), content.pop("combine", [])
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     lines = [assignments(scalars)]
-    lines += [_table(f"[{name}]", table) for name, table in tables.items()]
-    lines += [_table("[[combine]]", rows) for rows in combined]
-    lines += [_head_table(head) if with_defaults else _table("[[head]]", head) for head in heads]
+    lines += [f"[{name}]\n{assignments(table)}" for name, table in tables.items()]
+    lines += [f"[[combine]]\n{assignments(rows)}" for rows in combined]
+    lines += [_head_table(head, with_defaults) for head in heads]
     return "\n".join(lines)
 
 
-def _table(header: str, table: dict[str, Any]) -> str:
-    return f"{header}\n{assignments(table)}"
-
-
-def _head_table(head: dict[str, Any]) -> str:
+def _head_table(head: dict[str, Any], with_defaults: bool) -> str:
     """A head, with the defaults of its parameters in comments: written, they would be another
     head to the cache."""
-    left_out = {key: value for key, value in defaults(head["kind"]).items() if key not in head}
-    lines = assignments(left_out).splitlines()
+    known = defaults(head["kind"])
+    for key, value in head.items():
+        if value is None and known.get(key) is not None:
+            raise UsageError(
+                f"The head {head['kind']!r} has the parameter {key} = none, for which TOML has no "
+                f"word, and which is not its default ({known[key]!r})."
+            )
+    left_out = {key: value for key, value in known.items() if key not in head}
+    lines = assignments(left_out).splitlines() if with_defaults else []
     comments = [line if line.startswith("#") else f"# {line}" for line in lines]
-    return "\n".join([_table("[[head]]", head).rstrip(), *comments, ""])
+    return "\n".join([f"[[head]]\n{assignments(head)}".rstrip(), *comments, ""])
 
 
 def assignments(table: Mapping[str, Any]) -> str:
-    """Plain values by key as TOML; a key without a value stands in a comment."""
+    """Return plain values by key as lines of TOML; a key without a value stands in a comment.
+
+    Raises UsageError for a value that holds none in a list or table.
+    """
     return "".join(
-        f"# {key} is not set\n" if value is None else f"{_key(key)} = {_value(value)}\n"
+        f"# {_key(key)} is not set\n" if value is None else f"{_key(key)} = {toml_value(value)}\n"
         for key, value in table.items()
     )
 
 
 def _key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+def toml_value(value: Any) -> str:
+    """Return a plain value as TOML on one line.
+
+    Raises UsageError for what TOML has no word for, which of plain values is none.
+    """
+    try:
+        # Within two lists tomli_w (1.2) writes a dict as an inline table; alone, or in one list,
+        # it would begin a table of the file.
+        text = tomli_w.dumps({"": [[value]]})
+    except TypeError as error:
+        raise UsageError(f"{value!r} cannot be written as TOML: leave out what is none.") from error
+    # It writes a list over several lines, an item each; within text it escapes every line break.
+    joined = re.sub(r"(?<=\[)\n *|,\n *(?=\])", "", text)
+    line = re.sub(r"\n *", " ", joined)
+    return line.removeprefix('"" = [[').removesuffix("]] ")
 
 
 def _validate(content: Mapping[str, Any], where: str) -> Experiment:

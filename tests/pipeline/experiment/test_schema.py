@@ -1,14 +1,12 @@
 """The experiment file: defaults, overrides, and what is refused."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.baselines import Baseline, parse_baseline
-from a2pipe.pipeline.experiment.schema import Experiment
-from a2pipe.pipeline.experiment.toml import load_experiment, to_toml
+from a2pipe.pipeline.experiment.toml import load_experiment
 
 MINIMAL = {"dataset": {"name": "demo-01"}}
 
@@ -40,13 +38,6 @@ def test_a_name_or_a_block_given_twice_counts_once():
     assert experiment.attention.layers == (4,)
     assert experiment.embedding.models == ("demo_embedder_s",)
     assert experiment.embedding.baselines == ("full",)
-
-
-def test_the_defaults_of_a_head_are_shown_beside_what_is_set():
-    written = to_toml(load_experiment({**MINIMAL, "head": [{"kind": "logistic", "C": 0.1}]}))
-    head = written.partition("[[head]]\n")[2].splitlines()
-    assert head[:4] == ['kind = "logistic"', 'name = ""', "models = []", "C = 0.1"]
-    assert head[4:7] == ['# features = "raw"', "# tol = 0.0001", "# max_iter is not set"]
 
 
 def test_head_parameters_are_kept():
@@ -132,21 +123,6 @@ def test_text_that_is_not_toml_is_refused(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"absent\.toml"):
         load_experiment(tmp_path / "absent.toml")
-
-
-def test_shown_defaults_read_back_equal():
-    experiment = load_experiment(
-        {
-            **MINIMAL,
-            "name": "round-trip",
-            "dataset": {"name": "m.csv", "options": {"label": 'a "quoted" name'}},
-            "crops": {"sizes": [[64], [64, 32]], "smooth": [1, 3]},
-            "embedding": {"models": ["m"], "baselines": ["full@518", "random:2"]},
-            "head": [{"kind": "logistic", "C": 0.1, "features": "l2"}],
-            "notes": ["first", "second: naïve"],
-        }
-    )
-    assert Experiment.model_validate(tomllib.loads(to_toml(experiment))) == experiment
 
 
 @pytest.mark.parametrize(
