@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, NotCachedError
-from ..files import atomic_write_bytes, host_name
+from ..files import (
+    FORMAT,
+    host_name,
+    read_checked_json,
+    write_checked_json,
+)
 from .fingerprint import canonical, describe, fingerprint
-from .layout import FORMAT, SPEC, ArrayField, Backend, Cut, Layout, field_from_json
+from .layout import SPEC, ArrayField, Backend, Cut, Layout, field_from_json
 from .ledger import now
-from .sealed import read_sealed, seal
 
 _PACKAGES = ("a2pipe", "h5py", "numpy", "pillow", "timm", "torch", "zarr")
 
@@ -71,7 +75,7 @@ def header_of(
 def write_header(folder: Path, header: Header) -> None:
     """Put `spec.json` in place: from now on the folder is an artifact."""
     document = {**asdict(header), "fields": [field.to_json() for field in header.fields]}
-    atomic_write_bytes(folder / SPEC, seal(document))
+    write_checked_json(folder / SPEC, document)
 
 
 def read_header(folder: Path) -> Header:
@@ -82,7 +86,7 @@ def read_header(folder: Path) -> Header:
     """
     path = folder / SPEC
     try:
-        document = read_sealed(path)
+        document = read_checked_json(path)
     except (FileNotFoundError, NotADirectoryError):
         raise NotCachedError(f"{folder} holds no artifact: there is no {SPEC} in it.") from None
     if document is None:

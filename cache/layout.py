@@ -13,10 +13,8 @@ import numpy as np
 
 from ..errors import A2pipeError
 from .fingerprint import digest_of
-from .sealed import FORMAT
 
 __all__ = [
-    "FORMAT",
     "STATUS_FIELD",
     "ArrayField",
     "Backend",

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import A2pipeError
-from ..files import FileSum, atomic_write_bytes, explained, fsync_dir, host_name, make_folder
-from .sealed import seal, unseal
+from ..files import (
+    FileSum,
+    atomic_write_bytes,
+    checked_json,
+    explained,
+    fsync_dir,
+    host_name,
+    make_folder,
+    parse_checked_json,
+)
 
 __all__ = ["BadRow", "FileSum", "Ledger", "Marker", "now"]
 
@@ -48,14 +56,14 @@ class Marker:
     bad: tuple[BadRow, ...] = ()
 
     def to_json(self) -> bytes:
-        return seal(asdict(self))
+        return checked_json(asdict(self))
 
 
 @lru_cache(maxsize=16_384)
 def marker_from_json(data: bytes) -> Marker | None:
     """The marker in `data`; None if it is torn, altered or incomplete. The same bytes give the same
     object, as a command asks several times which of thousands of shards are done."""
-    document = unseal(data)
+    document = parse_checked_json(data)
     if document is None:
         return None
     with suppress(KeyError, TypeError, AttributeError):

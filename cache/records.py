@@ -16,11 +16,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import DamagedError
-from ..files import FileSum, atomic_write_bytes, make_folder, read_checked
+from ..files import (
+    FORMAT,
+    FileSum,
+    atomic_write_bytes,
+    checked_json,
+    make_folder,
+    read_checked,
+    read_checked_json,
+    write_checked_json,
+)
 from .fingerprint import canonical, describe, fingerprint
 from .header import provenance
-from .layout import FORMAT
-from .sealed import read_sealed, seal
 
 Record = tuple[dict[str, Any], dict[str, Any]]
 
@@ -51,9 +58,9 @@ class Records:
             "made": provenance(),
             "content": dict(content),
         }
-        seal(document)
+        checked_json(document)  # refuses what is no JSON before any file is written
         total = atomic_write_bytes(path.with_suffix(".npz"), npz_bytes(arrays))
-        atomic_write_bytes(path, seal({**document, "arrays": asdict(total)}))
+        write_checked_json(path, {**document, "arrays": asdict(total)})
         return path
 
     def read(self, spec: Any) -> Record | None:
@@ -72,7 +79,7 @@ def read_record(path: Path) -> Record:
 
     FileNotFoundError, DamagedError, or A2pipeError if a newer version wrote it.
     """
-    document = read_sealed(path)
+    document = read_checked_json(path)
     if document is None:
         raise DamagedError(f"{path} is torn or altered: it has to be computed again.")
     packed = read_checked(path.with_suffix(".npz"), FileSum(**document["arrays"]), verify=True)

@@ -13,11 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import A2pipeError, DamagedError, UsageError
-from ..files import atomic_write_bytes, explained, fsync_dir, make_folder
+from ..files import (
+    FORMAT,
+    explained,
+    fsync_dir,
+    make_folder,
+    read_checked_json,
+    write_checked_json,
+)
 from .fingerprint import digest_of
-from .layout import EXPERIMENTS, FORMAT
+from .layout import EXPERIMENTS
 from .ledger import now
-from .sealed import read_sealed, seal
 
 READABLE = 100
 """Characters of the experiment's name in the name of its note's file."""
@@ -60,7 +66,7 @@ def remember(root: Path, reference: Reference, uses: Iterable[str | Path]) -> No
     path, named = _path(root, reference), {_relative(root, use) for use in uses}
     make_folder(path.parent)
     document = {"format": FORMAT, **asdict(reference), "uses": sorted(named), "written": now()}
-    atomic_write_bytes(path, seal(document))
+    write_checked_json(path, document)
     _drop_old_note(root, reference.label, named)
 
 
@@ -138,7 +144,7 @@ def _uses_or_none(path: Path) -> set[str]:
 def _document(path: Path) -> dict[str, Any]:
     """A note as it was written; empty where there is none."""
     try:
-        document = read_sealed(path)
+        document = read_checked_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     if document is None:

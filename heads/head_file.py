@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError, DamagedError, UnwritableError, UsageError
+from ..files import replace_file
 
 DOCUMENT = "a2pipe_head"
 CHECKSUM = "sha256"
@@ -32,8 +30,7 @@ def write_file(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDA
     metadata = {DOCUMENT: text, CHECKSUM: _checksum(text, arrays)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as temporary:
-            temporary.write_bytes(save(dict(arrays), metadata=metadata))
+        replace_file(path, save(dict(arrays), metadata=metadata))
     except (OSError, SafetensorError) as error:
         forbidden = isinstance(error, PermissionError)
         reason = getattr(error, "strerror", None) or error
@@ -74,17 +71,3 @@ def _checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
         total.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         total.update(array.reshape(-1).view(np.uint8).data)
     return total.hexdigest()
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`: flushed and renamed to it, or removed on an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

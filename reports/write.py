@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import A2pipeError
+from ..files import replace_file
 from .page import render_page
 from .plots import heat_map_png
 from .results import GalleryItem, Matrix
@@ -40,32 +39,11 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return {name: _replace(folder / name, content) for name, content in contents.items()}
+        for name, content in contents.items():
+            replace_file(folder / name, content)
     except OSError as error:
         raise A2pipeError(
             f"Cannot write the report to {folder}: {error.strerror}; choose another folder or "
             "make room there."
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    """Writes beside the target and renames over it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return {name: folder / name for name in contents}

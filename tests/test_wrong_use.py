@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from a2pipe import files
-from a2pipe.cache.sealed import seal, unseal
+from a2pipe.files import checked_json, parse_checked_json
 
 from .conftest import Outcome, unprivileged
 
@@ -277,8 +277,8 @@ def test_weights_without_a_network(command, base, monkeypatch):
 def test_a_cache_by_a_newer_version(command, base, tmp_path):
     command(*EXTRACT, *base)
     (spec,) = (tmp_path / "cache" / "attention").glob("*/*/spec.json")
-    document = unseal(spec.read_bytes())
-    spec.write_bytes(seal({**document, "format": document["format"] + 1}))
+    document = parse_checked_json(spec.read_bytes())
+    spec.write_bytes(checked_json({**document, "format": document["format"] + 1}))
     before = spec.read_bytes()
     sentence = refused(command(*EXTRACT, *base), 1)
     assert str(spec) in sentence

@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DamagedError
-from ...files import FileSum, atomic_write_bytes, make_folder, read_checked, sha256_file
+from ...files import (
+    FileSum,
+    atomic_write_bytes,
+    make_folder,
+    parse_checked_json,
+    read_checked,
+    sha256_file,
+    write_checked_json,
+)
 from ..layout import ArrayField, Cut
-from ..sealed import seal, unseal
 
 FOLDER, WHOLE, WHOLE_SUM = "data", "data.h5", "data.h5.json"
 _SPOILT = (OSError, KeyError, RuntimeError, ValueError)
@@ -35,7 +42,7 @@ class Hdf5Store:
         """Write the virtual dataset; shards still to come read as the fill value."""
         make_folder(self.folder / FOLDER)
         total = atomic_write_bytes(self.folder / WHOLE, self._virtual())
-        atomic_write_bytes(self.folder / WHOLE_SUM, seal(asdict(total)))
+        write_checked_json(self.folder / WHOLE_SUM, asdict(total))
 
     def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
         """Write the shard's file: one contiguous dataset an array."""
@@ -93,7 +100,7 @@ class Hdf5Store:
     def _is_as_written(self) -> bool:
         """Whether `data.h5` has its checksum, which earlier versions did not write."""
         try:
-            document = unseal((self.folder / WHOLE_SUM).read_bytes())
+            document = parse_checked_json((self.folder / WHOLE_SUM).read_bytes())
         except FileNotFoundError:
             return True
         return document == asdict(sha256_file(self.folder / WHOLE))

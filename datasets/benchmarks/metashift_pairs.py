@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import A2pipeError, UsageError
+from ...files import replace_file
 from ..collection import Collection
 from ..formats.manifest import load_manifest
-from ..writing import write_whole
 
 MANIFEST = "manifest.parquet"
 SUFFIX = ".jpg"
@@ -74,7 +74,7 @@ def write_pairs(
         raise UsageError(f"{path} is there with other content: --force replaces it.")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        replace_file(path, content)
     except OSError as error:
         raise A2pipeError(
             f"{path} cannot be written ({error.strerror}): choose another --out."

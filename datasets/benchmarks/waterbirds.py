@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
+from ...files import replace_file
 from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import Collection
 from ..request import Request, check_options
 from ..safe_paths import join_inside
 from ..sample_table import SampleTable, read_collection
-from ..writing import write_whole
 from .cub_boxes import BOXES, IMAGES, CubBoxes, cub_boxes_at, find_cub_boxes
 
 CLASSES = ("landbird", "waterbird")
@@ -154,7 +154,7 @@ def build_boxes(root: Path, cub: Path, force: bool = False) -> list[Path]:
     if there and not force:
         raise UsageError(f"{there[0]} is there with other content: --force replaces it.")
     for path in differing:
-        write_whole(path, contents[path])
+        replace_file(path, contents[path])
     return list(contents)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import UsageError
+from ...files import replace_file
 from .source import (
     PHOTOS,
     Composite,
@@ -92,8 +93,9 @@ def build_demo(
             return manifest
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows = [_write_item(folder, recipe, item, made) for item, made in render(recipe)]
-    _replace(folder / RECIPE, _recipe_text(recipe))
-    _replace(manifest, _csv_text(rows))
+    replace_file(folder / RECIPE, _recipe_text(recipe).encode())
+    # Last, as a folder counts as a finished demo once it has a manifest.
+    replace_file(manifest, _csv_text(rows).encode())
     return manifest
 
 
@@ -179,10 +181,3 @@ def _recipe_text(recipe: DemoRecipe) -> str:
 
 def _csv_text(rows: list[tuple[str | int, ...]]) -> str:
     return "\n".join(",".join(str(value) for value in row) for row in (COLUMNS, *rows)) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that it appears whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(text)
-    scratch.replace(path)

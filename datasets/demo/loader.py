@@ -1,15 +1,13 @@
 """The demo collections, built when they are first asked for."""
 
 import json
-import shutil
 from collections.abc import Callable
 from hashlib import sha256
-from os import getpid
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from ...errors import A2pipeError, UsageError
+from ...files import remove, temporary
 from ..collection import Collection
 from ..formats.manifest import load_manifest
 from ..request import Request, check_options
@@ -64,10 +62,11 @@ def _built(target: Path, name: str, options: dict[str, Any]) -> Path:
 
 
 def _build_aside(target: Path, name: str, options: dict[str, Any]) -> None:
-    scratch = target.with_name(f".{target.name}.{getpid()}.{token_hex(4)}.tmp")
+    scratch = temporary(target)
     try:
         build_demo(scratch, name, **options)
+        # Another process may have built the same demo meanwhile, which is as good.
         if not target.exists():
             scratch.rename(target)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove(scratch)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ...files import replace_file
 
 FORMAT = 2
 # No path holds this character, so all paths can be one text, which JSON loads faster than a list.
@@ -95,14 +95,9 @@ def write_signed(path: Path, content: dict[str, Any]) -> None:
     """
     text = json.dumps(content, separators=(",", ":")).encode()
     checksum = hashlib.sha256(text).hexdigest().encode()
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_bytes(checksum + b"\n" + text)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        replace_file(path, checksum + b"\n" + text)
 
 
 def _parse(content: dict[str, Any]) -> dict[str, MemoEntry]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from ...files import replace_file
 
 
 def recall(memo: Path | None, key: str) -> Any | None:
@@ -24,7 +24,8 @@ def remember(memo: Path | None, key: str, value: Any) -> None:
         return
     content = json.dumps({**_read(memo), key: value}, indent=1, sort_keys=True)
     with contextlib.suppress(OSError):
-        _replace(memo, content)
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(memo, content.encode())
 
 
 def file_key(path: Path) -> str:
@@ -41,15 +42,3 @@ def _read(memo: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _replace(memo: Path, content: str) -> None:
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=memo.parent, prefix=f".{memo.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(scratch).replace(memo)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.records import read_record
-from ...cache.sealed import read_sealed
 from ...errors import DamagedError, NotCachedError, UsageError
+from ...files import read_checked_json
 
 STAGE = "fits"
 _ARRAYS = ("test_index", "test_predictions", "test_labels", "test_groups", "test_images")
@@ -51,7 +51,7 @@ def read_predictions(root: Path, record: str) -> Predictions:
     path = root / STAGE / f"{record}.json"
     try:
         _, arrays = read_record(path)
-        document = read_sealed(path) or {}
+        document = read_checked_json(path) or {}
     except (FileNotFoundError, NotADirectoryError, DamagedError) as error:
         raise NotCachedError(
             f"The predictions of record {record} are not in the cache {root}; name the cache they "

@@ -10,9 +10,10 @@ import pytest
 from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.catalog import Cache, default_root
 from a2pipe.cache.fingerprint import fingerprint
-from a2pipe.cache.layout import FORMAT, ArrayField
+from a2pipe.cache.layout import ArrayField
 from a2pipe.cache.ledger import Ledger
 from a2pipe.errors import A2pipeError, DamagedError, NotCachedError
+from a2pipe.files import FORMAT
 
 
 def test_an_artifact_lies_at_its_address(tmp_path, kit):

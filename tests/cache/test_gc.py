@@ -8,11 +8,10 @@ import pytest
 from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import delete, gc, gc_candidates, size_of
-from a2pipe.cache.layout import FORMAT
 from a2pipe.cache.records import Records
 from a2pipe.cache.references import Reference, remember
 from a2pipe.errors import A2pipeError
-from a2pipe.files import temporary
+from a2pipe.files import FORMAT, temporary
 
 
 def age(path, seconds=7200.0):

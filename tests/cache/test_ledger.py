@@ -49,10 +49,10 @@ def test_a_marker_altered_anywhere_is_absent_or_says_the_same(at, change):
     assert marker_from_json(bytes(data)) in (None, MARKER)
 
 
-def test_a_sealed_document_that_is_no_marker_counts_as_absent():
-    from a2pipe.cache.sealed import seal
+def test_a_checked_document_that_is_no_marker_counts_as_absent():
+    from a2pipe.files import checked_json
 
-    assert marker_from_json(seal({"shard": 17})) is None
+    assert marker_from_json(checked_json({"shard": 17})) is None
 
 
 def test_a_marker_under_another_shards_name_counts_as_absent(tmp_path):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2pipe.cache.layout import FORMAT
 from a2pipe.cache.records import Records
 from a2pipe.errors import A2pipeError
+from a2pipe.files import FORMAT
 
 CONTENT = {"accuracy": 1 / 3, "groups": [{"name": "a", "n": 3}], "none": None, "text": "é"}
 ARRAYS = {"predictions": np.arange(5), "names": np.array(["x", "yy"]), "empty": np.empty((0, 2))}

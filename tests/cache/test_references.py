@@ -14,8 +14,8 @@ from a2pipe.cache.references import (
     remember,
     uses_of,
 )
-from a2pipe.cache.sealed import read_sealed, seal
 from a2pipe.errors import A2pipeError, UsageError
+from a2pipe.files import checked_json, read_checked_json
 
 ONE, TWO = Reference("one"), Reference("two")
 
@@ -24,7 +24,7 @@ def note_of_earlier_version(root, label, uses):
     """What an earlier version wrote, whose whole key was the label."""
     path = root / "experiments" / f"{label}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(seal({"format": 1, "name": label, "uses": uses, "written": now()}))
+    path.write_bytes(checked_json({"format": 1, "name": label, "uses": uses, "written": now()}))
     return path
 
 
@@ -78,7 +78,7 @@ def test_a_study_of_birds_and_the_matrix_of_birds_localize_have_two_notes(tmp_pa
 
 def test_a_note_is_a_document_with_a_field_for_each_part_of_its_key(tmp_path):
     remember(tmp_path, Reference("birds", "/a.toml", "localize", 8), ["b", "a"])
-    document = read_sealed(only_note(tmp_path))
+    document = read_checked_json(only_note(tmp_path))
     del document["written"]
     assert document == {
         "format": 1,
@@ -92,7 +92,7 @@ def test_a_note_is_a_document_with_a_field_for_each_part_of_its_key(tmp_path):
 
 def test_a_field_that_this_version_does_not_know_is_passed_over(tmp_path):
     path = note_of_earlier_version(tmp_path, "one", ["a"])
-    path.write_bytes(seal({**read_sealed(path), "owner": "somebody"}))
+    path.write_bytes(checked_json({**read_checked_json(path), "owner": "somebody"}))
     assert experiments(tmp_path) == {ONE: {"a"}}
 
 

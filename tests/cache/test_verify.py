@@ -5,9 +5,9 @@ import os
 
 from a2pipe.cache.artifact import Artifact
 from a2pipe.cache.catalog import Cache
-from a2pipe.cache.layout import FORMAT
 from a2pipe.cache.records import Records
 from a2pipe.cache.verify import verify
+from a2pipe.files import FORMAT
 
 
 def data_file(artifact, shard):

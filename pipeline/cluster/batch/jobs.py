@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ....cache.sealed import FORMAT, read_sealed, seal
 from ....errors import UsageError
-from ....files import atomic_write_bytes, make_folder
+from ....files import (
+    FORMAT,
+    make_folder,
+    read_checked_json,
+    write_checked_json,
+)
 from .deal import Part
 from .scripts import part_name
 
@@ -78,7 +82,7 @@ def write_record(cache_root: Path, submission: Submission) -> None:
         "folder": str(submission.folder),
         "out": str(submission.out),
     }
-    atomic_write_bytes(path, seal(plain))
+    write_checked_json(path, plain)
 
 
 def submissions(cache_root: Path, experiment: str | None = None) -> list[Submission]:
@@ -91,7 +95,7 @@ def _read(folder: Path, name: str) -> Iterator[Submission]:
     for path in folder.glob(f"{name}/*.json"):
         document = None
         with suppress(FileNotFoundError):
-            document = read_sealed(path)
+            document = read_checked_json(path)
         if document is not None and not path.name.startswith("."):
             yield _submission(document)
 

@@ -16,7 +16,7 @@ from ....cache.ledger import now
 from ....datasets.images.remote import local_or_url
 from ....datasets.registry import DATASETS
 from ....errors import A2pipeError, UsageError
-from ....files import explained, make_folder
+from ....files import atomic_write_bytes, make_folder
 from ...experiment.schema import Experiment
 from ...experiment.toml import assignments, to_toml
 from ...results.matrix import check
@@ -97,9 +97,7 @@ def submit(prepared: Prepared, cache_root: Path) -> Submission:
     _refuse_second(cache_root, submission.experiment)
     make_folder(prepared.paths.folder / "logs")
     for name, text in prepared.files.items():
-        path = prepared.paths.folder / name
-        with explained(path):
-            path.write_text(text, encoding="utf-8")
+        atomic_write_bytes(prepared.paths.folder / name, text.encode())
     write_record(cache_root, submission)
     for name in prepared.scripts:
         after = _after(prepared, submission.jobs, name)

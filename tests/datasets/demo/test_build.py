@@ -124,7 +124,7 @@ def test_a_build_cut_short_leaves_no_manifest_and_can_be_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "_replace", interrupt)
+        patch.setattr(demo, "replace_file", interrupt)
         with pytest.raises(KeyboardInterrupt):
             small(tmp_path / "cut")
     assert not (tmp_path / "cut" / "manifest.csv").exists()
