@@ -16,17 +16,20 @@ _HOME = {
     "Backbone": ".models.backbone",
     "Cache": ".cache.catalog",
     "Collection": ".datasets.collection",
+    "Executor": ".pipeline.shards.executor",
     "Experiment": ".pipeline.experiment.schema",
+    "LocalExecutor": ".pipeline.shards.local",
     "Matrix": ".reports.results",
-    "View": ".pipeline.views",
+    "View": ".pipeline.api",
     "A2pipeError": ".errors",
     "build_matrix": ".pipeline.api",
     "load_backbone": ".models.backbone",
-    "load_collection": ".pipeline.api",
+    "load_collection": ".pipeline.planning.collection",
     "load_experiment": ".pipeline.experiment.toml",
-    "open_attention": ".pipeline.views",
-    "open_boxes": ".pipeline.views",
-    "open_features": ".pipeline.views",
+    "make_executor": ".pipeline.cluster.choose",
+    "open_attention": ".pipeline.api",
+    "open_boxes": ".pipeline.api",
+    "open_features": ".pipeline.api",
     "predict": ".pipeline.predict.predict",
 }
 
@@ -35,7 +38,9 @@ __all__ = [
     "Backbone",
     "Cache",
     "Collection",
+    "Executor",
     "Experiment",
+    "LocalExecutor",
     "Matrix",
     "View",
     "__version__",
@@ -43,6 +48,7 @@ __all__ = [
     "load_backbone",
     "load_collection",
     "load_experiment",
+    "make_executor",
     "open_attention",
     "open_boxes",
     "open_features",
@@ -54,11 +60,14 @@ if TYPE_CHECKING:
     from .datasets.collection import Collection
     from .errors import A2pipeError
     from .models.backbone import Backbone, load_backbone
-    from .pipeline.api import build_matrix, load_collection
+    from .pipeline.api import View, build_matrix, open_attention, open_boxes, open_features
+    from .pipeline.cluster.choose import make_executor
     from .pipeline.experiment.schema import Experiment
     from .pipeline.experiment.toml import load_experiment
+    from .pipeline.planning.collection import load_collection
     from .pipeline.predict.predict import predict
-    from .pipeline.views import View, open_attention, open_boxes, open_features
+    from .pipeline.shards.executor import Executor
+    from .pipeline.shards.local import LocalExecutor
     from .reports.results import Matrix
 
 

@@ -38,15 +38,14 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = (scheduler, local_workers, cluster)
         if sum(value is not None for value in given) > 1:
             raise click.UsageError("Give one of --scheduler, --local-workers and --cluster.")
-        return command(executor=_executor(*given), **values)
+        from ..pipeline.cluster.choose import make_executor
+
+        executor = make_executor(
+            scheduler=scheduler or "", local_workers=local_workers or 0, cluster=cluster
+        )
+        return command(executor=executor, **values)
 
     decorated: Callable[..., Any] = wrapped
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
-
-
-def _executor(scheduler: str | None, workers: int | None, cluster: Path | None) -> Any:
-    from ..pipeline.cluster.choose import Place, make_executor
-
-    return make_executor(Place(scheduler or "", workers or 0, cluster))

@@ -30,11 +30,9 @@ def open_experiment(
     Raises:
         UsageError: the experiment, a model name or the dataset is wrong.
     """
-    from ..pipeline.experiment.schema import Experiment
     from ..pipeline.experiment.toml import load_experiment
     from ..pipeline.session import open_session
     from ..pipeline.shards.progress import make_progress
 
-    loaded = source if isinstance(source, Experiment) else load_experiment(source, overrides)
-    progress = make_progress(quiet)
+    loaded, progress = load_experiment(source, overrides), make_progress(quiet)
     return open_session(loaded, cache_root, progress, executor=executor, looking=looking)

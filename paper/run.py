@@ -13,11 +13,12 @@ from ..cache.catalog import Cache
 from ..datasets.collection import Collection
 from ..datasets.registry import facts_of
 from ..pipeline.experiment.schema import Experiment
+from ..pipeline.planning.collection import load_collection
 from ..pipeline.results.matrix import build_matrix
 from ..pipeline.results.publish import ABOUT_GALLERY
 from ..pipeline.results.report import gallery
 from ..pipeline.results.study import make_study
-from ..pipeline.session import Session, load_collection, open_session
+from ..pipeline.session import Session, open_session
 from ..pipeline.shards.progress import Progress
 from ..reports.results import GalleryItem, Matrix, address
 from ..reports.study import Line, Study
@@ -93,7 +94,8 @@ def run_preset(
             progress.say(f"{preset.id}: not run on {name}, whose folder is not given")
     store = Cache(Path(cache)) if cache else Cache()
     collections = {
-        name: load_collection(dataset_experiment(name, settings), store.root) for name in datasets
+        name: load_collection(dataset_experiment(name, settings), cache=store.root)
+        for name in datasets
     }
     for name in datasets:
         found = _Findings(collections[name])

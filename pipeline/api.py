@@ -1,40 +1,208 @@
-"""The two calls of the Python API that compute: a matrix, and a collection."""
+"""The calls of the Python API that open an experiment: its matrix, and its cached arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from ..cache.catalog import Cache
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache.artifact import OK, Artifact
 from ..datasets.collection import Collection
+from ..errors import UsageError
 from ..reports.results import Matrix
-from . import session
-from .experiment.schema import Experiment
-from .experiment.toml import load_experiment
+from ..stages.specs import parts_of
+from .experiment.toml import Source
+from .planning.plan import Spec
+from .planning.rows import find_row
 from .results import matrix
+from .session import Session, open_session
+from .shards.executor import Executor
 from .shards.progress import make_progress
 
-Source = Experiment | Path | str | Mapping[str, Any]
+Form = Literal["numpy", "dask", "zarr"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Rows of the cache, one for each unique image of a collection.
+
+    values: (images, ...) as numpy.ndarray, dask.array.Array, or the stored zarr.Array (h5py.Dataset
+        on the HDF5 backend); NumPy and Dask check every byte they read against its checksum.
+    status: uint8 (images,); 1 is good, 2 unreadable, 3 not finite; bad rows hold NaN (boxes: -1).
+    images: content digests, in row order.
+    collection: the samples; several may share one image.
+    """
+
+    values: Any
+    status: NDArray[np.uint8]
+    images: tuple[str, ...]
+    collection: Collection
+
+    @property
+    def row_of_sample(self) -> NDArray[np.int64]:
+        """Row of each sample of the collection; one past the last, so that indexing with it fails,
+        where the file could not even be read."""
+        row_of = {image: row for row, image in enumerate(self.images)}
+        none = len(self.images)
+        return np.array([row_of.get(digest, none) for digest in self.collection.digests], np.int64)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which samples of the collection have a good row."""
+        good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
+        return good
 
 
 def build_matrix(
-    experiment: Source, *, cache: Path | str | None = None, quiet: bool = False
+    experiment: Source,
+    *,
+    cache: Path | str | None = None,
+    executor: Executor | None = None,
+    quiet: bool = False,
 ) -> Matrix:
     """Compute what an experiment lacks, fit the missing heads, and return its matrix.
 
     experiment: a TOML file, a mapping of the same shape, or an `Experiment`. cache: folder of the
-    cache, by default `$A2PIPE_CACHE` or the user's cache folder.
+    cache; `$A2PIPE_CACHE` or the user's cache folder if None. executor: what computes attention,
+    boxes and embeddings: a `LocalExecutor`, what `make_executor` returns, or an object of your own
+    with their method `compute`; this process if None. Heads are always fitted in this process.
+    quiet: print no progress on stderr.
 
     Raises:
-        A2pipeError: the experiment, the dataset or a model is wrong; some images are bad and
-            `run.skip_bad_images` is off; the disk is full.
+        UsageError: the experiment, the dataset or a model's name is wrong.
+        A2pipeError: some images are bad and `run.skip_bad_images` is off; the disk is full; or the
+            executor could not compute some shards.
     """
-    opened = session.open_session(experiment, cache, make_progress(quiet))
-    return matrix.build_matrix(opened).matrix
+    session = open_session(experiment, cache, make_progress(quiet), executor=executor)
+    return matrix.build_matrix(session).matrix
 
 
-def load_collection(experiment: Source, *, cache: Path | str | None = None) -> Collection:
-    """The samples that an experiment is about; raises UsageError if they cannot be found."""
-    loaded = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
-    return session.load_collection(loaded, Cache(Path(cache) if cache else None).root)
+def open_attention(
+    experiment: Source,
+    model: str | None = None,
+    *,
+    block: int | None = None,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """CLS rows of the softmax attention: float32 (images, heads, tokens), prefix tokens first.
+
+    model, block: which; may be left out where the experiment has one.
+
+    Raises:
+        UsageError: the experiment has no such model or block, or several and none was named.
+        NotCachedError: the rows have not been computed.
+    """
+    session = open_session(experiment, cache)
+    found = [
+        spec
+        for spec in session.plan.attention
+        if model in (None, spec.model.name) and block in (None, spec.block)
+    ]
+    known = [f"{spec.model.name} block {spec.block}" for spec in session.plan.attention]
+    return _view(session, _only(found, "attention", known), form)
+
+
+def open_boxes(
+    experiment: Source,
+    row: str | None = None,
+    *,
+    crop: int = 0,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """Crop boxes: int32 (images, 4), x0, y0, x1, y1 half-open, in pixels of the resized image.
+
+    row: label or key of a row of the matrix, or an attention model that has one row; crop: which
+    of the row's crops, from 0.
+
+    Raises:
+        UsageError: the experiment has no such row or crop, or several rows and none was named.
+        NotCachedError: the boxes have not been computed.
+    """
+    session = open_session(experiment, cache)
+    boxes = find_row(session.plan.rows, row).boxes
+    if not 0 <= crop < len(boxes):
+        raise UsageError(f"The row has crops 0 to {len(boxes) - 1}, not {crop}.")
+    return _view(session, boxes[crop], form)
+
+
+def open_features(
+    experiment: Source,
+    row: str | None = None,
+    model: str | None = None,
+    *,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """Embeddings of a row's crops under one embedding model: float32 (images, crops * d).
+
+    row: as for `open_boxes`; model: an embedding model, may be left out where there is one. The
+    stored array of form "zarr" is one crop's, so a row of several crops has none.
+
+    Raises:
+        UsageError: the experiment has no such row or model, or several and none was named.
+        NotCachedError: the embeddings have not been computed.
+    """
+    session = open_session(experiment, cache)
+    columns = session.plan.columns
+    column = _only([name for name in columns if model in (None, name)], "model", columns)
+    features = session.plan.features(find_row(session.plan.rows, row), column)
+    specs = [spec for feature in features for spec in parts_of(feature)]
+    views = {spec: _view(session, spec, form) for spec in specs}
+    if len(features) == len(specs) == 1:
+        return views[specs[0]]
+    if form == "zarr":
+        raise UsageError("Several crops are several stored arrays; open them as numpy or dask.")
+    status = np.max([view.status for view in views.values()], axis=0)
+    blocks = [_mean([views[spec].values for spec in parts_of(part)], form) for part in features]
+    values = _concatenate(blocks, form)
+    return View(values, status, views[specs[0]].images, session.collection)
+
+
+def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
+    if len(found) != 1:
+        problem = f"Several {what}s fit; name one" if found else f"There is no such {what}; choose"
+        raise UsageError(f"{problem} of: {'; '.join(known) or 'none'}.")
+    return found[0]
+
+
+def _view(session: Session, spec: Spec, form: Form) -> View:
+    artifact = session.artifact(spec)
+    values = _values(artifact, session.plan.field(spec).name, form)
+    status = artifact.read("status")
+    return View(values, status, artifact.layout.images, session.collection)
+
+
+def _values(artifact: Artifact, name: str, form: Form) -> Any:
+    if form == "numpy":
+        return artifact.read(name)
+    if form == "dask":
+        return artifact.dask(name)
+    if form == "zarr":
+        return artifact.open(name)
+    raise UsageError(f"There is no form {form!r}; choose numpy, dask or zarr.")
+
+
+def _concatenate(blocks: list[Any], form: Form) -> Any:
+    if form == "dask":
+        from dask.array import concatenate
+
+        return concatenate(blocks, axis=1)  # type: ignore[no-untyped-call]
+    return np.concatenate(blocks, axis=1)
+
+
+def _mean(parts: list[Any], form: Form) -> Any:
+    """The mean of arrays of one shape, computed in float64; of one, the array itself."""
+    if len(parts) == 1:
+        return parts[0]
+    if form == "dask":
+        from dask.array import stack
+
+        return stack(parts).mean(axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[no-untyped-call]
+    return np.mean(parts, axis=0, dtype=np.float64).astype(np.float32)

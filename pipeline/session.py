@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +16,6 @@ from ..cache.catalog import Cache
 from ..cache.ledger import BadRow
 from ..cache.references import Reference, remember, uses_of
 from ..datasets.collection import Collection
-from ..datasets.holdout import hold_out
-from ..datasets.registry import load
 from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.geometry import Canvas
 from ..stages.placement import canvas_of, chain, map_words
@@ -34,7 +32,8 @@ from ..stages.specs import (
     parts_of,
 )
 from .experiment.schema import Experiment
-from .experiment.toml import load_experiment
+from .experiment.toml import Source, load_experiment
+from .planning.collection import load_collection
 from .planning.crop_source import source_words
 from .planning.plan import STAGES, Plan, Spec, Stored, make_plan
 from .shards.backbones import identify_all, identify_apart, weights_memo
@@ -259,7 +258,7 @@ class Session:
 
 
 def open_session(
-    source: Experiment | Path | str | Mapping[str, Any],
+    source: Source,
     cache_root: Path | str | None = None,
     progress: Progress | None = None,
     *,
@@ -279,33 +278,14 @@ def open_session(
         UsageError: the experiment, a model name or the dataset is wrong.
         A2pipeError: weights cannot be had.
     """
-    experiment = source if isinstance(source, Experiment) else load_experiment(source)
-    cache, progress = Cache(cache_root or None), progress or SilentProgress()
+    experiment, cache = load_experiment(source), Cache(cache_root or None)
     if looking:
         identify_apart(experiment, weights_memo(cache))
     # The dataset comes before the weights: what is wrong with it is told before any download.
     if collection is None:
-        collection = load_collection(experiment, cache.root)
+        collection = load_collection(experiment, cache=cache.root)
     plan = make_plan(experiment, collection, identify_all(experiment, weights_memo(cache)))
-    return Session(plan, cache, progress, executor or LocalExecutor())
-
-
-def load_collection(experiment: Experiment, cache_root: Path) -> Collection:
-    """The collection an experiment names, with `dataset.split_val` of its training images held out
-    and cut to `run.limit` samples where these are set."""
-    section = experiment.dataset
-    collection = load(
-        section.name,
-        section.root,
-        options=section.options,
-        memo=cache_root / "index",
-        workspace=cache_root / "collections",
-        rehash=section.rehash,
-    )
-    if section.split_val is not None:
-        collection = hold_out(collection, section.split_val, section.split_seed)
-    limit = experiment.run.limit
-    return collection.limit(limit) if limit else collection
+    return Session(plan, cache, progress or SilentProgress(), executor or LocalExecutor())
 
 
 def describe_spec(spec: Stored) -> str:

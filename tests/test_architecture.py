@@ -28,7 +28,7 @@ FLOORS = (
 )
 """Rooms at the root, from the top floor down; a room imports from lower floors only."""
 PIPELINE_FLOORS = (
-    ("cluster", "predict", "api", "views"),
+    ("cluster", "predict", "api"),
     ("results", "inspect"),
     ("session",),
     ("shards",),

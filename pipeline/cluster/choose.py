@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UsageError
@@ -11,44 +10,39 @@ from ..shards.local import LocalExecutor
 from .description import load_cluster
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where to compute: in this process, unless one of the fields is given.
+def make_executor(
+    *, scheduler: str = "", local_workers: int = 0, cluster: Path | str | None = None
+) -> Executor:
+    """Return an executor; without arguments, the one that computes in this process.
 
-    scheduler: the address of a Dask scheduler that runs already. workers: how many Dask workers to
-    start on this machine. cluster: the TOML file of a batch system whose jobs are to be workers.
-    """
-
-    scheduler: str = ""
-    workers: int = 0
-    cluster: Path | None = None
-
-
-def make_executor(place: Place) -> Executor:
-    """Return the executor for a place.
+    scheduler: the address of a Dask scheduler that runs already, such as "tcp://node1:8786"; its
+    workers compute. local_workers: how many Dask workers to start on this machine for each run.
+    cluster: a TOML file that describes a batch system, whose jobs become Dask workers for a run.
 
     Raises:
-        UsageError: the packages for it are not installed, or the cluster's file is wrong.
-        A2pipeError: nothing answers at the scheduler's address.
+        UsageError: several are given, their packages are not installed, or the file is wrong.
+        A2pipeError: no scheduler answers at the address.
     """
-    if place == Place():
+    if sum(map(bool, (scheduler, local_workers, cluster))) > 1:
+        raise UsageError("Give one of scheduler, local_workers and cluster.")
+    if not (scheduler or local_workers or cluster):
         return LocalExecutor()
-    _require_dask(place)
+    _require_dask(jobs=bool(cluster))
     from .dask.clusters import JobWorkers, LocalWorkers, RunningWorkers
     from .dask.run import DaskExecutor
 
-    if place.cluster:
-        return DaskExecutor(JobWorkers(load_cluster(place.cluster)))
-    if place.scheduler:
-        return DaskExecutor(RunningWorkers(place.scheduler).checked())
-    return DaskExecutor(LocalWorkers(place.workers))
+    if cluster:
+        return DaskExecutor(JobWorkers(load_cluster(Path(cluster))))
+    if scheduler:
+        return DaskExecutor(RunningWorkers(scheduler).checked())
+    return DaskExecutor(LocalWorkers(local_workers))
 
 
-def _require_dask(place: Place) -> None:
+def _require_dask(jobs: bool) -> None:
     try:
         import distributed  # noqa: F401
 
-        if place.cluster:
+        if jobs:
             import dask_jobqueue  # noqa: F401
     except ImportError as error:
         raise UsageError(

@@ -20,11 +20,16 @@ from ...models.zoo.names import canonical
 from .schema import Experiment
 from .validation import sentence_of
 
+Source = Experiment | Path | str | Mapping[str, Any]
+"""An experiment, or what it is read from: a TOML file, or a mapping of the same shape."""
+
 
 def load_experiment(
-    source: Path | str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None = None
+    source: Source | None, overrides: Mapping[str, Any] | None = None
 ) -> Experiment:
     """Read an experiment from a TOML file or a mapping of the same shape, or from overrides alone.
+
+    An `Experiment` is returned as it is, and overrides do not apply to it.
 
     overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
     "head.options" describe one head that replaces all heads of the source, and "combine.rows" all
@@ -36,6 +41,8 @@ def load_experiment(
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
     """
+    if isinstance(source, Experiment):
+        return source
     where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
     content, overrides = _content(source), dict(overrides or {})
     origin = str(content.pop("origin", ""))

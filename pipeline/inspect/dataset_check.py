@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cache.catalog import Cache
 from ...datasets.benchmark_facts import ALL, BenchmarkFacts
 from ...datasets.collection import Collection
 from ...datasets.registry import facts_of
@@ -22,7 +21,7 @@ from ...metrics.localization import covers_a_centre
 from ...stages.geometry import Canvas
 from ...stages.pixels import decode
 from ..experiment.toml import load_experiment
-from ..session import load_collection
+from ..planning.collection import load_collection
 from ..shards.bad_images import BadImage
 from ..shards.prefetch import prefetch
 from ..shards.progress import Progress
@@ -135,7 +134,7 @@ def check_dataset(
 ) -> DatasetCheck:
     """Load the dataset that `overrides` name ("dataset.name", "dataset.root", …) and check it."""
     experiment = load_experiment(None, overrides)
-    collection = load_collection(experiment, Cache(cache_root).root)
+    collection = load_collection(experiment, cache=cache_root)
     facts = facts_of(experiment.dataset.name)
     workers, canvas = experiment.run.workers, experiment.image.canvas
     return check_collection(collection, facts, progress, workers, canvas)

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ...cache.catalog import Cache
 from ...datasets.collection import Collection
 from ..experiment.toml import load_experiment
-from ..session import load_collection
+from ..planning.collection import load_collection
 
 Table = list[dict[str, Any]]
 CLASSES_SHOWN = 8
@@ -81,7 +80,7 @@ def summarize_dataset(
 ) -> Summary:
     """The collection that an experiment, or flags alone, are about, in numbers."""
     experiment = load_experiment(source, overrides)
-    return summarize(load_collection(experiment, Cache(cache_root).root))
+    return summarize(load_collection(experiment, cache=cache_root))
 
 
 def summarize(collection: Collection) -> Summary:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.pipeline.cluster.choose import Place, make_executor
+from a2pipe.pipeline.cluster.choose import make_executor
 from a2pipe.pipeline.cluster.dask import clusters as dask_where
 from a2pipe.pipeline.cluster.dask.clusters import LocalWorkers
 from a2pipe.pipeline.cluster.dask.device import device_of
@@ -71,12 +71,17 @@ def test_a_cluster_file_that_is_missing(command, tmp_path):
 def test_without_the_extra(missing, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=r"run `pip install a2pipe\[cluster\]`") as raised:
-        make_executor(Place(cluster=tmp_path / "x.toml"))
+        make_executor(cluster=tmp_path / "x.toml")
     assert missing in str(raised.value)
 
 
 def test_no_place_is_this_process():
-    assert isinstance(make_executor(Place()), LocalExecutor)
+    assert isinstance(make_executor(), LocalExecutor)
+
+
+def test_several_places_are_refused():
+    with pytest.raises(UsageError, match="Give one of scheduler, local_workers and cluster"):
+        make_executor(scheduler="tcp://x:1", local_workers=2)
 
 
 # --- GPUs ---------------------------------------------------------------------------------------

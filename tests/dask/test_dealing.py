@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 
 import distributed
 import pytest
@@ -12,6 +13,7 @@ from a2pipe.pipeline.cluster.dask import run as dask_run
 from a2pipe.pipeline.cluster.dask.clusters import Connection
 from a2pipe.pipeline.cluster.dask.run import DaskExecutor, ShardsFailedError
 from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards.stats import RunStats, Throughput
 from a2pipe.pipeline.shards.task import prepare
 
 from .conftest import SHARD_SIZE, SHARDS, when, write_experiment, write_images
@@ -69,7 +71,7 @@ def deal(threads, session, monkeypatch):
         monkeypatch.setattr(dask_run, "SECONDS_TO_BE_SEEN", 0.0)
         workers = type("Threads", (), {"connect": staticmethod(connect)})()
         task = prepare(session.plan, session.cache, session.plan.specs())
-        stats, progress = dask_run.RunStats(), Record()
+        stats, progress = RunStats(), Record()
         try:
             DaskExecutor(workers).compute(task, progress, stats)
         except A2pipeError as error:
@@ -77,6 +79,21 @@ def deal(threads, session, monkeypatch):
         return stats, progress, None
 
     return run
+
+
+def stats_of(shards):
+    """What a worker counts that computed so many shards; no field is empty."""
+    waited = {"decode": 0.25 * shards, "device": 0.5 * shards}
+    return RunStats(
+        shards=shards,
+        shards_in_vain=shards,
+        rows_in_vain=8 * shards,
+        decoded=4 * shards,
+        forward_passes={"m": shards, "n": 2 * shards},
+        seconds={"write": 0.5 * shards},
+        device="cpu",
+        throughput=Throughput(1.0 * shards, 4 * shards, waited),
+    )
 
 
 def answer_with(cause, shards=range(SHARDS), workers=(0, 1)):
@@ -88,9 +105,8 @@ def answer_with(cause, shards=range(SHARDS), workers=(0, 1)):
         worker = distributed.get_worker()
         bad = tuple(shard for shard in shards if (shard, worker.name) in failing)
         done = len(shards) - len(bad)
-        stats = {"shards": done, "decoded": 0, "forward_passes": {"m": done}, "seconds": {}}
         return {
-            "stats": {**stats, "device": "cpu"},
+            "stats": asdict(stats_of(done)),
             "undone": bad,
             "cause": cause if bad else "",
             "error": f"no luck with {list(bad)}" if bad else "",
@@ -104,7 +120,8 @@ def answer_with(cause, shards=range(SHARDS), workers=(0, 1)):
 def test_counts_of_all_tasks_add_up(deal):
     stats, progress, error = deal(answer_with("shard", shards=()))
     assert error is None
-    assert (stats.shards, stats.forward_passes) == (SHARDS, {"m": SHARDS})
+    assert stats == stats_of(SHARDS)
+    assert [each.name for each in fields(stats) if not getattr(stats, each.name)] == []
     assert progress.images == SHARDS * SHARD_SIZE
     assert len(progress.lines) == 1
     assert progress.lines[0].startswith("Dask: two threads, dashboard at http://")

@@ -25,7 +25,8 @@ def test_every_dataset_is_loaded_once_and_before_anything_runs(monkeypatch):
     """The second dataset's option is refused, so the first is not run."""
     ran, loaded = [], []
 
-    def load(experiment, _):
+    def load(experiment, cache):
+        assert cache
         loaded.append((experiment.dataset.name, dict(experiment.dataset.options)))
         if experiment.dataset.name == "celeba":
             raise UsageError("celeba has no option boxes")

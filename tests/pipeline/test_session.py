@@ -1,5 +1,7 @@
 """Reading rows of a session while other processes mend what is damaged, and what it costs."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from a2pipe.cache.ledger import Ledger
 from a2pipe.errors import NotCachedError
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import TIMES_TO_COMPUTE_AGAIN, Session, open_session
+from a2pipe.pipeline.shards.progress import PlainProgress
+from a2pipe.pipeline.shards.stats import RunStats
 
 from .conftest import write_images, write_manifest
 
@@ -119,3 +123,19 @@ def test_two_experiment_files_of_one_name_keep_each_what_they_use(tmp_path):
     for file in files:
         again = open_session(file, cache)
         assert (again.experiment.name, again.is_complete()) == ("experiment", True)
+
+
+def test_work_in_vain_is_told_whoever_computed(experiment, tmp_path):
+    """The executor is one that only says that another process was first."""
+
+    class InVain:
+        def compute(self, task, progress, stats):
+            progress.say("computing")
+            stats.add(RunStats(shards=len(task.shards), shards_in_vain=2, rows_in_vain=1600))
+
+    stream = io.StringIO()
+    progress = PlainProgress(stream)
+    open_session(experiment(), tmp_path, progress, executor=InVain()).compute()
+    first, second = stream.getvalue().splitlines()
+    assert first == "computing"
+    assert second.startswith("1,600 rows, in 2 of 3 shards, were computed in vain:")

@@ -5,8 +5,10 @@ import pytest
 from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.planning.collection import load_collection
 from a2pipe.pipeline.planning.plan import make_plan
-from a2pipe.pipeline.session import describe_spec, identify_all, load_collection
+from a2pipe.pipeline.session import describe_spec
+from a2pipe.pipeline.shards.backbones import identify_all
 from a2pipe.stages.specs import EmbeddingSpec, GreedyBox
 
 RANDOM, TRAINED = "demo_localizer_s_random", "demo_localizer_s"
@@ -18,7 +20,7 @@ def plan_of(experiment, tmp_path):
 
     def make(**sections):
         loaded = load_experiment(experiment(**sections))
-        collection = load_collection(loaded, tmp_path / "cache")
+        collection = load_collection(loaded, cache=tmp_path / "cache")
         return make_plan(loaded, collection, identify_all(loaded, None))
 
     return make

@@ -8,11 +8,11 @@ from torch.nn.functional import interpolate
 
 from a2pipe.errors import UsageError
 from a2pipe.models.backbone import load_backbone
+from a2pipe.pipeline.api import open_features
 from a2pipe.pipeline.planning.rows import find_row
 from a2pipe.pipeline.results.cells import feature_block
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.views import open_features
 
 from ..conftest import tiny_experiment, tiny_images
 

@@ -8,7 +8,7 @@ import pytest
 from a2pipe.pipeline.results.run_record import RunRecord
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.progress import PlainProgress
-from a2pipe.pipeline.shards.stats import DECODE, DEVICE, DISK, Throughput
+from a2pipe.pipeline.shards.stats import DECODE, DEVICE, DISK, RunStats, Throughput
 
 
 def throughput(decode=0.0, device=0.0, disk=0.0):
@@ -56,3 +56,15 @@ def test_a_run_that_computes_nothing_has_no_throughput(experiment, tmp_path):
     open_session(experiment(), tmp_path / "cache").compute()
     again = open_session(experiment(), tmp_path / "cache").compute()
     assert RunRecord(stats=again).content()["throughput"] is None
+
+
+def test_every_field_of_two_runs_is_merged():
+    """Numbers add up, mappings key by key, and the first device that is named stays."""
+    one = RunStats(3, 1, 40, 7, {"a": 5}, {"write": 1.5}, "", Throughput(2.0, 7, {DECODE: 0.5}))
+    two = RunStats(2, 1, 2, 3, {"a": 1, "b": 2}, {"boxes": 0.5}, "cpu", throughput(device=4))
+    one.add(two)
+    merged = RunStats(5, 2, 42, 10, {"a": 6, "b": 2}, {"write": 1.5, "boxes": 0.5}, "cpu")
+    merged.throughput = Throughput(12.0, 407, {DECODE: 0.5, DEVICE: 4.0, DISK: 0.0})
+    assert one == merged
+    two.add(RunStats(device="cuda:0"))
+    assert two.device == "cpu"

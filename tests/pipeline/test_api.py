@@ -1,4 +1,4 @@
-"""Cached arrays from Python, in every form and on both backends."""
+"""The Python API: cached arrays in every form and on both backends, and who computes a matrix."""
 
 import numpy as np
 import pytest
@@ -102,3 +102,17 @@ def test_a_sample_without_a_row_is_not_usable_and_takes_no_other_row(experiment,
     assert np.isfinite(view.values[view.row_of_sample[view.usable]]).all()
     with pytest.raises(IndexError):
         view.values[view.row_of_sample]
+
+
+def test_a_matrix_is_computed_by_the_executor_that_is_given(experiment, tmp_path):
+    """Any object with the method of an executor will do; here one that notes what it was asked."""
+    asked, local = [], a2pipe.LocalExecutor()
+
+    class Noting:
+        def compute(self, task, progress, stats):
+            asked.extend(task.shards)
+            local.compute(task, progress, stats)
+
+    matrix = a2pipe.build_matrix(experiment(), cache=tmp_path, executor=Noting(), quiet=True)
+    assert asked == [0, 1, 2]
+    assert matrix.cells
