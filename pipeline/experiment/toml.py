@@ -11,6 +11,7 @@ from typing import Any
 
 import tomli_w
 from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
 
 from ...datasets.formats.tar_shards import some_tar_matches
 from ...datasets.registry import DATASETS
@@ -148,7 +149,9 @@ def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
     Raises:
         UsageError: there is no such head, or a value is none where that is not the default.
     """
-    content = experiment.model_dump(mode="json", exclude_unset=not with_defaults)
+    # pydantic's mode "json" (2.14) would make null of infinity within options and parameters.
+    values = experiment.model_dump(exclude_unset=not with_defaults)
+    content = to_jsonable_python(values, inf_nan_mode="constants")
     heads, combined = content.pop("head", []), content.pop("combine", [])
     scalars = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
