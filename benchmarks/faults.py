@@ -40,7 +40,7 @@ IMPORTED = ("torch", "timm", "h5py", "joblib", "pandas", "sklearn.linear_model",
 IMPORTED += (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
-    "a2pipe.pipeline.results.publish",
+    "a2pipe.pipeline.results.report",
 )
 IMPORTED += ("a2pipe.models.backbone", "a2pipe.heads.logistic", "a2pipe.heads.nearest", "zarr")
 IMPORTED += ("a2pipe.reports.terminal", "a2pipe.pipeline.results.stage_run", "a2pipe.cli")

@@ -132,7 +132,7 @@ def measured(command: str, folder: Path, rows: int) -> dict[str, Any]:
     """One command in this process."""
     from a2pipe.pipeline.inspect.estimate import needs
     from a2pipe.pipeline.inspect.inventory import status_table
-    from a2pipe.pipeline.results.publish import publish
+    from a2pipe.pipeline.results.report import publish
 
     cache = folder / ("empty" if command in NOTHING_STORED else "cache")
     start = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,15 @@ def datasets(ctx: click.Context) -> None:
 @json_option
 def datasets_list(as_json: bool = False) -> None:
     """Names that can be given to --dataset; folders, manifests and tar shards work too."""
-    from ..pipeline.inspect.dataset_list import list_datasets
+    from ..pipeline.inspect.dataset_summary import known_datasets
 
-    listed = list_datasets()
+    known = known_datasets()
     if as_json:
-        emit([entry.to_json() for entry in listed], as_json)
+        emit([asdict(entry) for entry in known], as_json)
         return
-    emit([{"name": entry.name, "what": entry.what} for entry in listed], as_json)
+    emit([{"name": entry.name, "what": entry.what} for entry in known], as_json)
     click.echo()
-    for entry in listed:
+    for entry in known:
         if entry.source:
             click.echo(entry.source)
 

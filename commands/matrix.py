@@ -83,7 +83,7 @@ def report(out: Path | None, as_json: bool, **options: Any) -> None:
 
 
 def _matrix(session: Session, out: Path | None, as_json: bool, compute: bool = True) -> None:
-    from ..pipeline.results.publish import publish
+    from ..pipeline.results.report import publish
     from ..reports.terminal import render_terminal
 
     matrix, files = publish(session, out, compute)

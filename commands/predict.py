@@ -104,8 +104,8 @@ def predict(
     in pixels of the image).
     """
     from ..pipeline.predict.overlays import save_overlays as draw
+    from ..pipeline.predict.predict import check_file, to_json, write_predictions
     from ..pipeline.predict.predict import predict as apply_head
-    from ..pipeline.predict.prediction_files import check_file, to_json, write_predictions
     from ..pipeline.shards.bad_images import refuse_bad_images
     from ..pipeline.shards.progress import make_progress
 

@@ -15,8 +15,7 @@ from ..datasets.registry import facts_of
 from ..pipeline.experiment.schema import Experiment
 from ..pipeline.planning.collection import load_collection
 from ..pipeline.results.matrix import build_matrix
-from ..pipeline.results.publish import ABOUT_GALLERY
-from ..pipeline.results.report import gallery
+from ..pipeline.results.report import ABOUT_GALLERY, gallery
 from ..pipeline.results.study import make_study
 from ..pipeline.session import Session, open_session
 from ..pipeline.shards.progress import Progress

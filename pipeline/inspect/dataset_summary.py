@@ -1,4 +1,4 @@
-"""What `a2pipe datasets show` says of a collection: counts, sizes, boxes, duplicates, classes."""
+"""The datasets that can be named, and a collection in numbers: counts, sizes, boxes, duplicates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,37 @@ from typing import Any
 import numpy as np
 
 from ...datasets.collection import Collection
+from ...datasets.registry import facts_of, names
 from ..experiment.toml import load_experiment
 from ..planning.collection import load_collection
 
 Table = list[dict[str, Any]]
 CLASSES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class KnownDataset:
+    """A dataset that can be named: its name, a line about it, and the title and paper of its
+    publication, which are "" where it has none."""
+
+    name: str
+    what: str
+    title: str
+    paper: str
+
+    @property
+    def source(self) -> str:
+        """Name, title and paper in one line, or "" without a publication."""
+        return f"{self.name}: {self.title}. {self.paper}." if self.paper else ""
+
+
+def known_datasets() -> list[KnownDataset]:
+    """Return every dataset that can be named, in the order of the registry."""
+    found = [(name, what, facts_of(name)) for name, what in names()]
+    return [
+        KnownDataset(name, what, facts.title if facts else "", facts.paper if facts else "")
+        for name, what, facts in found
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,37 @@
-"""Tables of what is there: artifacts of a cache, state of an experiment."""
+"""Tables of what is stored: the artifacts of a cache, and the state and pace of an experiment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ...cache.artifact import Artifact
 from ...cache.catalog import Cache
+from ...cache.ledger import Marker
 from ...errors import NotCachedError, UsageError
 from ..planning.plan import STAGES
 from ..session import Session
 from .estimate import Need, needs
-from .pace import pace
 
 Table = list[dict[str, Any]]
 
+PACE_WINDOW = 3600.0
+"""Seconds before the newest marker in which shards count for the pace."""
+
 
 def inventory(cache: Cache) -> Table:
-    """Every artifact: stage, fingerprint, what it is, rows, shards done, bad rows, bytes."""
+    """Return a line for every artifact: its model, rows, shards done, bad rows and bytes."""
     return [_artifact_line(artifact) for artifact in cache.artifacts()]
 
 
 def find_artifact(cache: Cache, prefix: str) -> Artifact:
-    """The artifact whose fingerprint begins so; of several row folders the one with most rows.
+    """Return the artifact whose fingerprint begins with `prefix`.
+
+    Of several row folders of that fingerprint it is the one with most rows.
 
     Raises:
-        NotCachedError: there is none.
+        NotCachedError: no fingerprint begins so.
         UsageError: several fingerprints begin so.
     """
     found = cache.artifacts(prefix=prefix)
@@ -38,8 +44,11 @@ def find_artifact(cache: Cache, prefix: str) -> Artifact:
 
 
 def status_table(session: Session) -> Table:
-    """Per stage: artifacts, shards done and missing, bad images; while it is not complete, images
-    a second of late and the time left (both None if unknown)."""
+    """Return a line for every stage of the plan: artifacts, shards done and missing, bad images.
+
+    While rows are missing, a line also has the images a second of late and the seconds left, each
+    None where no pace can be told.
+    """
     lines = needs(session.plan, session.cache)
     return [
         _stage_line(session, stage, chosen)
@@ -48,31 +57,47 @@ def status_table(session: Session) -> Table:
     ]
 
 
+def rows_per_second(markers: Iterable[Marker]) -> float | None:
+    """Return the rows computed a second in the hour before the newest marker; None if unknown.
+
+    The rows of all tasks count. Those of the hour's first moment do not, as the time that they took
+    lies before it.
+    """
+    times = [(datetime.fromisoformat(m.written).timestamp(), m.computed) for m in markers]
+    newest = max((when for when, _ in times), default=0.0)
+    recent = [(when, rows) for when, rows in times if when >= newest - PACE_WINDOW and rows]
+    first = min((when for when, _ in recent), default=newest)
+    rows = sum(rows for when, rows in recent if when > first)
+    return rows / (newest - first) if rows else None
+
+
 def _stage_line(session: Session, stage: str, chosen: list[Need]) -> dict[str, Any]:
     missing = sum(line.rows_missing for line in chosen)
-    found = [session.stored(spec) for spec in session.plan.specs(stage) if spec.stage == stage]
-    late = pace([artifact for artifact in found if artifact] if missing else [])
-    rate, left = late.rows_per_second, late.seconds_for(missing)
+    specs = [spec for spec in session.plan.specs(stage) if spec.stage == stage]
+    found = [artifact for artifact in map(session.stored, specs) if artifact and missing]
+    rate = rows_per_second(marker for each in found for marker in each.markers().values())
     return {
         "stage": stage,
         "artifacts": len(chosen),
         "shards_done": sum(line.shards_done for line in chosen),
         "shards_missing": sum(line.shards - line.shards_done for line in chosen),
         "rows_missing": missing,
-        "bad_images": _bad(session, stage),
+        "bad_images": _bad_images(session, stage),
         "images_per_second": None if rate is None else round(rate / len(chosen)),
-        "seconds_left": None if left is None else round(left),
+        "seconds_left": None if rate is None else round(missing / rate),
     }
 
 
 def _artifact_line(artifact: Artifact) -> dict[str, Any]:
+    # One look at the markers tells both; each look reads a file a shard.
+    markers = artifact.markers()
     return {
         "stage": artifact.stage,
         "fingerprint": artifact.fingerprint[:12],
         "model": _model_name(artifact.spec),
         "rows": artifact.cut.rows,
-        "shards": f"{len(artifact.markers())}/{artifact.cut.shards}",
-        "bad": len(artifact.bad_rows()),
+        "shards": f"{len(markers)}/{artifact.cut.shards}",
+        "bad": sum(len(marker.bad) for marker in markers.values()),
         "bytes": artifact.nbytes,
         "folder": str(artifact.folder),
     }
@@ -87,10 +112,9 @@ def _model_name(spec: Mapping[str, Any]) -> str:
     return next((name for name in map(_model_name, upstream) if name), "")
 
 
-def _bad(session: Session, stage: str) -> int:
-    run, images = session.experiment.run, session.collection.images
+def _bad_images(session: Session, stage: str) -> int:
+    """Images without a usable row up to this stage, with the files that cannot be read."""
     bad = set(session.collection.unreadable)
-    for spec in session.plan.specs(stage):
-        found = session.cache.find(spec, images, run.shard_size, run.backend)
-        bad |= {row.image for row in found.bad_rows()} if found else set()
+    for artifact in filter(None, map(session.stored, session.plan.specs(stage))):
+        bad |= {row.image for row in artifact.bad_rows()}
     return len(bad)

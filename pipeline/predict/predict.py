@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from ...cache.records import Records
 from ...datasets.collection import Collection
 from ...datasets.formats.image_list import load_image_list
 from ...errors import UsageError
+from ...files import atomic_write_bytes, make_folder
 from ...heads.saving import SavedHead, load_head
 from ...stages.fits.prepared import project_features
 from ...stages.placement import canvas_of
@@ -29,6 +33,7 @@ from ..shards.progress import Progress
 from .saved_heads import identity
 
 Box = tuple[float, float, float, float]
+EDGES = ("x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True)
@@ -155,3 +160,60 @@ def _boxes_in_images(
         return tuple(frame.seen((int(a), int(b), int(c), int(d))) for frame, (a, b, c, d) in frames)
 
     return [seen(image) for image in range(len(collection))]
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def check_file(path: Path) -> None:
+    """Raise UsageError unless the name ends like a file that can be written."""
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise UsageError(f"Predictions are written as .csv or .json, not to {path}.")
+
+
+def write_predictions(run: PredictionRun, path: Path) -> None:
+    """Write all predictions to a .csv or .json file, completely or not at all.
+
+    Raises:
+        UsageError: the name ends neither in .csv nor in .json.
+        A2pipeError: the file cannot be written.
+    """
+    check_file(path)
+    text = to_csv(run) if path.suffix.lower() == ".csv" else json.dumps(to_json(run), indent=2)
+    make_folder(path.absolute().parent)
+    atomic_write_bytes(path, text.encode())
+
+
+def to_json(run: PredictionRun) -> dict[str, Any]:
+    """Return all predictions, and the bad images with the reason, as plain JSON values."""
+    return {
+        "predictions": [
+            {
+                "path": found.path,
+                "class": found.class_name,
+                "probabilities": found.probabilities,
+                "boxes": [list(box) for box in found.boxes],
+            }
+            for found in run.predictions
+        ],
+        "bad_images": [{"path": image.path, "reason": image.reason} for image in run.bad],
+    }
+
+
+def to_csv(run: PredictionRun) -> str:
+    """Return one line an image: path, class, the probability of each class, the edges of each crop.
+
+    A bad image has its reason in the last column, which is empty for the others, and nothing else.
+    """
+    shares = list(run.predictions[0].probabilities) if run.predictions else []
+    edges = [f"crop{i + 1}_{edge}" for i in range(len(run.row.boxes)) for edge in EDGES]
+    names = [*(f"probability of {name}" for name in shares), *edges]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "class", *names, "bad"])
+    for found in run.predictions:
+        numbers = [*found.probabilities.values(), *(edge for box in found.boxes for edge in box)]
+        writer.writerow([found.path, found.class_name, *numbers, ""])
+    for image in run.bad:
+        writer.writerow([image.path, "", *("" for _ in names), image.reason])
+    return text.getvalue()

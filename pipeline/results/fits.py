@@ -19,8 +19,7 @@ from ...stages.fits.fit import Features, fit_cell
 from ...stages.fits.prepared import PreparedHead
 from ...stages.fits.samples import Samples
 from ..shards.prefetch import cores
-from .processes import in_processes
-from .scratch import scratch_folder
+from .processes import in_processes, scratch_folder
 
 WORTH_A_PROCESS = 10_000_000
 """Feature values, over all fits, below which starting processes takes longer than it saves."""

@@ -1,15 +1,17 @@
-"""Images for the report: for each group a few that the head got right and a few it got wrong."""
+"""The report of a matrix: the matrix itself, and a gallery of test images under its best cell."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.collection import Collection
-from ...reports.results import GalleryItem
+from ...reports.results import GalleryItem, Matrix
+from ...reports.write import write_report
 from ...stages.cuts import load_canvas
 from ...stages.fits.samples import grouping
 from ...stages.localization import boxes_on_canvas
@@ -17,22 +19,58 @@ from ...stages.placement import attention_map
 from ..planning.rows import PlanRow
 from ..session import Session
 from .cells import CellResult
-from .matrix import MatrixRun
+from .matrix import MatrixRun, build_matrix
+
+ABOUT_GALLERY = (
+    "Test images under the attention row and embedding model of highest worst-group accuracy, "
+    "spread evenly over each group."
+)
+
+
+def publish(
+    session: Session, folder: Path | None = None, compute: bool = True
+) -> tuple[Matrix, dict[str, Path]]:
+    """Build the matrix, write its report, and return it with the path of each file by name.
+
+    folder: where the report goes, results/<name of the experiment> unless given. compute: whether
+    missing features are computed. Raises as `build_matrix` does, and A2pipeError where the folder
+    cannot be written.
+    """
+    run = build_matrix(session, compute)
+    folder = folder or Path("results") / session.experiment.name
+    files = write_report(run.matrix, gallery(session, run), folder.resolve(), ABOUT_GALLERY)
+    return run.matrix, files
 
 
 def gallery(session: Session, run: MatrixRun, each: int = 4) -> list[GalleryItem]:
-    """Up to `each` right and `each` wrong test images a group, under the best attention cell."""
-    best = _best_cell(run.cells)
+    """Return up to `each` right and `each` wrong test images of every group.
+
+    They are predicted by the attention cell of highest worst-group accuracy and lie evenly spread
+    over the test samples of their group. The list is empty where no row places crops by attention.
+    """
+    attended = [cell for cell in run.cells if cell.row.kind == "attention"]
+    best = max(attended, key=lambda cell: cell.scores.worst_group.accuracy, default=None)
     if best is None:
         return []
-    chosen = _chosen(best, run.collection, each)
-    return _items(session, best, run.collection, chosen)
+    return _items(session, best, run.collection, _chosen(best, run.collection, each))
 
 
-def _best_cell(cells: tuple[CellResult, ...]) -> CellResult | None:
-    """The attention cell of highest worst-group accuracy."""
-    candidates = [cell for cell in cells if cell.row.kind == "attention"]
-    return max(candidates, key=lambda cell: cell.scores.worst_group.accuracy, default=None)
+def attention_maps(
+    session: Session, row: PlanRow, images: list[str]
+) -> Iterator[NDArray[np.float64]]:
+    """Yield for each image the attention by which a row placed its crops, (side, side), sum 1.
+
+    images: digests, whose attention rows are read together. Only one map is in memory at a time,
+    as a map takes a hundred times the room of the rows it is made of.
+
+    Raises:
+        ValueError: the row places no crop by attention.
+    """
+    if row.map is None:
+        raise ValueError(f"the row {row.key} has no attention map")
+    prefix = session.plan.backbones[row.map.attention.model.name].prefix_tokens
+    for tokens in session.read(row.map.attention, images):
+        yield attention_map(row.map, tokens[None], prefix, session.experiment.image.size)[0]
 
 
 def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:
@@ -53,29 +91,21 @@ def _items(
 ) -> list[GalleryItem]:
     samples = [int(cell.arrays["test_index"][position]) for position in chosen]
     images = [collection.digests[sample] for sample in samples]
-    maps = row_maps(session, cell.row, images)
+    # One read a spec: a read checks whole shards, so a read an image would hash each many times.
+    maps = attention_maps(session, cell.row, images)
     boxes = np.stack([session.read(box, images) for box in cell.row.boxes], axis=1)
     canvas = session.experiment.image.canvas
     groups, names = grouping(collection)
     return [
         GalleryItem(
             image=load_canvas(collection.paths[sample], canvas),
-            attention=maps[index],
-            boxes=boxes[index],
+            attention=attention,
+            boxes=placed,
             truth=boxes_on_canvas(collection, sample, canvas),
             label=collection.class_names[collection.labels[sample]],
             predicted=collection.class_names[cell.arrays["test_predictions"][position]],
             group=names[groups[sample]],
             name=Path(collection.paths[sample]).name,
         )
-        for index, (position, sample) in enumerate(zip(chosen, samples, strict=True))
+        for position, sample, attention, placed in zip(chosen, samples, maps, boxes, strict=True)
     ]
-
-
-def row_maps(session: Session, row: PlanRow, images: list[str]) -> NDArray[np.float64]:
-    """The attention that the boxes of a row were placed on, over the canvas: (n, side, side)."""
-    if row.map is None:
-        raise ValueError(f"the row {row.key} has no attention map")
-    rows = session.read(row.map.attention, images)
-    prefix = session.plan.backbones[row.map.attention.model.name].prefix_tokens
-    return attention_map(row.map, rows, prefix, session.experiment.image.size)

@@ -40,7 +40,7 @@ PRELOADED = [
     "a2pipe.datasets.formats.manifest",
     "a2pipe.models.backbone",
     "a2pipe.pipeline.results.matrix",
-    "a2pipe.pipeline.results.publish",
+    "a2pipe.pipeline.results.report",
     "a2pipe.pipeline.results.stage_run",
     "a2pipe.reports.terminal",
     "a2pipe.heads.logistic",

@@ -1,6 +1,7 @@
 """A tiny labelled dataset on disk, and experiments on it that compute in a second."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from a2pipe.cache.artifact import Artifact
 
 GROUPS = ("0 on dark", "0 on light", "1 on dark", "1 on light")
 
@@ -76,3 +79,17 @@ def images(tmp_path: Path) -> Path:
 def experiment(images: Path) -> Callable[..., dict[str, Any]]:
     """`tiny_experiment` on those images."""
     return functools.partial(tiny_experiment, images)
+
+
+@pytest.fixture
+def shard_reads(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, int]]:
+    """How often each shard was read and hashed since, by fingerprint and number of the shard."""
+    counted: Counter[tuple[str, int]] = Counter()
+    read = Artifact._read
+
+    def counting(artifact: Artifact, shard: int, names: list[str], verify: bool) -> Any:
+        counted[artifact.fingerprint, shard] += 1
+        return read(artifact, shard, names, verify)
+
+    monkeypatch.setattr(Artifact, "_read", counting)
+    return counted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ....errors import A2pipeError, NotCachedError
 from ....reports.results import Matrix
-from ...results.publish import publish
+from ...results.report import publish
 from ...session import Session
 from ..description import load_cluster
 from .deal import missing_shards

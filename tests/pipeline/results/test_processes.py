@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from a2pipe.pipeline.results import scratch
+from a2pipe.pipeline.results import processes
 
 LEAVE = """
 import os, tempfile
-from a2pipe.pipeline.results.scratch import scratch_folder
+from a2pipe.pipeline.results.processes import scratch_folder
 with scratch_folder() as folder:
     (folder / "0.npy").write_bytes(b"features")
     print(folder, flush=True)
@@ -27,22 +27,22 @@ def temporary(tmp_path, monkeypatch):
 
 
 def test_it_is_there_for_the_time_of_the_run(temporary):
-    with scratch.scratch_folder() as folder:
+    with processes.scratch_folder() as folder:
         (folder / "0.npy").write_bytes(b"features")
         assert list(temporary.iterdir()) == [folder]
     assert list(temporary.iterdir()) == []
 
 
 def test_it_goes_when_the_run_fails(temporary):
-    with pytest.raises(KeyboardInterrupt), scratch.scratch_folder():
+    with pytest.raises(KeyboardInterrupt), processes.scratch_folder():
         raise KeyboardInterrupt
     assert list(temporary.iterdir()) == []
 
 
 def test_what_is_in_use_is_left_alone():
-    with scratch.scratch_folder() as first, scratch.scratch_folder() as second:
+    with processes.scratch_folder() as first, processes.scratch_folder() as second:
         assert first != second
-        assert scratch.sweep() == []
+        assert processes.remove_left_folders() == []
         assert first.exists()
 
 
@@ -51,7 +51,7 @@ def test_what_a_killed_process_left_goes_with_the_next(temporary):
     assert killed.returncode == -9
     (left,) = temporary.iterdir()
     assert (str(left), len(list(left.iterdir()))) == (killed.stdout.strip(), 1)
-    with scratch.scratch_folder() as folder:
+    with processes.scratch_folder() as folder:
         assert list(temporary.iterdir()) == [folder]
 
 
@@ -64,8 +64,8 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_anew(monkeypatch):
         opened.append(folder)
         return os.open(folder, os.O_RDONLY)
 
-    monkeypatch.setattr(scratch, "_open", sweep_and_open)
-    with scratch.scratch_folder() as folder:
+    monkeypatch.setattr(processes, "_open", sweep_and_open)
+    with processes.scratch_folder() as folder:
         assert folder.exists()
         assert folder == opened[1]
 
@@ -73,5 +73,5 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_anew(monkeypatch):
 def test_other_folders_and_files_stay(temporary):
     (temporary / "other").mkdir()
     (temporary / "a2pipe-features-file").write_text("")
-    assert scratch.sweep() == []
+    assert processes.remove_left_folders() == []
     assert len(list(temporary.iterdir())) == 2
