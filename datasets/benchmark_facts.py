@@ -1,4 +1,4 @@
-"""What was published of a benchmark: where it comes from, and how many samples it has of what."""
+"""State what was published about a benchmark, its source and its counts, and find its folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import UsageError
 
 ALL = "all"
-"""In counts, the name that stands for every sample of a split."""
+"""The name that stands for all samples of a split in `BenchmarkFacts.counts`."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class BenchmarkFacts:
     title: what the benchmark is called.
     paper: authors, title, and arXiv number or venue.
     homepage_name: where its authors publish it, in words; never the address of a copy.
-    counts: split -> name of a group (else of a class, else ALL) -> samples.
-    notes: what a user has to know before trusting a number.
+    counts: published number of samples, by split and then by name of a group, or of a class where
+        there are no groups, or ALL.
+    notes: sentences that a user has to know before trusting a number.
     """
 
     title: str
@@ -31,7 +32,11 @@ class BenchmarkFacts:
 
 
 def not_found(name: str, problem: str, facts: BenchmarkFacts) -> UsageError:
-    """The error for a benchmark that is not where it should be; `problem` says what was sought."""
+    """Return the error for a benchmark whose files are missing, which names its source.
+
+    name: the dataset's registered name.
+    problem: a clause that says what is missing and where it was looked for.
+    """
     return UsageError(
         f"Dataset {name}: {problem}; {facts.title} is published by {facts.homepage_name} "
         f"({facts.paper})."
@@ -39,7 +44,10 @@ def not_found(name: str, problem: str, facts: BenchmarkFacts) -> UsageError:
 
 
 def benchmark_root(name: str, root: Path | None, facts: BenchmarkFacts) -> Path:
-    """The folder of a benchmark, absolute. Raises UsageError when none is given or there."""
+    """Return the folder of a benchmark as an absolute path.
+
+    Raises UsageError if none is given (`root` is None), or there is no such folder.
+    """
     if root is None:
         raise not_found(name, "give the folder it lies in as its root", facts)
     folder = root.expanduser().absolute()

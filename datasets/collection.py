@@ -1,4 +1,4 @@
-"""A collection: one table of samples, whatever benchmark it came from."""
+"""The collection: one table of samples, whatever dataset it came from."""
 
 import hashlib
 import json
@@ -25,19 +25,22 @@ NO_BOXES.setflags(write=False)
 class Collection:
     """N samples. Several samples may share one image (an image in two contexts, or of two classes).
 
-    paths: absolute path of each sample's image.
-    labels: int64 (N,), index into `class_names`, -1 for none.
-    groups: int64 (N,), index into `group_names`, -1 for none.
-    splits: str (N,), "train", "val", "test" or "".
-    boxes: per sample float64 (k, 4), x0, y0, x1, y1 in pixels of the upright original, half-open; k
-        may be 0.
-    image_ids: the benchmark's own name of each image.
-    digests: 32 hex digits of the SHA-256 of each file's bytes, "" where they could not be read.
-    sizes: int64 (N, 2), width and height of the upright image; 0, 0 where unknown.
-    unreadable: path -> why its bytes could not be read.
+    name: what the dataset is called.
+    paths: absolute path, or locator in an archive, of each sample's image.
+    labels: int64, (N,), index into `class_names`, -1 for none.
+    class_names: the classes, in the order of their numbers.
+    groups: int64, (N,), index into `group_names`, -1 for none.
+    group_names: the groups, in the order of their numbers.
+    splits: str, (N,), "train", "val", "test" or "".
+    boxes: for each sample float64, (k, 4), x0, y0, x1, y1 in pixels of the upright original image,
+        half-open; k may be 0.
+    image_ids: the dataset's own name of each image.
+    digests: first 32 hex digits of the SHA-256 of each file's bytes, "" if they could not be read.
+    sizes: int64, (N, 2), width and height of the upright image in pixels; 0, 0 if unknown.
+    unreadable: why the bytes could not be read, by path, of every file that could not be.
     remarks: sentences of its loader on what a user should know, such as boxes that were not found.
 
-    Raises UsageError when the fields do not have one entry a sample or point at no name.
+    Raises UsageError if a field does not have one entry a sample or points at no name.
     """
 
     name: str
@@ -69,7 +72,9 @@ class Collection:
 
     @cached_property
     def digest(self) -> str:
-        """32 hex digits over images, labels, groups, splits, boxes and names, not over paths."""
+        """32 hex digits that identify images, labels, groups, splits, boxes, names; not paths."""
+        # Each part is preceded by its name and length, so that no two collections that differ run
+        # together into the same bytes.
         parts = {
             "digests": "\n".join(self.digests).encode(),
             "labels": _bytes(self.labels),
@@ -88,12 +93,13 @@ class Collection:
 
     @cached_property
     def images(self) -> tuple[str, ...]:
-        """The digest of every readable image, once, in order of first appearance."""
+        """The digest of every readable image, each once, in order of first appearance."""
         return tuple(self.path_of)
 
     @cached_property
     def path_of(self) -> dict[str, str]:
-        """Digest -> path of the first sample that shows it, in order of first appearance."""
+        """The path of the first sample that shows an image, by digest, in order of appearance."""
+        # Two passes of dict() are faster with a million samples than a loop that looks each up.
         first = dict(zip(self.digests, self.paths, strict=True))
         if len(first) < len(self):
             for digest, path in zip(reversed(self.digests), reversed(self.paths), strict=True):
@@ -102,7 +108,10 @@ class Collection:
         return first
 
     def take(self, indices: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> "Collection":
-        """The samples at `indices` (integers or a mask), in that order; numbering stays."""
+        """Return the samples at `indices`, in that order; classes and groups keep their numbers.
+
+        indices: integers, or a bool mask of length N.
+        """
         chosen = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
         order = chosen.tolist()
         paths = _pick(self.paths, order)
@@ -121,8 +130,7 @@ class Collection:
         )
 
     def limit(self, n: int) -> "Collection":
-        """At most `n` samples, dealt over split x group (x class where there are no groups) in
-        proportion.
+        """Return at most `n` samples, in proportion of every group (or class) in every split.
 
         Every such part keeps at least one sample while `n` allows; of each part the first samples
         stay, in their order. Raises UsageError unless `n` is positive.
@@ -138,10 +146,9 @@ class Collection:
 
 
 def check_classes(collection: Collection) -> None:
-    """Raise UsageError unless a head can be fitted and judged.
+    """Raise UsageError unless a head can be fitted on the split `train` and tested on `test`.
 
-    The training and the test split must have samples, each with a label, and no class may be in the
-    test split alone.
+    Both splits must have samples, each with a label, and no class may be in the test split alone.
     """
     for split in ("train", "test"):
         _require_labelled(collection, split)
@@ -190,7 +197,7 @@ def _pick(values: tuple[T, ...], order: list[int]) -> tuple[T, ...]:
 
 
 def _bytes(values: NDArray[np.generic], dtype: str = "<i8") -> bytes:
-    """The same bytes on every machine."""
+    """Return the bytes of an array, the same on machines of either byte order."""
     return np.ascontiguousarray(values, dtype).tobytes()
 
 

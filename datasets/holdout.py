@@ -1,4 +1,4 @@
-"""A validation split where a benchmark has none: some of the training images, drawn by a seed."""
+"""Hold out a validation split, drawn by a seed, where a dataset has none of its own."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from .collection import Collection
 
 
 def hold_out(collection: Collection, fraction: float, seed: int = 0) -> Collection:
-    """The collection with `fraction` of its training images, 0 < fraction < 1, moved to `val`.
+    """Return the collection with some of its training images moved to the split `val`.
 
-    Whole images move, with all of their training samples. Of every group (of every class where
-    there are no groups) the fraction moves, rounded; at least one image moves and at least one
-    stays wherever a group has two. Which ones depends on the seed and the images' bytes alone, not
-    on their order or names, and a larger fraction moves the same ones and more. An image of several
-    groups counts for the first of them. Files that cannot be read stay where they are.
+    fraction: the share that moves of every group, or of every class where there are no groups;
+        0 < fraction < 1. It is rounded, but at least one image moves and at least one stays
+        wherever a group has two. An image of several groups counts for the first of them.
+    seed: draws which images move.
 
-    Raises UsageError for a fraction outside 0 to 1, a collection that has a validation split, and
-    one without training images.
+    An image moves with all of its training samples. Which ones move depends on the seed and the
+    images' bytes alone, not on their order or names, and a larger fraction moves the same ones and
+    more. Files that cannot be read stay where they are.
+
+    Raises UsageError for a fraction out of range, a collection that has a validation split, and one
+    without training images.
     """
     _require(collection, fraction)
     samples = _training_samples(collection)
@@ -49,7 +52,7 @@ def _require(collection: Collection, fraction: float) -> None:
 
 
 def _training_samples(collection: Collection) -> dict[str, list[int]]:
-    """Digest of each readable training image -> its training samples."""
+    """Map the digest of each readable training image to its training samples."""
     samples: dict[str, list[int]] = defaultdict(list)
     for index in np.flatnonzero(collection.splits == "train").tolist():
         samples[collection.digests[index]].append(index)
@@ -58,7 +61,7 @@ def _training_samples(collection: Collection) -> dict[str, list[int]]:
 
 
 def _strata(collection: Collection, samples: dict[str, list[int]]) -> list[list[str]]:
-    """The images of each group, or of each class where there are no groups."""
+    """Return the images of each group, or of each class where there are no groups."""
     parts = collection.groups if (collection.groups >= 0).any() else collection.labels
     strata: dict[int, list[str]] = defaultdict(list)
     for digest, found in samples.items():
@@ -67,11 +70,13 @@ def _strata(collection: Collection, samples: dict[str, list[int]]) -> list[list[
 
 
 def _count(images: int, fraction: float) -> int:
-    """How many of so many images move."""
+    """Return how many of so many images move."""
     if images < 2:
         return 0
     return min(max(round(images * fraction), 1), images - 1)
 
 
 def _draw(seed: int, digest: str) -> str:
+    # A digest, not a generator: what an image draws does not depend on what else is drawn, so a
+    # collection that grew keeps its validation images, and a larger fraction adds to them.
     return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Numbering of names read from folders and tables: classes, groups, splits."""
+"""Number the names that folders and tables give to classes, groups and splits."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,10 +15,15 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+"""The split that a folder's or table's word means, in lower case."""
 
 
 def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Distinct names but "": by number when all are whole numbers, else by code point."""
+    """Return the distinct names except "", sorted by code point, or by value if all are numbers.
+
+    Numbers are whole ones, such as "10" and "-1".
+    """
+    # So that class 10 follows class 9, and a label that is a number keeps its place among all.
     distinct = set(names) - {""}
     if all(name.removeprefix("-").isdecimal() for name in distinct):
         return tuple(sorted(distinct, key=lambda name: (int(name), name)))
@@ -26,6 +31,9 @@ def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def name_indices(values: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
-    """Index of each value in `names`, int64; -1 for ""."""
+    """Return the index of each value in `names` as int64, -1 for "".
+
+    Raises KeyError for a value that is not in `names`.
+    """
     place = {name: index for index, name in enumerate(names)} | {"": -1}
     return np.fromiter((place[value] for value in values), np.int64, len(values))

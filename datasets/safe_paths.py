@@ -1,4 +1,4 @@
-"""Paths that a benchmark's own files name: they may not lead out of its folder."""
+"""Keep paths that a benchmark's own files name from leading out of its folder."""
 
 import os
 
@@ -6,11 +6,12 @@ from ..errors import UsageError
 
 
 def join_inside(root: str | os.PathLike[str], relative: str) -> str:
-    """`relative` below `root`, as text. Links are not followed.
+    """Return `relative` joined to `root`, as text.
 
-    Raises UsageError for an absolute path, an empty one, and one whose `..` leave the root.
+    Raises UsageError for an absolute path, an empty one, and one whose `..` leave the root. Links
+    are not followed, as the user may keep images elsewhere and link to them.
     """
-    # pathlib needs ten times as long, which a million rows notice.
+    # pathlib needs ten times as long, which tells with a million rows.
     normal = os.path.normpath(relative)
     if os.path.isabs(relative) or normal in (".", "..") or normal.startswith(f"..{os.sep}"):  # noqa: PTH117
         raise UsageError(

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import UsageError
-from ..collection import NO_BOXES, Collection
+from ..collection import Collection
 from ..images.image_files import has_image_suffix
 from ..numbering import SPLIT_NAMES, name_indices, sorted_names
 from ..sample_table import SampleTable, read_collection
@@ -55,14 +53,11 @@ def _samples(root: Path, name: str, found: list[_Found]) -> SampleTable:
     prefix = len(str(root)) + 1
     return SampleTable(
         name=name,
-        paths=tuple([image.path for image in found]),
+        paths=[image.path for image in found],
         labels=name_indices(labels, class_names),
         class_names=class_names,
-        groups=np.full(len(found), -1, np.int64),
-        group_names=(),
-        splits=np.array([image.split for image in found], np.str_),
-        boxes=(NO_BOXES,) * len(found),
-        image_ids=tuple([image.path[prefix:] for image in found]),
+        splits=[image.split for image in found],
+        image_ids=[image.path[prefix:] for image in found],
     )
 
 

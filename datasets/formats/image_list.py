@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import UsageError
-from ..collection import NO_BOXES, Collection
+from ..collection import Collection
 from ..sample_table import SampleTable, read_collection
 from .folder import images_below
 
@@ -23,19 +21,7 @@ def load_image_list(paths: Sequence[str | Path], memo: Path | None = None) -> Co
     files = tuple(dict.fromkeys(file for path in paths for file in _files(path)))
     if not files:
         raise UsageError(f"No images in {', '.join(map(str, paths)) or 'nothing'}.")
-    none = np.full(len(files), -1, np.int64)
-    samples = SampleTable(
-        name="images",
-        paths=files,
-        labels=none,
-        class_names=(),
-        groups=none,
-        group_names=(),
-        splits=np.full(len(files), "", "<U5"),
-        boxes=(NO_BOXES,) * len(files),
-        image_ids=files,
-    )
-    return read_collection(samples, memo)
+    return read_collection(SampleTable(name="images", paths=files), memo)
 
 
 def _files(path: str | Path) -> list[str]:
