@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import NotCachedError, UsageError
-from .options import Decorator, experiment_options, out_option
+from .flags import ADDRESS, DATASET_NAME, FEATURES, MATRIX, NAME, RUN
+from .options import (
+    Decorator,
+    HeadedCommand,
+    cache_option,
+    experiment_options,
+    out_option,
+    session_options,
+)
 from .output import emit
 from .session import open_experiment
 
@@ -39,13 +47,14 @@ def cluster_option(required: bool) -> Decorator:
     )
 
 
-@click.command()
+@click.command(cls=HeadedCommand)
+@experiment_options(*MATRIX, RUN)
 @cluster_option(required=True)
 @click.option("--dry-run", is_flag=True, help="Print the scripts, write and submit nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the matrix (SLURM).")
 @resubmit_option
 @out_option
-@experiment_options("heads")
+@session_options
 def submit(
     cluster: Path,
     dry_run: bool,
@@ -78,11 +87,12 @@ def submit(
         _await(submission, session.cache.root)
 
 
-@click.command()
+@click.command(cls=HeadedCommand)
+@experiment_options(*MATRIX, RUN)
 @cluster_option(required=False)
 @resubmit_option
 @out_option
-@experiment_options("heads")
+@session_options
 def finish(
     cluster: Path | None, resubmit: int, out: Path | None, as_json: bool, **options: Any
 ) -> None:
@@ -101,8 +111,9 @@ def finish(
     click.echo(json.dumps(done.matrix.to_json()) if as_json else render_terminal(done.matrix))
 
 
-@click.command()
-@experiment_options("embeddings")
+@click.command(cls=HeadedCommand)
+@experiment_options(NAME, *FEATURES, ADDRESS)
+@session_options
 def status(
     as_json: bool, source: Path | None, overrides: Mapping[str, Any], **options: Any
 ) -> None:
@@ -135,16 +146,19 @@ def status(
         click.echo("nothing was submitted; name an experiment to see its stages")
 
 
-@click.command()
+@click.command(cls=HeadedCommand)
+@experiment_options(NAME, DATASET_NAME)
+@cache_option
 @click.option("--task", type=int, metavar="N", help="Only this task, by its rank.")
-@experiment_options("embeddings")
-def logs(task: int | None, cache_root: Path | None, **options: Any) -> None:
+def logs(
+    task: int | None, cache_root: Path | None, source: Path | None, overrides: Mapping[str, Any]
+) -> None:
     """Print the logs of the last submission of an experiment."""
     from ..cache.catalog import Cache
     from ..pipeline.cluster.batch.jobs import submissions
     from ..pipeline.experiment.toml import load_experiment
 
-    name = load_experiment(options["source"], options["overrides"]).name
+    name = load_experiment(source, overrides).name
     root = Cache(cache_root).root
     found = submissions(root, name)
     if not found:

@@ -10,7 +10,16 @@ from typing import Any
 
 import click
 
-from .options import cache_option, dataset_options, experiment_options, json_option, quiet_option
+from .flags import DATASET, DATASET_PLACE, IMAGE, REHASH, WORKERS
+from .options import (
+    HeadedCommand,
+    cache_option,
+    decorated,
+    experiment_options,
+    json_option,
+    key_flags,
+    session_options,
+)
 from .output import emit
 
 
@@ -39,14 +48,15 @@ def datasets_list(as_json: bool = False) -> None:
             click.echo(entry.source)
 
 
-@datasets.command("show")
-@experiment_options("attention")
+@datasets.command("show", cls=HeadedCommand)
+@experiment_options(DATASET)
+@cache_option
+@json_option
 def datasets_show(
     source: Path | None,
     overrides: Mapping[str, Any],
     cache_root: Path | None,
     as_json: bool,
-    **_: Any,
 ) -> None:
     """Counts by split and group; classes, sizes, boxes, duplicates.
 
@@ -60,13 +70,12 @@ def datasets_show(
         click.echo(line)
 
 
-@datasets.command("check")
-@dataset_options
-@cache_option
-@quiet_option
-@json_option
+@datasets.command("check", cls=HeadedCommand)
+@click.argument("dataset", metavar="NAME")
+@key_flags(DATASET_PLACE, REHASH, IMAGE, WORKERS)
+@session_options
 def datasets_check(
-    overrides: Mapping[str, Any], cache_root: Path | None, quiet: bool, as_json: bool
+    dataset: str, overrides: Mapping[str, Any], cache_root: Path | None, quiet: bool, as_json: bool
 ) -> None:
     """Compare a dataset on disk with what was published.
 
@@ -76,7 +85,9 @@ def datasets_check(
     from ..pipeline.inspect.dataset_check import check_dataset
     from ..pipeline.shards.progress import make_progress
 
-    checked = check_dataset(overrides, cache_root, make_progress(quiet))
+    checked = check_dataset(
+        {"dataset.name": dataset, **overrides}, cache_root, make_progress(quiet)
+    )
     counts = checked.count_table()
     emit(checked.to_json() if as_json else counts, as_json, empty="no published counts")
     for line in [] if as_json else ["", *checked.lines()]:
@@ -133,9 +144,7 @@ def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--force", is_flag=True, help="Replace a manifest with other content."),
         json_option,
     ]
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
+    return decorated(command, flags)
 
 
 @datasets_build.command("metashift-animals")

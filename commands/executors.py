@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from .options import HeadedOption, decorated
+
+_option = functools.partial(click.option, cls=HeadedOption, heading="Run")
 _OPTIONS = [
-    click.option(
-        "--scheduler", metavar="ADDRESS", help="Compute on the Dask cluster that runs there."
-    ),
-    click.option(
+    _option("--scheduler", metavar="ADDRESS", help="Compute on the Dask cluster that runs there."),
+    _option(
         "--local-workers",
         type=click.IntRange(min=1),
         metavar="N",
         help="Compute in N processes of this machine, each with a GPU of its own if there are any.",
     ),
-    click.option(
+    _option(
         "--cluster",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -45,7 +46,4 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(executor=executor, **values)
 
-    decorated: Callable[..., Any] = wrapped
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return decorated(wrapped, _OPTIONS)

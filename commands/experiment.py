@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from .options import experiment_options
+from .flags import EVERY
+from .options import HeadedCommand, experiment_options, json_option
 
 
 @click.group()
@@ -27,11 +28,10 @@ def experiment_new(path: Path, dataset: str) -> None:
     click.echo(f"wrote {path}")
 
 
-@experiment.command("show")
-@experiment_options("heads")
-def experiment_show(
-    source: Path | None, overrides: Mapping[str, Any], as_json: bool, **_: Any
-) -> None:
+@experiment.command("show", cls=HeadedCommand)
+@experiment_options(*EVERY)
+@json_option
+def experiment_show(source: Path | None, overrides: Mapping[str, Any], as_json: bool) -> None:
     """Print an experiment with every default."""
     from ..pipeline.experiment.toml import load_experiment, to_toml
 

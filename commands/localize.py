@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import experiment_options, out_option
+from .flags import ATTENTION, CROPS, DATASET, IMAGE, INTERVALS, LOCALIZATION, NAME, RUN
+from .options import HeadedCommand, experiment_options, out_option, session_options
 from .output import emit
 from .session import open_experiment
 
@@ -16,9 +17,17 @@ if TYPE_CHECKING:
     from ..reports.study_write import Written
 
 
-@click.command()
+_OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION, *INTERVALS)}
+"""Short names of the flags that the command is about."""
+
+
+@click.command(cls=HeadedCommand)
+@experiment_options(
+    *(NAME, DATASET, IMAGE, ATTENTION, CROPS, LOCALIZATION, INTERVALS, RUN),
+    short={"attention.models": "--model", **_OWN},
+)
 @out_option
-@experiment_options("boxes", localize=True)
+@session_options
 def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     """Compare attention maps and crops with ground-truth boxes.
 

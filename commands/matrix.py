@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .executors import executor_options
-from .options import cache_option, experiment_options, json_option, out_option, quiet_option
+from .flags import ADDRESS, CACHE_PIXELS, MATRIX, RUN, SKIP_BAD_IMAGES, WORKERS
+from .options import HeadedCommand, experiment_options, out_option, session_options
 from .session import open_experiment
 
 if TYPE_CHECKING:
     from ..pipeline.session import Session
+
+
+# No pixel is read, but what the experiment uses is noted, as `cache gc` frees the rest.
+_FROM_CACHE = (ADDRESS, WORKERS, CACHE_PIXELS, SKIP_BAD_IMAGES)
 
 
 @click.command()
@@ -24,10 +29,8 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of the composition of the images.")
 @click.option("--limit", type=int, metavar="N", help="Only N of the 2,100 images.")
 @click.option("--backend", type=click.Choice(["zarr", "hdf5"]), default="zarr", show_default=True)
-@cache_option
 @out_option
-@quiet_option
-@json_option
+@session_options
 def demo(
     digits: str,
     balanced: bool,
@@ -51,9 +54,10 @@ def demo(
     _matrix(session, out, as_json)
 
 
-@click.command("fit-heads")
+@click.command("fit-heads", cls=HeadedCommand)
+@experiment_options(*MATRIX, *_FROM_CACHE)
 @out_option
-@experiment_options("heads")
+@session_options
 def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
     """Fit heads on features that are in the cache.
 
@@ -62,18 +66,20 @@ def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
     _matrix(open_experiment(**options), out, as_json, compute=False)
 
 
-@click.command("build-matrix")
-@out_option
+@click.command("build-matrix", cls=HeadedCommand)
+@experiment_options(*MATRIX, RUN)
 @executor_options
-@experiment_options("heads")
+@out_option
+@session_options
 def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
     """Compute what is missing, fit heads, write the report."""
     _matrix(open_experiment(**options), out, as_json)
 
 
-@click.command()
+@click.command(cls=HeadedCommand)
+@experiment_options(*MATRIX, *_FROM_CACHE)
 @out_option
-@experiment_options("heads")
+@session_options
 def report(out: Path | None, as_json: bool, **options: Any) -> None:
     """Write the report again from what the cache has.
 

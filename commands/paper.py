@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .flags import (
+    ATTENTION_INPUT,
+    EMBEDDING_INPUT,
+    FEATURES,
+    HEADS,
+    NAME,
+    REHASH,
+    RUN,
+    SAMPLES,
+    pairs,
+)
 from .options import (
-    cache_option,
+    HeadedCommand,
+    HeadedOption,
     experiment_options,
     json_option,
+    key_flags,
     out_option,
-    quiet_option,
-    run_options,
+    session_options,
 )
 from .output import emit
 from .session import open_experiment
@@ -112,16 +124,24 @@ def paper_show(
         click.echo(f"\n{to_toml(experiment, with_defaults=False).rstrip()}")
 
 
-@paper.command("run")
+@paper.command("run", cls=HeadedCommand)
 @click.argument("id")
 @ROOTS
 @ONLY
 @REPLACE
-@run_options
-@cache_option
+@click.option(
+    "--dataset-option",
+    "options",
+    cls=HeadedOption,
+    heading="Dataset",
+    multiple=True,
+    metavar="[DATASET:]KEY=VALUE",
+    callback=pairs,
+    help="Set an option of every dataset, or of one alone; VALUE may be JSON. May be repeated.",
+)
+@key_flags(REHASH, SAMPLES, ATTENTION_INPUT, EMBEDDING_INPUT, RUN)
 @out_option
-@quiet_option
-@json_option
+@session_options
 def paper_run(
     id: str,
     roots: tuple[str, ...],
@@ -212,7 +232,8 @@ def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> 
         click.echo(f"{name}: left out, as {reason}")
 
 
-@paper.command("choose-crops")
+@paper.command("choose-crops", cls=HeadedCommand)
+@experiment_options(NAME, *FEATURES, HEADS, RUN)
 @click.option(
     "--choose-by",
     "metric",
@@ -221,7 +242,7 @@ def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> 
     metavar="NAME",
     help="accuracy, wga or worst_class, on the validation split.",
 )
-@experiment_options("heads")
+@session_options
 def paper_choose_crops(
     metric: str,
     source: Path | None,

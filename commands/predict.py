@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import cache_option, experiment_options, json_option, quiet_option, weights_files
+from .flags import FEATURES, HEADS, NAME, RUN, weights_files
+from .options import HeadedCommand, experiment_options, session_options
 from .output import emit
 from .session import open_experiment
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from ..pipeline.predict.predict import Prediction
 
 
-@click.command("save-head")
+@click.command("save-head", cls=HeadedCommand)
+@experiment_options(NAME, *FEATURES, HEADS, RUN)
 @click.option("--row", metavar="ROW", help="Label or key of the row, attention model or baseline.")
 @click.option("--column", metavar="MODEL", help="Embedding model.")
 @click.option("--head-name", metavar="NAME", help="Which head, where there are several.")
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     required=True,
     help="The file to write, e.g. birds.head.",
 )
-@experiment_options("heads")
+@session_options
 def save_head(
     row: str | None,
     column: str | None,
@@ -83,9 +85,7 @@ def save_head(
 )
 @click.option("--offline", is_flag=True, default=None, help="Never touch the network.")
 @click.option("--skip-bad-images", is_flag=True, help="Exit with 0 though some images are bad.")
-@cache_option
-@quiet_option
-@json_option
+@session_options
 def predict(
     images: tuple[Path, ...],
     head_file: Path,

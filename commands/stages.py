@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from .executors import executor_options
-from .options import experiment_options
+from .flags import (
+    ADDRESS,
+    ATTENTION,
+    CACHE_PIXELS,
+    CROPS,
+    DATASET,
+    EMBEDDING,
+    FEATURES,
+    IMAGE,
+    NAME,
+    RUN,
+    TIMING,
+)
+from .options import HeadedCommand, experiment_options, session_options
 from .output import emit
 from .session import open_experiment
 
+_TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
 
-@click.command("extract-attn")
+
+@click.command("extract-attn", cls=HeadedCommand)
+@experiment_options(NAME, DATASET, IMAGE, ATTENTION, RUN, short={"attention.models": "--model"})
 @executor_options
-@experiment_options("attention")
+@session_options
 def extract_attn(**options: Any) -> None:
     """Store the CLS attention of every image.
 
@@ -24,9 +41,10 @@ def extract_attn(**options: Any) -> None:
     _compute("attention", **options)
 
 
-@click.command("select-crops")
+@click.command("select-crops", cls=HeadedCommand)
+@experiment_options(*_TO_BOXES, RUN, short={"attention.models": "--model"})
 @executor_options
-@experiment_options("boxes")
+@session_options
 def select_crops(**options: Any) -> None:
     """Place crop boxes greedily on the attention maps.
 
@@ -35,9 +53,10 @@ def select_crops(**options: Any) -> None:
     _compute("boxes", **options)
 
 
-@click.command("embed-crops")
+@click.command("embed-crops", cls=HeadedCommand)
+@experiment_options(*_TO_BOXES, EMBEDDING, RUN, short={"embedding.models": "--model"})
 @executor_options
-@experiment_options("embeddings")
+@session_options
 def embed_crops(**options: Any) -> None:
     """Embed every crop and baseline with every embedding model.
 
@@ -46,11 +65,14 @@ def embed_crops(**options: Any) -> None:
     _compute("embeddings", **options)
 
 
-@click.command()
-@click.option("--rank", default=0, show_default=True, help="Which share of the shards.")
-@click.option("--world-size", default=1, show_default=True, help="Into how many shares.")
+@click.command(cls=HeadedCommand)
+@experiment_options(*_TO_BOXES, EMBEDDING, RUN)
 @executor_options
-@experiment_options("embeddings")
+@session_options
+@click.option("--rank", default=0, show_default=True, help="Which share of the shards to compute.")
+@click.option(
+    "--world-size", default=1, show_default=True, help="How many shares the shards are dealt into."
+)
 def run(rank: int, world_size: int, **options: Any) -> None:
     """Compute missing shards and fit nothing.
 
@@ -61,20 +83,25 @@ def run(rank: int, world_size: int, **options: Any) -> None:
     _compute("embeddings", rank=rank, world_size=world_size, **options)
 
 
-@click.command()
+@click.command(cls=HeadedCommand)
+@experiment_options(*FEATURES, ADDRESS, TIMING, CACHE_PIXELS)
+@session_options
 @click.option(
     "--probe", "is_probed", is_flag=True, help="Time a batch of each model for an estimate."
 )
-@experiment_options("embeddings")
-def plan(as_json: bool, is_probed: bool, **options: Any) -> None:
-    """Show what is needed, what of it is missing, and what it takes.
+def plan(overrides: Mapping[str, Any], as_json: bool, is_probed: bool, **options: Any) -> None:
+    """Show what an experiment needs, what of it is missing, and what that takes.
 
-    Computes nothing and writes nothing.
+    This computes nothing and writes nothing.
     """
+    if not is_probed and overrides.keys() & {flag.key for flag in TIMING}:
+        raise click.UsageError(
+            "--device, --batch-size and --workers say how --probe times models: give it with them."
+        )
     from ..pipeline.inspect.estimate import estimate
     from ..pipeline.inspect.probe import probe
 
-    session = open_experiment(looking=not is_probed, **options)
+    session = open_experiment(overrides=overrides, looking=not is_probed, **options)
     found = estimate(session.plan, session.cache)
     timed = probe(session, found) if is_probed else None
     lines = [need.to_json() for need in found.needs]

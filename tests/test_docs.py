@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 import a2pipe
 from a2pipe.cli import cli
+from a2pipe.commands.experiment import experiment
 from a2pipe.pipeline.cluster.description import Cluster
 from a2pipe.pipeline.experiment.schema import (
     CombineSection,
@@ -165,7 +166,7 @@ def test_every_key_is_documented_with_its_default():
 
 
 def test_every_key_is_documented_with_its_flag():
-    command = cli.commands["build-matrix"]
+    command = experiment.commands["show"]
     by_flag = {flag: option.name for option in command.params for flag in option.opts}
     flags = {key: flag for key, (_, flag) in documented().items() if flag}
     assert {*documented()} - {*flags} == {"notes", "combine.name"}

@@ -50,9 +50,14 @@ def table(tmp_path: Path) -> Path:
     return write_table(tmp_path / "images")
 
 
+def stored(dataset: Path, cache: Path) -> tuple[str, ...]:
+    """What says which rows of which cache."""
+    place = ("--cache", str(cache), "--shard-size", "8", "--quiet")
+    return ("--dataset", str(dataset), "--image-size", "48", *place)
+
+
 def flags(dataset: Path, cache: Path) -> tuple[str, ...]:
-    run = ("--batch-size", "8", "--shard-size", "8", "--device", "cpu", "--quiet")
-    return ("--dataset", str(dataset), "--image-size", "48", "--cache", str(cache), *run)
+    return (*stored(dataset, cache), "--batch-size", "8", "--device", "cpu")
 
 
 @pytest.fixture
@@ -237,12 +242,13 @@ def test_a_new_experiment_is_written_over_no_other(command, tmp_path):
 
 
 @pytest.mark.parametrize("asked", ["fit-heads", "report"])
-def test_features_that_are_not_there(command, base, tmp_path, asked):
-    sentence = refused(command(asked, *MATRIX[1:], *base), 4)
+def test_features_that_are_not_there(command, base, table, tmp_path, asked):
+    rows = stored(table, tmp_path / "cache")
+    sentence = refused(command(asked, *MATRIX[1:], *rows), 4)
     assert f"The cache {tmp_path / 'cache'} lacks" in sentence
     assert "`a2pipe run`" in sentence
     command(*EXTRACT, *base)
-    assert "lacks some or all boxes" in refused(command(asked, *MATRIX[1:], *base), 4)
+    assert "lacks some or all boxes" in refused(command(asked, *MATRIX[1:], *rows), 4)
 
 
 def test_a_fingerprint_that_is_not_there_or_not_alone(command, base, tmp_path):
@@ -392,7 +398,7 @@ def locked(open_folder: Path) -> tuple[Path, dict[str, Outcome]]:
         "cache": [*EXTRACT, *here, "--attention-input", "40"],
         "new cache": [*EXTRACT, *flags(table, open_folder / "reports" / "new")],
         "report": [*MATRIX, *flags(table, theirs), "--out", str(open_folder / "reports" / "r")],
-        "plan": ["plan", *MATRIX[1:], *here],
+        "plan": ["plan", *MATRIX[1:], *stored(table, mine)],
         "list": ["cache", "ls", "--json", "--cache", str(mine)],
     }
     return open_folder, dict(zip(commands, unprivileged(first, *commands.values()), strict=True))

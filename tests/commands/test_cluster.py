@@ -16,7 +16,7 @@ from ..pipeline.conftest import tiny_images
 
 MODEL = "demo_localizer_s_random"
 FLAGS = ("--image-size", 48, "--attention-model", MODEL, "--embedding-model", MODEL)
-FLAGS += ("--crop-sizes", 16, "--shard-size", 16, "--device", "cpu", "--name", "tiny", "--quiet")
+FLAGS += ("--crop-sizes", 16, "--shard-size", 16, "--name", "tiny", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,7 @@ def call(place, command):
         text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in cluster.items())
         (place / "cluster.toml").write_text(text)
         more = ("--cluster", "cluster.toml") if name in ("submit", "finish") else ()
+        more += () if name == "status" else ("--device", "cpu")
         tiny = ("--dataset", "images/manifest.csv", "--cache", "cache", *FLAGS)
         return command(name, *more, *tiny, *words)
 
@@ -336,13 +337,14 @@ def test_jobs_that_the_queue_has_forgotten_do_not_wait(call, system):
 
 
 @pytest.mark.usefixtures("submitted")
-def test_logs_of_all_tasks_and_of_one(call):
-    shown = call("logs").out
+def test_logs_of_all_tasks_and_of_one(command):
+    logs = ("logs", "--name", "tiny", "--dataset", "images/manifest.csv", "--cache", "cache")
+    shown = command(*logs).out
     assert shown.count("==> ") == 4
     assert shown.count("not written yet") == 3
-    assert call("logs", "--task", 2).out.count("==> ") == 1
-    assert "has no task 9: its tasks are 0 to 2" in call("logs", "--task", 9).err
+    assert command(*logs, "--task", 2).out.count("==> ") == 1
+    assert "has no task 9: its tasks are 0 to 2" in command(*logs, "--task", 9).err
 
 
-def test_logs_of_what_was_not_submitted(call):
-    assert call("logs").code == 4
+def test_logs_of_what_was_not_submitted(command, place):
+    assert command("logs", "--dataset", "images", "--cache", place / "cache").code == 4

@@ -53,6 +53,10 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def test_datasets_alone_lists_them(command):
+    assert "demo-01" in command("datasets").out
+
+
 def test_the_list_names_publications(command):
     listed = command("datasets", "list")
     assert "waterbirds: Waterbirds. Sagawa" in listed.out

@@ -1,0 +1,299 @@
+"""The keys of an experiment file as flags, in the groups that commands take them in.
+
+A command takes a group only if it reads what the group says. Every flag is written as the help
+shows it: its name, what stands for its value, `...` where it may be repeated, two spaces, a
+sentence, and the default in brackets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A key of the experiment file as a flag.
+
+    key: dotted, such as "image.size". name: of the flag, with its dashes. metavar: what stands for
+    its value, which also says how the value is read; empty for a switch. multiple: whether the flag
+    may be repeated. help: a sentence and the default. heading: under which the help shows it.
+    """
+
+    key: str
+    name: str
+    metavar: str
+    multiple: bool
+    help: str
+    heading: str
+
+
+Group = tuple[Flag, ...]
+
+
+def _under(heading: str, written: Mapping[str, str]) -> Group:
+    """The flags of a heading, from their keys and how they are written."""
+    return tuple(_flag(key, text, heading) for key, text in written.items())
+
+
+def _flag(key: str, text: str, heading: str) -> Flag:
+    usage, _, sentence = text.partition("  ")
+    name, _, metavar = usage.removesuffix(" ...").partition(" ")
+    return Flag(key, name, metavar, usage.endswith(" ..."), sentence, heading)
+
+
+# --- how values are read ------------------------------------------------------------------------
+
+
+def _numbers(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_numbers(item) for item in value)
+    return _as_numbers(value) if value else value
+
+
+def _as_numbers(text: str) -> list[int] | str:
+    """ "64,32" or "20" as integers; words such as "last" as they are."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        return text
+
+
+def _names(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[list[str], ...]:
+    return tuple(text.split(",") for text in value)
+
+
+def pairs(_: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
+    """Read KEY=VALUE texts as a mapping; a VALUE that is JSON is read as JSON.
+
+    Raises:
+        click.BadParameter: a text has no equals sign.
+    """
+    found = {}
+    for item in value:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise click.BadParameter(f"write KEY=VALUE, not {item!r}", param=parameter)
+        found[key] = _json_or_text(text)
+    return found
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def weights_files(
+    _: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, Path]:
+    """Read MODEL=FILE texts as files by model; FILE alone has an empty model name.
+
+    Raises:
+        click.BadParameter: a text names no file, or two files are for one model.
+    """
+    files: dict[str, Path] = {}
+    for item in value:
+        model, equals, file = item.partition("=")
+        # A file whose own name has an equals sign is meant as a file.
+        if not equals or Path(item).is_file():
+            model, file = "", item
+        if not file:
+            raise click.BadParameter(f"write {model}=FILE, not {item!r}", param=parameter)
+        if model in files:
+            twice = f"for {model}" if model else "without the name of a model; write MODEL=FILE"
+            raise click.BadParameter(f"two files are given {twice}", param=parameter)
+        files[model] = Path(file).expanduser()
+    return files
+
+
+TYPES: dict[str, Any] = {"N": int, "PX": int, "SHARE": float, "LEVEL": float}
+"""Type of a value by its metavar; all others are texts."""
+
+CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
+    "KEY=VALUE": pairs,
+    "PX,PX": _numbers,
+    "last|all|N,N": _numbers,
+    "ROW,ROW": _names,
+    "FILE|MODEL=FILE": weights_files,
+}
+"""What reads the texts of a flag, by its metavar."""
+
+
+# --- the flags ----------------------------------------------------------------------------------
+
+NAME = _under("Options", {"name": "--name NAME  Name of the experiment."})
+
+DATASET_NAME = _under(
+    "Dataset",
+    {
+        "dataset.name": "--dataset NAME|PATH  "
+        "Which dataset: a registered name, a folder, a manifest or tar shards."
+    },
+)
+DATASET_PLACE = _under(
+    "Dataset",
+    {
+        "dataset.root": "--root DIR  Where a registered dataset lies.",
+        "dataset.options": "--dataset-option KEY=VALUE ...  "
+        "Set an option of the dataset, e.g. seed=3; VALUE may be JSON.",
+    },
+)
+REHASH = _under(
+    "Dataset",
+    {"dataset.rehash": "--rehash  Read every image file anew, whatever the cache remembers of it."},
+)
+SAMPLES = _under(
+    "Dataset",
+    {
+        "dataset.split_val": "--split-val SHARE  "
+        "Hold out this share of the training images for validation, where no such split exists.",
+        "dataset.split_seed": "--split-seed N  Seed that chooses the images held out.  [0]",
+        "run.limit": "--limit N  Take N samples only, spread over splits and groups.",
+    },
+)
+DATASET = (*DATASET_NAME, *DATASET_PLACE, *REHASH, *SAMPLES)
+
+IMAGE = _under(
+    "Image",
+    {
+        "image.size": "--image-size PX  Side of the canvas in pixels.  [224]",
+        "image.geometry": "--geometry squash|center-crop|letterbox  "
+        "How an image becomes the square canvas.  [squash]",
+        "image.draft": "--draft  "
+        "Decode JPEG files at a fraction of their size; rows get addresses of their own.",
+    },
+)
+
+_ATTENDED = {
+    "attention.models": "--attention-model NAME ...  Model that says where to look.",
+    "attention.layers": "--layers last|all|N,N  "
+    "Blocks whose attention is taken, counted from 1.  [last]",
+}
+_INPUT_SIZE = "--attention-input PX  Side of the input of the attention models.  [image size]"
+ATTENTION_INPUT = _under("Attention", {"attention.input_size": _INPUT_SIZE})
+ATTENTION = (*_under("Attention", _ATTENDED), *ATTENTION_INPUT)
+
+CROPS = _under(
+    "Crops",
+    {
+        "crops.sizes": "--crop-sizes PX,PX ...  "
+        "List of crops in the order they are placed, e.g. 64,32.  [64]",
+        "crops.smooth": "--smooth N ...  "
+        "Average each map over N x N patches before boxes are placed; 1 is off.  [1]",
+        "attention.heads": "--attention-heads NAME ...  "
+        "How the heads of a model become one map, e.g. max or lowest_entropy_k:4.  [mean]",
+        "attention.reading": "--reading slice|patch-softmax ...  "
+        "Take heads as they are, or renormalise each over the patches first.  [slice]",
+    },
+)
+
+EMBEDDING_INPUT = _under(
+    "Embedding",
+    {"embedding.input_size": "--embedding-input PX  Side crops are resized to.  [image size]"},
+)
+EMBEDDING = (
+    *_under(
+        "Embedding",
+        {
+            "embedding.models": "--embedding-model NAME ...  Model that says what to extract.",
+            "embedding.baselines": "--baseline NAME ...  "
+            "Row without attention: full, full@518, center:128, random, random:SEED or s2.",
+            "crops.source": "--crop-source resized|original  "
+            "What crops are cut from: the canvas, or the image at its full resolution.  [resized]",
+        },
+    ),
+    *EMBEDDING_INPUT,
+)
+
+HEADS = _under(
+    "Heads",
+    {
+        "combine.rows": "--combine ROW,ROW ...  "
+        "Add a row with the features of several: baselines or attention models.",
+        "head.kind": "--head KIND  Kind of head.  [logistic]",
+        "head.options": "--head-option KEY=VALUE ...  Set a parameter of the head, e.g. C=0.1.",
+    },
+)
+METRICS = _under(
+    "Heads",
+    {
+        "metrics": "--metric NAME ...  "
+        "What the matrix shows of a cell: accuracy, wga or worst_class.  [accuracy, wga]"
+    },
+)
+
+LOCALIZATION = _under(
+    "Localization",
+    {
+        "localize.split": "--localize-split train|val|test|all  "
+        "Images on which maps are compared with boxes.  [test]",
+        "localize.evaluation": "--localize-evaluation NAME ...  "
+        "Cells on which maps are compared with boxes: pixels, patch-centre or patch-overlap."
+        "  [pixels]",
+    },
+)
+INTERVALS = _under(
+    "Localization",
+    {
+        "localize.resamples": "--localize-resamples N  Draws of the bootstrap.  [1000]",
+        "localize.level": "--localize-level LEVEL  Level of the intervals.  [0.95]",
+        "localize.seed": "--localize-seed N  Seed of the bootstrap.  [0]",
+    },
+)
+
+ADDRESS = _under(
+    "Run",
+    {
+        "run.precision": "--precision fp32|bf16|fp16  "
+        "Type models compute in; rows of each have addresses of their own.  [fp32]",
+        "run.compile": "--compile  "
+        "Let torch.compile make the models' code; rows get addresses of their own.",
+        "run.backend": "--backend zarr|hdf5  How arrays are stored.  [zarr]",
+        "run.shard_size": "--shard-size N  Images that are committed at once.  [1024]",
+        "run.weights": "--weights FILE|MODEL=FILE ...  "
+        "Local file with the weights of the one model, or of MODEL.",
+        "run.offline": "--offline  Never touch the network.",
+    },
+)
+"""What says where rows lie: every command that looks for rows in the cache reads these."""
+
+TIMING = _under(
+    "Run",
+    {
+        "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
+        "run.batch_size": "--batch-size N  Images in a forward pass.  [64]",
+        "run.workers": "--workers N  "
+        "Threads that decode images, and heads that are fitted at once.  [one a core]",
+    },
+)
+WORKERS = tuple(flag for flag in TIMING if flag.key == "run.workers")
+CACHE_PIXELS = _under(
+    "Run",
+    {
+        "run.cache_pixels": "--cache-pixels  "
+        "Store the images on their canvas, so that further models decode nothing."
+    },
+)
+SKIP_BAD_IMAGES = _under(
+    "Run",
+    {
+        "run.skip_bad_images": "--skip-bad-images  "
+        "Leave bad images out of every fit instead of stopping with exit code 3."
+    },
+)
+RUN = (*ADDRESS, *TIMING, *CACHE_PIXELS, *SKIP_BAD_IMAGES)
+
+FEATURES = (DATASET, IMAGE, ATTENTION, CROPS, EMBEDDING)
+"""What says which features an experiment has."""
+
+MATRIX = (NAME, *FEATURES, HEADS, METRICS, LOCALIZATION)
+"""What says what a matrix shows; intervals of the localisation are of `localize` alone."""
+
+EVERY = (*MATRIX, INTERVALS, RUN)
