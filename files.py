@@ -18,7 +18,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import A2pipeError, DamagedError, UnwritableError
+from .machine import host_name
 
 FORMAT = 1
 """Number of the format of all checked documents; one with a higher number is refused."""
@@ -115,11 +115,6 @@ def temporary(path: Path) -> Path:
 def is_temporary(name: str) -> bool:
     """Whether a file name is one that `temporary` gives, and so was left by a killed writer."""
     return _TEMPORARY.match(name) is not None
-
-
-def host_name() -> str:
-    """Return this machine's name, without dots."""
-    return socket.gethostname().replace(".", "-").replace("/", "-") or "localhost"
 
 
 def make_folder(folder: Path) -> None:

@@ -32,10 +32,10 @@ import numpy as np
 from million import million, peak_kb
 from PIL import Image
 
+from a2pipe.machine import cores
 from a2pipe.pipeline.session import Session, open_session
 from a2pipe.pipeline.shards.backbones import Backbones
 from a2pipe.pipeline.shards.local import LocalExecutor
-from a2pipe.pipeline.shards.prefetch import cores
 from a2pipe.pipeline.shards.task import prepare
 
 LOCALIZER, EMBEDDER = "demo_localizer_s", "demo_embedder_s"

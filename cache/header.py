@@ -15,10 +15,10 @@ from typing import Any
 from ..errors import DamagedError, NotCachedError
 from ..files import (
     FORMAT,
-    host_name,
     read_checked_json,
     write_checked_json,
 )
+from ..machine import host_name
 from .fingerprint import canonical, describe, fingerprint
 from .layout import SPEC, ArrayField, Backend, Cut, Layout, field_from_json
 from .ledger import now

@@ -18,10 +18,10 @@ from ..files import (
     checked_json,
     explained,
     fsync_dir,
-    host_name,
     make_folder,
     parse_checked_json,
 )
+from ..machine import host_name
 
 __all__ = ["BadRow", "FileSum", "Ledger", "Marker", "now"]
 

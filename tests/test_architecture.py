@@ -24,7 +24,7 @@ FLOORS = (
     ("stages", "reports"),
     ("models", "datasets", "heads", "metrics", "cache"),
     ("files", "registry"),
-    ("errors", "version"),
+    ("errors", "version", "machine"),
 )
 """Rooms at the root, from the top floor down; a room imports from lower floors only."""
 PIPELINE_FLOORS = (

@@ -50,6 +50,13 @@ class Cluster(Section):
         hours, minutes, seconds = map(int, clock.split(":"))
         return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
+    @property
+    def clock(self) -> str:
+        """The time of one job as HH:MM:SS with as many hours as there are, for systems that know
+        no days."""
+        minutes, seconds = divmod(self.seconds, 60)
+        return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+
     @model_validator(mode="after")
     def _time_to_work(self) -> Cluster:
         if self.stop_before >= self.seconds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +16,7 @@ from ...datasets.benchmark_facts import ALL, BenchmarkFacts
 from ...datasets.collection import Collection
 from ...datasets.registry import facts_of
 from ...errors import BadImageError
+from ...machine import cores
 from ...metrics.localization import covers_a_centre
 from ...stages.geometry import Canvas
 from ...stages.pixels import decode
@@ -151,7 +151,7 @@ def check_collection(
 
     workers: decoding threads, one a core unless given. canvas: what boxes are mapped to.
     """
-    decoded = _decode_all(collection, progress, workers or os.cpu_count() or 1)
+    decoded = _decode_all(collection, progress, workers or cores())
     return DatasetCheck(
         name=collection.name,
         title=facts.title if facts else "",

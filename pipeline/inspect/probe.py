@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadImageError
+from ...machine import cores
 from ...models.preprocessing import to_unit
 from ...stages.cuts import canvas_cut, load_cuts
 from ...stages.geometry import Canvas
@@ -18,7 +19,6 @@ from ...stages.placement import canvas_read
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
-from ..shards.prefetch import cores
 from .estimate import Estimate, lacking, model_inputs
 
 DECODES = 16

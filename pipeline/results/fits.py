@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from ...cache.records import Record
 from ...files import explained
+from ...machine import cores
 from ...stages.fits.fit import Features, fit_cell
 from ...stages.fits.prepared import PreparedHead
 from ...stages.fits.samples import Samples
-from ..shards.prefetch import cores
 from .processes import in_processes, scratch_folder
 
 WORTH_A_PROCESS = 10_000_000

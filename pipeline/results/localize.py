@@ -16,6 +16,7 @@ from ...cache.fingerprint import fingerprint
 from ...cache.records import Record, Records
 from ...datasets.collection import Collection
 from ...errors import UsageError
+from ...machine import cores
 from ...stages.localization import (
     Floats,
     NoAnswerError,
@@ -33,7 +34,7 @@ from ...stages.localization import (
 from ...stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
 from ..planning.rows import PlanRow
 from ..session import Session
-from ..shards.prefetch import cores, prefetch
+from ..shards.prefetch import prefetch
 
 READ_AT_ONCE = 2048
 """Images whose attention rows are in memory together; twice as many while the next are read."""

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from ...machine import cores
 from ...stages.boxes import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, Decoded, Rows, embed_crops, place_crops
 from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
-from .prefetch import Room, cores, prefetch
+from .prefetch import Room, prefetch
 from .progress import Progress
 from .shard import Shard, commit_shard, open_shard
 from .stats import DECODE, DEVICE, DISK, RunStats

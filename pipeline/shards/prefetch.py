@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -83,10 +82,3 @@ class Room:
             with self._changed:
                 self._taken -= share
                 self._changed.notify_all()
-
-
-def cores() -> int:
-    """The cores that this process may use, which on a cluster are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

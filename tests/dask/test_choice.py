@@ -136,7 +136,7 @@ def test_local_workers_have_a_gpu_each(monkeypatch, tmp_path):
 
 def test_local_workers_share_the_cores_and_keep_the_memory_they_free(monkeypatch, tmp_path):
     monkeypatch.setattr(dask_where, "_gpus", lambda _: 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(dask_where, "cores", lambda: 6)
     for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
         monkeypatch.delenv(name, raising=False)
     with LocalWorkers(2).connect(RunSection(), tmp_path) as connection:

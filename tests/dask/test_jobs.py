@@ -2,7 +2,7 @@
 
 import pytest
 
-from a2pipe.pipeline.cluster.dask.jobqueue import CLASSES, Jobs, clock_of, seconds_of
+from a2pipe.pipeline.cluster.dask.jobqueue import CLASSES, Jobs
 from a2pipe.pipeline.cluster.description import Cluster
 
 pytest.importorskip("dask_jobqueue")
@@ -83,11 +83,3 @@ def test_the_sites_own_settings_fill_what_is_open(tmp_path):
         text = script(tmp_path, "slurm", queue="")
     assert "#SBATCH -p site" in text
     assert "#SBATCH -A vision" in text
-
-
-@pytest.mark.parametrize(
-    ("time", "seconds", "clock"),
-    [("04:00:00", 14400, "04:00:00"), ("2-00:00:30", 172830, "48:00:30")],
-)
-def test_times(time, seconds, clock):
-    assert (seconds_of(time), clock_of(time)) == (seconds, clock)

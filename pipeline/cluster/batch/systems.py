@@ -144,7 +144,7 @@ def _pbs_options(job: Job, cluster: Cluster) -> list[str]:
         ("-j ", "oe"),
         ("-q ", _queue(job, cluster)),
         ("-A ", cluster.account),
-        ("-l walltime=", _clock(cluster.seconds)),
+        ("-l walltime=", cluster.clock),
         ("-l select=", select + (f":ngpus={gpus}" if gpus else "")),
         ("-r ", "y"),
     ]
@@ -173,7 +173,7 @@ def _lsf_options(job: Job, cluster: Cluster) -> list[str]:
         ("-o ", _log(job, "%I")),
         ("-q ", _queue(job, cluster)),
         ("-P ", cluster.account),
-        ("-W ", _clock(cluster.seconds).rpartition(":")[0]),
+        ("-W ", cluster.clock.rpartition(":")[0]),
         ("-n ", cluster.cores),
         ("-R ", f'"span[hosts=1] rusage[mem={cluster.memory}]"'),
         ("-M ", cluster.memory),
@@ -194,12 +194,6 @@ def _lsf_array(job: Job, cluster: Cluster) -> str:
 def _lsf_command(_: Path, after: Sequence[str]) -> list[str]:
     waiting = ["-w", " && ".join(f"ended({job})" for job in after)] if after else []
     return ["bsub", *waiting]
-
-
-def _clock(seconds: int) -> str:
-    """HH:MM:SS, with as many hours as there are."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
 
 
 SLURM = BatchSystem(

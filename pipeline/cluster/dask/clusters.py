@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ....errors import A2pipeError, UsageError, first_line
+from ....machine import cores
 from ...experiment.schema import RunSection
 from ..description import Cluster
 from .jobqueue import Jobs
@@ -112,7 +113,7 @@ class LocalWorkers:
         from distributed import LocalCluster
 
         del logs
-        gpus, cores = _gpus(run.device), max(1, (os.cpu_count() or 1) // self.count)
+        gpus, threads = _gpus(run.device), max(1, cores() // self.count)
         if gpus and self.count > gpus:
             raise UsageError(
                 f"There are {gpus} GPUs for {self.count} local workers: ask for {gpus} or fewer, "
@@ -125,13 +126,13 @@ class LocalWorkers:
             "dashboard_address": "127.0.0.1:0",
             "memory_limit": 0,
             "silence_logs": logging.CRITICAL,
-            "env": {name: os.environ.get(name, str(cores)) for name in THREADS},
+            "env": {name: os.environ.get(name, str(threads)) for name in THREADS},
             **({"resources": {"GPU": 1}, "preload_nanny": [GUARD]} if gpus else {}),
         }
         with _own(lambda: LocalCluster(**settings)) as (client, cluster):
             cluster.scale(self.count)
             workers = f"{self.count} worker{'' if self.count == 1 else 's'}"
-            yield Connection(client, f"{workers} on this machine", cores)
+            yield Connection(client, f"{workers} on this machine", threads)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _environment(threads: int) -> list[str]:
 def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
     """One shard at a time; the batch system bounds memory; an end before the job's end."""
     arguments = ["--nthreads", "1", "--memory-limit", "0"]
-    life = seconds_of(cluster.time) - cluster.stop_before
+    life = cluster.seconds - cluster.stop_before
     if life > 0:
         arguments += ["--lifetime", f"{life}s"]
     if cluster.gpus:
@@ -150,7 +150,7 @@ def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
 
 def _by_system(cluster: Cluster) -> dict[str, Any]:
     """How a system is asked for GPUs and time, and given further directives."""
-    gpus, clock = cluster.gpus, clock_of(cluster.time)
+    gpus, clock = cluster.gpus, cluster.clock
     directives = list(cluster.directives)
     if cluster.system == "htcondor":
         pairs = [line.partition("=") for line in directives]
@@ -184,16 +184,3 @@ def _resources(cluster: Cluster) -> str:
     if cluster.system == "oar":
         return f"/nodes=1/gpu={gpus}" if gpus else f"/nodes=1/core={cores}"
     return f"gpu={gpus}" if gpus else ""
-
-
-def seconds_of(time: str) -> int:
-    """[D-]HH:MM:SS in seconds."""
-    days, _, clock = time.rpartition("-")
-    hours, minutes, seconds = map(int, clock.split(":"))
-    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def clock_of(time: str) -> str:
-    """[D-]HH:MM:SS as HH:MM:SS with as many hours as there are, for systems without days."""
-    minutes, seconds = divmod(seconds_of(time), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"

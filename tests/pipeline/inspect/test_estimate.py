@@ -3,10 +3,11 @@
 import pytest
 
 from a2pipe.errors import A2pipeError
+from a2pipe.machine import cores
 from a2pipe.pipeline.inspect.estimate import estimate
 from a2pipe.pipeline.inspect.probe import probe
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.shards import disk, local
+from a2pipe.pipeline.shards import disk
 
 RUN = {"batch_size": 16, "shard_size": 32, "device": "cpu"}
 RANDOM, TRAINED = "demo_localizer_s_random", "demo_localizer_s"
@@ -67,7 +68,7 @@ def test_an_estimate_writes_nothing_and_a_probe_stores_nothing(experiment, tmp_p
     timed = probe(session, estimate(session.plan, session.cache))
     assert sorted((tmp_path / "cache").rglob("*")) == before
     assert set(timed.passes) == {f"{RANDOM} at 48 px, attention", f"{RANDOM} at 48 px, embeddings"}
-    workers = local.cores()
+    workers = cores()
     expected = 80 * timed.decode / workers + 80 * sum(timed.passes.values())
     assert timed.total == pytest.approx(expected)
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from a2pipe.pipeline.shards.prefetch import Room, cores, prefetch
+from a2pipe.pipeline.shards.prefetch import Room, prefetch
 
 
 @pytest.fixture
@@ -93,8 +93,3 @@ def test_room_is_given_back_after_an_error():
     for _ in range(3):
         with pytest.raises(OSError, match="gone"), room.taking(10):
             raise OSError("gone")
-
-
-def test_a_process_bound_to_one_core_has_one(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
-    assert cores() == 1

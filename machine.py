@@ -1,0 +1,22 @@
+"""The machine that this process runs on: its name, and how much of it the process may use."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def cores() -> int:
+    """Return the number of CPU cores that this process may use.
+
+    On a cluster they are fewer than the machine has: a batch system binds a job to the cores that
+    it asked for, and one thread for every core of the machine would crowd them.
+    """
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def host_name() -> str:
+    """Return this machine's name without dots and slashes, for use in names of files."""
+    return socket.gethostname().replace(".", "-").replace("/", "-") or "localhost"
