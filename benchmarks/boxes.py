@@ -19,7 +19,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from a2pipe.stages.boxes import greedy_boxes, tolerance  # noqa: E402
+from a2pipe.stages.boxes.greedy import greedy_boxes, tolerance  # noqa: E402
 from a2pipe.stages.maps import normalize, upsample  # noqa: E402
 
 CANVAS, GRID, SIZES = 224, 16, (64, 32)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from a2pipe.stages.boxes import greedy_box
+from a2pipe.stages.boxes.greedy import greedy_box
 from a2pipe.stages.maps import patch_maps
 
 

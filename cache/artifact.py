@@ -106,8 +106,11 @@ class Artifact:
         bad: Sequence[BadRow] = (),
         seconds: float = 0.0,
         computed: int | None = None,
-    ) -> Marker:
-        """Store a shard: data, flush, then the marker. Returns the marker that now stands.
+    ) -> tuple[Marker, bool]:
+        """Store a shard: data, flush, then the marker.
+
+        Returns the marker that now stands, and whether it tells of this very work: False if another
+        process committed the shard before, or first.
 
         arrays: every field's rows of the shard, (rows, ...); status: (rows,) uint8, none PENDING.
         bad: reasons, matched by image; its row numbers are set here. computed: rows computed rather
@@ -119,15 +122,17 @@ class Artifact:
             raise ValueError(
                 f"shard {shard} has {self.cut.length_of(shard)} rows, not {len(status)}"
             )
-        found = self.marker(shard)
-        if found is not None:
-            return found
+        before = self.ledger.read(shard)
+        if before is not None and self._present(shard, before):
+            return before, False
         settled, states = settle(self.fields, arrays, status)
         images = self.layout.images[rows]
         files = self.store.write(shard, settled)
         told = bad_rows_of(states, images, rows.start, bad)
         share = len(images) if computed is None else computed
-        return self._publish(new_marker(shard, files, seconds, share, told))
+        found = self._publish(marker := new_marker(shard, files, seconds, share, told))
+        # A marker that was there before had lost its files, which this work brought back.
+        return found, found is marker or before is not None
 
     def _publish(self, marker: Marker) -> Marker:
         """Write the marker, unless another writer's is there and tells what lies on disk."""

@@ -17,25 +17,11 @@ from ..cache.ledger import BadRow
 from ..cache.references import Reference, remember, uses_of
 from ..datasets.collection import Collection
 from ..errors import DamagedError, NotCachedError, UnwritableError
-from ..stages.geometry import Canvas
-from ..stages.placement import canvas_of, chain, map_words
-from ..stages.specs import (
-    AttentionSpec,
-    BoxSpec,
-    CanvasSpec,
-    CenterBox,
-    EmbeddingSpec,
-    FeatureSpec,
-    FullBox,
-    GreedyBox,
-    TileBox,
-    parts_of,
-)
+from ..stages.specs import FeatureSpec, parts_of
 from .experiment.schema import Experiment
 from .experiment.toml import Source, load_experiment
 from .planning.collection import load_collection
-from .planning.crop_source import source_words
-from .planning.plan import STAGES, Plan, Spec, Stored, make_plan
+from .planning.plan import STAGES, Plan, Spec, make_plan
 from .shards.backbones import identify_all, identify_apart, weights_memo
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
@@ -130,7 +116,7 @@ class Session:
     def _lacks(self, spec: Spec) -> NotCachedError:
         return NotCachedError(
             f"The cache {self.cache.root} lacks some or all {spec.stage} of "
-            f"{describe_spec(spec)} on {self.collection.name}; compute what is missing with "
+            f"{spec.words} on {self.collection.name}; compute what is missing with "
             "`a2pipe run`."
         )
 
@@ -286,32 +272,3 @@ def open_session(
         collection = load_collection(experiment, cache=cache.root)
     plan = make_plan(experiment, collection, identify_all(experiment, weights_memo(cache)))
     return Session(plan, cache, progress or SilentProgress(), executor or LocalExecutor())
-
-
-def describe_spec(spec: Stored) -> str:
-    """A few words for a person: the model and the crop."""
-    if isinstance(spec, CanvasSpec):
-        canvas = Canvas(spec.side, spec.geometry, spec.draft)
-        return f"images at {canvas.side} px{canvas.words}"
-    if isinstance(spec, EmbeddingSpec):
-        what = f"{spec.model.name} at {spec.input_size} px of {describe_spec(spec.box)}"
-        return what + source_words(spec.source) + (", drafted" if spec.draft else "")
-    return _name(spec) + canvas_of(spec).words
-
-
-def _name(spec: AttentionSpec | BoxSpec) -> str:
-    """The words for a spec without its geometry."""
-    if isinstance(spec, AttentionSpec):
-        return f"{spec.model.name}, block {spec.block}"
-    if isinstance(spec, FullBox):
-        return "full image"
-    if isinstance(spec, CenterBox):
-        return f"centre crop, {spec.size} px"
-    if isinstance(spec, TileBox):
-        return f"tile {spec.number + 1} of {spec.grid} x {spec.grid}"
-    number = len(chain(spec)) + 1
-    name = f"{spec.kind} crop {number}, {spec.size} px"
-    if not isinstance(spec, GreedyBox):
-        return name
-    smoothed = "" if spec.map.smooth == 1 else f" smooth {spec.map.smooth}"
-    return f"{name} by {_name(spec.map.attention)}{smoothed}{map_words(spec.map)}"

@@ -1,42 +1,102 @@
-"""CLS embeddings of boxes cut from a batch of canvases."""
+"""The embedding stage: what is stored of a model's view of one box, and means of several."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..models.preprocessing import crop_resize
-from .boxes import tile_box
-from .specs import TileBox
+from ..cache.layout import ArrayField
+from .attention import ForwardPass, ModelSpec
+from .boxes.box import BoxSpec
+from .geometry import Canvas
 
 if TYPE_CHECKING:
-    from ..models.backbone import Backbone
+    from ..models.identity import BackboneInfo
 
 
-def embed_boxes(
-    backbone: Backbone, canvases: Any, boxes: NDArray[np.int32], input_size: int
-) -> NDArray[np.float32]:
-    """Cut one box per canvas, resize it to input_size bilinearly and embed it: float32 (B, d).
+def source_suffix(source: str) -> str:
+    """Return what sets crops from the original apart, to be put after their name."""
+    return ", cut from the original" if source == "original" else ""
 
-    canvases: float tensor (B, 3, M, M) in [0, 1] on the backbone's device; boxes: (B, 4), all of
-    one size, in pixels of the canvas.
+
+@dataclass(frozen=True)
+class EmbeddingSpec:
+    """CLS embedding of one box, resized bilinearly to input_size: float32 (d,).
+
+    A tile is cut from the canvas after this is resized as a whole, bicubically and without
+    antialiasing, to as many times input_size as there are tiles (S², scaling_on_scales).
+
+    source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
+        "original" at the place that the box maps back to; tiles too are then cut bilinearly from
+        the original, and nothing is resized as a whole.
+    draft: the canvas is that of an image decoded at a fraction of its size, as in `AttentionSpec`.
     """
-    return backbone.embed(crop_resize(canvases, boxes, input_size))
+
+    stage: ClassVar[str] = "embeddings"
+    version: ClassVar[int] = 1
+    only_when_read: ClassVar[bool] = False
+
+    box: BoxSpec
+    model: ModelSpec
+    input_size: int
+    source: str = "resized"
+    draft: bool = False
+
+    @property
+    def reads_original(self) -> bool:
+        """Whether the box is cut from the original, which is decoded when the box is known."""
+        return self.source == "original"
+
+    @property
+    def pixels(self) -> Canvas | None:
+        """The canvas that the box is cut from; None if it is cut from the original."""
+        return None if self.reads_original else replace(self.box.image_canvas, draft=self.draft)
+
+    @property
+    def upstream(self) -> tuple[BoxSpec | Canvas, ...]:
+        """The specs whose rows are read to compute this one, where they are stored."""
+        return (self.box, *((self.pixels,) if self.pixels else ()))
+
+    @property
+    def forward_pass(self) -> ForwardPass:
+        """The pass that gives it; a whole canvas in its own size shares that of its attention."""
+        whole = self.box.covers_canvas and self.box.canvas == self.input_size
+        return ForwardPass(self.model, self.input_size, (whole and self.pixels) or self)
+
+    @property
+    def words(self) -> str:
+        """The spec in words: "dinov2_vitg14 at 224 px of centre crop, 128 px"."""
+        what = f"{self.model.name} at {self.input_size} px of {self.box.words}"
+        return what + source_suffix(self.source) + (", drafted" if self.draft else "")
+
+    def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
+        """Return what is stored of an image: float32 (d,), NaN where the image is bad.
+
+        models: what is known of the models, by their names.
+        """
+        return ArrayField("embedding", (models[self.model.name].dim,), "float32", math.nan)
 
 
-def embed_tiles(
-    backbone: Backbone, canvases: Any, tile: TileBox, input_size: int
-) -> NDArray[np.float32]:
-    """Embed one tile of the enlarged canvas, as S² does: float32 (B, d).
+@dataclass(frozen=True)
+class MeanSpec:
+    """Mean of several embeddings of one model, which is never stored: float32 (d,)."""
 
-    canvases: as in `embed_boxes`; the whole canvas is resized bicubically, without antialiasing, to
-    tile.grid * input_size, so that a tile is interpolated across its edges too.
-    """
-    from torch.nn.functional import interpolate
+    stage: ClassVar[str] = "mean"
+    version: ClassVar[int] = 1
 
-    side = tile.grid * input_size
-    enlarged = interpolate(canvases, size=(side, side), mode="bicubic", align_corners=False)
-    boxes = tile_box(len(canvases), tile.number, tile.grid, side)
-    return backbone.embed(crop_resize(enlarged, boxes, input_size))
+    of: tuple[EmbeddingSpec, ...]
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model of all of them."""
+        return self.of[0].model
+
+
+FeatureSpec = EmbeddingSpec | MeanSpec
+
+
+def parts_of(feature: FeatureSpec) -> tuple[EmbeddingSpec, ...]:
+    """Return the stored embeddings that a feature is made of."""
+    return feature.of if isinstance(feature, MeanSpec) else (feature,)

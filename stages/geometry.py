@@ -10,12 +10,15 @@ letterbox: the whole image in the middle of the canvas, its longer side as long 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..cache.layout import ArrayField
 
 Geometry = Literal["squash", "center-crop", "letterbox"]
 Floats = NDArray[np.float64]
@@ -78,11 +81,22 @@ class Frame:
 
 @dataclass(frozen=True, order=True)
 class Canvas:
-    """The square that an image becomes: its side in pixels, and a geometry.
+    """The square that an image becomes, as models are shown it: uint8 (side, side, 3).
 
+    It is a spec too: its pixels are stored on request, so that further models need no decoding.
+
+    side: in pixels.
+    geometry: how the image comes to stand on the square, see above.
     draft: a JPEG file is decoded at the smallest fraction of its size (1/8, 1/4, 1/2) that covers
-    the canvas, which is quicker and gives slightly other pixels.
+        the canvas, which is quicker and gives slightly other pixels.
     """
+
+    stage: ClassVar[str] = "pixels"
+    version: ClassVar[int] = 1
+    only_when_read: ClassVar[bool] = True
+    upstream: ClassVar[tuple[()]] = ()
+    reads_original: ClassVar[bool] = False
+    forward_pass: ClassVar[None] = None
 
     side: int
     geometry: str = "squash"
@@ -90,9 +104,24 @@ class Canvas:
 
     @property
     def words(self) -> str:
+        """The canvas in words: "images at 224 px, letterboxed"."""
+        return f"images at {self.side} px{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
         """What sets the canvas apart from a squashed one, to be put after a name: "",
         ", letterboxed", ", drafted"."""
         return _WORDS[self.geometry] + (", drafted" if self.draft else "")
+
+    @property
+    def pixels(self) -> Canvas:
+        """The canvas whose pixels are decoded for it: this one."""
+        return self
+
+    def array(self, models: Mapping[str, object]) -> ArrayField:
+        """Return what is stored of an image: uint8 (side, side, 3), 0 where the image is bad."""
+        del models
+        return ArrayField("pixels", (self.side, self.side, 3), "uint8", 0)
 
     def least(self, width: int, height: int) -> tuple[int, int]:
         """The size to which an upright original may be reduced without being enlarged later."""

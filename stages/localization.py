@@ -22,9 +22,9 @@ from ..metrics.localization import (
     patch_centres,
     patch_overlap,
 )
+from .attention import grid_map
 from .geometry import Canvas
 from .maps import upsample
-from .placement import grid_map
 from .specs import LocalizeSpec
 
 Floats = NDArray[np.float64]

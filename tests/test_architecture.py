@@ -186,9 +186,9 @@ def test_no_folder_has_more_modules_than_a_reader_can_hold():
         ("pipeline/cluster/dask/run.py", "pipeline/predict/predict.py", False),
         ("pipeline/planning/plan.py", "pipeline/shards/task.py", False),
         ("pipeline/planning/plan.py", "pipeline/planning/rows.py", True),
-        ("stages/boxes.py", "pipeline/session.py", False),
-        ("stages/boxes.py", "reports/tables.py", False),
-        ("reports/tables.py", "stages/boxes.py", False),
+        ("stages/boxes/box.py", "pipeline/session.py", False),
+        ("stages/boxes/box.py", "reports/tables.py", False),
+        ("reports/tables.py", "stages/boxes/box.py", False),
         ("reports/tables.py", "cache/catalog.py", False),
         ("reports/tables.py", "metrics/groups.py", True),
         ("reports/tables.py", "files.py", True),
@@ -209,7 +209,7 @@ def test_imports_inside_functions_and_relative_ones_are_seen():
     source = (
         "def f():\n    from ..cache.files import x\n    import a2pipe.cli\nfrom . import maps\n"
     )
-    found = {name for _, name in imported(ast.parse(source), Path("stages/boxes.py"))}
+    found = {name for _, name in imported(ast.parse(source), Path("stages/localization.py"))}
     assert found == {"a2pipe.cache.files.x", "a2pipe.cli", "a2pipe.stages.maps"}
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import a2pipe
-from a2pipe.stages.boxes import greedy_box
+from a2pipe.stages.boxes.greedy import greedy_box
 from a2pipe.stages.maps import patch_maps
 
 BENCHMARKS = Path(a2pipe.__file__).parent / "benchmarks"

@@ -1,4 +1,4 @@
-"""Baselines that need no attention: how they are written in an experiment."""
+"""Boxes that an experiment names in `embedding.baselines`, such as "center:128"."""
 
 from __future__ import annotations
 
@@ -6,42 +6,43 @@ import re
 from dataclasses import dataclass
 
 from ...errors import UsageError
+from ...stages.boxes.box import BoxSpec
+from ...stages.boxes.registry import BOXES, box_kind, forms
 
-_FORMS = "full, center:SIZE, random, random:SEED or s2, each optionally followed by @INPUT_SIZE"
-_PATTERN = re.compile(r"(?P<kind>full|center|random|s2)(?::(?P<number>\d+))?(?:@(?P<input>\d+))?")
+_PATTERN = re.compile(r"(?P<name>[^:@]+)(?::(?P<option>[^@]+))?(?:@(?P<input>\d+))?")
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """text: as written; kind: full, center, random or s2; size: of the centre crop; seed: of the
-    random crops; input_size: side the crop is resized to, where it is not the experiment's."""
+    """Boxes of one kind, as an experiment names them.
+
+    text: as written. name: of the kind, "center". option: what follows the colon, "128"; an empty
+    string for nothing. input_size: side in pixels to which the boxes are resized for the embedding
+    model, where it is not the experiment's.
+    """
 
     text: str
-    kind: str
-    size: int = 0
-    seed: int = 0
+    name: str
+    option: str = ""
     input_size: int | None = None
+
+    @property
+    def kind(self) -> type[BoxSpec]:
+        """The kind of box."""
+        return box_kind(self.name)
 
 
 def parse_baseline(text: str) -> Baseline:
-    """Read `full`, `full@518`, `center:128`, `random` (seed 0), `random:3` or `s2`.
+    """Read `full`, `full@518`, `center:128`, `random` (seed 0), `random:3`, `s2` or a plug-in's.
 
     Raises:
         UsageError: the text has none of these forms.
     """
     match = _PATTERN.fullmatch(text.strip())
-    number = match and match["number"]
-    if (
-        not match
-        or (match["kind"] == "center") > bool(number)
-        or (match["kind"] in ("full", "s2") and number)
-    ):
-        raise UsageError(f"Baseline {text!r} is not understood; write {_FORMS}.")
-    value = int(number or 0)
-    return Baseline(
-        text=text.strip(),
-        kind=match["kind"],
-        size=value if match["kind"] == "center" else 0,
-        seed=value if match["kind"] == "random" else 0,
-        input_size=int(match["input"]) if match["input"] else None,
-    )
+    name, option = (match["name"], match["option"] or "") if match else ("", "")
+    if not match or name not in BOXES or not re.fullmatch(box_kind(name).option, option):
+        raise UsageError(
+            f"Baseline {text!r} is not understood; write {forms()}, each optionally followed by "
+            "@INPUT_SIZE."
+        )
+    return Baseline(text.strip(), name, option, int(match["input"]) if match["input"] else None)

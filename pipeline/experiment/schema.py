@@ -323,7 +323,9 @@ class Experiment(Section):
     def too_large_crop(self) -> str:
         """What is wrong with the largest crop that is to be placed, or an empty string."""
         largest = max(size for sizes in self.crops.sizes for size in sizes)
-        placed = self.attention.models or any("random" in name for name in self.embedding.baselines)
+        placed = self.attention.models or any(
+            baseline.kind.needs_sizes for baseline in self.embedding.parsed_baselines
+        )
         if not placed or largest <= self.image.size:
             return ""
         return (

@@ -14,11 +14,8 @@ from ...cache.artifact import Artifact
 from ...cache.catalog import Cache
 from ...cache.fingerprint import fingerprint
 from ...stages.geometry import Canvas
-from ...stages.placement import canvas_of, canvas_read, canvas_spec
-from ...stages.specs import AttentionSpec, CanvasSpec, EmbeddingSpec, ModelSpec
+from ...stages.specs import ForwardPass, ModelSpec
 from ..planning.plan import Plan, Spec, Stored
-from ..session import describe_spec
-from ..shards.batch import embedding_of_same_pixels
 from ..shards.disk import free_bytes, size_words
 
 Mask = NDArray[np.bool_]
@@ -103,7 +100,7 @@ def needs(plan: Plan, cache: Cache, through: str = "embeddings") -> list[Need]:
 def estimate(plan: Plan, cache: Cache, through: str = "embeddings") -> Estimate:
     """What is missing up to a stage and what it takes; reads markers only, writes nothing."""
     looks = {spec: _look(plan, cache, spec) for spec in plan.specs(through)}
-    pixels = {spec: _of_pixels(plan, cache, spec, looks) for spec in plan.pixels(looks)}
+    pixels = {canvas: _of_pixels(plan, cache, canvas, looks) for canvas in plan.pixels(looks)}
     return Estimate(
         needs=[_need(plan, look) for look in (*pixels.values(), *looks.values())],
         forward_passes=_forward_passes(looks),
@@ -118,19 +115,13 @@ def model_inputs(estimated: Mapping[Spec, Mask]) -> dict[tuple[ModelSpec, int, s
     Blocks of one model share a pass, and so does the embedding of the same pixels.
     """
     passes: dict[tuple[ModelSpec, int, str], int] = defaultdict(int)
-    attention: dict[tuple[ModelSpec, Canvas], Mask] = {}
-    covered: dict[EmbeddingSpec, Mask] = {}
+    covered: dict[ForwardPass, Mask] = {}
     for spec, lacks in estimated.items():
-        if isinstance(spec, AttentionSpec):
-            key = spec.model, canvas_of(spec)
-            attention[key] = attention.get(key, np.zeros_like(lacks)) | lacks
-            covered[embedding_of_same_pixels(spec)] = attention[key]
-    for (model, canvas), lacks in attention.items():
-        passes[model, canvas.side, "attention"] += int(lacks.sum())
-    for spec, lacks in estimated.items():
-        if isinstance(spec, EmbeddingSpec):
-            alone = lacks & ~covered[spec] if spec in covered else lacks
-            passes[spec.model, spec.input_size, "embeddings"] += int(alone.sum())
+        shared = spec.forward_pass
+        if shared is not None:
+            before = covered.get(shared, np.zeros_like(lacks))
+            passes[shared.model, shared.side, spec.stage] += int((lacks & ~before).sum())
+            covered[shared] = before | lacks
     return {key: count for key, count in passes.items() if count}
 
 
@@ -146,34 +137,26 @@ def _forward_passes(looks: Mapping[Spec, _Look]) -> dict[str, int]:
     return dict(counts)
 
 
-def _decodes(looks: Mapping[Spec, _Look], pixels: Mapping[CanvasSpec, _Look]) -> int:
+def _decodes(looks: Mapping[Spec, _Look], pixels: Mapping[Canvas, _Look]) -> int:
     """Once for the canvases of an image, and once more for its crops from the original."""
     canvases = [_undecoded(spec, look, pixels) for spec, look in looks.items()]
     canvases += [look.lacks for look in pixels.values()]
-    originals = [look.lacks for spec, look in looks.items() if _cuts_original(spec)]
+    originals = [look.lacks for spec, look in looks.items() if spec.reads_original]
     return sum(int(np.any(masks, axis=0).sum()) for masks in (canvases, originals) if masks)
 
 
-def _undecoded(spec: Spec, look: _Look, pixels: Mapping[CanvasSpec, _Look]) -> Mask:
+def _undecoded(spec: Spec, look: _Look, pixels: Mapping[Canvas, _Look]) -> Mask:
     """Rows that a spec needs a canvas for; where canvases are stored, those tell what to decode."""
-    canvas = canvas_read(spec)
-    if canvas is None or canvas_spec(canvas) in pixels:
+    if spec.pixels is None or spec.pixels in pixels:
         return np.zeros_like(look.lacks)
     return look.lacks
 
 
-def _cuts_original(spec: Spec) -> bool:
-    return isinstance(spec, EmbeddingSpec) and spec.source == "original"
-
-
-def _of_pixels(plan: Plan, cache: Cache, spec: CanvasSpec, looks: Mapping[Spec, _Look]) -> _Look:
+def _of_pixels(plan: Plan, cache: Cache, canvas: Canvas, looks: Mapping[Spec, _Look]) -> _Look:
     """Canvases are stored in those shards in which a spec that reads them is missing."""
-    look = _look(plan, cache, spec)
-    readers = [
-        each.open for other, each in looks.items() if canvas_read(other) == canvas_read(spec)
-    ]
-    wanted = np.any(readers, axis=0)
-    return _Look(spec, look.shards_done, look.open & wanted, look.lacks & wanted)
+    look = _look(plan, cache, canvas)
+    wanted = np.any([each.open for spec, each in looks.items() if spec.pixels == canvas], axis=0)
+    return _Look(canvas, look.shards_done, look.open & wanted, look.lacks & wanted)
 
 
 def _look(plan: Plan, cache: Cache, spec: Stored) -> _Look:
@@ -205,7 +188,7 @@ def _need(plan: Plan, look: _Look) -> Need:
     rows, lacking = int(look.open.sum()), int(look.lacks.sum())
     return Need(
         stage=look.spec.stage,
-        what=describe_spec(look.spec),
+        what=look.spec.words,
         fingerprint=fingerprint(look.spec),
         rows=len(look.open),
         shards=-(-len(look.open) // plan.experiment.run.shard_size),

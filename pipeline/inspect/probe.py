@@ -15,7 +15,6 @@ from ...machine import cores
 from ...models.preprocessing import to_unit
 from ...stages.cuts import canvas_cut, load_cuts
 from ...stages.geometry import Canvas
-from ...stages.placement import canvas_read
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
@@ -71,7 +70,7 @@ def probe(session: Session, estimated: Estimate) -> Probe:
 
 def _decoding(session: Session) -> float:
     """Seconds of one image, on this thread."""
-    read = {canvas for spec in session.plan.specs() if (canvas := canvas_read(spec))}
+    read = {spec.pixels for spec in session.plan.specs() if spec.pixels}
     cuts = [canvas_cut(canvas) for canvas in sorted(read) or [Canvas(1)]]
     paths = list(_spread(session))
     start = time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,22 +11,21 @@ from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...models.identity import BackboneInfo
 from ...stages.aggregators import check_head_count, parse_aggregator
-from ...stages.placement import canvas_read, canvas_spec
+from ...stages.attention import tokens
+from ...stages.geometry import Canvas
 from ...stages.specs import (
     AttentionSpec,
     BoxSpec,
-    CanvasSpec,
     EmbeddingSpec,
     FeatureSpec,
-    GreedyBox,
     ModelSpec,
     parts_of,
 )
 from ..experiment.schema import Experiment, RunSection
-from .rows import PlanRow, attention_rows, baseline_rows, combined_row
+from .rows import PlanRow, attention_maps, attention_rows, baseline_rows, combined_row
 
 Spec = AttentionSpec | BoxSpec | EmbeddingSpec
-Stored = Spec | CanvasSpec
+Stored = Spec | Canvas
 STAGES = ("attention", "boxes", "embeddings")
 
 
@@ -56,7 +54,7 @@ class Plan:
 
     def only(self, row: PlanRow) -> Plan:
         """The plan of one row, with the attention that its boxes are placed on."""
-        read = {box.map.attention for box in row.boxes if isinstance(box, GreedyBox)}
+        read = {box.placed_by.attention for box in row.boxes if box.placed_by}
         attention = tuple(spec for spec in self.attention if spec in read)
         return replace(self, attention=attention, rows=(row,))
 
@@ -84,55 +82,30 @@ class Plan:
         ]
         return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
 
-    def pixels(self, specs: Iterable[Spec]) -> tuple[CanvasSpec, ...]:
+    def pixels(self, specs: Iterable[Spec]) -> tuple[Canvas, ...]:
         """The canvases that specs are computed from, where the run is to store them."""
         if not self.experiment.run.cache_pixels:
             return ()
-        read = {canvas for spec in specs if (canvas := canvas_read(spec))}
-        return tuple(map(canvas_spec, sorted(read)))
+        return tuple(sorted({spec.pixels for spec in specs if spec.pixels}))
 
     def field(self, spec: Stored) -> ArrayField:
-        """Name, shape of a row and type of what the spec stores."""
-        if isinstance(spec, CanvasSpec):
-            return ArrayField("pixels", (spec.side, spec.side, 3), "uint8", 0)
-        if isinstance(spec, AttentionSpec):
-            info = self.backbones[spec.model.name]
-            return ArrayField(
-                "attention", (info.heads, tokens(info, spec.input_size)), "float32", math.nan
-            )
-        if isinstance(spec, EmbeddingSpec):
-            return ArrayField(
-                "embedding", (self.backbones[spec.model.name].dim,), "float32", math.nan
-            )
-        return ArrayField("box", (4,), "int32", -1)
-
-
-def tokens(info: BackboneInfo, input_size: int) -> int:
-    """Number of tokens at this input size: prefix tokens and patches.
-
-    Raises:
-        UsageError: the input size is not a multiple of the patch size.
-    """
-    if input_size % info.patch:
-        raise UsageError(
-            f"{info.name} has patches of {info.patch} px, which do not divide "
-            f"an input of {input_size} px; choose a multiple of {info.patch}."
-        )
-    return info.prefix_tokens + (input_size // info.patch) ** 2
+        """Return name, shape of a row and type of what the spec stores."""
+        return spec.array(self.backbones)
 
 
 def make_plan(
     experiment: Experiment, collection: Collection, backbones: Mapping[str, BackboneInfo]
 ) -> Plan:
     """The plan of an experiment over a collection; `backbones` has every model it names."""
-    attention: list[AttentionSpec] = []
-    rows: list[PlanRow] = []
-    for name in experiment.attention.models:
-        specs = _attention_specs(experiment, backbones[name])
-        attention += specs
-        rows += attention_rows(experiment, specs)
+    attention = [
+        spec
+        for name in experiment.attention.models
+        for spec in _attention_specs(experiment, backbones[name])
+    ]
+    maps = attention_maps(experiment, attention)
+    rows = attention_rows(experiment, maps)
     for baseline in experiment.embedding.parsed_baselines:
-        rows += baseline_rows(experiment, baseline)
+        rows += baseline_rows(experiment, baseline, maps)
     unique = {row.key: row for row in rows}
     for section in experiment.combine:
         combined = combined_row(section, list(unique.values()))

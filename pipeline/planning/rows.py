@@ -8,26 +8,21 @@ from itertools import product
 from typing import Literal
 
 from ...errors import UsageError
-from ...stages.boxes import check_tiles
+from ...stages.boxes.box import NamedBoxes
+from ...stages.embeddings import source_suffix
 from ...stages.geometry import Canvas
-from ...stages.placement import map_words
 from ...stages.specs import (
     AttentionSpec,
     BoxSpec,
-    CenterBox,
     EmbeddingSpec,
     FeatureSpec,
-    FullBox,
     GreedyBox,
     MapSpec,
     MeanSpec,
     ModelSpec,
-    RandomBox,
-    TileBox,
 )
 from ..experiment.baselines import Baseline
 from ..experiment.schema import CombineSection, Experiment
-from .crop_source import crop_source, pixels_key, pixels_words
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Block:
 
     def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
         """Originals are decoded in full; only what is cut from the canvas may be of a draft."""
-        source = crop_source(self.source, box, self.input_size)
+        source = _source(self.source, box, self.input_size)
         draft = self.draft and source == "resized"
         return EmbeddingSpec(box, model, self.input_size, source, draft)
 
@@ -100,31 +95,45 @@ def find_row(rows: Sequence[PlanRow], name: str | None) -> PlanRow:
     raise UsageError(f"There is no row{wanted}; choose one of: {known}.")
 
 
-def attention_rows(experiment: Experiment, specs: Iterable[AttentionSpec]) -> list[PlanRow]:
-    """Every way of reading each attention, with every list of crops."""
-    section, crops = experiment.attention, experiment.crops
-    maps = [
+def attention_maps(experiment: Experiment, specs: Iterable[AttentionSpec]) -> list[MapSpec]:
+    """Return every way of reading each attention that the experiment names."""
+    section, smooth = experiment.attention, experiment.crops.smooth
+    return [
         MapSpec(spec, *ways)
         for spec in specs
-        for ways in product(section.heads, section.reading, crops.smooth)
+        for ways in product(section.heads, section.reading, smooth)
     ]
-    return [_attention_row(experiment, found, sizes) for found in maps for sizes in crops.sizes]
 
 
-def baseline_rows(experiment: Experiment, baseline: Baseline) -> list[PlanRow]:
-    """The row of a baseline; one for each list of crops, where these are placed at random."""
-    canvas = experiment.image.canvas
-    side, geometry = canvas.side, canvas.geometry
-    if baseline.kind == "random":
-        return [_random_row(experiment, baseline, sizes) for sizes in experiment.crops.sizes]
-    if baseline.kind == "s2":
-        return [_s2_row(experiment, baseline)]
-    if baseline.kind == "full":
-        boxes: tuple[BoxSpec, ...] = (FullBox(side, geometry),)
-        return [_baseline_row(experiment, baseline, "full", "full image", boxes)]
-    boxes = (CenterBox(_fitting(baseline.size, side), side, geometry),)
-    label = f"centre crop, {baseline.size} px"
-    return [_baseline_row(experiment, baseline, f"center:{baseline.size}", label, boxes)]
+def attention_rows(experiment: Experiment, maps: Iterable[MapSpec]) -> list[PlanRow]:
+    """Return the rows of greedy crops: one for each map and each list of crops."""
+    return [
+        _attention_row(
+            experiment, found, GreedyBox.named("", experiment.image.canvas, sizes, found)
+        )
+        for found in maps
+        for sizes in experiment.crops.sizes
+    ]
+
+
+def baseline_rows(
+    experiment: Experiment, baseline: Baseline, maps: Sequence[MapSpec]
+) -> list[PlanRow]:
+    """Return the rows of a baseline: one for each list of crops and each map that its kind needs.
+
+    Raises:
+        UsageError: its boxes do not fit the image.
+    """
+    kind, canvas = baseline.kind, experiment.image.canvas
+    rows = []
+    for placed_by in maps if kind.needs_map else (None,):
+        for sizes in experiment.crops.sizes if kind.needs_sizes else ((),):
+            named = kind.named(baseline.option, canvas, sizes, placed_by)
+            if placed_by is None:
+                rows.append(_baseline_row(experiment, baseline, named))
+            else:
+                rows.append(_attention_row(experiment, placed_by, named, baseline))
+    return rows
 
 
 def combined_row(section: CombineSection, rows: Sequence[PlanRow]) -> PlanRow:
@@ -142,46 +151,68 @@ def combined_row(section: CombineSection, rows: Sequence[PlanRow]) -> PlanRow:
     )
 
 
-def greedy_chain(
-    attention_map: MapSpec, sizes: tuple[int, ...], canvas: int
-) -> tuple[GreedyBox, ...]:
-    """One spec a crop, each on the one before, so that lists share their common prefix."""
-    chain: list[GreedyBox] = []
-    for size in sizes:
-        chain.append(GreedyBox(attention_map, size, canvas, chain[-1] if chain else None))
-    return tuple(chain)
-
-
-def random_chain(sizes: tuple[int, ...], canvas: Canvas, seed: int) -> tuple[RandomBox, ...]:
-    """Random squares of the given sizes that do not overlap."""
-    chain: list[RandomBox] = []
-    for size in sizes:
-        previous = chain[-1] if chain else None
-        chain.append(RandomBox(size, canvas.side, seed, previous, canvas.geometry))
-    return tuple(chain)
-
-
 def _attention_row(
-    experiment: Experiment, attention_map: MapSpec, sizes: tuple[int, ...]
+    experiment: Experiment,
+    attention_map: MapSpec,
+    named: NamedBoxes,
+    baseline: Baseline | None = None,
 ) -> PlanRow:
     spec, smooth = attention_map.attention, attention_map.smooth
-    crops = "+".join(map(str, sizes))
     layer = "" if experiment.attention.layers == "last" else f" block {spec.block}"
     smoothed = "" if smooth == 1 else f" smooth {smooth}"
     canvas, source = experiment.image.canvas, experiment.crops.source
-    ways = f"smooth{smooth}{_map_key(attention_map)}{pixels_key(canvas, source)}"
-    what = f"{crops} px{smoothed}{map_words(attention_map)}{pixels_words(canvas, source)}"
-    boxes = greedy_chain(attention_map, sizes, canvas.side)
+    size, at = _input_size(experiment, baseline)
+    key = f"{named.key}@{size}" if baseline else named.key
+    ways = f"smooth{smooth}{_map_key(attention_map)}{_pixels_key(canvas, source)}"
+    what = f"{named.label}{at}{smoothed}{attention_map.suffix}{_pixels_words(canvas, source)}"
     return PlanRow(
-        key=f"{spec.model.name}/block{spec.block}/{crops}/{ways}",
+        key=f"{spec.model.name}/block{spec.block}/{key}/{ways}",
         label=f"{spec.model.name}{layer}, {what}",
         kind="control" if spec.model.name.endswith("_random") else "attention",
-        blocks=(Block(boxes, experiment.embedding_input, source, draft=canvas.draft),),
+        blocks=_blocks(experiment, named, size),
         attention=spec.model.name,
-        crops=sizes,
+        crops=named.crops,
         smooth=smooth,
         map=attention_map,
+        baseline=baseline.text if baseline else "",
     )
+
+
+def _baseline_row(experiment: Experiment, baseline: Baseline, named: NamedBoxes) -> PlanRow:
+    canvas, wanted = experiment.image.canvas, experiment.crops.source
+    size, at = _input_size(experiment, baseline)
+    sources = {_source(wanted, box, size) for box in (*named.boxes, *named.averaged)}
+    source = wanted if wanted in sources else "resized"
+    return PlanRow(
+        key=f"{named.key}@{size}{_pixels_key(canvas, source)}",
+        label=f"{named.label}{at}{_pixels_words(canvas, source)}",
+        kind="baseline",
+        blocks=_blocks(experiment, named, size),
+        crops=named.crops,
+        baseline=baseline.text,
+    )
+
+
+def _input_size(experiment: Experiment, baseline: Baseline | None) -> tuple[int, str]:
+    """The side to which the boxes are resized, and words for it where it is the row's own."""
+    own = baseline.input_size if baseline else None
+    return own or experiment.embedding_input, f" at {own} px" if own else ""
+
+
+def _blocks(experiment: Experiment, named: NamedBoxes, size: int) -> tuple[Block, ...]:
+    source, draft = experiment.crops.source, experiment.image.draft
+    block = Block(named.boxes, size, source, draft=draft)
+    averaged = Block(named.averaged, size, source, mean=True, draft=draft)
+    return (block, averaged) if named.averaged else (block,)
+
+
+def _source(wanted: str, box: BoxSpec, size: int) -> str:
+    """The source of one crop that is resized to `size`.
+
+    A whole canvas in its own size has the same pixels either way; called "resized" under both, one
+    stored embedding serves both.
+    """
+    return "resized" if box.covers_canvas and box.canvas == size else wanted
 
 
 def _map_key(attention_map: MapSpec) -> str:
@@ -190,51 +221,12 @@ def _map_key(attention_map: MapSpec) -> str:
     return "".join(f"/{way}" for way in ways if way not in ("mean", "slice"))
 
 
-def _random_row(experiment: Experiment, baseline: Baseline, sizes: tuple[int, ...]) -> PlanRow:
-    crops = "+".join(map(str, sizes))
-    key = f"random:{baseline.seed}/{crops}"
-    label = f"random crops, {crops} px, seed {baseline.seed}"
-    boxes = random_chain(sizes, experiment.image.canvas, baseline.seed)
-    return _baseline_row(experiment, baseline, key, label, boxes)
+def _pixels_key(canvas: Canvas, source: str) -> str:
+    """Nothing for crops of a squashed canvas, so that rows keep the key they had before."""
+    ways = (canvas.geometry, source, "draft" if canvas.draft else "squash")
+    return "".join(f"/{way}" for way in ways if way not in ("squash", "resized"))
 
 
-def _baseline_row(
-    experiment: Experiment, baseline: Baseline, key: str, label: str, boxes: tuple[BoxSpec, ...]
-) -> PlanRow:
-    size, canvas = baseline.input_size or experiment.embedding_input, experiment.image.canvas
-    at = f" at {baseline.input_size} px" if baseline.input_size else ""
-    source = crop_source(experiment.crops.source, boxes[0], size)
-    return PlanRow(
-        key=f"{key}@{size}{pixels_key(canvas, source)}",
-        label=f"{label}{at}{pixels_words(canvas, source)}",
-        kind="baseline",
-        blocks=(Block(boxes, size, experiment.crops.source, draft=canvas.draft),),
-        crops=tuple(box.size for box in boxes if isinstance(box, CenterBox | RandomBox)),
-        baseline=baseline.text,
-    )
-
-
-def _s2_row(experiment: Experiment, baseline: Baseline) -> PlanRow:
-    """Scales 1 and 2: the whole image, and the mean over the 2 x 2 tiles of twice its side."""
-    size, canvas = baseline.input_size or experiment.embedding_input, experiment.image.canvas
-    at = f" at {baseline.input_size} px" if baseline.input_size else ""
-    source = experiment.crops.source
-    check_tiles(2, canvas.side)
-    tiles = tuple(TileBox(number, 2, canvas.side, canvas.geometry) for number in range(4))
-    whole = Block((FullBox(canvas.side, canvas.geometry),), size, source, draft=canvas.draft)
-    return PlanRow(
-        key=f"s2@{size}{pixels_key(canvas, source)}",
-        label=f"S², scales 1 and 2{at}{pixels_words(canvas, source)}",
-        kind="baseline",
-        blocks=(whole, Block(tiles, size, source, mean=True, draft=canvas.draft)),
-        baseline=baseline.text,
-    )
-
-
-def _fitting(size: int, canvas: int) -> int:
-    if size > canvas:
-        raise UsageError(
-            f"A centre crop of {size} px does not fit into an image of {canvas} px; "
-            "change embedding.baselines or image.size."
-        )
-    return size
+def _pixels_words(canvas: Canvas, source: str) -> str:
+    """What sets the pixels of a row apart from those of a squashed canvas: ", letterboxed"."""
+    return canvas.suffix + source_suffix(source)

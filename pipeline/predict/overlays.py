@@ -14,7 +14,6 @@ from PIL import Image
 from ...files import explained, make_folder
 from ...reports.overlay import draw_attention, draw_boxes
 from ...stages.cuts import load_canvas
-from ...stages.placement import canvas_of
 from ..results.report import attention_maps
 from ..session import Session
 from .predict import PredictionRun
@@ -47,7 +46,7 @@ def _pictures(run: PredictionRun) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     if not run.predictions:
         return
     session, row, digests = run.session, run.row, list(run.collection.digests)
-    canvas = canvas_of(row.boxes[0])
+    canvas = row.boxes[0].image_canvas
     boxes = np.stack([session.read(box, digests) for box in row.boxes], axis=1)
     for part in _by_shard(session, digests):
         images = [digests[number] for number in part]

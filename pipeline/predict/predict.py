@@ -22,7 +22,6 @@ from ...errors import UsageError
 from ...files import atomic_write_bytes, make_folder
 from ...heads.saving import SavedHead, load_head
 from ...stages.fits.prepared import project_features
-from ...stages.placement import canvas_of
 from ..experiment.schema import Experiment
 from ..experiment.toml import load_experiment
 from ..planning.rows import PlanRow, find_row
@@ -152,7 +151,7 @@ def _boxes_in_images(
     session: Session, row: PlanRow, collection: Collection
 ) -> list[tuple[Box, ...]]:
     images = list(collection.digests)
-    placed = [(canvas_of(box), session.read(box, images)) for box in row.boxes]
+    placed = [(box.image_canvas, session.read(box, images)) for box in row.boxes]
 
     def seen(image: int) -> tuple[Box, ...]:
         width, height = map(int, collection.sizes[image])

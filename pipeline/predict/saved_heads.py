@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...heads.saving import About, save_head
 from ...stages.fits.fit import fit_head, refusals_explained, warnings_as_text
 from ...stages.fits.samples import samples_of_collection
-from ...stages.specs import FeatureSpec, GreedyBox, parts_of
+from ...stages.specs import FeatureSpec, parts_of
 from ..experiment.schema import Experiment, HeadSection
 from ..planning.plan import Plan
 from ..planning.rows import PlanRow, combined_row, find_row
@@ -87,8 +87,7 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
 def narrowed(plan: Plan, cell: Cell) -> Experiment:
     """The experiment without the models, heads and combinations that the cell does not need."""
     experiment = plan.experiment
-    boxes = [box for box in cell.row.boxes if isinstance(box, GreedyBox)]
-    needed = {box.map.attention.model.name for box in boxes}
+    needed = {box.placed_by.attention.model.name for box in cell.row.boxes if box.placed_by}
     models = tuple(name for name in experiment.attention.models if name in needed)
     combine = tuple(
         section
@@ -111,7 +110,7 @@ def narrowed(plan: Plan, cell: Cell) -> Experiment:
 def identity(features: tuple[FeatureSpec, ...]) -> dict[str, str]:
     """What tells features apart, by name: weights of the models, and the address of the whole."""
     boxes = [spec.box for feature in features for spec in parts_of(feature)]
-    attention = [box.map.attention.model for box in boxes if isinstance(box, GreedyBox)]
+    attention = [box.placed_by.attention.model for box in boxes if box.placed_by]
     looking = dict.fromkeys(f"{model.name} {model.weights[:12]}" for model in attention)
     extracting = dict.fromkeys(f"{f.model.name} {f.model.weights[:12]}" for f in features)
     return {

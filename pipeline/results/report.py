@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ...datasets.collection import Collection
 from ...reports.results import GalleryItem, Matrix
 from ...reports.write import write_report
+from ...stages.attention import attention_map
 from ...stages.cuts import load_canvas
 from ...stages.fits.samples import grouping
 from ...stages.localization import boxes_on_canvas
-from ...stages.placement import attention_map
 from ..planning.rows import PlanRow
 from ..session import Session
 from .cells import CellResult

@@ -8,7 +8,7 @@ from typing import Any
 from ...cache.fingerprint import fingerprint
 from ...errors import UsageError
 from ..planning.plan import Plan, Spec
-from ..session import Session, describe_spec
+from ..session import Session
 from ..shards.bad_images import BadImage
 from .run_record import RunRecord
 
@@ -50,7 +50,7 @@ def _line(session: Session, spec: Spec, record: RunRecord) -> dict[str, Any]:
     assert found is not None, "what was just computed is stored"
     return {
         "stage": spec.stage,
-        "what": describe_spec(spec),
+        "what": spec.words,
         "fingerprint": fingerprint(spec),
         "rows": found.cut.rows,
         "shards": f"{len(found.markers())}/{found.cut.shards}",

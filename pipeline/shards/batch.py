@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,23 +21,12 @@ from numpy.typing import NDArray
 from ...cache.artifact import OK, PENDING, UNREADABLE
 from ...errors import BadImageError
 from ...models.preprocessing import to_unit
+from ...stages.attention import grid_map
 from ...stages.cuts import Cut, canvas_cut
-from ...stages.embeddings import embed_boxes, embed_tiles
 from ...stages.geometry import Canvas
-from ...stages.placement import canvas_of, canvas_read, chain, grid_map, place
-from ...stages.specs import (
-    AttentionSpec,
-    CanvasSpec,
-    EmbeddingSpec,
-    FullBox,
-    GreedyBox,
-    MapSpec,
-    ModelSpec,
-    TileBox,
-)
-from ..planning.plan import Stored
+from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec
 from .backbones import Backbones
-from .shard import Part, Shard
+from .shard import Shard, ShardArray
 
 Rows = NDArray[np.int64]
 Squares = Mapping[Cut, NDArray[np.uint8]]
@@ -47,97 +36,90 @@ Decoded = Squares | BadImageError | None
 
 @dataclass
 class Batch:
-    """Some rows of a shard.
+    """Some rows of a shard on their way through the device.
 
-    decoded: a row's canvases. cuts: a row's crops from the original, once its boxes are known.
+    rows: int64 (n,), positions in the shard, ascending.
+    decoded: for each row its canvases; crops: for each row its crops from the original, once its
+        boxes are known.
+    tensors, maps: what several specs share, by what it is made of and the rows it is of.
     """
 
     shard: Shard
     rows: Rows
     decoded: Sequence[Decoded]
-    cuts: Sequence[Decoded] = ()
+    crops: Sequence[Decoded] = ()
     tensors: dict[tuple[Canvas, bytes], Any] = field(default_factory=dict)
     maps: dict[tuple[MapSpec, bytes], NDArray[np.float64]] = field(default_factory=dict)
 
-    def at(self, row: int, source: str = "resized") -> Decoded:
-        """What there is of a row to cut crops from."""
-        found = self.cuts if source == "original" else self.decoded
+    def at(self, row: int, original: bool = False) -> Decoded:
+        """Return what was decoded of a row: its canvases, or its crops from the original."""
+        found = self.crops if original else self.decoded
         return found[int(np.searchsorted(self.rows, row))]
 
     def canvases(self, rows: Rows, canvas: Canvas, device: Any) -> Any:
-        """Float (n, 3, side, side) in [0, 1] on the device."""
+        """Return the rows on a canvas: float tensor (n, 3, side, side) in [0, 1] on the device."""
         key = (canvas, rows.tobytes())
         if key not in self.tensors:
             self.tensors[key] = to_unit(self.pixels(rows, canvas), device)
         return self.tensors[key]
 
     def pixels(self, rows: Rows, canvas: Canvas) -> NDArray[np.uint8]:
-        """uint8 (n, side, side, 3), as decoded or as stored."""
-        stored, whole = self.shard.pixels(canvas), canvas_cut(canvas)
-        if stored is None:
-            return np.stack([_square(self.at(row), whole) for row in rows])
-        known = stored.status[rows] == OK
+        """Return the rows on a canvas as decoded or as stored: uint8 (n, side, side, 3)."""
+        stored, whole = self.shard.arrays.get(canvas), canvas_cut(canvas)
         return np.stack(
             [
-                stored.values[row] if there else _square(self.at(row), whole)
-                for row, there in zip(rows, known, strict=True)
+                stored.values[row]
+                if stored is not None and stored.status[row] == OK
+                else _square(self.at(row), whole)
+                for row in rows
             ]
         )
 
 
 def place_crops(batch: Batch, backbones: Backbones) -> None:
-    """Fill every open part of attention and boxes for the rows of the batch, and those embeddings
-    that come with attention."""
-    parts = batch.shard.open_parts
-    for part in parts:
-        if _is(part, CanvasSpec):
-            _timed(part, _keep_pixels, batch, backbones)
-    for group in _by_forward_pass(part for part in parts if _is(part, AttentionSpec)):
-        _compute_attention(batch, group, _of_same_pixels(group[0].spec, parts), backbones)
-    for part in parts:
-        if part.spec.stage == "boxes":
-            _timed(part, _compute_boxes, batch, backbones)
+    """Fill every unfinished array of pixels, attention and boxes for the rows of the batch, and
+    those of embeddings that come with attention."""
+    for canvas in batch.shard.unfinished(Canvas):
+        with canvas.timed():
+            rows = _readable(batch, [canvas], canvas.todo(batch.rows))
+            if len(rows):
+                canvas.fill(rows, batch.pixels(rows, canvas.spec))
+    passes: dict[ForwardPass, list[ShardArray[AttentionSpec]]] = defaultdict(list)
+    for attention in batch.shard.unfinished(AttentionSpec):
+        passes[attention.spec.forward_pass].append(attention)
+    for shared, group in passes.items():
+        embeddings = batch.shard.unfinished(EmbeddingSpec)
+        same = [each for each in embeddings if each.spec.forward_pass == shared]
+        _attend(batch, group, same, backbones)
+    for boxes in batch.shard.unfinished(BoxSpec):
+        with boxes.timed():
+            _place(batch, boxes, backbones)
 
 
-def _keep_pixels(batch: Batch, part: Part, backbones: Backbones) -> None:
-    """What was decoded is what is stored."""
-    del backbones
-    canvas = canvas_read(part.spec)
-    assert canvas is not None
-    rows = _readable(batch, [part], part.todo(batch.rows))
-    if len(rows):
-        part.fill(rows, batch.pixels(rows, canvas))
-
-
-def cuts_wanted(batch: Batch) -> list[tuple[Cut, ...]]:
+def crops_wanted(batch: Batch) -> list[tuple[Cut, ...]]:
     """For each row of the batch the crops to cut from its original; `place_crops` comes before."""
-    parts = [part for part in batch.shard.open_parts if _cuts_originals(part)]
-    return [tuple(_cuts_of(batch, int(row), parts)) for row in batch.rows]
+    arrays = [each for each in batch.shard.unfinished(EmbeddingSpec) if each.spec.reads_original]
+    return [tuple(_crops_of(batch, int(row), arrays)) for row in batch.rows]
 
 
 def embed_crops(batch: Batch, backbones: Backbones) -> None:
-    """Fill every open part of embeddings; `batch.cuts` has what `cuts_wanted` asked for."""
-    for part in batch.shard.open_parts:
-        if _is(part, EmbeddingSpec):
-            _timed(part, _compute_embedding, batch, backbones)
+    """Fill every unfinished array of embeddings; `batch.crops` has what `crops_wanted` named."""
+    for embeddings in batch.shard.unfinished(EmbeddingSpec):
+        with embeddings.timed():
+            _embed(batch, embeddings, backbones)
 
 
-def _cuts_originals(part: Part) -> bool:
-    return isinstance(part.spec, EmbeddingSpec) and part.spec.source == "original"
+def _crops_of(batch: Batch, row: int, arrays: Iterable[ShardArray[EmbeddingSpec]]) -> Iterator[Cut]:
+    """Crops of those arrays that still lack the row and know where its box lies."""
+    for array in arrays:
+        boxes = batch.shard.arrays[array.spec.box]
+        if array.status[row] == PENDING and boxes.status[row] == OK:
+            yield _crop(array.spec, boxes, row)
 
 
-def _cuts_of(batch: Batch, row: int, parts: Iterable[Part]) -> Iterator[Cut]:
-    """Cuts of those parts that still lack the row and know where its box lies."""
-    for part in parts:
-        assert isinstance(part.spec, EmbeddingSpec)
-        boxes = batch.shard.parts[part.spec.box]
-        if part.status[row] == PENDING and boxes.status[row] == OK:
-            yield _cut(part.spec, boxes, row)
-
-
-def _cut(spec: EmbeddingSpec, boxes: Part, row: int) -> Cut:
+def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Cut:
     x0, y0, x1, y1 = map(int, boxes.values[row])
-    return Cut(canvas_of(spec.box), (x0, y0, x1, y1), spec.input_size)
+    return Cut(spec.box.image_canvas, (x0, y0, x1, y1), spec.input_size)
 
 
 def _square(decoded: Decoded, cut: Cut) -> NDArray[np.uint8]:
@@ -145,134 +127,93 @@ def _square(decoded: Decoded, cut: Cut) -> NDArray[np.uint8]:
     return decoded[cut]
 
 
-def _is(part: Part, kind: type) -> bool:
-    return isinstance(part.spec, kind)
-
-
-def _by_forward_pass(parts: Iterable[Part]) -> list[list[Part]]:
-    """Blocks of one model on one canvas share a pass."""
-    groups: dict[tuple[ModelSpec, Canvas], list[Part]] = defaultdict(list)
-    for part in parts:
-        assert isinstance(part.spec, AttentionSpec)
-        groups[part.spec.model, canvas_of(part.spec)].append(part)
-    return list(groups.values())
-
-
-def _timed(
-    part: Part,
-    compute: Callable[[Batch, Part, Backbones], None],
+def _attend(
     batch: Batch,
+    group: Sequence[ShardArray[AttentionSpec]],
+    embeddings: Sequence[ShardArray[EmbeddingSpec]],
     backbones: Backbones,
 ) -> None:
-    start = time.perf_counter()
-    compute(batch, part, backbones)
-    part.seconds += time.perf_counter() - start
-
-
-def embedding_of_same_pixels(spec: AttentionSpec) -> EmbeddingSpec:
-    """The embedding of what an attention model sees, by that very model: of whole images."""
-    box = FullBox(spec.input_size, spec.geometry)
-    return EmbeddingSpec(box, spec.model, spec.input_size, draft=spec.draft)
-
-
-def _of_same_pixels(spec: Stored, parts: Iterable[Part]) -> list[Part]:
-    assert isinstance(spec, AttentionSpec)
-    same = embedding_of_same_pixels(spec)
-    return [part for part in parts if part.spec == same]
-
-
-def _compute_attention(
-    batch: Batch, group: list[Part], embeddings: list[Part], backbones: Backbones
-) -> None:
-    start = time.perf_counter()
-    first = group[0].spec
-    assert isinstance(first, AttentionSpec)
-    wanted = np.unique(np.concatenate([part.todo(batch.rows) for part in group]))
+    """Fill blocks of a model on one canvas and the embeddings of the same pixels, in one pass."""
+    start, spec = time.perf_counter(), group[0].spec
+    wanted = np.unique(np.concatenate([each.todo(batch.rows) for each in group]))
     rows = _readable(batch, group, wanted)
-    embeddings = [part for part in embeddings if len(part.todo(rows))]
+    filled: list[tuple[ShardArray[Any], NDArray[np.float32]]] = []
     if len(rows):
-        backbone = backbones.get(first.model)
-        pixels = batch.canvases(rows, canvas_of(first), backbone.device)
-        blocks = [part.spec.block for part in group if isinstance(part.spec, AttentionSpec)]
+        backbone = backbones.get(spec.model)
+        pixels = batch.canvases(rows, spec.pixels, backbone.device)
+        blocks = [each.spec.block for each in group]
+        embeddings = [each for each in embeddings if len(each.todo(rows))]
         if embeddings:
             attention, embedded = backbone.attention_and_embedding(pixels, blocks)
+            filled += [(each, embedded) for each in embeddings]
         else:
             attention = backbone.attention(pixels, blocks)
-        for index, part in enumerate(group):
-            own = np.isin(rows, part.todo(rows))
-            part.fill(rows[own], attention[own, index])
-        for part in embeddings:
-            own = np.isin(rows, part.todo(rows))
-            part.fill(rows[own], embedded[own])
-    for part in (*group, *embeddings):
-        part.seconds += (time.perf_counter() - start) / (len(group) + len(embeddings))
+        filled += [(each, attention[:, index]) for index, each in enumerate(group)]
+    for array, values in filled:
+        own = np.isin(rows, array.todo(rows))
+        array.fill(rows[own], values[own])
+        array.seconds += (time.perf_counter() - start) / len(filled)
 
 
-def _compute_boxes(batch: Batch, part: Part, backbones: Backbones) -> None:
-    spec, rows = part.spec, part.todo(batch.rows)
-    assert not isinstance(spec, AttentionSpec | EmbeddingSpec | CanvasSpec)
+def _place(batch: Batch, array: ShardArray[BoxSpec], backbones: Backbones) -> None:
+    spec, rows, arrays = array.spec, array.todo(batch.rows), batch.shard.arrays
     maps = None
-    if isinstance(spec, GreedyBox):
-        attention = batch.shard.parts[spec.map.attention]
-        rows = _inherit(part, attention, rows)
-        maps = _maps(batch, spec, attention, rows, backbones) if len(rows) else None
+    if spec.placed_by is not None:
+        rows = _inherit(array, arrays[spec.placed_by.attention], rows)
+        maps = _maps(batch, spec.placed_by, rows, backbones) if len(rows) else None
     if not len(rows):
         return
-    previous = [batch.shard.parts[before].values[rows] for before in chain(spec)]
-    stacked = np.array(previous, np.int32).reshape(len(previous), len(rows), 4)
+    previous = np.array([arrays[before].values[rows] for before in spec.chain], np.int32)
     images = [batch.shard.images[row] for row in rows]
-    part.fill(rows, place(spec, images, stacked, maps))
+    array.fill(rows, spec.place(images, previous.reshape(-1, len(rows), 4), maps))
 
 
-def _maps(
-    batch: Batch, spec: GreedyBox, attention: Part, rows: Rows, backbones: Backbones
-) -> NDArray[np.float64]:
-    key = (spec.map, rows.tobytes())
+def _maps(batch: Batch, spec: MapSpec, rows: Rows, backbones: Backbones) -> NDArray[np.float64]:
+    key = (spec, rows.tobytes())
     if key not in batch.maps:
-        prefix = backbones.prefix_tokens(spec.map.attention.model)
-        values = attention.values[rows].astype(np.float32, copy=False)
-        batch.maps[key] = grid_map(spec.map, values, prefix)
+        prefix = backbones.prefix_tokens(spec.attention.model)
+        attention = batch.shard.arrays[spec.attention].values[rows]
+        batch.maps[key] = grid_map(spec, attention.astype(np.float32, copy=False), prefix)
     return batch.maps[key]
 
 
-def _compute_embedding(batch: Batch, part: Part, backbones: Backbones) -> None:
-    spec = part.spec
-    assert isinstance(spec, EmbeddingSpec)
-    boxes = batch.shard.parts[spec.box]
-    rows = _inherit(part, boxes, _readable(batch, [part], part.todo(batch.rows), spec.source))
+def _embed(batch: Batch, array: ShardArray[EmbeddingSpec], backbones: Backbones) -> None:
+    spec, boxes = array.spec, batch.shard.arrays[array.spec.box]
+    readable = _readable(batch, [array], array.todo(batch.rows), spec.reads_original)
+    rows = _inherit(array, boxes, readable)
     if not len(rows):
         return
     backbone = backbones.get(spec.model)
-    if spec.source == "original":
-        crops = [_square(batch.at(row, spec.source), _cut(spec, boxes, row)) for row in rows]
-        part.fill(rows, backbone.embed(to_unit(np.stack(crops), backbone.device)))
-        return
-    canvases = batch.canvases(rows, canvas_of(spec), backbone.device)
-    if isinstance(spec.box, TileBox):
-        part.fill(rows, embed_tiles(backbone, canvases, spec.box, spec.input_size))
-        return
-    values = boxes.values[rows].astype(np.int32, copy=False)
-    part.fill(rows, embed_boxes(backbone, canvases, values, spec.input_size))
+    if spec.pixels is None:
+        cut = [_square(batch.at(row, original=True), _crop(spec, boxes, row)) for row in rows]
+        crops = to_unit(np.stack(cut), backbone.device)
+    else:
+        canvases = batch.canvases(rows, spec.pixels, backbone.device)
+        placed = boxes.values[rows].astype(np.int32, copy=False)
+        crops = spec.box.crops(canvases, placed, spec.input_size)
+    array.fill(rows, backbone.embed(crops))
 
 
-def _readable(batch: Batch, parts: list[Part], rows: Rows, source: str = "resized") -> Rows:
+def _readable(
+    batch: Batch, arrays: Sequence[ShardArray[Any]], rows: Rows, original: bool = False
+) -> Rows:
     """The rows whose image was decoded; the others are marked as bad."""
     good = []
     for row in rows:
-        decoded = batch.at(row, source)
+        decoded = batch.at(row, original)
         if isinstance(decoded, BadImageError):
-            for part in parts:
-                if part.status[row] == PENDING:
-                    part.refuse(int(row), UNREADABLE, str(decoded))
+            for array in arrays:
+                if array.status[row] == PENDING:
+                    array.refuse(int(row), UNREADABLE, str(decoded))
         else:
             good.append(row)
     return np.array(good, np.int64)
 
 
-def _inherit(part: Part, upstream: Part, rows: Rows) -> Rows:
+def _inherit(array: ShardArray[Any], upstream: ShardArray[Any], rows: Rows) -> Rows:
     """The rows that are good upstream; the others inherit status and reason."""
     good = upstream.status[rows] == OK
     for row in rows[~good]:
-        part.refuse(int(row), int(upstream.status[row]), upstream.reasons.get(int(row), "bad"))
+        array.refuse(int(row), int(upstream.status[row]), upstream.reasons.get(int(row), "bad"))
     kept: Rows = rows[good]
     return kept

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...errors import BadImageError
 from ...stages.cuts import Cut, canvas_cut, load_cuts
 from ...stages.geometry import Canvas
-from .batch import Batch, Decoded, cuts_wanted
+from .batch import Batch, Decoded, crops_wanted
 from .prefetch import Room
 from .shard import Shard
 
@@ -71,7 +71,7 @@ def decode(room: Room, job: Job) -> Decoded:
 def cutting(batch: Batch, path_of: Mapping[str, str], pixels: Sequence[int]) -> Iterator[Job]:
     """What to cut from the original of each row, once its boxes are placed; pixels: of each row's
     original, 0 where unknown."""
-    wanted = zip(batch.rows, batch.decoded, cuts_wanted(batch), pixels, strict=True)
+    wanted = zip(batch.rows, batch.decoded, crops_wanted(batch), pixels, strict=True)
     for row, known, cuts, size in wanted:
         image = batch.shard.images[row]
         if not cuts:

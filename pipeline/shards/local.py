@@ -16,16 +16,17 @@ from functools import partial
 from typing import TypeVar
 
 from ...machine import cores
-from ...stages.boxes import NoRoomError
+from ...stages.boxes.box import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, Decoded, Rows, embed_crops, place_crops
 from .decoding import ROOM_ORIGINALS, Decode, Job, cutting, decode, decoding, weight
 from .prefetch import Room, prefetch
 from .progress import Progress
-from .shard import Shard, commit_shard, open_shard
+from .shard import Shard, open_shard
 from .stats import DECODE, DEVICE, DISK, RunStats
 from .task import Task
+from .writing import commit_shard
 
 BATCHES_AHEAD = 4
 BATCHES_BEING_CUT = 2
@@ -159,7 +160,7 @@ def _placed(
 
 def _embed(batch: Batch, cuts: Sequence[Decoded], backbones: Backbones, stats: RunStats) -> None:
     start = time.perf_counter()
-    batch.cuts = cuts or [None] * len(batch.rows)
+    batch.crops = cuts or [None] * len(batch.rows)
     embed_crops(batch, backbones)
     _computed(stats, time.perf_counter() - start)
 
@@ -173,7 +174,7 @@ def _steps(task: Task, stats: RunStats) -> Iterator[tuple[_Step, list[Job]]]:
     path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
         with stats.throughput.waiting(DISK):
-            shard = open_shard(number, task.plan, task.artifacts, task.missing, task.gathered)
+            shard = open_shard(number, task)
         rows, needed = shard.rows_to_compute(), shard.rows_to_decode()
         canvases = shard.canvases()
         first = next(iter(task.artifacts.values())).layout.rows_of(number).start
@@ -220,8 +221,8 @@ class _Writer:
         self._stats.shards_in_vain += in_vain > 0
         self._stats.rows_in_vain += in_vain
         self._stats.spend("write", time.perf_counter() - start)
-        for part in shard.open_parts:
-            self._stats.spend(part.spec.stage, part.seconds)
+        for array in shard.open_arrays:
+            self._stats.spend(array.spec.stage, array.seconds)
 
     def __enter__(self) -> _Writer:
         return self

@@ -139,7 +139,7 @@ def test_bad_rows_hold_the_fill_value_and_their_reason(tmp_path, kit, backend):
 def test_the_marker_tells_cost_and_origin(tmp_path, kit):
     artifact = kit.make(tmp_path, done=False)
     arrays = kit.rows(artifact.layout.images[:4])
-    marker = artifact.commit(0, arrays, np.ones(4, np.uint8), (), 2.5, computed=1)
+    marker, _ = artifact.commit(0, arrays, np.ones(4, np.uint8), (), 2.5, computed=1)
     assert (marker.seconds, marker.computed) == (2.5, 1)
     assert marker == artifact.ledger.read(0)
     assert all(sha256_file(artifact.folder / n) == total for n, total in marker.files.items())

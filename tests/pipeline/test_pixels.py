@@ -12,7 +12,6 @@ from a2pipe.cache.verify import verify
 from a2pipe.pipeline.session import open_session
 from a2pipe.stages.cuts import load_canvas
 from a2pipe.stages.geometry import Canvas
-from a2pipe.stages.specs import CanvasSpec
 
 RUN = {"batch_size": 16, "shard_size": 32, "device": "cpu"}
 STORING = {**RUN, "cache_pixels": True}
@@ -36,7 +35,7 @@ def test_stored_canvases_are_what_decoding_gives(experiment, tmp_path):
     session = computed(experiment, tmp_path / "cache", run=STORING)
     (spec,) = session.plan.pixels(session.plan.specs())
     stored = session.cache.find(spec, session.collection.images, 32)
-    assert spec == CanvasSpec(48)
+    assert spec == Canvas(48)
     expected = [load_canvas(path, Canvas(48)) for path in session.collection.path_of.values()]
     np.testing.assert_array_equal(stored.read("pixels"), np.stack(expected))
 

@@ -20,11 +20,10 @@ from pydantic import TypeAdapter
 
 from ....cache.fingerprint import fingerprint
 from ....errors import A2pipeError, first_line
-from ....stages.specs import CanvasSpec
 from ....version import __version__
 from ...experiment.schema import Experiment
 from ...experiment.toml import anchored
-from ...planning.plan import STAGES, Plan, Spec, Stored
+from ...planning.plan import STAGES, Plan, Stored
 from ...session import open_session
 from ...shards.local import LocalExecutor
 from ...shards.progress import SilentProgress
@@ -82,9 +81,9 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
     }
 
 
-def asked_for(specs: Iterable[Stored]) -> list[Spec]:
+def asked_for(specs: Iterable[Stored]) -> list[Stored]:
     """Without canvases, which are stored where a model needs them and are no reason to compute."""
-    return [spec for spec in specs if not isinstance(spec, CanvasSpec)]
+    return [spec for spec in specs if not spec.only_when_read]
 
 
 def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:

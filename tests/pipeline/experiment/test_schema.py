@@ -130,9 +130,9 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ("full", Baseline("full", "full")),
         ("full@518", Baseline("full@518", "full", input_size=518)),
-        ("center:128", Baseline("center:128", "center", size=128)),
+        ("center:128", Baseline("center:128", "center", "128")),
         ("random", Baseline("random", "random")),
-        ("random:3@96", Baseline("random:3@96", "random", seed=3, input_size=96)),
+        ("random:3@96", Baseline("random:3@96", "random", "3", 96)),
     ],
 )
 def test_baselines_are_read(text, baseline):

@@ -12,7 +12,7 @@ from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import load_backbone
 from a2pipe.models.preprocessing import to_unit
-from a2pipe.pipeline.session import Session, describe_spec, open_session
+from a2pipe.pipeline.session import Session, open_session
 from a2pipe.pipeline.shards import local
 from a2pipe.pipeline.shards.prefetch import Room
 from a2pipe.stages.specs import EmbeddingSpec, FullBox
@@ -252,7 +252,7 @@ def test_rows_and_specs_say_what_crops_are_cut_from(experiment, tmp_path):
     for before, after in zip(plain.specs(), other.plan.specs(), strict=True):
         words = ", letterboxed"
         words += ", cut from the original" if isinstance(after, EmbeddingSpec) else ""
-        assert describe_spec(after) == describe_spec(before) + words
+        assert after.words == before.words + words
 
 
 def test_every_spec_of_a_plan_has_its_geometry(experiment, tmp_path):

@@ -7,7 +7,6 @@ from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.toml import load_experiment
 from a2pipe.pipeline.planning.collection import load_collection
 from a2pipe.pipeline.planning.plan import make_plan
-from a2pipe.pipeline.session import describe_spec
 from a2pipe.pipeline.shards.backbones import identify_all
 from a2pipe.stages.specs import EmbeddingSpec, GreedyBox
 
@@ -81,7 +80,7 @@ def test_two_spellings_of_an_aggregator_are_one_row_and_one_address(plan_of):
 
 def test_stored_crops_by_aggregators_have_words_of_their_own(plan_of):
     boxes = plan_of(attention={"models": [TRAINED], "heads": ["mean", "max"]}).specs("boxes")[1:]
-    assert [describe_spec(box) for box in boxes] == [
+    assert [box.words for box in boxes] == [
         f"greedy crop 1, 16 px by {TRAINED}, block 4",
         f"greedy crop 1, 16 px by {TRAINED}, block 4, max over heads",
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from a2pipe.cache.artifact import OK, PENDING
-from a2pipe.pipeline.shards.shard import Part, Shard
+from a2pipe.pipeline.shards.shard import Shard, ShardArray
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.specs import AttentionSpec, EmbeddingSpec, FullBox, ModelSpec
 
@@ -14,7 +14,7 @@ EMBEDDING = EmbeddingSpec(FULL, MODEL, 48)
 
 def part(spec, *status):
     """A part of rows in these states."""
-    return Part(spec, np.zeros((len(status), 1), np.float32), np.array(status, np.uint8))
+    return ShardArray(spec, np.zeros((len(status), 1), np.float32), np.array(status, np.uint8))
 
 
 def shard(*parts):

@@ -1,4 +1,4 @@
-"""Boxes: greedy selection against a search in exact integers; full, centre and random boxes."""
+"""Greedy boxes: the selection against a search in exact integers."""
 
 from fractions import Fraction
 from math import floor
@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.stages.boxes import (
-    center_box,
-    full_box,
-    greedy_box,
-    greedy_boxes,
-    random_box,
-    tolerance,
-)
+from a2pipe.stages.boxes.greedy import greedy_box, greedy_boxes, tolerance
 from a2pipe.stages.maps import normalize, upsample
 
 Square = tuple[int, int, int, int]
@@ -214,77 +207,3 @@ class TestGreedyContract:
     def test_previous_boxes_of_another_batch_are_refused(self):
         with pytest.raises(ValueError, match=r"expected \(k, 6, 4\)"):
             greedy_box(self.maps, 4, np.zeros((1, 5, 4), np.int32))
-
-
-class TestFixedBoxes:
-    def test_full(self):
-        assert full_box(2, 224).tolist() == [[0, 0, 224, 224]] * 2
-
-    @pytest.mark.parametrize(
-        ("size", "canvas", "start"), [(128, 224, 48), (3, 8, 2), (4, 7, 1), (5, 5, 0)]
-    )
-    def test_centre_leaves_an_odd_rest_right_and_below(self, size, canvas, start):
-        box = [start, start, start + size, start + size]
-        assert center_box(1, size, canvas).tolist() == [box]
-
-    def test_centre_larger_than_the_canvas_is_refused(self):
-        with pytest.raises(UsageError, match="300 px does not fit"):
-            center_box(1, 300, 224)
-
-
-class TestRandomBox:
-    digests = tuple(f"{i:032x}" for i in range(300))
-
-    def test_the_draws_are_fixed_for_ever(self):
-        boxes = random_box(self.digests[:3], 64, 224, 0)
-        second = random_box(self.digests[:3], 32, 224, 0, boxes[None])
-        assert boxes[:, :2].tolist() == GOLDEN_FIRST
-        assert second[:, :2].tolist() == GOLDEN_SECOND
-
-    def test_an_image_draws_the_same_in_any_batch_and_order(self):
-        boxes = random_box(self.digests, 64, 224, 1)
-        assert np.array_equal(random_box(self.digests[::-1], 64, 224, 1), boxes[::-1])
-
-    def test_seeds_images_and_order_draw_apart(self):
-        first = random_box(self.digests, 32, 224, 0)
-        far = np.full((1, len(first), 4), -1)  # a box off the canvas takes no position away
-        others = (
-            random_box(self.digests, 32, 224, 1),
-            random_box(self.digests[1:] + self.digests[:1], 32, 224, 0),
-            random_box(self.digests, 32, 224, 0, far),
-        )
-        assert all((first == other).all(axis=1).mean() < 0.02 for other in others)
-
-    def test_draws_stay_off_the_previous_boxes(self):
-        first = random_box(self.digests, 5, 12, 0)
-        second = random_box(self.digests, 3, 12, 0, first[None])
-        third = random_box(self.digests, 3, 12, 0, np.stack([first, second]))
-        for image in as_lists(np.stack([first, second, third])):
-            assert not any(meet(a, b) for i, a in enumerate(image) for b in image[:i])
-        assert (third >= 0).all()
-        assert (third <= 12).all()
-
-    def test_free_positions_are_equally_likely(self):
-        digests = [f"{i:032x}" for i in range(6000)]
-        taken = np.tile(np.array([0, 0, 4, 4], np.int32), (1, len(digests), 1))
-        boxes = random_box(digests, 3, 8, 0, taken)
-        _, counts = np.unique(boxes, axis=0, return_counts=True)
-        expected = len(digests) / (36 - 16)
-        assert len(counts) == 20
-        chi_square = ((counts - expected) ** 2 / expected).sum()
-        assert chi_square < 43.8  # p = 0.001 at 19 degrees of freedom
-
-    def test_the_global_generator_is_left_alone(self):
-        np.random.seed(0)
-        before = np.random.get_state()[1].copy()
-        random_box(self.digests, 32, 224, 0)
-        assert np.array_equal(np.random.get_state()[1], before)
-
-    def test_an_image_without_room_is_named(self):
-        taken = np.array([[[1, 1, 3, 3]]])
-        with pytest.raises(A2pipeError, match="Image ab has no room"):
-            random_box(["ab"], 2, 4, 0, taken)
-
-
-GOLDEN_FIRST = [[36, 45], [119, 101], [89, 126]]
-GOLDEN_SECOND = [[66, 180], [44, 21], [50, 169]]

@@ -1,0 +1,176 @@
+"""The attention stage: what is stored of a model's attention, and the maps that are made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache.layout import ArrayField
+from ..errors import UsageError
+from .aggregators import parse_aggregator
+from .geometry import Canvas
+from .maps import patch_maps, smooth, upsample
+
+if TYPE_CHECKING:
+    from ..models.identity import BackboneInfo
+
+
+def label() -> Any:
+    """A field for people to read: in spec.json, but no part of the fingerprint or of equality."""
+    return field(default="", compare=False, metadata={"label": True})
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A frozen backbone as a function of its input pixels.
+
+    architecture: canonical description of everything that shapes the function but the weights.
+    weights: digest of the weight tensors.
+    mean, std: per-channel normalisation of RGB in [0, 1].
+    precision: fp32, bf16 or fp16.
+    compiled: the blocks ran as code of torch.compile, which rounds differently.
+    name: how people call it; not part of the address.
+    """
+
+    stage: ClassVar[str] = "model"
+    version: ClassVar[int] = 1
+
+    architecture: str
+    weights: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    precision: str = "fp32"
+    compiled: bool = False
+    name: str = label()
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """What goes through a model at once: specs with equal passes are computed together.
+
+    side: of the model's input, in pixels. shown: what tells the pixels apart, such as a canvas.
+    """
+
+    model: ModelSpec
+    side: int
+    shown: object
+
+
+@dataclass(frozen=True)
+class AttentionSpec:
+    """CLS row of the softmax of one block: float32 (heads, tokens), prefix tokens included.
+
+    input_size: side of the square the image is resized to before the model, in pixels.
+    block: 1..L as the papers count; L is the last block.
+    geometry: how an image becomes a square (`geometry.Canvas`); "squash" ignores the aspect ratio.
+    draft: JPEG files are decoded at a fraction of their size that still covers the square.
+    """
+
+    stage: ClassVar[str] = "attention"
+    version: ClassVar[int] = 1
+    only_when_read: ClassVar[bool] = False
+    reads_original: ClassVar[bool] = False
+
+    model: ModelSpec
+    input_size: int
+    block: int
+    geometry: str = "squash"
+    draft: bool = False
+
+    @property
+    def pixels(self) -> Canvas:
+        """The canvas that the model is shown."""
+        return Canvas(self.input_size, self.geometry, self.draft)
+
+    @property
+    def upstream(self) -> tuple[Canvas]:
+        """The specs whose rows are read to compute this one, where they are stored."""
+        return (self.pixels,)
+
+    @property
+    def forward_pass(self) -> ForwardPass:
+        """The pass that gives it; all blocks of a model on one canvas share one."""
+        return ForwardPass(self.model, self.input_size, self.pixels)
+
+    @property
+    def name(self) -> str:
+        """The model and its block in words, without the canvas."""
+        return f"{self.model.name}, block {self.block}"
+
+    @property
+    def words(self) -> str:
+        """The spec in words: "dinov2_vits14, block 12, letterboxed"."""
+        return self.name + self.pixels.suffix
+
+    def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
+        """Return what is stored of an image: float32 (heads, tokens), NaN where the image is bad.
+
+        models: what is known of the models, by their names.
+        """
+        info = models[self.model.name]
+        shape = (info.heads, tokens(info, self.input_size))
+        return ArrayField("attention", shape, "float32", math.nan)
+
+
+def tokens(info: BackboneInfo, input_size: int) -> int:
+    """Return the number of tokens at this input size: prefix tokens and patches.
+
+    Raises:
+        UsageError: the input size is not a multiple of the patch size.
+    """
+    if input_size % info.patch:
+        raise UsageError(
+            f"{info.name} has patches of {info.patch} px, which do not divide "
+            f"an input of {input_size} px; choose a multiple of {info.patch}."
+        )
+    return info.prefix_tokens + (input_size // info.patch) ** 2
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """How an attention row becomes a map over pixels; computed when needed, never stored.
+
+    heads: head aggregation in its canonical text (`aggregators.parse_aggregator`), of which each
+        aggregator has one; "mean" is the paper's.
+    reading: "slice" aggregates full-softmax rows, then keeps the patches; "patch-softmax"
+        renormalises every head over the patches first.
+    smooth: side of a mean filter over the patch grid; 1 is off, as in the paper.
+    """
+
+    stage: ClassVar[str] = "map"
+    version: ClassVar[int] = 1
+
+    attention: AttentionSpec
+    heads: str = "mean"
+    reading: str = "slice"
+    smooth: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """What sets the map apart from the mean of full-softmax slices, to be put after its model's
+        name: "", ", max over heads", ", max over heads, each head renormalised"."""
+        heads = "" if self.heads == "mean" else f", {parse_aggregator(self.heads).words}"
+        return heads + ("" if self.reading == "slice" else ", each head renormalised")
+
+
+def grid_map(spec: MapSpec, rows: NDArray[np.float32], prefix: int) -> NDArray[np.float64]:
+    """Return attention rows (B, heads, tokens) as maps over the patches, float64 (B, g, g).
+
+    prefix: how many tokens come before the patches. Each map sums to 1. Raises as `patch_maps`.
+    """
+    return smooth(patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading), spec.smooth)
+
+
+def attention_map(
+    spec: MapSpec, rows: NDArray[np.float32], prefix: int, size: int
+) -> NDArray[np.float64]:
+    """Return attention rows (B, heads, tokens) as maps over pixels, float64 (B, size, size).
+
+    prefix: how many tokens come before the patches. Each map sums to 1. Raises as `patch_maps`.
+    """
+    return upsample(grid_map(spec, rows, prefix), size)

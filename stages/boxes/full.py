@@ -1,0 +1,34 @@
+"""The whole canvas as one box: the baseline "full"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..geometry import Canvas
+from .box import Boxes, BoxSpec, NamedBoxes, repeated
+
+
+@dataclass(frozen=True)
+class FullBox(BoxSpec):
+    """The whole canvas."""
+
+    form: ClassVar[str] = "full"
+    covers_canvas: ClassVar[bool] = True
+
+    canvas: int
+    geometry: str = "squash"
+    kind: str = "full"
+
+    @classmethod
+    def named(cls, option: str, canvas: Canvas, *_: Any) -> NamedBoxes:
+        del option
+        return NamedBoxes("full", "full image", (cls(canvas.side, canvas.geometry),))
+
+    def place(self, images: Sequence[str], *_: Any) -> Boxes:
+        return repeated((0, 0, self.canvas, self.canvas), len(images))
+
+    @property
+    def name(self) -> str:
+        return "full image"
