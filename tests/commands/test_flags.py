@@ -1,0 +1,313 @@
+"""Every command takes the flags that it reads, and no other.
+
+What a command reads is said below as views of the opened experiment: the specs it computes, the
+samples it takes, and so on. A flag is read if another value of it changes a view.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import pytest
+
+from a2pipe.cli import cli
+from a2pipe.commands.flags import CALLBACKS, EVERY
+from a2pipe.pipeline.experiment.schema import Experiment
+from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.planning.plan import make_plan
+from a2pipe.pipeline.session import identify_all
+
+from ..pipeline.conftest import tiny_experiment, tiny_images
+
+View = Callable[[Experiment, Any], object]
+FLAGS = {flag.key: flag for group in EVERY for flag in group}
+
+VALUES = {
+    "name": ["other"],
+    "dataset.name": ["demo-01"],
+    "dataset.root": ["elsewhere"],
+    "dataset.options": ["columns={}"],
+    "dataset.split_val": ["0.5"],
+    "dataset.split_seed": ["7"],
+    "run.limit": ["12"],
+    "image.size": ["64"],
+    "image.geometry": ["letterbox"],
+    "attention.models": ["demo_localizer_m"],
+    "attention.layers": ["1,2"],
+    "attention.input_size": ["96"],
+    "attention.heads": ["max"],
+    "attention.reading": ["patch-softmax"],
+    "crops.sizes": ["16,8"],
+    "crops.smooth": ["3"],
+    "crops.source": ["original"],
+    "embedding.models": ["demo_embedder_s"],
+    "embedding.baselines": ["random"],
+    "embedding.input_size": ["96"],
+    "combine.rows": ["full,center:16"],
+    "head.kind": ["dfr"],
+    "head.options": ["C=0.5"],
+    "metrics": ["worst_class"],
+    "localize.split": ["val"],
+    "localize.evaluation": ["patch-overlap"],
+    "localize.resamples": ["10"],
+    "localize.level": ["0.9"],
+    "localize.seed": ["3"],
+    "run.device": ["cuda"],
+    "run.precision": ["bf16"],
+    "run.batch_size": ["3"],
+    "run.workers": ["1"],
+    "run.backend": ["hdf5"],
+    "run.shard_size": ["5"],
+    "run.weights": ["demo_localizer_s_random=w.pth"],
+}
+"""A value of each flag that is not that of the tiny experiment; switches have none."""
+
+
+# --- what commands read -------------------------------------------------------------------------
+
+
+def named(experiment: Experiment, _: Any) -> object:
+    return experiment.name
+
+
+def samples(experiment: Experiment, _: Any) -> object:
+    return experiment.dataset, experiment.run.limit
+
+
+def specs(stage: str) -> View:
+    """The specs up to a stage, which are what a run computes and where it looks."""
+
+    def view(_: Experiment, plan: Any) -> object:
+        return plan.specs(stage)
+
+    return view
+
+
+def layout(experiment: Experiment, _: Any) -> object:
+    """Where rows lie besides their specs, and how weights are found."""
+    run = experiment.run
+    return run.backend, run.shard_size, run.weights, run.offline
+
+
+def pixels(experiment: Experiment, _: Any) -> object:
+    return experiment.run.cache_pixels
+
+
+def passes(experiment: Experiment, _: Any) -> object:
+    return experiment.run.device, experiment.run.batch_size
+
+
+def threads(experiment: Experiment, _: Any) -> object:
+    return experiment.run.workers
+
+
+def bad_images(experiment: Experiment, _: Any) -> object:
+    return experiment.run.skip_bad_images
+
+
+def fits(experiment: Experiment, _: Any) -> object:
+    return experiment.head, experiment.combine
+
+
+def shown(experiment: Experiment, _: Any) -> object:
+    """What a matrix shows of cells and of maps."""
+    return experiment.metrics, experiment.localize.split, experiment.localize.evaluation
+
+
+def study(experiment: Experiment, _: Any) -> object:
+    return experiment.localize
+
+
+def file_of(experiment: Experiment, _: Any) -> object:
+    return experiment
+
+
+STORED = (samples, specs("embeddings"), layout)
+COMPUTED = (named, samples, layout, pixels, passes, threads, bad_images)
+MATRIX = (named, *STORED, pixels, threads, bad_images, fits, shown)
+
+READS: dict[str, tuple[View, ...]] = {
+    "extract-attn": (*COMPUTED, specs("attention")),
+    "select-crops": (*COMPUTED, specs("boxes")),
+    "embed-crops": (*COMPUTED, specs("embeddings")),
+    "run": (*COMPUTED, specs("embeddings")),
+    "localize": (*COMPUTED, specs("boxes"), study),
+    "plan": (*STORED, pixels, passes, threads),
+    "status": (named, *STORED),
+    "fit-heads": MATRIX,
+    "report": MATRIX,
+    "build-matrix": (*MATRIX, passes),
+    "submit": (*MATRIX, passes),
+    "finish": (*MATRIX, passes),
+    "save-head": (*COMPUTED, specs("embeddings"), fits),
+    "paper choose-crops": (*COMPUTED, specs("embeddings"), fits),
+    "experiment show": (file_of,),
+}
+"""The commands on an experiment whose samples are read, and what of it they read."""
+
+PLACED_ELSEWHERE = {"embedding.baselines"}
+"""`embed-crops` places the boxes of baselines, which need no attention."""
+
+
+# --- the flags of commands ----------------------------------------------------------------------
+
+
+def command_of(words: str) -> click.Command:
+    found: click.Command = cli
+    for word in words.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    return found
+
+
+def leaves(group: click.Group, before: str = "") -> Iterator[str]:
+    """Every command that is no group, by its words."""
+    for name, command in group.commands.items():
+        words = f"{before} {name}".strip()
+        yield from leaves(command, words) if isinstance(command, click.Group) else [words]
+
+
+def keys_of(words: str) -> set[str]:
+    """The keys of the experiment that a command has flags for."""
+    parameters = {str(parameter.name).replace("__", ".") for parameter in command_of(words).params}
+    return parameters & {*FLAGS}
+
+
+def headings_of(words: str) -> list[str]:
+    command = command_of(words)
+    text = command.get_help(click.Context(command))
+    return [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+
+
+def read_from_flag(key: str) -> dict[str, Any]:
+    """What a flag says of its key, parsed as every command parses it."""
+    (values, flag) = (VALUES.get(key, []), FLAGS[key])
+    command = command_of("experiment show")
+    with command.make_context("show", [flag.name, *values]) as context:
+        return {key: context.params[key.replace(".", "__")]}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Experiment, Any]]:
+    """An experiment and its plan, with flags over the tiny experiment; samples are not loaded."""
+    images = tiny_images(tmp_path_factory.mktemp("flags"))
+    embedding = {"models": ["demo_localizer_s_random"], "baselines": ["full", "center:16"]}
+    tiny = tiny_experiment(images, embedding=embedding)
+    memo = images / "weights.json"
+
+    def make(overrides: dict[str, Any]) -> tuple[Experiment, Any]:
+        experiment = load_experiment(tiny, overrides)
+        plain = experiment.run.model_copy(update={"weights": {}})
+        infos = identify_all(experiment.model_copy(update={"run": plain}), memo)
+        return experiment, make_plan(experiment, None, infos)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def effects(opened: Callable[..., tuple[Experiment, Any]]) -> Callable[[View], set[str]]:
+    """The keys whose flag changes a view."""
+    base = opened({})
+    changed = {key: opened(read_from_flag(key)) for key in FLAGS}
+
+    def of(view: View) -> set[str]:
+        return {key for key, pair in changed.items() if view(*pair) != view(*base)}
+
+    return of
+
+
+def test_a_value_is_known_for_every_flag_that_takes_one():
+    assert {*VALUES} == {key for key, flag in FLAGS.items() if flag.metavar}
+    assert {flag.metavar for flag in FLAGS.values()} >= {*CALLBACKS}
+
+
+@pytest.mark.parametrize("words", READS)
+def test_a_command_takes_the_flags_that_change_what_it_reads(words, effects):
+    read = set().union(*map(effects, READS[words]))
+    excepted = PLACED_ELSEWHERE if words in ("select-crops", "localize") else set()
+    assert keys_of(words) == read - excepted
+
+
+FEATURES = ["Dataset", "Image", "Attention", "Crops", "Embedding"]
+HEADINGS = {
+    "extract-attn": ["Dataset", "Image", "Attention", "Run"],
+    "select-crops": ["Dataset", "Image", "Attention", "Crops", "Run"],
+    "embed-crops": [*FEATURES, "Run"],
+    "run": [*FEATURES, "Run"],
+    "localize": ["Dataset", "Image", "Attention", "Crops", "Localization", "Run"],
+    "plan": [*FEATURES, "Run"],
+    "status": [*FEATURES, "Run"],
+    "fit-heads": [*FEATURES, "Heads", "Localization", "Run"],
+    "report": [*FEATURES, "Heads", "Localization", "Run"],
+    "build-matrix": [*FEATURES, "Heads", "Localization", "Run"],
+    "submit": [*FEATURES, "Heads", "Localization", "Run"],
+    "finish": [*FEATURES, "Heads", "Localization", "Run"],
+    "save-head": [*FEATURES, "Heads", "Run"],
+    "paper choose-crops": [*FEATURES, "Heads", "Run"],
+    "experiment show": [*FEATURES, "Heads", "Localization", "Run"],
+    "logs": ["Dataset"],
+    "datasets show": ["Dataset"],
+    "datasets check": ["Dataset", "Image", "Run"],
+    "paper run": ["Dataset", "Attention", "Embedding", "Run"],
+}
+"""Groups of flags by command; every other command has options of its own alone."""
+
+
+@pytest.mark.parametrize("words", [*leaves(cli)])
+def test_a_command_shows_its_groups_of_flags_under_headings(words):
+    assert headings_of(words) == ["Options", *HEADINGS.get(words, [])]
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        ("logs", {"name", "dataset.name"}),
+        (
+            "datasets show",
+            {key for key in FLAGS if key.startswith("dataset.")} | {"run.limit"},
+        ),
+        (
+            "datasets check",
+            {"dataset.root", "dataset.options", "dataset.rehash", "run.workers"}
+            | {key for key in FLAGS if key.startswith("image.")},
+        ),
+        (
+            "paper run",
+            {"dataset.rehash", "dataset.split_val", "dataset.split_seed"}
+            | {"attention.input_size", "embedding.input_size"}
+            | {key for key in FLAGS if key.startswith("run.")},
+        ),
+    ],
+)
+def test_commands_that_read_little_of_an_experiment(words, keys):
+    assert keys_of(words) == keys
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["logs"], "--device=cpu"),
+        (["status"], "--batch-size=8"),
+        (["run"], "--head=logistic"),
+        (["build-matrix"], "--localize-seed=1"),
+        (["datasets", "show"], "--image-size=64"),
+        (["experiment", "show"], "--cache=c"),
+    ],
+)
+def test_a_flag_that_would_be_ignored_is_refused(command, words, flag):
+    refused = command(*words, "--dataset", "demo-01", flag)
+    assert refused.code == 2
+    assert f"No such option '{flag.partition('=')[0]}'" in refused.err
+
+
+@pytest.mark.parametrize("flag", ["--device=cpu", "--batch-size=8", "--workers=1"])
+def test_plan_times_nothing_without_its_probe(command, flag):
+    refused = command("plan", "--dataset", "demo-01", flag)
+    assert refused.code == 2
+    assert "say how --probe times models" in refused.err
+
+
+def test_an_experiment_file_is_given_once(command, tmp_path):
+    refused = command("plan", tmp_path / "a.toml", "--config", tmp_path / "b.toml")
+    assert refused.code == 2
+    assert "Give the experiment file once" in refused.err
