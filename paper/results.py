@@ -6,19 +6,16 @@ shares in [0, 1], or counts. NaN is a number that was not made, for the reason t
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import A2pipeError
-from ..reports.wire import build, plain
+from ..reports.json_file import FloatOrNaN, JsonFile
 from .published import Number, published
 
-FORMAT = 1
-KIND = "paper"
 FILE = "paper.json"
 
 
@@ -41,8 +38,8 @@ class Measured:
     """
 
     key: str
-    value: float
-    std: float = math.nan
+    value: FloatOrNaN
+    std: FloatOrNaN = math.nan
     seeds: int = 1
     n: int = 0
     records: tuple[str, ...] = ()
@@ -70,19 +67,22 @@ class PaperResult:
     run: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `from_json` of them equals this result."""
-        return {"format": FORMAT, "kind": KIND, **plain(self)}
+        """Return plain JSON values, as they stand in the file."""
+        return RESULT_FILE.content(self)
 
-    @classmethod
-    def from_json(cls, data: Any, where: str = "result") -> PaperResult:
-        """The result of `to_json`. Raises A2pipeError for anything else, or a newer format."""
-        _check_format(data, where)
-        return build(cls, data, where)
+
+RESULT_FILE = JsonFile(
+    PaperResult,
+    1,
+    "paper",
+    f"is no result of the paper's; give a {FILE} of a run",
+    "run the preset again",
+)
 
 
 def result_json(result: PaperResult) -> str:
     """The result as indented JSON text."""
-    return json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return RESULT_FILE.text(result)
 
 
 def read_results(paths: Iterable[Path]) -> list[PaperResult]:
@@ -91,7 +91,7 @@ def read_results(paths: Iterable[Path]) -> list[PaperResult]:
     Raises A2pipeError for a folder without any, a file that is none, or results that cannot stand
     side by side: of different collections of one dataset, or with different models in one's place.
     """
-    found = [_read(file) for path in paths for file in _files(path)]
+    found = [RESULT_FILE.read(file) for path in paths for file in _files(path)]
     _check_agree(found)
     return found
 
@@ -148,16 +148,6 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> PaperResult:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise A2pipeError(f"{path} is not JSON; run the preset again.") from error
-    return PaperResult.from_json(data, str(path))
-
-
 def _check_agree(results: list[PaperResult]) -> None:
     first: dict[str, PaperResult] = {}
     for each in results:
@@ -181,14 +171,3 @@ def _models(result: PaperResult) -> dict[tuple[str, str], str]:
     places = {(r, getattr(n, r)) for n in numbers for r in ("attention", "embedding")}
     ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in result.replacements}
     return {place: ours.get(place, place[1]) for place in places if place[1]}
-
-
-def _check_format(data: Mapping[str, Any] | Any, where: str) -> None:
-    right = isinstance(data, dict) and data.get("kind") == KIND
-    if not right or type(data.get("format")) is not int:
-        raise A2pipeError(f"{where} is no result of the paper's; give a {FILE} of a run.")
-    if data["format"] > FORMAT:
-        raise A2pipeError(
-            f"{where} has format {data['format']}, was written by a newer version of a2pipe and "
-            f"cannot be read by this one (format {FORMAT}); update a2pipe."
-        )

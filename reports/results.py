@@ -7,20 +7,20 @@ defined (a group without images, the mass of a baseline that has no attention).
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from ..errors import A2pipeError
 from ..metrics.groups import GroupAccuracy
-from .wire import build, plain
+from .json_file import FloatOrNaN, JsonFile
 
 __all__ = [
     "FORMAT",
@@ -41,7 +41,17 @@ FORMAT = 1
 
 Kind = Literal["attention", "combination", "control", "baseline"]
 Metric = Literal["accuracy", "wga", "worst_class"]
-Interval = tuple[float, float]
+Interval = tuple[FloatOrNaN, FloatOrNaN]
+
+
+def _accuracy_from_null(value: Any) -> Any:
+    """The accuracy of a group without images is NaN, which is null in JSON."""
+    empty = isinstance(value, dict) and value.get("accuracy", 0) is None
+    return {**value, "accuracy": math.nan} if empty else value
+
+
+# Its class stands in metrics/, which knows nothing of files, and so has no `FloatOrNaN`.
+Group = Annotated[GroupAccuracy, BeforeValidator(_accuracy_from_null)]
 
 
 @dataclass(frozen=True)
@@ -85,17 +95,17 @@ class Cell:
     n_train: int
     n_test: int
     n_left_out: int
-    accuracy: float
-    wga: float
+    accuracy: FloatOrNaN
+    wga: FloatOrNaN
     worst_group: str
-    groups: tuple[GroupAccuracy, ...] = ()
+    groups: tuple[Group, ...] = ()
     record: str = ""
-    worst_class: float = math.nan
-    classes: tuple[GroupAccuracy, ...] = ()
+    worst_class: FloatOrNaN = math.nan
+    classes: tuple[Group, ...] = ()
     accuracy_interval: Interval | None = None
     wga_interval: Interval | None = None
     worst_class_interval: Interval | None = None
-    measures: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, FloatOrNaN] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,9 +118,9 @@ class Localization:
 
     row: str
     n: int
-    mass: float
-    hit: float
-    crop_hit: float | None = None
+    mass: FloatOrNaN
+    hit: FloatOrNaN
+    crop_hit: FloatOrNaN | None = None
 
 
 @dataclass(frozen=True)
@@ -154,25 +164,23 @@ class Matrix:
         return next((each for each in self.localization if each.row == row), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `from_json` of them equals this matrix."""
-        return {"format": FORMAT, **plain(self)}
+        """Return plain JSON values; `from_json` of them equals this matrix."""
+        return MATRIX_FILE.content(self)
 
     @classmethod
     def from_json(cls, data: Any) -> Matrix:
         """The matrix of `to_json`. Raises A2pipeError for a newer format or a broken record."""
-        _check_format(data)
-        return build(cls, data, "matrix")
+        return MATRIX_FILE.parse(data, "matrix")
+
+
+MATRIX_FILE = JsonFile(
+    Matrix, FORMAT, "", "is not an a2pipe matrix: it has no format number", "write the report again"
+)
 
 
 def read_matrix(path: Path) -> Matrix:
     """The matrix in a `matrix.json`. Raises A2pipeError when it is missing or is not one."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
-    except ValueError as error:
-        raise A2pipeError(f"{path} is not JSON ({error}); write the report again.") from error
-    return Matrix.from_json(data)
+    return MATRIX_FILE.read(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,17 +210,6 @@ class GalleryItem:
 def address(cell: Cell) -> tuple[str, str, str]:
     """Row key, embedding model and head: what identifies a cell within its matrix."""
     return cell.row, cell.column, cell.head
-
-
-def _check_format(data: Any) -> None:
-    found = data.get("format") if isinstance(data, dict) else None
-    if not isinstance(found, int) or found < 1:
-        raise A2pipeError("This JSON is not an a2pipe matrix: it has no format number.")
-    if found > FORMAT:
-        raise A2pipeError(
-            f"This matrix has format {found}, was written by a newer version of a2pipe and cannot "
-            f"be read by this one (format {FORMAT}); update a2pipe."
-        )
 
 
 def _check(matrix: Matrix) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,10 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import A2pipeError
-from .wire import build, plain
-
-FORMAT = 1
-KIND = "localization"
+from .json_file import FloatOrNaN, JsonFile
 
 _MOST_BLOCKS = 10_000
 _MOST_MILLIONS = 1e9
@@ -46,10 +42,10 @@ class Measure:
 
     name: str
     n: int
-    mean: float
-    std: float
-    low: float
-    high: float
+    mean: FloatOrNaN
+    std: FloatOrNaN
+    low: FloatOrNaN
+    high: FloatOrNaN
     crops: tuple[int, ...] = ()
 
     @property
@@ -72,7 +68,7 @@ class Line:
 
     model: str
     family: str
-    parameters: float
+    parameters: FloatOrNaN
     kind: Literal["attention", "control"]
     block: int
     blocks: int
@@ -116,7 +112,7 @@ class Study:
     created: str
     version: str
     resamples: int
-    level: float
+    level: FloatOrNaN
     seed: int
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
@@ -124,35 +120,25 @@ class Study:
     geometry: str = "squash"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `from_json` of them equals this study."""
-        return {"format": FORMAT, "kind": KIND, **plain(self)}
+        """Return plain JSON values, as they stand in the file."""
+        return STUDY_FILE.content(self)
 
-    @classmethod
-    def from_json(cls, data: Any, where: str = "study") -> Study:
-        """The study of `to_json`. Raises A2pipeError for anything else, or a newer format."""
-        _check_format(data, where)
-        study = build(cls, data, where)
-        for line in study.lines:
-            _check_line(line, where)
-        return study
+
+STUDY_FILE = JsonFile(
+    Study,
+    1,
+    "localization",
+    "is no localisation study; give a localization.json of `a2pipe localize`",
+    "write the study again",
+)
 
 
 def read_study(path: Path) -> Study:
     """The study in a `localization.json`. Raises A2pipeError when it is missing or is not one."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise A2pipeError(f"Cannot read {path}: {error.strerror}; check the path.") from error
-    except RecursionError as error:
-        raise A2pipeError(f"{path} is nested too deeply; write the study again.") from error
-    except ValueError as error:
-        raise A2pipeError(f"{path} is not JSON ({error}); write the study again.") from error
-    return Study.from_json(data, str(path))
-
-
-def study_json(study: Study) -> str:
-    """The whole study as indented JSON text."""
-    return json.dumps(study.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    study = STUDY_FILE.read(path)
+    for line in study.lines:
+        _check_line(line, str(path))
+    return study
 
 
 def study_csv(study: Study) -> str:
@@ -211,8 +197,12 @@ def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> di
 
 def _cells(data: Any, keys: Iterable[str]) -> list[Any]:
     """Fields as cells of a CSV: what is not defined is empty."""
-    values = (plain(getattr(data, key)) for key in keys)
-    return [joined(value) if isinstance(value, list) else value for value in values]
+    values = (getattr(data, key) for key in keys)
+    return [joined(value) if isinstance(value, tuple) else _cell(value) for value in values]
+
+
+def _cell(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def joined(crops: Iterable[int]) -> str:
@@ -229,19 +219,3 @@ def _check_line(line: Line, where: str) -> None:
         raise A2pipeError(f"{where} has a block of {line.model} that cannot be; mend it.")
     if not 0 <= line.parameters <= _MOST_MILLIONS:
         raise A2pipeError(f"{where} has a size of {line.model} that cannot be; mend it.")
-
-
-def _check_format(data: Any, where: str) -> None:
-    if (
-        not isinstance(data, dict)
-        or data.get("kind") != KIND
-        or type(data.get("format")) is not int
-    ):
-        raise A2pipeError(
-            f"{where} is no localisation study; give a localization.json of `a2pipe localize`."
-        )
-    if data["format"] > FORMAT:
-        raise A2pipeError(
-            f"{where} has format {data['format']}, was written by a newer version of a2pipe and "
-            f"cannot be read by this one (format {FORMAT}); update a2pipe."
-        )

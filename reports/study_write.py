@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import A2pipeError
-from .study import Study, study_csv, study_json
+from .study import STUDY_FILE, Study, study_csv
 from .study_plots import study_plots
 from .write import write_files
 
@@ -28,7 +28,7 @@ def write_study(study: Study, folder: Path) -> Written:
     Raises A2pipeError when the folder cannot be written.
     """
     tables = {
-        "localization.json": study_json(study).encode(),
+        "localization.json": STUDY_FILE.text(study).encode(),
         "localization.csv": study_csv(study).encode(),
     }
     files = write_files(tables, folder)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
-from .results import Cell, Interval, Matrix
+from .results import MATRIX_FILE, Cell, Interval, Matrix
 
 MEASURES = ("balanced_accuracy", "adjusted_accuracy", "macro_f1", "ece")
 _COLUMNS = [
@@ -25,7 +24,7 @@ _COLUMNS = [
 
 def to_json(matrix: Matrix) -> str:
     """The whole matrix as indented JSON text; `Matrix.from_json` reads its content."""
-    return json.dumps(matrix.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return MATRIX_FILE.text(matrix)
 
 
 def to_csv(matrix: Matrix) -> str:

@@ -13,13 +13,13 @@ import pytest
 
 from a2pipe.errors import A2pipeError
 from a2pipe.reports.study import (
+    STUDY_FILE,
     Line,
     Measure,
     Study,
     left_out_words,
     read_study,
     study_csv,
-    study_json,
     study_table,
 )
 
@@ -67,7 +67,7 @@ def written(tmp_path: Path, content: object) -> Path:
 
 
 def test_json_reads_back_equal(tmp_path: Path) -> None:
-    found = read_study(written(tmp_path, study_json(STUDY)))
+    found = read_study(written(tmp_path, STUDY_FILE.text(STUDY)))
     assert str(found) == str(STUDY)  # NaN is not equal to itself
     assert found.lines[0].measures[0] == MASS
 
@@ -132,7 +132,7 @@ def test_absurd_numbers_are_refused(
 
 
 def test_infinity_and_deep_nesting_are_refused(tmp_path: Path) -> None:
-    infinite = study_json(STUDY).replace("22.06", "1e999", 1)
+    infinite = STUDY_FILE.text(STUDY).replace("22.06", "1e999", 1)
     for content, said in ((infinite, "larger than any number"), ("[" * 200_000, "too deeply")):
         with pytest.raises(A2pipeError, match=said):
             read_study(written(tmp_path, content))
