@@ -1,9 +1,9 @@
 """Deep feature reweighting: an L1 regression averaged over group-balanced draws of a pool.
 
-Kirichenko, Izmailov, Wilson, "Last layer re-training is sufficient for robustness to spurious
-correlations", arXiv 2204.02937, second stage, as its public code runs it: the strength of the
-penalty is chosen by the worst group's accuracy on one part of the pool, then balanced draws of the
-pool are fitted one by one, and coefficients and intercepts averaged.
+It is the second stage of Kirichenko, Izmailov, Wilson, "Last layer re-training is sufficient for
+robustness to spurious correlations", arXiv 2204.02937, as its public code runs it. First the
+strength of the penalty is chosen by the worst group's accuracy on one part of the pool. Then
+balanced draws of the pool are fitted one by one, and coefficients and intercepts are averaged.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from .fitting.samples import (
 )
 from .parameters import check_choice, check_positives, check_share, check_whole
 
+# The grids of the public code.
 CS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 WEIGHTS = (1.0, 2.0, 3.0, 10.0, 100.0, 300.0, 1000.0)
 
@@ -58,34 +59,38 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     The defaults are what the public code does (izmailovpavel/spurious_feature_learning), with the
     class weights of the code before it (PolinaKirichenko/deep_feature_reweighting).
 
-    variant: which samples are the pool. "val": the validation samples, a random half of which
-        scores; without a mask that names them, all samples. "train": the training samples, a share
-        `pseudo_val` of every group of which scores.
+    variant: which samples are the pool. "val": the validation samples, or all samples if no mask
+        names any; a random half of them scores in tuning. "train": the training samples; a share
+        `pseudo_val` of every group scores in tuning.
     Cs: inverse strengths of the L1 penalty to choose from. The first of equally good ones wins.
-    class_weights: for two classes, after every C each weight is tried on the second class and then
-        on the first, against 1 on the other. None or [] tries none; more classes have none.
-    draws: balanced draws whose coefficients are averaged.
-    scaler: samples that the final standardisation is fitted on, "pool" or "train". Tuning fits one
-        of its own on the balanced samples it fits.
-    retrain_on: what is drawn from: the whole "pool", or the "rest", which scored no C. None is
-        "pool" for "val", as the public code does, and "rest" for "train", as A² (section 4) states.
-    pseudo_val: between 0 and 1.
+    class_weights: weights to choose from, for two classes only. With every C, each weight is tried
+        on the second class and then on the first, against 1 on the other. None or [] tries none.
+    draws: number of balanced draws whose coefficients are averaged.
+    scaler: samples that the final standardisation is fitted on, "pool" or "train". Tuning
+        standardises by the balanced samples that it fits.
+    retrain_on: samples that the draws are taken from: the whole "pool", or the "rest", which did
+        not score in tuning. None is "pool" for "val", as the public code does, and "rest" for
+        "train", as A² (section 4) states.
+    pseudo_val: share of every group that scores in tuning for "train", between 0 and 1.
     group_by: what is balanced and scored: each "group", or each "class".
-    max_iter: liblinear's iterations; the public code leaves scikit-learn's 100.
-    seed: of all draws and of liblinear. The same seed gives the same bits, whatever `n_jobs` is.
-    n_jobs: processes that fit side by side, -1 for one a core. None is 1, or what
+    max_iter: iterations that liblinear may take; the public code leaves scikit-learn's 100.
+    seed: of all draws and of liblinear. Equal seeds give equal bits, whatever `n_jobs` is.
+    n_jobs: number of processes that fit side by side, -1 for one a core. None is 1, or what
         joblib.parallel_config says.
 
-    Fitted, of K classes and d features (rows: 1 for two classes, else K, one against the rest):
-    coef_ (rows, d), intercept_ (rows,): of the standardised features, float64.
-    mean_, scale_ (d,): of the standardisation.
-    classes_ (K,). C_, class_weight_ (K,): as chosen.
-    scores_ (Cs, pairs of class weights): worst-group accuracy of each, in [0, 1].
-    n_iter_ (draws, rows): iterations of liblinear.
-    groups_, group_sizes_: indices of the pool's groups and the samples of each.
-    tuning_group_size_, draw_group_size_, draw_size_: samples of each group in the balanced set of
-        tuning and in each draw, and of a draw in all.
-    notes_: a sentence for each weakness of the pool, which is a warning too.
+    A fit to K classes and d features sets the following, where `rows` is 1 for two classes and else
+    K, each class against the rest:
+
+    coef_ (rows, d), intercept_ (rows,): float64, for standardised features.
+    mean_ (d,), scale_ (d,): of the standardisation.
+    classes_ (K,): the class labels in ascending order.
+    C_, class_weight_ (K,): as chosen.
+    scores_ (Cs, pairs of class weights): worst-group accuracy of each candidate, in [0, 1].
+    n_iter_ (draws, rows): iterations that liblinear took.
+    groups_, group_sizes_: indices of the groups in the pool, and the number of samples of each.
+    tuning_group_size_: samples of each group in the balanced set of tuning.
+    draw_group_size_, draw_size_: samples of each group in a draw, and in all of a draw.
+    notes_: one sentence for each weakness of the pool; `fit` gives each as a warning too.
     """
 
     def __init__(
@@ -115,7 +120,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value no fit can use."""
+        """Raise UsageError for a value that no fit can use."""
         check_choice("DFR", "variant", self.variant, ("val", "train"))
         check_choice("DFR", "scaler", self.scaler, ("pool", "train"))
         check_choice("DFR", "group_by", self.group_by, ("group", "class"))
@@ -132,21 +137,24 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             check_whole("DFR", "n_jobs", self.n_jobs)
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> DFRHead:
-        """Fit to features (N, d) and class labels (N,).
+        """Fit to features (N, d) and class labels (N,); return the head itself.
 
         groups: int (N,), the group of each sample, -1 for none, which no sample of the pool may
-            have; without them each class is a group.
+            have. Without groups each class is a group.
         validation: bool (N,), True for validation samples.
 
-        Raises:
-            UsageError: a parameter no fit can use.
-            SamplesError: samples no fit can use: not finite, of one class, a pool that is empty,
-                lacks a class or is too small to choose C on.
+        Raises UsageError for a parameter that no fit can use, and SamplesError for samples that are
+        not finite or of one class, and for a pool that is empty, lacks a class or is too small to
+        choose C on.
         """
+        # Check everything before the long fits.
         self.check_parameters()
         samples, mask = self._check_samples(X, y, groups, validation)
         pool, train = pool_and_train(mask, len(samples.X), self.variant)
         check_pool(samples, pool, self.classes_)
+
+        # A generator for tuning and for each draw, so that a draw does not depend on how many
+        # numbers the others took, nor on the process that makes it.
         tuning, *draws = np.random.default_rng(self.seed).spawn(1 + self.draws)
         scored, rest = (pool[part] for part in self._split(samples.groups[pool], tuning))
         drawn = pool if self._retrains_on() == "pool" else rest
@@ -167,27 +175,30 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Scores, (N, K), each of a class against the rest, or (N,) of the second class of two."""
+        """Return scores of each class against the rest, (N, K); of two classes the second's, (N,).
+
+        X: features (N, d).
+        """
         scores = self._scores(X)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of the winning_class score of each sample, (N,)."""
+        """Return the class of the largest score of each sample, (N,)."""
         chosen = winning_class(self._scores(X))
         return np.asarray(self.classes_[chosen])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probability of each class, (N, K): the logistic of each score, scaled to sum to 1."""
+        """Return class probabilities (N, K): the logistics of the scores, scaled to sum to 1."""
         return np.asarray(np.exp(self.predict_log_proba(X)))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`, (N, K)."""
         return log_probabilities(self._scores(X))
 
     def _check_samples(
         self, X: Any, y: Any, groups: Any, validation: Any
     ) -> tuple[GroupedSamples, NDArray[np.bool_] | None]:
-        """What `fit` was given, checked; sets classes_."""
+        """Check what `fit` was given, and set classes_; return the samples and validation mask."""
         X, y = check_samples(self, X, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         mask = None if validation is None else validation_mask(validation, len(X))
@@ -197,7 +208,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return GroupedSamples(X, labels, indices, len(self.classes_)), mask
 
     def _split(self, groups: Indices, generator: np.random.Generator) -> tuple[Indices, Indices]:
-        """Which of the pool score in tuning, and which are fitted."""
+        """Return positions in the pool of the samples that score in tuning, and of the others."""
         if self.variant == "val":
             return halve(len(groups), generator)
         return split_by_group(groups, self.pseudo_val, generator)
@@ -219,7 +230,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return StandardScaler().fit(X if len(rows) == len(X) else X[rows])
 
     def _keep(self, scaler: StandardScaler, choice: Choice, mean: AveragedRule) -> None:
-        """Set the fitted arrays and numbers."""
+        """Set the fitted arrays and numbers; plain values, so that the head can be saved."""
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         self.coef_, self.intercept_, self.n_iter_ = mean.coef, mean.intercept, mean.iterations
         self.C_ = choice.settings.C
@@ -229,7 +240,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.draw_group_size_, self.draw_size_ = mean.group_size, mean.size
 
     def _warn(self, notes: list[str]) -> None:
-        """Keep what weakens the result, and warn of it."""
+        """Set notes_ and warn of each, and of fits that did not converge."""
         self.notes_ = notes
         for note in notes:
             warnings.warn(note, UserWarning, stacklevel=3)
@@ -242,7 +253,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(self.notes_[-1], ConvergenceWarning, stacklevel=3)
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
-        """Scores of the fitted rows, (N, rows)."""
+        """Return the scores of the fitted rows, (N, rows)."""
         check_is_fitted(self)
         X = check_features(self, X)
         scaler = StandardScaler()

@@ -1,9 +1,7 @@
 """The paper's head: logistic regression on frozen features, fitted until it converges.
 
 On raw features it is scikit-learn's LogisticRegression (lbfgs, L2 penalty), bit for bit, in the
-precision of the features it is given. What is fitted is kept in plain arrays and JSON values:
-`coef_`, `intercept_`, `classes_`, `n_iter_`, `features_` (how they are scaled), `mean_` and
-`scale_` where they are standardised, and `calibration_` where the setting was chosen.
+precision of the features that it is given.
 """
 
 from __future__ import annotations
@@ -43,28 +41,34 @@ from .parameters import (
 )
 
 BUDGETS = (1_000, 10_000, 100_000)
-"""Iterations allowed in turn until a fit converges; each begins anew, so the last alone counts."""
+"""Iterations allowed in turn until a fit converges. Every attempt starts from zero, so the result
+is that of a fit with the last number alone."""
 
 
 class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression with lbfgs over cached features (A², sections 3 and 4).
 
-    features: "raw"; "l2" scales every sample to unit length; "standardized" scales every feature to
-        zero mean and unit variance on the training samples.
+    features: how features are scaled. "raw": not at all. "l2": every sample to unit length.
+        "standardized": every feature to zero mean and unit variance on the training samples.
     C: inverse strength of the L2 penalty.
     tol: lbfgs stops when the largest component of the gradient falls below it.
-    class_weight: "balanced" weighs every class inversely to its number of training samples; a
-        dictionary has the weights of the classes; None weighs every sample alike.
-    max_iter: None fits until converged, however many iterations that takes, in float64 where
-        float32 is too coarse to converge in, and `fit` raises A2pipeError if it cannot. A number
-        allows exactly that many, and scikit-learn's ConvergenceWarning is passed on where they do
-        not suffice.
-    calibrate: choose features, C and max_iter on validation samples among the 30 settings of
-        `calibration.try_grid`; features and C are then left at their defaults, and a max_iter that
-        is given stands for all settings.
+    class_weight: weights of the classes. "balanced" weighs every class inversely to its number of
+        training samples; a dictionary gives the weight of each class; None weighs all samples
+        alike.
+    max_iter: None fits until it converges, in float64 where float32 is too coarse for that. A
+        number allows exactly that many iterations, and scikit-learn's ConvergenceWarning is passed
+        on if they do not suffice.
+    calibrate: whether to choose features, C and max_iter on validation samples, among the 30
+        settings of `calibration.try_grid`. Features and C have to be left at their defaults then; a
+        max_iter that is given counts for all settings.
     choose_by: the score of that choice, "accuracy" or "worst-group", which needs groups.
-    validation_share: where no validation samples are given, this share of every class is held out.
-    seed: of the samples held out.
+    validation_share: share of every class that is held out for the choice if no validation samples
+        are given, between 0 and 1.
+    seed: of the samples that are held out.
+
+    A fit sets plain arrays and JSON values: `coef_` and `intercept_` as scikit-learn has them,
+    `classes_`, `n_iter_`, `features_` (the scaling), `mean_` and `scale_` if features are
+    standardised, and `calibration_` (see `calibration.calibration_record`) if it calibrates.
     """
 
     def __init__(
@@ -91,14 +95,14 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def uses(self) -> frozenset[str]:
-        """Which of fit's `groups` and `validation` this head makes use of: none uncalibrated."""
+        """Return which of "groups" and "validation" `fit` uses: none without calibration."""
         if not self.calibrate:
             return frozenset()
         by_group = {"groups"} if self.choose_by == WORST_GROUP else set()
         return frozenset({"validation", *by_group})
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value no fit can use."""
+        """Raise UsageError for a value that no fit can use."""
         check_choice("logistic", "features", self.features, SCALINGS)
         check_positive("logistic", "C", self.C)
         check_positive("logistic", "tol", self.tol)
@@ -119,13 +123,18 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation: Any = None) -> LogisticHead:
-        """Fit to features (N, d) and class labels (N,).
+        """Fit to features (N, d) and class labels (N,); return the head itself.
 
-        With `calibrate` alone:
-        groups: int (N,), for choose_by "worst-group"; -1 is none.
-        validation: bool (N,), the samples that serve for choosing; the head is fitted on the
-            others alone, once a setting is chosen too. Without it samples are held out for the
-            choice, and the chosen setting is fitted anew on all of them.
+        The other arguments are used only if the head calibrates:
+
+        groups: int (N,), the group of each sample for choose_by "worst-group", -1 for none.
+        validation: bool (N,), True for the samples that settings are scored on; the head is fitted
+            on the others alone. Without it, samples are held out for the choice, and the chosen
+            setting is then fitted on all samples.
+
+        Raises UsageError for a parameter that no fit can use, or for validation samples without
+        calibration; SamplesError for samples that no fit can use; A2pipeError if max_iter is None
+        and the fit cannot converge.
         """
         self.check_parameters()
         X, y = check_samples(self, X, y)
@@ -144,25 +153,26 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> Floats:
-        """Logits, (N, classes), or (N,) of the second class where there are two."""
+        """Return logits of features (N, d): (N, classes); of two classes the second's, (N,)."""
         return np.asarray(self._linear(X, "decision_function"))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most likely class of each sample, (N,)."""
+        """Return the most likely class of each sample, (N,)."""
         return np.asarray(self._linear(X, "predict"))
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probability of each class, (N, classes), rows summing to 1."""
+        """Return class probabilities, (N, classes), whose rows sum to 1."""
         return np.asarray(self._linear(X, "predict_proba"))
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`, (N, classes)."""
         return np.asarray(self._linear(X, "predict_log_proba"))
 
     def _calibrate(self, X: Floats, y: NDArray[Any], groups: Any, validation: Any) -> LogisticHead:
-        """Choose on the validation samples, and take over the fit of the chosen setting."""
+        """Choose a setting on the validation samples, and take over all that its fit has set."""
         by_group = self.choose_by == WORST_GROUP
         samples = LabelledSamples(X, y, check_groups(groups, len(y)) if by_group else None)
+        # A data set whose validation split is empty gives a mask of False alone.
         given = validation is not None and bool(np.any(validation))
         mask = validation if given else holdout_mask(samples, self.validation_share, self.seed)
         mask = check_validation(mask, len(y))
@@ -182,12 +192,12 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _forget(self) -> None:
-        """Drop what an earlier fit left and this one may not set."""
+        """Drop the attributes of an earlier fit that this one may not set."""
         for name in {"mean_", "scale_", "calibration_"} & vars(self).keys():
             delattr(self, name)
 
     def _fit_scaling(self, X: Floats) -> None:
-        """Set features_, and mean_ and scale_ where they are standardised."""
+        """Set features_, and mean_ and scale_ if features are standardised."""
         self.features_ = self.features
         if self.features == "standardized":
             scaler = StandardScaler().fit(X)
@@ -200,7 +210,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return model.set_params(max_iter=self.max_iter).fit(X, y)
 
     def _prepare(self, X: Floats) -> Floats:
-        """Features as the linear model sees them, in the precision they came in."""
+        """Return features scaled as the fit scaled them, in the precision that they came in."""
         if self.features_ == "l2":
             return np.asarray(normalize(X))
         if self.features_ == "standardized":
@@ -211,6 +221,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _linear(self, X: Any, method: str) -> Any:
         """Call a method of the scikit-learn model that the fitted arrays describe."""
+        # The model is made anew from arrays, so that a head read from a file predicts the same bits
+        # without anything being unpickled.
         check_is_fitted(self)
         X = check_features(self, X)
         model = LogisticRegression()
@@ -219,11 +231,12 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _fit_converged(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> LogisticRegression:
-    """Fit with growing budgets of iterations, in float64 if need be; say why not even that did."""
+    """Fit with more and more iterations, then in float64; raise A2pipeError if none converges."""
     for budget in BUDGETS:
         reason = _fit_once(model.set_params(max_iter=budget), X, y)
         if not reason:
             return model
+        # lbfgs gave up before its iterations ran out: more of them would end at the same point.
         if int(np.max(model.n_iter_)) < budget:
             break
     if X.dtype != np.float64:
@@ -236,7 +249,7 @@ def _fit_converged(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> Log
 
 
 def _fit_once(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> str:
-    """Fit, and say why it did not converge; "" if it did. Other warnings are passed on."""
+    """Fit, and return why it did not converge, "" if it did. Other warnings are passed on."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y)

@@ -1,8 +1,8 @@
 """Heads without training: the nearest neighbours, and the nearest class mean.
 
 Both compare embeddings as they are, so they show what a backbone's features hold before anything
-is learned on them. k-NN follows the protocol of DINO (Caron et al. 2021): cosine similarity, 20
-neighbours, votes weighted by exp(similarity / 0.07).
+is learned on them. The defaults of k-NN are the protocol of DINO (Caron et al. 2021): cosine
+similarity, 20 neighbours, and votes weighted by exp(similarity / 0.07).
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Votes of the nearest training samples, by scikit-learn's KNeighborsClassifier.
 
     k: how many neighbours vote; not more than there are training samples.
-    metric: "cosine" compares directions; "euclidean" the features as they are.
-    weights: of a vote. "dino": exp(cosine similarity / temperature), for "cosine" alone;
-        "uniform": all the same; "distance": 1 / distance, with cosine 1 / (1 - similarity), where
-        a neighbour at distance 0 outvotes all that are farther.
+    metric: "cosine" compares directions, "euclidean" the features as they are.
+    weights: weight of a vote. "dino": exp(cosine similarity / temperature), for "cosine" alone.
+        "uniform": the same for all. "distance": 1 / distance, or 1 / (1 - similarity) for "cosine";
+        a neighbour at distance 0 outvotes all that are farther away.
     temperature: of "dino".
 
-    All training features are kept (`samples_`, of unit length with "cosine"). Distances are
-    computed block by block, so memory does not grow with training times test samples. Of classes
-    with equal votes the first wins.
+    A fit keeps all training features as `samples_` (N, d), of unit length with "cosine", their
+    class indices as `labels_` (N,), and `classes_`. Distances are computed block by block, so
+    memory does not grow with the product of training and test samples. Of classes with equal votes
+    the first wins.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.temperature = temperature
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value no fit can use."""
+        """Raise UsageError for a value that no fit can use."""
         check_whole("k-NN", "k", self.k)
         check_choice("k-NN", "metric", self.metric, METRICS)
         weights = WEIGHTS if self.metric == "cosine" else WEIGHTS[1:]
@@ -61,7 +62,11 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_positive("k-NN", "temperature", self.temperature)
 
     def fit(self, X: Any, y: Any) -> KNNHead:
-        """Keep features (N, d) and class labels (N,)."""
+        """Keep features (N, d) and class labels (N,); return the head itself.
+
+        Raises UsageError for a parameter that no fit can use, and SamplesError for fewer than k
+        samples, features that are not finite, or labels of one class.
+        """
         self.check_parameters()
         X, y = check_samples(self, X, y)
         if self.k > len(X):
@@ -74,12 +79,12 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class with most votes, (N,)."""
+        """Return the class with most votes for each sample, (N,)."""
         most = np.argmax(self.predict_proba(X), axis=1)
         return np.asarray(self.classes_[most])
 
     def predict_proba(self, X: Any) -> Floats:
-        """Share of the votes, (N, classes), rows summing to 1."""
+        """Return each class's share of the votes, (N, classes), whose rows sum to 1."""
         check_is_fitted(self)
         X = self._prepare(check_features(self, X))
         model = KNeighborsClassifier(
@@ -89,11 +94,13 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(model.predict_proba(X.astype(self.samples_.dtype, copy=False)))
 
     def _prepare(self, X: Floats) -> Floats:
-        """Features of unit length for "cosine", whose Euclidean order is that of the cosine."""
+        """Scale features to unit length for "cosine"."""
+        # Between unit vectors d² = 2 - 2 cosine, so the nearest in Euclidean distance are those of
+        # the largest cosine, and scikit-learn's fast Euclidean search serves both metrics.
         return np.asarray(normalize(X)) if self.metric == "cosine" else X
 
     def _vote(self) -> str | Callable[[Floats], Floats]:
-        """The weights as KNeighborsClassifier takes them: of Euclidean distances (N, k)."""
+        """Return weights as KNeighborsClassifier takes them: from Euclidean distances (N, k)."""
         if self.metric == "euclidean" or self.weights == "uniform":
             return self.weights
         if self.weights == "distance":
@@ -104,22 +111,26 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The class whose mean embedding is nearest.
 
-    metric: "euclidean" compares with the mean of a class's features; "cosine" compares directions
-        with that of the mean of its features scaled to unit length.
+    metric: "euclidean" compares samples with the mean of a class's features. "cosine" compares
+        their directions with the mean of the class's features, each scaled to unit length.
 
-    The means are `means_`, float64 (classes, d), of unit length with "cosine". Of classes equally
-    near the first wins. There are no probabilities.
+    A fit sets `classes_` and `means_`, float64 (classes, d), of unit length with "cosine". Of
+    classes that are equally near the first wins. There are no probabilities.
     """
 
     def __init__(self, metric: str = "cosine") -> None:
         self.metric = metric
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value no fit can use."""
+        """Raise UsageError for a value that no fit can use."""
         check_choice("nearest-mean", "metric", self.metric, METRICS)
 
     def fit(self, X: Any, y: Any) -> NearestClassMean:
-        """Average features (N, d) by class labels (N,)."""
+        """Average features (N, d) by class labels (N,); return the head itself.
+
+        Raises UsageError for an unknown metric, and SamplesError for features that are not finite
+        or labels of one class.
+        """
         self.check_parameters()
         X, y = check_samples(self, X, y)
         self.classes_ = np.unique(y)
@@ -128,15 +139,16 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> Floats:
-        """Negative squared distances (N, classes), or their difference (N,) where there are two.
+        """Return negative squared distances to the means, (N, classes).
 
-        With "cosine" the squared distance is 2 - 2 cosine.
+        Of two classes it is the second's less the first's, (N,). With "cosine" the squared distance
+        is 2 - 2 cosine.
         """
         near = self._nearness(X)
         return near[:, 1] - near[:, 0] if near.shape[1] == 2 else near
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class with the nearest mean, (N,)."""
+        """Return the class with the nearest mean for each sample, (N,)."""
         nearest = np.argmax(self._nearness(X), axis=1)
         return np.asarray(self.classes_[nearest])
 
@@ -150,13 +162,14 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _inverse(distances: Floats) -> Floats:
-    """1 / distance; where some of a row are 0, these weigh 1 and the others nothing."""
+    """Return 1 / distance; in a row where some are 0, these weigh 1 and the others nothing."""
     zero = distances == 0
     with np.errstate(divide="ignore"):
         return np.where(zero.any(axis=1, keepdims=True), zero, 1 / distances)
 
 
 def _softened(similarities: Floats, temperature: float) -> Floats:
-    """exp(similarity / temperature) up to a factor for each row, so that none overflows."""
+    """Return exp(similarity / temperature), divided by the largest of each row."""
+    # Votes count relative to each other, and without the division a small temperature overflows.
     nearest = similarities.max(axis=1, keepdims=True)
     return np.asarray(np.exp((similarities - nearest) / temperature))

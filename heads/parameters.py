@@ -1,4 +1,7 @@
-"""What every head asks of its parameters, and the sentence for a value it cannot use."""
+"""Checks of the parameters of heads, each with one sentence for a value that no fit can use.
+
+In all of them `head` and `name` are what the sentence calls the head and the parameter.
+"""
 
 from __future__ import annotations
 
@@ -56,4 +59,5 @@ def check_flag(head: str, name: str, value: Any) -> None:
 
 
 def _is_number(value: Any, kind: type) -> bool:
+    # bool is a kind of int in Python, and True is no number of neighbours.
     return isinstance(value, kind) and not isinstance(value, bool)

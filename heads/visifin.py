@@ -3,10 +3,11 @@
 The formulas of its section 3.3 are implemented as they stand, with a switch for each component.
 The numbers that the text reports contradict each other, so none of them serves as a target.
 
-Minimised as written, weight moves to the samples that are easy, as lowering that of a hard one
-lowers the objective. With classes that overlap its minimum may be a classifier of one class alone,
-which has all the weight: with K classes of equal size that costs mu log K and no loss. `weights_`
-shows whether it came to that; `stop_gradient`, a larger `kl_weight` or no weighting prevent it.
+If the objective is minimised as written, weight moves to the easy samples, because a hard sample of
+less weight costs less. If classes overlap, the minimum may be a classifier of one class alone whose
+samples have all the weight: with K classes of equal size that costs mu log K and no loss.
+`weights_` shows whether it came to that. `stop_gradient`, a larger `kl_weight`, or weighting
+switched off prevent it.
 """
 
 from __future__ import annotations
@@ -29,38 +30,41 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("lbfgs", "adam")
 EPSILON = 1e-5
-"""Added to the variance by LayerNorm."""
+"""What LayerNorm adds to the variance, as PyTorch does by default."""
 
 
 class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Linear classifier on a projection of layer-normalised features, on weighted samples.
+    """Linear classifier of projected, layer-normalised features, trained on weighted samples.
 
-    dimension: d', of the projection z = W_p LayerNorm(h) + b_p. LayerNorm has no gain and shift of
-        its own, which W_p and b_p take in.
-    alpha: factor of the score g(z), linear in z, in the weights softmax(alpha g(z)).
-    l2_weight: lambda, of ||theta||^2: projection and classifier with their biases, but not g.
-    kl_weight: mu, of the divergence KL(w || u) of the weights from uniform ones.
-    feature_extraction: False classifies and scores h itself.
+    dimension: d', the length of the projection z = W_p LayerNorm(h) + b_p. LayerNorm has no gain
+        and shift of its own, as W_p and b_p take them in.
+    alpha: factor of the score g(z), linear in z, in the sample weights softmax(alpha g(z)).
+    l2_weight: lambda, the factor of ||theta||^2. Theta is projection and classifier with their
+        biases, but not g.
+    kl_weight: mu, the factor of KL(w || u), the divergence of the weights from uniform ones.
+    feature_extraction: False classifies and scores h itself, without LayerNorm and projection.
     weighting: False weighs all samples alike.
     regularization: False sets lambda and mu to 0.
-    stop_gradient: the loss does not move the weights; the divergence alone trains g, towards
-        uniform ones. What is followed then is the gradient of no function, so that needs "adam".
+    stop_gradient: True keeps the loss from moving the weights, so that only the divergence trains
+        g, towards uniform weights. The step is then the gradient of no function; it needs "adam".
 
-    The source names no optimiser, no number of epochs and no batch; these defaults are ours:
-    optimizer: "lbfgs" takes all samples at once and needs no learning rate; "adam" may take
-        batches, and stop_gradient.
-    epochs: of adam; of lbfgs, the iterations it is allowed.
+    The source names no optimiser, no number of epochs and no batch, so these defaults are ours:
+
+    optimizer: "lbfgs" takes all samples at once and needs no learning rate. "adam" can take batches
+        and stop_gradient.
+    epochs: of adam; for lbfgs, the most iterations that it may take.
     learning_rate: of adam.
-    batch_size: None is all samples. In a batch, the softmax and the uniform weights are over its
-        own samples, and the penalty counts in full.
+    batch_size: samples of a batch, None for all. In a batch, the softmax and the uniform weights
+        are over its own samples, and the penalty counts in full.
     tol: lbfgs stops when the largest component of the gradient falls below it.
-    seed: of the first weights and of the order of the batches. The source's are 42, 123, 456, 789
-        and 1024. On a CPU the same seed gives the same bits.
-    device: where PyTorch trains, "cpu" or "cuda". Predictions are NumPy's.
+    seed: of the first weights and of the order of the batches. The source's seeds are 42, 123, 456,
+        789 and 1024. On a CPU equal seeds give equal bits.
+    device: where PyTorch trains, "cpu" or "cuda". Predictions are made by NumPy.
 
-    Fitted: `projection_` (d', d) and `projection_bias_` (d',), `scorer_` (d',), `coef_`
-    (classes, d'), `intercept_` (classes,), `weights_` (N,) of the training samples under a softmax
-    over all of them, `losses_` (the course of the objective) and `n_iter_`.
+    A fit sets `projection_` (d', d), `projection_bias_` (d',), `scorer_` (d',), `coef_`
+    (classes, d'), `intercept_` (classes,), `classes_`, `weights_` (N,), which are the weights of
+    the training samples under a softmax over all of them, `losses_`, the course of the objective,
+    and `n_iter_`. Without feature extraction there is no projection, and d' is d.
     """
 
     def __init__(
@@ -98,13 +102,13 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
 
     def __sklearn_tags__(self) -> Any:
-        """No score is promised to scikit-learn, as the minimum may give up classes."""
+        """Promise scikit-learn's checks no score, as the minimum may give up classes."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True
         return tags
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value no fit can use."""
+        """Raise UsageError for a value that no fit can use, or options that exclude each other."""
         for name in ("dimension", "epochs"):
             check_whole("visifin", name, getattr(self, name))
         for name in ("alpha", "learning_rate", "tol"):
@@ -125,7 +129,11 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def fit(self, X: Any, y: Any) -> VisiFinHead:
-        """Fit to features (N, d) and class labels (N,)."""
+        """Fit to features (N, d) and class labels (N,); return the head itself.
+
+        Raises UsageError for a parameter that no fit can use or a device that is not there,
+        SamplesError for samples that no fit can use, and A2pipeError if training diverges.
+        """
         self.check_parameters()
         X, y = check_samples(self, X, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -139,25 +147,25 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> Floats:
-        """Logits (N, classes), or their difference (N,) where there are two classes."""
+        """Return logits (N, classes); of two classes the second's less the first's, (N,)."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most likely class of each sample, (N,)."""
+        """Return the most likely class of each sample, (N,)."""
         likely = np.argmax(self._logits(X), axis=1)
         return np.asarray(self.classes_[likely])
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probability of each class, (N, classes), rows summing to 1."""
+        """Return class probabilities, (N, classes), whose rows sum to 1."""
         return np.asarray(softmax(self._logits(X), axis=1))
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`, (N, classes)."""
         return np.asarray(log_softmax(self._logits(X), axis=1))
 
     def _train(self, X: Floats, labels: NDArray[np.int64]) -> Network:
-        """Trained weights; sets losses_ and n_iter_."""
+        """Train and return the network; set losses_ and n_iter_."""
         import torch
 
         from . import visifin_training as training
@@ -175,10 +183,13 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.tol,
             self.seed,
         )
-        with threadpool_limits(1):  # of PyTorch too, which is imported by now
+        # With several threads PyTorch adds in another order, and equal seeds would give other bits.
+        # It has to be imported by now, as threadpoolctl limits the libraries that are loaded.
+        with threadpool_limits(1):
             terms, batch = self._terms(), self._batch(X, labels)
             course = training.train(network, terms, schedule, batch, len(X))
         self.losses_ = np.array(course)
+        # The course of lbfgs begins with the value before its first iteration.
         self.n_iter_ = len(course) - (self.optimizer == "lbfgs")
         return network
 
@@ -193,7 +204,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _batch(self, X: Floats, labels: NDArray[np.int64]) -> Batch:
-        """Rows of the training samples, normalised as they are asked for, on the device."""
+        """Return a function that normalises the rows it is asked for and puts them on the device."""
         import torch
 
         def batch(rows: NDArray[np.int64] | None) -> tuple[Any, Any]:
@@ -205,11 +216,11 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return batch
 
     def _normalise(self, X: Floats) -> Floats:
-        """LayerNorm(h), or h itself without feature extraction."""
+        """Return LayerNorm(h), or h itself without feature extraction."""
         return layer_norm(X) if self.feature_extraction else X
 
     def _embed(self, X: Floats) -> Floats:
-        """z, (N, d')."""
+        """Return z, (N, d')."""
         h = self._normalise(X)
         if not self.feature_extraction:
             return h
@@ -222,7 +233,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def layer_norm(X: Floats) -> Floats:
-    """Every sample with zero mean and unit variance over its features (N, d)."""
+    """Return features (N, d) with zero mean and unit variance over each sample."""
     centred = X - X.mean(axis=1, keepdims=True)
     variance = np.mean(np.square(centred), axis=1, keepdims=True)
     return np.asarray(centred / np.sqrt(variance + X.dtype.type(EPSILON)))

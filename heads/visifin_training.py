@@ -1,11 +1,11 @@
-"""The objective of VISI-FIN (arXiv 2604.01283, section 3.3) and how it is minimised, in PyTorch.
+"""The objective of VISI-FIN (arXiv 2604.01283, section 3.3), and its minimisation in PyTorch.
 
     z_i = W_p LayerNorm(h_i) + b_p
     w = softmax(alpha g(z))                                     over all samples of a batch
     L = sum_i w_i loss_i + lambda ||theta||^2 + mu KL(w || u)   u uniform, theta all but g
 
-loss_i is the cross-entropy of a linear classifier on z_i, and g a linear score of z_i; its constant
-would cancel in the softmax, so it has none.
+loss_i is the cross-entropy of a linear classifier on z_i. g is a linear score of z_i without a
+constant, as that would cancel in the softmax.
 """
 
 from __future__ import annotations
@@ -26,19 +26,22 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from ..errors import A2pipeError, UsageError
 
 Network = dict[str, Tensor]
-"""`coef` (classes, d'), `intercept` (classes,), `scorer` (d',), and unless the features are taken
-as they are `projection` (d', d) and `projection_bias` (d',)."""
+"""The tensors by name: `coef` (classes, d'), `intercept` (classes,), `scorer` (d',) and, unless the
+features are taken as they are, `projection` (d', d) and `projection_bias` (d',)."""
 
 Batch = Callable[[NDArray[np.int64] | None], tuple[Tensor, Tensor]]
-"""From rows of the training samples (None: all) to features (n, d) and class indices (n,)."""
+"""A function of rows of the training samples, None for all, that returns their features (n, d) and
+class indices (n,)."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The weights of the objective's terms; alpha 0 is uniform weighting.
+    """The factors of the objective.
 
-    stop_gradient: the loss does not move the weights of the samples; then the divergence alone
-        trains g, and pulls them together.
+    alpha: of the score in the softmax; 0 weighs all samples alike.
+    l2: lambda. kl: mu.
+    stop_gradient: whether the loss is kept from moving the weights of the samples. The divergence
+        alone then trains g, and pulls the weights together.
     """
 
     alpha: float
@@ -49,7 +52,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the objective is minimised: see VisiFinHead."""
+    """How the objective is minimised; the fields are parameters of `VisiFinHead`."""
 
     optimizer: str
     epochs: int
@@ -62,11 +65,13 @@ class Schedule:
 def new_network(
     features: int, dimension: int | None, classes: int, seed: int, dtype: torch.dtype
 ) -> Network:
-    """Weights uniform within 1 / sqrt(inputs) of 0, as PyTorch's linear layers begin.
+    """Return a network with weights uniform within 1 / sqrt(inputs), as PyTorch's layers begin.
 
-    dimension: None takes the features as they are, without a projection. The numbers are drawn in
-    double precision on the CPU, so that they depend on the seed alone.
+    features: d. dimension: d', or None to take features as they are, without a projection. dtype:
+    of the tensors, which are on the CPU.
     """
+    # Drawn in double precision on the CPU, so that the numbers depend on the seed alone and not on
+    # precision or device.
     generator = torch.Generator().manual_seed(seed)
 
     def draw(inputs: int, *shape: int) -> Tensor:
@@ -85,10 +90,11 @@ def new_network(
 
 
 def objective(network: Network, terms: Terms, h: Tensor, y: Tensor) -> Tensor:
-    """L of features (n, d), normalised already, and class indices (n,): a scalar."""
+    """Return the scalar objective L of normalised features h (n, d) and class indices y (n,)."""
     z = h
     if "projection" in network:
         z = linear(h, network["projection"], network["projection_bias"])
+    # In logarithms, as a weight that underflows to 0 would make the divergence 0 log 0.
     log_weights = torch.log_softmax(terms.alpha * (z @ network["scorer"]), dim=0)
     weights = log_weights.exp()
     losses = cross_entropy(linear(z, network["coef"], network["intercept"]), y, reduction="none")
@@ -102,12 +108,13 @@ def objective(network: Network, terms: Terms, h: Tensor, y: Tensor) -> Tensor:
 def train(
     network: Network, terms: Terms, schedule: Schedule, batch: Batch, samples: int
 ) -> list[float]:
-    """Minimise in place; the course of the objective.
+    """Minimise the objective, changing the network in place; return the course of the objective.
 
-    With L-BFGS that is its value at the start and after each iteration, of which there are at most
-    `schedule.epochs`; with Adam the mean over the batches of each epoch, met on the way.
+    samples: how many there are in all. With L-BFGS the course is the value at the start and after
+    each iteration, of which there are at most `schedule.epochs`. With Adam it is the mean over the
+    batches of each epoch, each taken before its step.
 
-    Raises A2pipeError where the objective is no longer finite.
+    Raises A2pipeError if the objective is no longer finite.
     """
     for tensor in network.values():
         tensor.requires_grad_()
@@ -124,7 +131,7 @@ def train(
 
 
 def _lbfgs(network: Network, terms: Terms, schedule: Schedule, h: Tensor, y: Tensor) -> list[float]:
-    """SciPy's L-BFGS; the parameters travel as one vector of doubles."""
+    """Minimise with SciPy's L-BFGS, which sees the parameters as one vector of doubles."""
     tensors = list(network.values())
     like = tensors[0]
 
@@ -152,7 +159,7 @@ def _lbfgs(network: Network, terms: Terms, schedule: Schedule, h: Tensor, y: Ten
 
 
 def _double(tensors: Any) -> NDArray[np.float64]:
-    """Tensors as one vector of doubles on the CPU."""
+    """Return tensors as one vector of doubles on the CPU."""
     vector = parameters_to_vector([tensor.contiguous() for tensor in tensors])
     return np.asarray(vector.cpu().double().numpy())
 
@@ -160,15 +167,16 @@ def _double(tensors: Any) -> NDArray[np.float64]:
 def _adam(
     network: Network, terms: Terms, schedule: Schedule, batch: Batch, samples: int
 ) -> Iterator[float]:
-    """The mean objective of each epoch."""
+    """Minimise with Adam; yield the mean objective of each epoch."""
     optimizer = torch.optim.Adam(list(network.values()), lr=schedule.learning_rate)
     generator = np.random.default_rng(schedule.seed)
-    whole = batch(None) if schedule.batch_size is None else None
+    every = batch(None) if schedule.batch_size is None else None
     for _ in range(schedule.epochs):
         values = []
         for rows in _batches(generator, samples, schedule.batch_size):
-            value = objective(network, terms, *(whole or batch(rows)))
+            value = objective(network, terms, *(every or batch(rows)))
             optimizer.zero_grad()
+            # The course takes the value that the gradient needs anyway: no second pass an epoch.
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             values.append(float(value.detach()))
@@ -178,7 +186,7 @@ def _adam(
 def _batches(
     generator: np.random.Generator, samples: int, size: int | None
 ) -> Iterator[NDArray[np.int64] | None]:
-    """Rows of each batch, in an order of their own in every epoch; None is all of them."""
+    """Yield the rows of each batch of an epoch, in a random order; None for all samples at once."""
     if size is None:
         yield None
         return
@@ -188,9 +196,10 @@ def _batches(
 
 
 def find_device(name: str) -> torch.device:
-    """A device that is there. Raises UsageError for one that is not."""
+    """Return the device of that name; raise UsageError if it is not on this machine."""
     try:
         device = torch.device(name)
+        # A name alone is accepted for a device that is absent: only using it tells.
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(

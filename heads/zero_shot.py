@@ -1,8 +1,8 @@
 """Zero-shot classification (A², section 3.2): the class whose prompt is nearest to the image.
 
-An image's feature is its CLS embedding, projected into the space shared with text and scaled to
-unit length; a class's is the embedding of its prompt. What is learned lies in the text tower, so
-that `fit` learns nothing.
+The feature of an image is its CLS embedding, projected into the space shared with text and scaled
+to unit length. The feature of a class is the embedding of its prompt. `fit` learns nothing: all
+that is learned lies in the text tower.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ PRECISIONS = (np.float32, np.float64)
 class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cosine of projected image features with the text features of the classes.
 
-    templates: prompts with {} for the class; the unit features of several are averaged and scaled
-        to unit length again.
-    class_names: what the classes are called in prompts; None leaves it to the dataset.
-    combine: None refuses samples of more than one crop, of which the paper has none; "mean"
-        averages the unit features of the crops and scales to unit length again.
-    logit_scale: what cosines are multiplied by in `predict_proba`; CLIP's own is 100. It changes no
+    templates: prompts with {} in place of the class. The unit features of several templates are
+        averaged and scaled to unit length again.
+    class_names: what the classes are called in prompts; None takes the names of the dataset.
+    combine: how the crops of a sample are combined. None refuses more than one crop, which the
+        paper never uses; "mean" averages their unit features and scales to unit length again.
+    logit_scale: factor of the cosines in `predict_proba`; CLIP's own is 100. It changes no
         prediction.
-    text: float (C, e), unit features of the classes. projection: float (d, e); None stands for
-        features that are projected already. classes: the labels of the rows of `text`; None takes
-        those of `y`, sorted. The pipeline gives the three of them; elsewhere they are needed to
-        fit, and templates and class_names merely say where `text` comes from.
+    text: float (C, e), unit features of the classes.
+    projection: float (d, e); None if features are projected already.
+    classes: labels of the rows of `text`; None takes those of `y`, sorted.
+
+    The pipeline fills in the last three. Without it `text` has to be given, and templates and
+    class_names only say where it comes from. A fit sets `text_`, `classes_` and `projection_`.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("text", "projection", "classes")
@@ -66,7 +68,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes = classes
 
     def check_parameters(self) -> None:
-        """Raise UsageError for a value that cannot be used; the arrays need not be there yet."""
+        """Raise UsageError for a value that no fit can use; arrays are checked by `fit` alone."""
         _check_texts("templates", self.templates)
         for template in self.templates:
             if template.count("{}") != 1:
@@ -82,8 +84,9 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> ZeroShotHead:
         """Check features (N, crops * d) against the arrays, and labels (N,) against the classes.
 
-        Nothing is learned: any sample of each class would do. Raises A2pipeError if features or
-        labels are not those that the arrays were made for.
+        Nothing is learned, so any sample of each class would do. Returns the head itself. Raises
+        UsageError for a parameter that no fit can use, and A2pipeError if features or labels are
+        not those that the arrays were made for.
         """
         self.check_parameters()
         X, y = validate_data(self, X, y, dtype=PRECISIONS)
@@ -95,36 +98,37 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def cosine(self, X: Any) -> Floats:
-        """Cosine of each sample with each class, (N, C), in [-1, 1]."""
+        """Return the cosine of each sample with each class, (N, C), in [-1, 1]."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=PRECISIONS, reset=False)
         text: Floats = self.text_.astype(X.dtype, copy=False)
         return np.asarray(self._features(X) @ text.T)
 
     def decision_function(self, X: Any) -> Floats:
-        """`cosine`; of two classes, as scikit-learn has it, (N,): the second less the first."""
+        """Return the cosines, (N, C); of two classes the second's less the first's, (N,)."""
         cosine = self.cosine(X)
         return cosine[:, 1] - cosine[:, 0] if cosine.shape[1] == 2 else cosine
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of largest cosine, (N,); of classes that tie, the first."""
+        """Return the class of largest cosine, the first of equals, for each sample, (N,)."""
         nearest = self.cosine(X).argmax(axis=1)
         return np.asarray(self.classes_[nearest])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Softmax of the scaled cosines, (N, C)."""
+        """Return the softmax of the scaled cosines, (N, C)."""
         return np.asarray(softmax(self._logits(X), axis=1))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`, (N, C)."""
         return np.asarray(log_softmax(self._logits(X), axis=1))
 
     def _logits(self, X: Any) -> NDArray[np.float64]:
-        """In float64: at CLIP's scale, probabilities are too small for float32."""
+        """Return the scaled cosines, float64 (N, C)."""
+        # At CLIP's scale of 100 some probabilities are too small for float32.
         return self.logit_scale * self.cosine(X).astype(np.float64)
 
     def _features(self, X: Floats) -> Floats:
-        """Unit features of samples, (N, e)."""
+        """Return the unit features of samples, (N, e): projected, and crops combined."""
         shared = self.text_.shape[1]
         projected: NDArray[Any] = X
         if self.projection_ is not None:
@@ -157,7 +161,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(normalize(text))
 
     def _checked_classes(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Labels of the rows of text."""
+        """Return the labels of the rows of text, which have to cover all labels in y."""
         found = np.unique(y)
         known = found if self.classes is None else np.asarray(self.classes)
         if len(known) != len(self.text_):

@@ -1,4 +1,4 @@
-"""What makes the blocks of a network run faster: weights in a lower precision, compiled code."""
+"""Ways to run the blocks of a network faster: weights in a lower precision, and compiled code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from torch import nn
 from ..errors import A2pipeError, first_line
 
 PROJECTIONS = (nn.Linear, nn.Conv2d)
-NETWORKS = 4096
+MOST_COMPILED = 4096
+"""How many variants of one block torch.compile may keep: more than any run has networks."""
 
 
-def lowered(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Cast the weights that autocast would cast at every call: same blocks, half the memory."""
+def cast_projections(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Cast the weights of linear layers and convolutions to `dtype`, in place, and return `module`.
+
+    These are the weights that autocast would cast at every call, so the blocks compute the same
+    bits as under autocast alone, from half the memory. With float32 nothing is changed.
+    """
     if dtype != torch.float32:
         for part in module.modules():
             if isinstance(part, PROJECTIONS):
@@ -25,21 +30,29 @@ def lowered(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def compile_blocks(module: Any) -> None:
-    """Have torch.compile make the code of the blocks, once for all of them and for every size."""
+    """Compile every block of a timm ViT with torch.compile, in place, for all sizes at once.
+
+    The code is made when a block first runs, which has to be inside `compilation`.
+    """
     for block in module.blocks:
         block.compile(dynamic=True)
 
 
 @contextlib.contextmanager
 def compilation() -> Iterator[None]:
-    """Where compiled blocks run. Nothing falls back to code that was not compiled, however many
-    networks share the code of a block; what cannot be compiled is one sentence."""
+    """Run compiled blocks inside this context, so that no block falls back to uncompiled code.
+
+    Raises A2pipeError, in one sentence, if a block cannot be compiled on this machine.
+    """
     from torch._dynamo import config
     from torch._dynamo.exc import TorchDynamoException
 
+    # torch counts the variants of a block's code over all networks of the process and by default
+    # goes on uncompiled after eight. Compiled code rounds differently and has an address of its own
+    # in the cache, so rows of uncompiled code would be stored under a compiled address.
     limits = {
-        "recompile_limit": NETWORKS,
-        "accumulated_recompile_limit": NETWORKS,
+        "recompile_limit": MOST_COMPILED,
+        "accumulated_recompile_limit": MOST_COMPILED,
         "fail_on_recompile_limit_hit": True,
     }
     try:

@@ -1,4 +1,4 @@
-"""The network of a backbone: described, outlined without memory, and filled with weights."""
+"""Describe the network of a backbone, and build it without memory for its weights."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from ..errors import A2pipeError, UsageError, first_line
 from .weights.checkpoint import read_architecture
 from .zoo.model_entry import ModelEntry
 
+TIMM_ERRORS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What timm raises for arguments that make no network: it checks few, so nearly anything."""
+
 KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that shapes the function of a backbone but its weights and its input size.
+    """Everything that shapes the function of a backbone except its weights and its input size.
 
-    model: timm architecture name without tag, or "VisionTransformer".
-    arguments: keyword arguments of it, sorted pairs.
+    model: timm's name of the architecture without a tag, or "VisionTransformer".
+    arguments: keyword arguments of the model, as pairs sorted by name.
     positions: rule for resampling position embeddings, as in `ModelEntry`.
     grid: patches per side that "VisionTransformer" is built for; 0 leaves it to timm. It is a
-        matter of input size and not part of the description.
+        matter of input size, so `canonical` leaves it out.
     """
 
     model: str
@@ -36,7 +39,7 @@ class Architecture:
     grid: int = 0
 
     def canonical(self) -> str:
-        """The description as JSON with sorted keys and no spaces."""
+        """Return the description as JSON with sorted keys and no spaces, for `BackboneInfo`."""
         content = {
             "arguments": dict(self.arguments),
             "library": "timm",
@@ -47,8 +50,13 @@ class Architecture:
 
 
 def architecture_of(entry: ModelEntry, path: Path | None) -> Architecture:
-    """The design of an entry; where the entry has no timm name, the weights file's "architecture"
-    (dim, depth, heads, patch, grid) says it, or else the entry's arguments."""
+    """Return the architecture of an entry.
+
+    path: the weights file, or None. Where the entry has no timm name, the "architecture" in the
+    file's metadata (dim, depth, heads, patch, grid) counts, and else the entry's own arguments.
+
+    Raises A2pipeError if neither gives all five as positive whole numbers.
+    """
     if entry.timm:
         return Architecture(
             entry.timm.split(".")[0], _pairs(dict(entry.arguments)), entry.positions
@@ -71,31 +79,27 @@ def _pairs(arguments: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(arguments.items()))
 
 
-def empty_network(design: Architecture) -> nn.Module:
-    """The network on the meta device: shapes without memory, no random numbers drawn."""
+def empty_network(architecture: Architecture) -> nn.Module:
+    """Build the network on torch's meta device: it has shapes, but no memory and no numbers.
+
+    Raises UsageError if timm cannot build it.
+    """
     try:
         with torch.device("meta"):
-            return _built(design, dict(design.arguments))
-    except (
-        ArithmeticError,
-        AssertionError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+            return _build(architecture, dict(architecture.arguments))
+    except TIMM_ERRORS as error:
         raise UsageError(
-            f"Timm cannot outline {design.model} ({first_line(error)}); choose a plain ViT."
+            f"Timm cannot outline {architecture.model} ({first_line(error)}); choose a plain ViT."
         ) from error
 
 
-def _built(design: Architecture, arguments: dict[str, Any]) -> nn.Module:
-    if design.model == "VisionTransformer":
-        side = design.grid * arguments["patch_size"]
+def _build(architecture: Architecture, arguments: dict[str, Any]) -> nn.Module:
+    if architecture.model == "VisionTransformer":
+        side = architecture.grid * arguments["patch_size"]
         return VisionTransformer(side, num_classes=0, weight_init="skip", **arguments)
-    return timm.create_model(design.model, pretrained=False, num_classes=0, **arguments)
+    return timm.create_model(architecture.model, pretrained=False, num_classes=0, **arguments)
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Numbers that were learned, of a network that may be outlined only."""
+    """Return the number of learned weights of a network, which may be on the meta device."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,10 +1,10 @@
 """CLS attention of any block and the CLS embedding, for less than a forward pass.
 
-Of a block that is only read, the CLS token's row of the softmax is computed and nothing else; of
-the last block before an embedding, that row and what it does to the CLS token. The (tokens x
-tokens) matrix never exists, the blocks that run are timm's own with fused attention, and nothing
-runs after what was asked for. Which other blocks are read in the same pass, and whether it also
-embeds, changes no bit of a row.
+All blocks before the last one asked for run as timm's own, with fused attention. Of a block whose
+attention is read, the CLS token's row of the softmax is computed beside it; of the last block that
+row alone is computed, and for an embedding what the row does to the CLS token. The (tokens x
+tokens) matrix is never formed, and no block runs after the last one asked for. A row has the same
+bits whichever other blocks are read in the same pass and whether or not the pass also embeds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ ATTENTIONS: tuple[type[nn.Module], ...] = (Attention, EvaAttention, AttentionRop
 
 
 def check_readable(module: nn.Module, name: str) -> None:
-    """Raise UsageError, in one sentence, unless the CLS attention of `module` can be read."""
+    """Raise UsageError, in one sentence, unless the CLS attention of a timm network can be read.
+
+    module: the network, which may be on the meta device. name: what the error calls it.
+    """
     kind = type(module).__name__
     if not isinstance(module, VisionTransformer | Eva):
         raise UsageError(
@@ -46,6 +49,7 @@ def check_readable(module: nn.Module, name: str) -> None:
         )
     for block in module.blocks:
         attention = getattr(block, "attn", None)
+        # Exact types: a subclass may compute its scores in another way than `cls_token` does.
         if type(block) not in BLOCKS or type(attention) not in ATTENTIONS:
             raise UsageError(
                 f"{name} is made of {type(block).__name__} with {type(attention).__name__}, whose "
@@ -54,10 +58,14 @@ def check_readable(module: nn.Module, name: str) -> None:
 
 
 def embed_patches(module: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What enters the first block: tokens (B, T, D), and the rotary angles if the model has any.
+    """Return the tokens (B, T, D) that enter the first block, and the rotary angles or None.
 
-    images: float (B, 3, S, S), normalised.
+    module: a timm network that passed `check_readable`. images: float (B, 3, S, S), normalised by
+    the model's mean and deviation. The angles are those of the patches; models with learned
+    positions have none.
     """
+    # timm has no public way to stop before the blocks; in timm 1.0 `_pos_embed` returns a pair
+    # exactly where the model has rotary positions.
     embedded = module._pos_embed(module.patch_embed(images))
     tokens, rotation = embedded if isinstance(embedded, tuple) else (embedded, None)
     return module.norm_pre(tokens), rotation
@@ -71,11 +79,14 @@ def read_cls(
     *,
     embed: bool = False,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """One pass through the blocks: CLS rows of the softmax of some, and the CLS embedding.
+    """Run the blocks once; return CLS rows of the softmax of some of them, and the CLS embedding.
 
-    tokens, rotation: of `embed_patches`. blocks: numbers from 1 to the depth, in any order.
-    Returns float32 (B, len(blocks), heads, tokens), prefix tokens included, every row summing to
-    1, or None without blocks; and (B, D), token 0 after the final norm, or None unless asked for.
+    tokens, rotation: as returned by `embed_patches`. blocks: numbers from 1 to the depth, in any
+    order; may be empty if `embed`.
+
+    Returns a pair. The first is float32 (B, len(blocks), heads, tokens): every row covers the
+    prefix tokens too and sums to 1; None if no blocks are asked for. The second is (B, D), token 0
+    after the final norm; None unless `embed`.
     """
     last = len(module.blocks) if embed else max(blocks)
     rows: dict[int, Tensor] = {}
@@ -84,6 +95,7 @@ def read_cls(
         if number in blocks:
             rows[number] = cls_row(block.attn, attention_input(block, tokens), angles)
         tokens = block(tokens) if angles is None else block(tokens, rope=angles)
+    # The last block is never run as a whole: only its row, and what follows from it, is computed.
     block = module.blocks[last - 1]
     entering = attention_input(block, tokens)
     rows[last] = cls_row(block.attn, entering, _angles(module, rotation, last))
@@ -95,12 +107,15 @@ def read_cls(
 
 
 def _final_norm(module: Any) -> nn.Module:
-    """The norm behind the last block, which timm keeps elsewhere in models that pool patches."""
+    """Return the norm after the last block.
+
+    timm names it `fc_norm`, and makes `norm` the identity, in models that pool patches by default.
+    """
     norm: nn.Module = module.norm
     return getattr(module, "fc_norm", norm) if isinstance(norm, nn.Identity) else norm
 
 
 def _angles(module: Any, rotation: Tensor | None, number: int) -> Tensor | None:
-    """The angles of one block: the same for all, unless the model learns them block by block."""
+    """Return the angles of one block, which are the same for all unless the model learns them."""
     mixed = rotation is not None and getattr(module, "rope_mixed", False)
     return rotation[number - 1] if mixed and rotation is not None else rotation

@@ -1,4 +1,4 @@
-"""A frozen backbone on a device: CLS attention rows and CLS embeddings of batches of pixels."""
+"""Load a frozen backbone onto a device, and run batches of pixels through it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import A2pipeError, UsageError
-from .acceleration import compilation, compile_blocks, lowered
+from .acceleration import cast_projections, compilation, compile_blocks
 from .architecture import architecture_of, empty_network
 from .attention import embed_patches, read_cls
 from .identity import BackboneInfo, identify, locate_weights
@@ -31,11 +31,16 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class Backbone:
-    """A loaded backbone; `load_backbone` makes it.
+    """A loaded backbone, which gives CLS attention rows and CLS embeddings of batches of pixels.
 
-    info: what it is. device: where it runs. precision: of the blocks; attention scores, softmax and
-    results are float32 in any. compiled: whether torch.compile made the blocks' code, on the first
-    call. forward_passes: how many images have been sent through it so far.
+    `load_backbone` makes one.
+
+    info: facts of the model, as `identify` returns them.
+    device: the torch device that it runs on.
+    precision: "fp32", "bf16" or "fp16", of the blocks; attention scores, softmax and results are
+        float32 in any.
+    compiled: whether the blocks' code is made by torch.compile, which happens on the first call.
+    forward_passes: how many images have been sent through it so far.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class Backbone:
         self.precision = precision
         self.forward_passes = 0
         self.compiled = compiled
-        self._module: Any = lowered(module, PRECISIONS[precision]).to(device)
+        self._module: Any = cast_projections(module, PRECISIONS[precision]).to(device)
         self._positions = positions
         self._native = cast("Tensor | None", self._module.pos_embed)
         self._size = info.input_size
@@ -60,22 +65,26 @@ class Backbone:
             compile_blocks(self._module)
 
     def attention(self, pixels: Tensor, blocks: Sequence[int]) -> Floats:
-        """CLS rows of the softmax attention of the given blocks, before any aggregation.
+        """Return CLS rows of the softmax attention of some blocks, before any aggregation.
 
-        pixels: float (B, 3, S, S) in [0, 1], not normalised, on any device; S a multiple of the
-        patch. blocks: numbers from 1 to the depth, which is the last block; those after the last
-        one asked for do not run. Returns float32 (B, len(blocks), heads, tokens): CLS, registers,
-        then patches row by row; each row sums to 1. Raises UsageError for a block or a size that
-        cannot be.
+        pixels: float (B, 3, S, S) in [0, 1], not normalised, on any device; S is a multiple of the
+        patch. blocks: numbers from 1 to the depth, which is the last block; blocks after the last
+        one asked for do not run.
+
+        Returns float32 (B, len(blocks), heads, tokens). The tokens of a row are CLS, the registers,
+        and the patches row by row; each row sums to 1.
+
+        Raises UsageError for a block that the model lacks or a size that cuts a patch.
         """
         self._check_blocks(blocks)
         rows, _ = self._read(pixels, blocks, embed=False)
         return _to_numpy(rows)
 
     def embed(self, pixels: Tensor) -> Floats:
-        """CLS embeddings: token 0 after the final norm, without any classification head.
+        """Return CLS embeddings: token 0 after the final norm, without any classification head.
 
-        pixels: float (B, 3, S, S) in [0, 1], as for `attention`. Returns float32 (B, dim).
+        pixels: float (B, 3, S, S) in [0, 1], as for `attention`. Returns float32 (B, dim). Raises
+        UsageError for a size that cuts a patch.
         """
         _, features = self._read(pixels, (), embed=True)
         return _to_numpy(features)
@@ -83,7 +92,7 @@ class Backbone:
     def attention_and_embedding(
         self, pixels: Tensor, blocks: Sequence[int]
     ) -> tuple[Floats, Floats]:
-        """`attention` and `embed` of the same pixels, bit for bit, in one pass."""
+        """Return what `attention` and `embed` return, bit for bit, from one pass."""
         self._check_blocks(blocks)
         rows, features = self._read(pixels, blocks, embed=True)
         return _to_numpy(rows), _to_numpy(features)
@@ -96,9 +105,9 @@ class Backbone:
             return read_cls(self._module, tokens, rotation, blocks, embed=embed)
 
     def set_input_size(self, size: int) -> None:
-        """Make ready for size x size pixels; `attention` and `embed` do so by themselves.
+        """Resample the positions for size x size pixels; `attention` and `embed` do so themselves.
 
-        Raises UsageError unless the size is a multiple of the patch.
+        size: side in pixels. Raises UsageError unless it is a multiple of the patch.
         """
         patch = self.info.patch
         if size < patch or size % patch:
@@ -112,7 +121,7 @@ class Backbone:
             self._size = size
 
     def _enter(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels on the device, with the model ready for their size."""
+        """Check and count pixels, set the model to their size, and normalise them on the device."""
         if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3]:
             raise A2pipeError(f"Pixels have to be (B, 3, S, S), not {tuple(pixels.shape)}.")
         self.set_input_size(pixels.shape[2])
@@ -128,7 +137,9 @@ class Backbone:
 
     @contextlib.contextmanager
     def _numerics(self) -> Iterator[None]:
-        """No gradients, the asked precision, and no TF32 convolutions behind the caller's back."""
+        """Run without gradients, in the precision asked for, and with exact convolutions."""
+        # cuDNN would otherwise convolve in TF32, with 10 bits of mantissa, and might choose another
+        # algorithm from one run to the next: then rows of one address would differ in their bits.
         dtype = PRECISIONS[self.precision]
         cast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
@@ -155,11 +166,14 @@ def load_backbone(
 ) -> Backbone:
     """Load a backbone by name, frozen, in evaluation mode.
 
+    name: a name of `a2pipe models list`, one of its other names, or a timm name of a ViT.
     weights: a checkpoint (.safetensors, or .pth with tensors alone) in place of the published one.
-    device: "auto" takes CUDA, then MPS, then the CPU. input_size: side in pixels to be ready for;
-    None is the native one. precision: fp32, bf16 or fp16 of the blocks. compiled: let torch.compile
-    make the blocks' code, which changes results by rounding. offline: never touch the network.
-    memo: see `identify`.
+    device: "auto" takes CUDA if there is any, else MPS, else the CPU.
+    input_size: side in pixels that the model is set to at once; None is the native one.
+    precision: "fp32", "bf16" or "fp16", of the blocks.
+    compiled: whether torch.compile makes the blocks' code, which changes results by rounding.
+    offline: whether the network must not be touched.
+    memo: a file that remembers what was found out, as for `identify`.
 
     Raises UsageError for an unknown name, device, precision or size and for a model without a CLS
     token; A2pipeError if the weights cannot be had, read or do not fit.
@@ -176,7 +190,8 @@ def load_backbone(
 
 
 def _load(name: str, weights: Path | None) -> nn.Module:
-    """The network with its weights, which `identify` has already brought to this machine."""
+    """Return the network with its weights."""
+    # `identify` has fetched the weights, so this cannot meet another download.
     entry = resolve(name)
     path = locate_weights(entry, weights, offline=True)
     module = empty_network(architecture_of(entry, path))
@@ -185,9 +200,9 @@ def _load(name: str, weights: Path | None) -> nn.Module:
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device to run on.
+    """Return the device to run on; "auto" takes CUDA if there is any, else MPS, else the CPU.
 
-    Raises UsageError for a name that is no device, A2pipeError for one that this machine lacks.
+    Raises UsageError for a name that is no device, and A2pipeError for one that this machine lacks.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"

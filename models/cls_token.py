@@ -1,9 +1,11 @@
-"""What one block does for the CLS token alone: its row of the softmax, and the token that leaves.
+"""One timm block for the CLS token alone: its row of the softmax, and the token that leaves.
 
-A score is q . (W_k u_j + b_k) for the tokens u_j that enter the attention. As q . b_k is the same
-for all j, the softmax does not see it, and (W_k' q) . u_j gives the same row without forming any
-key; rotary positions and key normalisation, which act on the keys themselves, need them formed.
-Values are never formed: sum_j p_j (W_v u_j + b_v) = W_v (sum_j p_j u_j) + b_v, as sum_j p_j = 1.
+The score of token j is q . (W_k u_j + b_k), where q is the CLS query and u_j the token as it enters
+the attention. The term q . b_k is the same for all j, so the softmax does not see it, and
+(W_k' q) . u_j gives the same row without forming any key. Rotary positions and key normalisation
+act on the keys themselves, so models with either need the keys.
+
+Values are never formed: since sum_j p_j = 1, sum_j p_j (W_v u_j + b_v) = W_v (sum_j p_j u_j) + b_v.
 """
 
 from __future__ import annotations
@@ -17,27 +19,27 @@ from timm.models.vision_transformer import ResPostBlock
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-Part = Literal["q", "k", "v"]
+Projection = Literal["q", "k", "v"]
 POST_NORM: tuple[type[nn.Module], ...] = (ResPostBlock, EvaBlockPostNorm)
 
 
 def attention_input(block: Any, tokens: Tensor) -> Tensor:
-    """The tokens as they enter the attention of a timm block, (B, T, D)."""
+    """Return tokens (B, T, D) as they enter a block's attention: normed, unless it norms after."""
     return tokens if type(block) in POST_NORM else block.norm1(tokens)
 
 
 def cls_row(attention: Any, tokens: Tensor, rotation: Tensor | None = None) -> Tensor:
-    """Softmax attention of token 0 over all tokens.
+    """Return the softmax attention of token 0 over all tokens, float32 (B, heads, T).
 
     attention: a timm attention module. tokens: (B, T, D), as they enter it. rotation: sine and
-    cosine of the patches; the keys of the prefix tokens and the CLS query do without.
-    Returns float32 (B, heads, T), rows that sum to 1; scores and softmax are float32 whatever the
-    precision.
+    cosine of the angles of the patches, or None; prefix tokens and the CLS query are not rotated.
+    Every row sums to 1. Scores and softmax are float32 in any precision of the blocks.
     """
     projected = linear(tokens[:, :1], _weight(attention, "q"), _bias(attention, "q"))
     query = attention.q_norm(_split(projected, attention.num_heads)) * attention.scale
     if rotation is None and isinstance(attention.k_norm, nn.Identity):
         weight = _per_head(attention, _weight(attention, "k"))
+        # In bf16 the scores of a sharp softmax lose the digits that tell its largest terms apart.
         with _float32(tokens):
             folded = query.float().transpose(0, 2)[0] @ weight.float()
             scores = folded.transpose(0, 1) @ tokens.float().transpose(-2, -1)
@@ -49,7 +51,10 @@ def cls_row(attention: Any, tokens: Tensor, rotation: Tensor | None = None) -> T
 
 
 def cls_attended(attention: Any, tokens: Tensor, row: Tensor) -> Tensor:
-    """What the attention module gives for token 0, (B, 1, D), out of its `cls_row`."""
+    """Return what the attention module puts out for token 0, (B, 1, D).
+
+    attention, tokens: as for `cls_row`. row: what `cls_row` returned for them.
+    """
     weight = _per_head(attention, _weight(attention, "v"))
     with _float32(tokens):
         mixed = (row @ tokens.float()).transpose(0, 1)
@@ -64,9 +69,9 @@ def cls_attended(attention: Any, tokens: Tensor, row: Tensor) -> Tensor:
 
 
 def cls_after_block(block: Any, tokens: Tensor, attended: Tensor) -> Tensor:
-    """The CLS token as it leaves a timm block, (B, 1, D).
+    """Return the CLS token as it leaves a timm block, (B, 1, D).
 
-    tokens: (B, T, D), as they entered it. attended: `cls_attended` of its attention.
+    tokens: (B, T, D), as they entered the block. attended: what `cls_attended` returned for it.
     """
     token = tokens[:, :1]
     if type(block) in POST_NORM:
@@ -77,36 +82,37 @@ def cls_after_block(block: Any, tokens: Tensor, attended: Tensor) -> Tensor:
 
 
 def _layer_scaled(block: Any, branch: Literal[1, 2], values: Tensor) -> Tensor:
-    """One residual branch: `Block` scales it by a module, `EvaBlock` by a vector or not at all."""
+    """Scale residual branch 1 or 2: `Block` does it by a module, `EvaBlock` by a vector or not."""
     if hasattr(block, "ls1"):
         return getattr(block, f"ls{branch}")(values)
     gamma = getattr(block, f"gamma_{branch}")
     return values if gamma is None else gamma * values
 
 
-def _weight(attention: Any, part: Part) -> Tensor:
-    """Projection to the queries, keys or values: (heads * d, D), a view where they are fused."""
+def _weight(attention: Any, which: Projection) -> Tensor:
+    """Return the weight (heads * d, D) of a projection; where all are fused it is a view."""
     if attention.qkv is None:
-        return getattr(attention, f"{part}_proj").weight
-    return attention.qkv.weight.chunk(3)["qkv".index(part)]
+        return getattr(attention, f"{which}_proj").weight
+    return attention.qkv.weight.chunk(3)["qkv".index(which)]
 
 
-def _bias(attention: Any, part: Part) -> Tensor | None:
-    """Bias of a projection; `EvaAttention` keeps it apart from the fused one."""
+def _bias(attention: Any, which: Projection) -> Tensor | None:
+    """Return the bias of a projection, or None; `EvaAttention` keeps it beside a fused weight."""
     if attention.qkv is None:
-        return getattr(attention, f"{part}_proj").bias
+        return getattr(attention, f"{which}_proj").bias
     fused = attention.qkv.bias
     if fused is None:
-        return getattr(attention, f"{part}_bias", None)
-    return fused.chunk(3)["qkv".index(part)]
+        return getattr(attention, f"{which}_bias", None)
+    return fused.chunk(3)["qkv".index(which)]
 
 
 def _keys(attention: Any, tokens: Tensor, rotation: Tensor | None) -> Tensor:
-    """Keys of all tokens, (B, heads, T, d)."""
+    """Return the keys of all tokens, (B, heads, T, d), normed and rotated as the module does."""
     heads = getattr(attention, "num_kv_heads", attention.num_heads)
     projected = linear(tokens, _weight(attention, "k"), _bias(attention, "k"))
     keys = attention.k_norm(_split(projected, heads))
     if rotation is not None:
+        # Only patches have positions: CLS and register tokens keep their keys unrotated.
         prefix = attention.num_prefix_tokens
         half = getattr(attention, "rotate_half", False)
         turned = apply_rot_embed_cat(keys[:, :, prefix:], rotation, half=half)
@@ -115,16 +121,16 @@ def _keys(attention: Any, tokens: Tensor, rotation: Tensor | None) -> Tensor:
 
 
 def _split(values: Tensor, heads: int) -> Tensor:
-    """(B, T, heads * d) to (B, heads, T, d)."""
+    """Reshape (B, T, heads * d) to (B, heads, T, d)."""
     return values.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _per_head(attention: Any, values: Tensor) -> Tensor:
-    """(key heads * d, ...) to (heads, d, ...): grouped keys and values serve several queries."""
+    """Reshape (key heads * d, ...) to (heads, d, ...), repeated for queries that share a key."""
     heads = getattr(attention, "num_kv_heads", attention.num_heads)
     return values.unflatten(0, (heads, -1)).repeat_interleave(attention.num_heads // heads, dim=0)
 
 
 def _float32(tokens: Tensor) -> torch.autocast:
-    """Without the precision that the blocks run in."""
+    """Return a context that switches autocast off on the tokens' device."""
     return torch.autocast(tokens.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""Weights brought to this machine ahead of the runs that need them."""
+"""Fetch weights to this machine, ahead of the runs that need them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from .zoo.names import resolve
 
 
 def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, str]]:
-    """Fetch the weights of each model; yield its name and what was done.
+    """Fetch the weights of each model in turn; yield its name and a few words on what was done.
 
-    text: the text tower that belongs to each, too, which comes with the whole model. A model that
-    cannot be fetched does not keep the next from being fetched. Raises UsageError before anything
-    is fetched, for an unknown name, a model without a CLS token or, if `text`, without a text
-    tower; A2pipeError in the end, if any could not be fetched.
+    text: whether to fetch the text tower that belongs to each model too, which comes with the
+    whole model in open_clip's format. After a model that cannot be fetched, the next is tried.
+
+    Raises UsageError before anything is fetched, for an unknown name, a model whose CLS attention
+    cannot be read or, with `text`, a model without a text tower. Raises A2pipeError in the end if
+    any model could not be fetched.
     """
+    # Keys of a dictionary: a model that is asked for by two of its names is fetched once.
     entries = dict.fromkeys(map(text_entry if text else resolve, names))
     for entry in entries:
         refuse_unreadable(entry)

@@ -1,4 +1,4 @@
-"""What a backbone is, found out without loading it."""
+"""Identify a backbone: its facts and the digest of its weights, found without loading it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackboneInfo:
-    """A backbone as a function of pixels.
+    """Facts of a backbone; equal `architecture` and `weights` mean the same function of pixels.
 
-    architecture: canonical JSON of everything that shapes the function but weights and input size.
+    name: the one name that the table has for the model, or timm's name.
+    architecture: canonical JSON of all that shapes the function except weights and input size.
     weights: digest of the weight tensors, 32 hex digits.
     mean, std: normalisation per RGB channel of values in [0, 1].
-    input_size: native side in pixels. patch: side of a patch in pixels.
-    prefix_tokens: CLS plus registers, which stand before the patches in every row.
-    heads, dim, blocks: attention heads, embedding length, depth. parameters: how many.
+    input_size: native side in pixels.
+    patch: side of a patch in pixels.
+    prefix_tokens: number of tokens before the patches in every row: CLS and registers.
+    heads: attention heads of a block.
+    dim: length of an embedding.
+    blocks: depth.
+    parameters: number of weights.
     """
 
     name: str
@@ -58,14 +63,14 @@ def identify(
     offline: bool = False,
     memo: Path | None = None,
 ) -> BackboneInfo:
-    """Describe a backbone: its weights are digested, never put into a network.
+    """Return the facts of a backbone, fetching its weights if they are not on this machine.
 
-    weights: a checkpoint to use in place of the published one. offline: never touch the network.
-    memo: a file that remembers; for a model of the table and a weights file that it knows, torch is
-    not even imported.
+    name: as for `load_backbone`. weights: a checkpoint to use in place of the published one.
+    offline: whether the network must not be touched. memo: a JSON file that keeps the answer, so
+    that asking again about an unchanged weights file of a model of the table imports no torch.
 
-    Raises UsageError for an unknown name or a model without a CLS token, A2pipeError if the weights
-    cannot be had.
+    Raises UsageError for an unknown name or a model whose CLS attention cannot be read, and
+    A2pipeError if the weights cannot be had.
     """
     entry = resolve(name)
     refuse_unreadable(entry)
@@ -79,24 +84,28 @@ def identify(
 
 
 def is_known(name: str, *, weights: Path | None, offline: bool, memo: Path | None) -> bool:
-    """Whether the memo describes a backbone. Raises as `identify`."""
+    """Return whether `identify` would answer from the memo alone. Raises what `identify` raises."""
     entry = resolve(name)
     refuse_unreadable(entry)
     return _recalled(entry, locate_weights(entry, weights, offline), memo) is not None
 
 
 def locate_weights(entry: ModelEntry, weights: Path | None, offline: bool) -> Path | None:
-    """The weights file; None for a control that has none."""
+    """Return the weights file, fetched if need be; None for a control with random weights.
+
+    Raises what `hub.locate` raises.
+    """
     if entry.source == "random" and weights is None:
         return None
     return locate(entry, weights, offline)
 
 
 def refuse_unreadable(entry: ModelEntry) -> None:
-    """Before anything is fetched, refuse a timm model whose CLS attention could not be read.
+    """Raise UsageError for a timm model whose CLS attention cannot be read.
 
-    Raises UsageError, which says why. The models of the table are known to be readable.
+    It needs no weights, so it can be asked before gigabytes are fetched in vain.
     """
+    # The tests hold the table's models to be readable; asking again would import torch for nothing.
     if entry.name in TABLE or not entry.timm:
         return
     from .architecture import architecture_of, empty_network
@@ -106,7 +115,7 @@ def refuse_unreadable(entry: ModelEntry) -> None:
 
 
 def _key(entry: ModelEntry, path: Path | None) -> str:
-    """What the description depends on."""
+    """Return the key of the memo, which holds everything that the answer depends on."""
     versions = [version(name) for name in ("timm", "torch")]
     parts = (repr(entry), "" if path is None else file_key(path), __version__, *versions)
     return f"model {entry.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
@@ -123,26 +132,31 @@ def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbon
     from .architecture import architecture_of, empty_network
     from .attention import check_readable
 
-    design = architecture_of(entry, path)
-    outlined = empty_network(design)
-    check_readable(outlined, entry.name)
-    digest = _random_digest(outlined) if path is None else tensor_digest(path, memo)
-    return describe(entry, design, outlined, digest)
+    architecture = architecture_of(entry, path)
+    network = empty_network(architecture)
+    check_readable(network, entry.name)
+    digest = _random_digest(network) if path is None else tensor_digest(path, memo)
+    return describe(entry, architecture, network, digest)
 
 
-def _random_digest(outlined: nn.Module) -> str:
+def _random_digest(network: nn.Module) -> str:
     from .weights.random_init import random_tensors
 
-    return digest_tensors(random_tensors(outlined).items())
+    return digest_tensors(random_tensors(network).items())
 
 
-def describe(entry: ModelEntry, design: Architecture, module: Any, digest: str) -> BackboneInfo:
-    """The facts of a network, outlined or filled."""
+def describe(
+    entry: ModelEntry, architecture: Architecture, module: Any, digest: str
+) -> BackboneInfo:
+    """Return the facts of a network that was built for an entry, with or without its weights.
+
+    digest: of the weights. module: a timm ViT, which may be on the meta device.
+    """
     from .architecture import count_parameters
 
     return BackboneInfo(
         name=entry.name,
-        architecture=design.canonical(),
+        architecture=architecture.canonical(),
         weights=digest,
         mean=entry.mean,
         std=entry.std,

@@ -1,4 +1,7 @@
-"""What is known of backbones, in plain values for printing: no torch for those of the table."""
+"""Facts of backbones as plain values for `a2pipe models list` and `show`.
+
+For the models of the table none of this imports torch.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,12 @@ RESAMPLING = {
 
 
 def summary(entry: ModelEntry) -> dict[str, Any]:
-    """Facts of one backbone.
+    """Return the facts of one backbone by name; a fact that is not known is None.
 
-    parameters: in millions, without head or projection. grid: patches at 224 px, such as "16x16".
-    prefix_tokens: CLS and registers. weights: "yes" or "no", they are in the hub's local cache;
-    "shipped" in the package; "random", the model has none. A fact that is not known is None.
+    "parameters" is in millions, without head or projection. "grid" is the patches of an image of
+    224 pixels, such as "16x16". "prefix_tokens" counts CLS and registers. "weights" is "yes" or
+    "no" for whether they are in the hub's local cache, "shipped" if they lie in the package, and
+    "random" if the model has none. The other facts are those of `ModelEntry`.
     """
     return {
         "name": entry.name,
@@ -68,7 +72,7 @@ def _weights(entry: ModelEntry) -> str:
 
 
 def columns(summaries: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Rows of a table that fits into 120 columns, as text."""
+    """Return a table of summaries, one dictionary of texts a row, that fits into 120 columns."""
     return [{head: _cell(key, row[key]) for key, head in COLUMNS.items()} for row in summaries]
 
 
@@ -87,9 +91,10 @@ def _size(millions: float) -> str:
 
 
 def details(entry: ModelEntry) -> dict[str, Any]:
-    """Everything known of one backbone; what the table does not say is measured without weights.
+    """Return everything that is known of one backbone, by name.
 
-    Raises UsageError for a timm model whose CLS attention could not be read.
+    For a timm model that is not in the table, its network is built without weights and measured.
+    Raises UsageError if the CLS attention of such a model cannot be read.
     """
     if not entry.parameters:
         entry = _measured(entry)
@@ -110,7 +115,7 @@ def details(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _measured(entry: ModelEntry) -> ModelEntry:
-    """The entry with the facts of its network."""
+    """Return the entry with parameters, patch, prefix tokens and positions of its network."""
     from .architecture import architecture_of, count_parameters, empty_network
     from .attention import check_readable
 

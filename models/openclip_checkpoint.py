@@ -1,9 +1,9 @@
-"""The parts of an open_clip checkpoint that are no backbone: text tower and projection.
+"""Take the text tower and the projection out of an open_clip checkpoint.
 
-A checkpoint of the whole model holds the image tower below "visual.", its projection into the
-space shared with text as "visual.proj" (d, e), and the text tower beside it, at the top or, where
-open_clip keeps the tower as a module of its own, below "text.". timm's copies hold the image tower
-alone, with the projection, transposed, as its head.
+A checkpoint of a whole model holds the image tower below "visual.", its projection into the space
+shared with text as "visual.proj" (d, e), and the text tower beside it: at the top, or below "text."
+where open_clip keeps the tower as a module of its own. A copy by timm holds the image tower alone,
+with the transposed projection as its head.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ Tensors = dict[str, "Tensor"]
 
 OF_BOTH_TOWERS = ("logit_scale", "logit_bias")
 RELATIVE, ABSOLUTE = 2.0**-7, 1e-6
-"""Half precision rounds by less, and no two trained models are as near."""
+"""Tolerances of comparing two towers: bf16 rounds by at most 2^-8 of a number, so copies in half
+precision pass, and two models that were trained apart are never so near."""
 
 
 def text_tensors(tensors: Mapping[str, Tensor]) -> Tensors:
-    """The text tower of a checkpoint, by open_clip's names; empty if it holds none."""
+    """Return the tensors of a checkpoint's text tower by open_clip's names; {} if it has none."""
     below = {n.removeprefix("text."): t for n, t in tensors.items() if n.startswith("text.")}
     found = below or {n: t for n, t in tensors.items() if not n.startswith("visual.")}
     found = {n: t for n, t in found.items() if n not in OF_BOTH_TOWERS}
@@ -36,9 +37,10 @@ def text_tensors(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def text_digest(path: Path, memo: Path | None = None) -> str:
-    """Digest of the text tower in a weights file, 32 hex digits; "" if it holds none.
+    """Return the digest of the text tower in a weights file, 32 hex digits; "" if it has none.
 
-    With a memo, a file that has not changed is neither read again nor is torch imported.
+    memo: a JSON file that keeps the answer, so that asking again about an unchanged file neither
+    reads it nor imports torch. Raises A2pipeError if the file cannot be read.
     """
     key = f"text {file_key(path)}"
     known = recall(memo, key)
@@ -51,14 +53,15 @@ def text_digest(path: Path, memo: Path | None = None) -> str:
 
 
 def projection_in(tensors: Mapping[str, Tensor], origin: str) -> Tensor:
-    """Projection of the CLS embedding into the space shared with text: float32 (d, e).
+    """Return the projection of CLS embeddings into the space shared with text, float32 (d, e).
 
-    tensors: a checkpoint of an OpenCLIP model, whole or timm's copy of its image tower. origin:
-    where they come from, for the error. Raises A2pipeError if there is none.
+    tensors: a checkpoint of a whole OpenCLIP model, or timm's copy of its image tower. origin:
+    where they come from, for the error. Raises A2pipeError if they hold no projection.
     """
     if "visual.proj" in tensors:
         return tensors["visual.proj"].float()
     for layer in ("visual.head.proj", "head"):
+        # A head with a bias is a classifier that somebody trained, not CLIP's projection.
         if f"{layer}.weight" in tensors and not _is_biased(tensors, layer):
             return tensors[f"{layer}.weight"].float().T.contiguous()
     raise A2pipeError(
@@ -75,10 +78,12 @@ def _is_biased(tensors: Mapping[str, Tensor], layer: str) -> bool:
 def same_image_tower(
     entry: ModelEntry, first: Path, second: Path, memo: Path | None = None
 ) -> bool:
-    """Whether two files hold one image tower with one projection, up to rounding to half precision.
+    """Return whether two weights files hold the same image tower and projection.
 
-    The copies on the hub need not be stored in the precision of the originals. With a memo, files
-    that have not changed are compared once.
+    They may differ by rounding to half precision, as copies on the hub need not be stored in the
+    precision of the originals. memo: a JSON file that keeps the answer for unchanged files.
+
+    Raises A2pipeError if a file cannot be read or holds no projection.
     """
     key = f"same tower {entry.name} {file_key(first)} {file_key(second)}"
     known = recall(memo, key)

@@ -1,4 +1,4 @@
-"""Pixels before the model: resizing on the CPU; scaling, normalisation and crops on the device."""
+"""Prepare pixels: resize on the CPU; scale, normalise and crop on the device of the model."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 
 def resize_part(
     image: npt.NDArray[np.uint8],
-    part: tuple[float, float, float, float],
+    rectangle: tuple[float, float, float, float],
     width: int,
     height: int,
 ) -> npt.NDArray[np.uint8]:
-    """A rectangle of an image, resized: uint8 (height, width, 3).
+    """Cut a rectangle out of an image and resize it; return uint8 (height, width, 3).
 
-    image: uint8 RGB (H, W, 3). part: x0, y0, x1, y1 inside it, of some area; edges may lie between
-    pixels. By Pillow's bilinear filter, which is antialiased when it shrinks and sees no pixel that
-    lies wholly outside the part; the same bytes where the size is already right.
+    image: uint8 RGB (H, W, 3). rectangle: x0, y0, x1, y1 in pixels, inside the image and of some
+    area; its edges may lie between pixels. width, height: in pixels. Pillow's bilinear filter is
+    used, which is antialiased when it shrinks. Where rectangle and result are of one size in whole
+    pixels, the bytes are those of the image.
     """
-    x0, y0 = floor(part[0]), floor(part[1])
-    around = np.ascontiguousarray(image[y0 : ceil(part[3]), x0 : ceil(part[2])])
-    inner = (part[0] - x0, part[1] - y0, part[2] - x0, part[3] - y0)
+    # The pixels around the rectangle are cut off first, so that the filter cannot see any pixel
+    # that lies wholly outside it.
+    x0, y0 = floor(rectangle[0]), floor(rectangle[1])
+    around = np.ascontiguousarray(image[y0 : ceil(rectangle[3]), x0 : ceil(rectangle[2])])
+    inner = (rectangle[0] - x0, rectangle[1] - y0, rectangle[2] - x0, rectangle[3] - y0)
     resized = Image.fromarray(around).resize((width, height), Image.Resampling.BILINEAR, box=inner)
     return np.array(resized)
 
 
 def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
-    """uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1] on the device.
-
-    Bytes are what travels, a quarter of the floats; to CUDA from pinned memory, so that the copy
-    runs while the host goes on.
-    """
+    """Convert pixels of uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1] on a device."""
     import torch
 
+    # The pixels travel to the device as bytes, a quarter of the size of floats, and are converted
+    # there. From pinned memory a copy to CUDA runs while the host goes on with the next batch.
     host = torch.from_numpy(np.ascontiguousarray(pixels))
     pinned = torch.device(device).type == "cuda"
     moved = (host.pin_memory() if pinned else host).to(device, non_blocking=pinned)
@@ -52,17 +53,17 @@ def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(x - mean) / std per channel. images: float (B, 3, H, W) in [0, 1]."""
+    """Return (images - mean) / std per channel, of images float (B, 3, H, W) in [0, 1]."""
     shape = (1, 3, 1, 1)
     return (images - images.new_tensor(mean).view(shape)) / images.new_tensor(std).view(shape)
 
 
 def crop_resize(images: Tensor, boxes: npt.NDArray[np.int32], size: int) -> Tensor:
-    """Cut one square out of each image and resize it.
+    """Cut one square out of each image and resize it to size x size pixels.
 
-    images: float (B, 3, H, W). boxes: int (B, 4) of x0, y0, x1, y1, half-open, inside the images,
-    all of one side. Returns float (B, 3, size, size): bilinear, half-pixel centres, antialiased
-    when it shrinks; the pixels themselves where the side is already `size`.
+    images: float (B, 3, H, W). boxes: int (B, 4) of x0, y0, x1, y1 in pixels, half-open, inside the
+    images, all of one side. Returns float (B, 3, size, size), resized bilinearly with half-pixel
+    centres and antialiased when it shrinks; the pixels themselves where the side is already `size`.
 
     Raises A2pipeError if the boxes differ in side or leave the image.
     """
@@ -78,7 +79,7 @@ def crop_resize(images: Tensor, boxes: npt.NDArray[np.int32], size: int) -> Tens
 
 
 def _side(images: Tensor, boxes: npt.NDArray[np.int32]) -> int:
-    """The one side that all boxes have."""
+    """Check the boxes and return the one side in pixels that all of them have."""
     height, width = images.shape[-2:]
     if boxes.shape != (len(images), 4):
         raise A2pipeError(f"{len(images)} images need as many boxes, not {boxes.shape}.")
@@ -91,6 +92,7 @@ def _side(images: Tensor, boxes: npt.NDArray[np.int32]) -> int:
 
 
 def _cut(images: Tensor, boxes: npt.NDArray[np.int32], side: int) -> Tensor:
+    """Gather squares (B, 3, side, side) by their upper left corners, in one indexing operation."""
     import torch
 
     corners = torch.as_tensor(np.asarray(boxes[:, :2], dtype=np.int64), device=images.device)

@@ -1,8 +1,8 @@
-"""The text tower that belongs to an OpenCLIP image tower, out of open_clip.
+"""Embed prompts with the text tower that belongs to an OpenCLIP image tower.
 
-It goes by the name of its image tower, and its weights come out of the file given for that, where
-it holds the whole model, or else from the hub. open_clip and torch are imported only to embed a
-prompt, or to digest a file for the first time.
+A text tower goes by the name of its image tower. Its weights are taken from the file given for the
+image tower, if that holds the whole model, and else from the hub. open_clip and torch are imported
+only to embed a prompt, or to digest a file for the first time.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TextInfo:
-    """A text tower as a function of a prompt.
+    """Facts of a text tower; equal `architecture` and `weights` mean the same function of a prompt.
 
-    architecture: canonical JSON of what shapes the function, tokenizer included, but the weights.
-    weights: digest of its weight tensors, 32 hex digits.
-    image_weights: digest of the file of the image tower it belongs to, as in `BackboneInfo`.
+    name: the model's name, which is that of its image tower.
+    architecture: canonical JSON of what shapes the function, tokenizer included, except weights.
+    weights: digest of the text tower's tensors, 32 hex digits.
+    image_weights: digest of the file of the image tower, as in `BackboneInfo.weights`.
     """
 
     name: str
@@ -52,27 +53,28 @@ def identify_text(
     offline: bool = False,
     memo: Path | None = None,
 ) -> TextInfo:
-    """Describe the text tower of the model called `name`.
+    """Return the facts of the text tower of the model called `name`.
 
-    weights: the file that is given for the image tower; the text tower in it is used, or, if it
-    holds none, the published one. offline, memo: as for `identify`.
+    weights: the file that is given for the image tower; if it holds no text tower, the published
+    one is used. offline: whether the network must not be touched. memo: a JSON file that keeps the
+    answer for unchanged files.
 
     Raises UsageError for an unknown name or a model without a text tower; A2pipeError if weights
     cannot be had, or if the published text tower belongs to another image tower than the file's.
     """
     entry = text_entry(name)
-    image, whole = _files(entry, weights, offline, memo)
+    image, text = _locate_towers(entry, weights, offline, memo)
     architecture = {"library": "open_clip", "model": entry.open_clip}
     return TextInfo(
         name=entry.name,
         architecture=json.dumps(architecture, sort_keys=True, separators=(",", ":")),
-        weights=text_digest(whole, memo),
+        weights=text_digest(text, memo),
         image_weights=tensor_digest(image, memo),
     )
 
 
 def text_entry(name: str) -> ModelEntry:
-    """The model called `name`; raises UsageError if there is none, or it has no text tower."""
+    """Return the model called `name`; raise UsageError if there is none or it has no text tower."""
     entry = resolve(name)
     if not entry.open_clip:
         known = ", ".join(entry.name for entry in entries() if entry.open_clip)
@@ -81,11 +83,13 @@ def text_entry(name: str) -> ModelEntry:
 
 
 def read_projection(name: str, *, weights: Path | None = None, offline: bool = False) -> Floats:
-    """Projection of CLS embeddings into the space shared with text: float32 (d, e).
+    """Return the projection of CLS embeddings into the space shared with text, float32 (d, e).
 
-    It is read from the file of the image tower, so that `BackboneInfo.weights` covers it. Raises
-    as `identify_text`, and A2pipeError for a file without it.
+    Arguments as for `identify_text`. Raises what `identify_text` raises, and A2pipeError for a
+    weights file without a projection or with one that is not finite.
     """
+    # It is read from the image tower's file, never the text tower's, so that `BackboneInfo.weights`
+    # covers it and a projected embedding keeps its address.
     path = locate_weights(text_entry(name), weights, offline)
     assert path is not None, "a model with a text tower has a weights file"
     projection: Floats = projection_in(read_tensors(path), f"{path}").numpy()
@@ -95,7 +99,10 @@ def read_projection(name: str, *, weights: Path | None = None, offline: bool = F
 
 
 class TextTower:
-    """A loaded text tower on the CPU; `load_text_tower` makes it."""
+    """A loaded text tower on the CPU, which embeds prompts. `load_text_tower` makes one.
+
+    info: its facts.
+    """
 
     def __init__(self, info: TextInfo, module: nn.Module, tokenizer: Any) -> None:
         self.info = info
@@ -103,15 +110,15 @@ class TextTower:
         self._tokenizer = tokenizer
 
     def embed(self, prompts: Sequence[str]) -> Floats:
-        """Embeddings of prompts, float32 (P, e), of unit length.
+        """Return the embeddings of P prompts, float32 (P, e), scaled to unit length.
 
-        Each prompt is encoded by itself, so that its embedding does not depend on the others.
         Raises UsageError for a prompt that is longer than the model reads.
         """
         import torch
 
         for prompt in prompts:
             self._check_length(prompt)
+        # One prompt a call: in a batch its last bits would depend on the other prompts.
         with torch.inference_mode():
             rows = [
                 self._module.encode_text(self._tokenizer([prompt]), normalize=True)
@@ -121,7 +128,8 @@ class TextTower:
         return embedded
 
     def _check_length(self, prompt: str) -> None:
-        """open_clip itself would cut the prompt off without a word."""
+        """Raise UsageError for a prompt that open_clip would cut off without saying so."""
+        # Two places of the context are taken by the tokens of start and end.
         count, room = len(self._tokenizer.encode(prompt)), self._tokenizer.context_length - 2
         if count > room:
             raise UsageError(
@@ -137,36 +145,36 @@ def load_text_tower(
     offline: bool = False,
     memo: Path | None = None,
 ) -> TextTower:
-    """Load the text tower of a model, frozen, on the CPU, as float32.
+    """Load the text tower of a model onto the CPU, frozen, as float32.
 
-    Arguments and errors as for `identify_text`; A2pipeError if open_clip is not installed or the
-    weights do not fit.
+    Arguments as for `identify_text`. Raises what `identify_text` raises, and A2pipeError if
+    open_clip is not installed or the weights do not fit its model.
     """
     entry = text_entry(name)
     open_clip = _open_clip()
     info = identify_text(name, weights=weights, offline=offline, memo=memo)
-    _, whole = _files(entry, weights, True, memo)
-    module = _filled(_outline(entry, open_clip), text_tensors(read_tensors(whole)), f"{whole}")
+    _, path = _locate_towers(entry, weights, True, memo)
+    module = _with_weights(_empty_tower(entry, open_clip), text_tensors(read_tensors(path)), path)
     return TextTower(info, module, open_clip.get_tokenizer(entry.open_clip))
 
 
-def _files(
+def _locate_towers(
     entry: ModelEntry, weights: Path | None, offline: bool, memo: Path | None
 ) -> tuple[Path, Path]:
-    """The file of the image tower and that of its text tower, which may be one."""
+    """Return the files of the image tower and of its text tower, which may be the same file."""
     image = locate_weights(entry, weights, offline)
     assert image is not None, "a model with a text tower has a weights file"
     if text_digest(image, memo):
         return image, image
-    whole = locate_open_clip(entry, offline)
-    if not text_digest(whole, memo):
-        raise A2pipeError(f"{whole} holds no text tower; delete it and fetch it again.")
-    if not same_image_tower(entry, image, whole, memo):
+    published = locate_open_clip(entry, offline)
+    if not text_digest(published, memo):
+        raise A2pipeError(f"{published} holds no text tower; delete it and fetch it again.")
+    if not same_image_tower(entry, image, published, memo):
         raise A2pipeError(
             f"The weights {image} are another image tower than the one whose text tower is "
             f"published for {entry.name}; give the whole model with `--weights {entry.name}=FILE`."
         )
-    return image, whole
+    return image, published
 
 
 def _open_clip() -> Any:
@@ -180,8 +188,8 @@ def _open_clip() -> Any:
     return open_clip
 
 
-def _outline(entry: ModelEntry, open_clip: Any) -> Any:
-    """The text tower on the meta device, within open_clip's whole model."""
+def _empty_tower(entry: ModelEntry, open_clip: Any) -> Any:
+    """Return open_clip's whole model on the meta device, with its image tower taken out."""
     import torch
 
     config = open_clip.get_model_config(entry.open_clip)
@@ -197,15 +205,16 @@ def _outline(entry: ModelEntry, open_clip: Any) -> Any:
     return model
 
 
-def _filled(model: Any, tensors: dict[str, Tensor], origin: str) -> nn.Module:
-    """The text tower with its weights; the causal mask is in no checkpoint."""
+def _with_weights(model: Any, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    """Put the tensors into an empty text tower; return it frozen, in evaluation mode."""
     import torch
 
     from .weights.loading import check_fit, check_numbers
 
-    check_fit(model, tensors, origin)
-    check_numbers(tensors, origin)
+    check_fit(model, tensors, f"{path}")
+    check_numbers(tensors, f"{path}")
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    # The causal mask is a buffer that no checkpoint holds, so it is still on the meta device.
     model.attn_mask = torch.full(tuple(model.attn_mask.shape), float("-inf")).triu(1)
     filled: nn.Module = model.requires_grad_(False).eval()
     return filled

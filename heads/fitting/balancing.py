@@ -1,6 +1,7 @@
-"""Splitting samples for tuning, and drawing as many of each group: functions of group indices.
+"""Split samples for tuning, and draw as many samples of each group, by their group indices.
 
-All return positions in the arrays they are given, and draw from the generator they are given.
+All functions return positions in the arrays they are given, and draw from the generator they are
+given.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from .samples import Indices, SamplesError
 
 ATTEMPTS = 20
-"""A balanced draw that misses a class is made anew until it is the last of so many."""
+"""How often a balanced draw that misses a class is made before `complete_draw` gives up."""
 
 
 def halve(n: int, generator: np.random.Generator) -> tuple[Indices, Indices]:
-    """A random n // 2 of n samples, and the others."""
+    """Return n // 2 of n positions at random, and the others."""
     shuffled = generator.permutation(n)
     return shuffled[: n // 2], shuffled[n // 2 :]
 
@@ -23,9 +24,10 @@ def halve(n: int, generator: np.random.Generator) -> tuple[Indices, Indices]:
 def split_by_group(
     groups: Indices, share: float, generator: np.random.Generator
 ) -> tuple[Indices, Indices]:
-    """A random share, 0 to 1, of each group, and the others; of every group one at least stays.
+    """Return positions of a random share of each group, and of the others.
 
-    The share of a group is rounded to the nearest number of samples, so a tiny group gives none.
+    share: between 0 and 1. A group's share is rounded to the nearest number of samples, halves up,
+    so a tiny group gives none; of every group at least one sample is among the others.
     """
     taken, others = [], []
     for group in np.unique(groups):
@@ -37,17 +39,20 @@ def split_by_group(
 
 
 def balanced_draw(groups: Indices, generator: np.random.Generator) -> Indices:
-    """As many random samples of each group as the smallest has, group after group."""
+    """Return positions of as many random samples of each group as the smallest group has.
+
+    They come group after group, in the order of the groups' indices.
+    """
     present, sizes = np.unique(groups, return_counts=True)
     members = [np.flatnonzero(groups == group) for group in present]
     return np.concatenate([generator.permutation(rows)[: sizes.min()] for rows in members])
 
 
 def complete_draw(groups: Indices, labels: Indices, generator: np.random.Generator) -> Indices:
-    """A balanced draw that holds every class of `labels`, made anew where it does not.
+    """Return a `balanced_draw` that holds every class of `labels`.
 
-    Raises:
-        SamplesError: none of ATTEMPTS draws does, which happens only where groups mix classes.
+    Raises SamplesError if none of ATTEMPTS draws holds them all, which only groups that mix classes
+    can bring about.
     """
     classes = len(np.unique(labels))
     for _ in range(ATTEMPTS):
@@ -61,11 +66,11 @@ def complete_draw(groups: Indices, labels: Indices, generator: np.random.Generat
 
 
 def smallest_group(groups: Indices) -> int:
-    """Samples of the smallest group present."""
+    """Return the number of samples of the smallest group that has any."""
     return int(np.unique(groups, return_counts=True)[1].min())
 
 
 def worst_group_accuracy(correct: NDArray[np.bool_], groups: Indices) -> float:
-    """The smallest share of correct samples in any group present, in [0, 1]."""
+    """Return the smallest share of correct samples over the groups that have any, in [0, 1]."""
     _, group = np.unique(groups, return_inverse=True)
     return float((np.bincount(group, correct) / np.bincount(group)).min())

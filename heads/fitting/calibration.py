@@ -1,7 +1,7 @@
-"""Which logistic head? The grid that the A² paper leaves open, decided on validation samples.
+"""Choose the settings of the logistic head that the A² paper leaves open, on validation samples.
 
-The paper names lbfgs and nothing else: not the scaling of the features, not C, not the number of
-iterations. The grid crosses them, and every setting that was tried is recorded with its score.
+The paper names lbfgs, but neither the scaling of the features nor C nor the number of iterations.
+The grid crosses the three, and every setting that was tried is recorded with its score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from .samples import Floats, SamplesError, group_indices, validation_mask
 SCALINGS = ("raw", "l2", "standardized")
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 CAPPED = 100
-"""Iterations of scikit-learn's own default; every setting is tried with them and converged."""
+"""scikit-learn's default number of iterations, with which each setting is tried beside a fit that
+goes on until it converges."""
 
 ACCURACY = "accuracy"
 WORST_GROUP = "worst-group"
@@ -30,14 +31,18 @@ SCORES = (ACCURACY, WORST_GROUP)
 
 @dataclass(frozen=True)
 class LabelledSamples:
-    """Features (N, d), class labels (N,) and, for the worst group, group indices (N,)."""
+    """Samples to fit on or to score.
+
+    X: features (N, d). y: class labels (N,). groups: group indices (N,), negative for none; None
+    scores by accuracy alone.
+    """
 
     X: Floats
     y: NDArray[Any]
     groups: NDArray[np.int64] | None = None
 
     def part(self, rows: NDArray[np.bool_]) -> LabelledSamples:
-        """The samples of a mask."""
+        """Return the samples where the mask (N,) is True."""
         groups = None if self.groups is None else self.groups[rows]
         return LabelledSamples(self.X[rows], self.y[rows], groups)
 
@@ -46,9 +51,12 @@ class LabelledSamples:
 class Trial:
     """One setting, fitted on training samples and scored on validation samples.
 
-    max_iter: None for a fit that goes on until it converges.
-    score: in [0, 1]; None where the fit could not converge, with the reason in `failure`.
-    converged: whether the fit ended by itself.
+    features, C: parameters of `LogisticHead`.
+    max_iter: likewise; None is a fit that goes on until it converges.
+    score: accuracy or worst-group accuracy in [0, 1]; None if the fit could not converge.
+    converged: whether the fit ended before its iterations did.
+    iterations: how many it took; None if it could not converge.
+    failure: why it could not converge; "" if it did.
     """
 
     features: str
@@ -61,18 +69,19 @@ class Trial:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """The constructor's parameters of this trial."""
+        """Return the parameters of `LogisticHead` that this trial was fitted with."""
         return {"features": self.features, "C": self.C, "max_iter": self.max_iter}
 
 
 def try_grid(
     head: Any, train: LabelledSamples, validation: LabelledSamples
 ) -> tuple[list[Trial], Trial, Any]:
-    """Every setting in the order of the grid (features, C, iterations), the best, and its fit.
+    """Fit and score `head` with every setting of the grid; return all trials, the best, its fit.
 
-    The score is that of the worst group where `validation` has groups, else accuracy. The first
-    of the best settings wins: raw before l2 before standardised features, smaller before larger C,
-    100 iterations before a converged fit.
+    head: an unfitted `LogisticHead`. The score is the accuracy of the worst group if `validation`
+    has groups, else accuracy. Trials come in the order of the grid, and the first of the best wins:
+    raw before l2 before standardised features, smaller before larger C, 100 iterations before a fit
+    that converges.
     """
     trials: list[Trial] = []
     best: tuple[float, Any, Any] = (-1.0, None, None)
@@ -87,7 +96,7 @@ def try_grid(
 
 
 def calibration_record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
-    """What was tried and chosen, and which settings had the same score, as JSON values."""
+    """Return what was chosen, which settings had the same score, and all trials, as JSON values."""
     same = [trial for trial in trials if trial.score == chosen.score and trial is not chosen]
     return {
         "chosen": asdict(chosen),
@@ -99,17 +108,21 @@ def calibration_record(trials: list[Trial], chosen: Trial) -> dict[str, Any]:
 def _try_lengths(
     model: Any, train: LabelledSamples, validation: LabelledSamples
 ) -> list[tuple[Trial, Any]]:
-    """The capped fit and the converged one, which is the same where the cap was not reached; a
-    head that names its iterations has only these."""
+    """Return the trial of CAPPED iterations and that of a converged fit, each with its fit.
+
+    A model whose max_iter is given has only the trial with that number.
+    """
     if model.max_iter is not None:
         return [_try_one(model, train, validation)]
     capped = _try_one(clone(model).set_params(max_iter=CAPPED), train, validation)
     if not capped[0].converged:
         return [capped, _try_one(clone(model).set_params(max_iter=None), train, validation)]
+    # It ended within the cap, so the fit without a cap is the same one and need not be made again.
     return [capped, (replace(capped[0], max_iter=None), capped[1])]
 
 
 def _try_one(model: Any, train: LabelledSamples, validation: LabelledSamples) -> tuple[Trial, Any]:
+    """Fit and score one model; return its trial, and the model or None if it cannot converge."""
     setting = {name: getattr(model, name) for name in ("features", "C", "max_iter")}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
@@ -126,7 +139,10 @@ def _try_one(model: Any, train: LabelledSamples, validation: LabelledSamples) ->
 
 
 def score_predictions(predictions: NDArray[Any], samples: LabelledSamples) -> float:
-    """Accuracy, or that of the worst group where there are groups; -1 belongs to none."""
+    """Return the accuracy of predictions (N,), or of the worst group if the samples have groups.
+
+    Raises SamplesError if the samples have groups, but none belongs to any.
+    """
     right = predictions == samples.y
     if samples.groups is None:
         return float(np.mean(right))
@@ -140,9 +156,9 @@ def score_predictions(predictions: NDArray[Any], samples: LabelledSamples) -> fl
 
 
 def check_groups(groups: Any, samples: int) -> NDArray[np.int64]:
-    """Group indices, int (N,), for a choice by the worst group.
+    """Return group indices, int64 (samples,), for a choice by the worst group.
 
-    Raises UsageError where there are none.
+    Raises UsageError if there are none, and SamplesError if they are not one for each sample.
     """
     if groups is None:
         raise UsageError(
@@ -153,7 +169,10 @@ def check_groups(groups: Any, samples: int) -> NDArray[np.int64]:
 
 
 def check_validation(mask: Any, samples: int) -> NDArray[np.bool_]:
-    """A validation mask, bool (N,). Raises SamplesError where it leaves nothing on one side."""
+    """Return a validation mask, bool (samples,).
+
+    Raises SamplesError if it is no such mask, or leaves no sample for training or validation.
+    """
     checked = validation_mask(mask, samples)
     if checked.all() or not checked.any():
         lacking = "training" if checked.all() else "validation"
@@ -165,9 +184,11 @@ def check_validation(mask: Any, samples: int) -> NDArray[np.bool_]:
 
 
 def holdout_mask(samples: LabelledSamples, share: float, seed: int) -> NDArray[np.bool_]:
-    """A seeded validation mask (N,): a share of every class, or of every group of every class.
+    """Return a seeded validation mask, bool (N,), that holds out a share of every stratum.
 
-    At least one sample of each that has two; a single one stays in training.
+    The strata are the classes or, if the samples have groups, the groups within classes. share:
+    between 0 and 1. Of a stratum of two or more samples at least one is held out and one kept; the
+    only sample of a stratum is kept for training.
     """
     generator = np.random.default_rng(seed)
     groups = np.zeros(len(samples.y), np.int64) if samples.groups is None else samples.groups

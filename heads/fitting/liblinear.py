@@ -1,8 +1,8 @@
-"""Logistic regression with an L1 penalty by liblinear, one class against the rest of them.
+"""Fit L1-penalised logistic regressions with liblinear, each of one class against the rest.
 
-scikit-learn's LogisticRegression does the fitting. liblinear itself tells two classes apart, so
-more of them take a regression each. It shuffles features from a generator that all threads of a
-process share: fits run side by side in processes, never in threads.
+scikit-learn's LogisticRegression does the fitting. liblinear tells two classes apart, so more than
+two take a regression each. Fits may run side by side in processes but not in threads, since
+liblinear shuffles features from a generator that all threads of a process share.
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ from sklearn.linear_model import LogisticRegression
 
 from .samples import Floats, Indices
 
-_OLD = LogisticRegression().get_params().get("penalty") == "l2"
-L1 = {"penalty": "l1"} if _OLD else {"l1_ratio": 1.0}
-"""How the installed scikit-learn is asked for L1: `penalty` is deprecated from 1.8 on."""
+_HAS_PENALTY = LogisticRegression().get_params().get("penalty") == "l2"
+L1 = {"penalty": "l1"} if _HAS_PENALTY else {"l1_ratio": 1.0}
+"""How the installed scikit-learn is asked for L1: its `penalty` is deprecated from 1.8 on."""
 
 
 @dataclass(frozen=True)
 class LiblinearSettings:
-    """How one fit is done. class_weight: weight of each class, or None for equal ones, which more
-    than two classes need. max_iter, seed: liblinear's own."""
+    """How one fit is done.
+
+    C: inverse strength of the L1 penalty.
+    class_weight: weights of the first and the second class; None weighs samples alike, and is the
+        only choice for more than two classes.
+    max_iter: how many iterations liblinear may take.
+    seed: of liblinear's shuffling.
+    """
 
     C: float
     class_weight: tuple[float, float] | None
@@ -36,8 +42,11 @@ class LiblinearSettings:
 
 @dataclass(frozen=True)
 class LinearRule:
-    """coef (rows, d), intercept (rows,): one row for two classes, else a row a class, float64.
-    iterations: int (rows,)."""
+    """A fitted linear classifier: one row for two classes, else one row for each class.
+
+    coef: float64 (rows, d). intercept: float64 (rows,). iterations: int64 (rows,), how many
+    liblinear took.
+    """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
@@ -45,9 +54,10 @@ class LinearRule:
 
 
 def fit_rule(X: Floats, labels: Indices, classes: int, settings: LiblinearSettings) -> LinearRule:
-    """Fit to features (n, d) and labels (n,) of 0 .. classes - 1.
+    """Fit to features (n, d) and class labels (n,) from 0 to classes - 1.
 
-    Of more than two classes, one without a sample gets a row that never wins.
+    Of more than two classes, one without a sample gets a row whose score is minus infinity, so that
+    it never wins. A fit that runs out of iterations is no error; `iterations` tells.
     """
     if classes == 2:
         rows = [_fit_row(X, labels == 1, settings)]
@@ -58,15 +68,19 @@ def fit_rule(X: Floats, labels: Indices, classes: int, settings: LiblinearSettin
 
 
 def winning_class(scores: NDArray[np.float64]) -> Indices:
-    """The class that scores (n, rows) speak for: the second of two if positive, of more the one of
-    the largest score."""
+    """Return the class (n,) that scores (n, rows) speak for.
+
+    Of two classes it is the second where the score is positive; of more, the one of largest score.
+    """
     chosen = scores[:, 0] > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)
     return chosen.astype(np.int64)
 
 
 def log_probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of class probabilities (n, K) of scores (n, rows): each row's logistic, scaled so
-    that the classes sum to 1."""
+    """Return the logarithms of class probabilities, (n, K), from scores (n, rows).
+
+    A class's probability is the logistic of its score, divided by the sum over the classes.
+    """
     if scores.shape[1] == 1:
         scores = np.hstack([-scores, scores])
     return np.asarray(log_softmax(log_expit(scores), axis=1))
@@ -75,7 +89,7 @@ def log_probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fit_row(
     X: Floats, positive: NDArray[np.bool_], settings: LiblinearSettings
 ) -> tuple[NDArray[np.float64], float, int]:
-    """Coefficients, intercept and iterations of one class against the rest."""
+    """Fit one class against the rest; return coefficients, intercept and iterations."""
     if not positive.any():
         return np.zeros(X.shape[1]), -np.inf, 0
     model = LogisticRegression(

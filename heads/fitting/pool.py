@@ -1,4 +1,4 @@
-"""The pool of samples that DFR balances: which they are, and whether they will do."""
+"""Choose the pool of samples that DFR balances, check it, and note its weaknesses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from .samples import Floats, Indices, SamplesError
 
 HANDFUL = 10
-"""A balanced set of fewer samples a group is worth a sentence."""
+"""A balanced set with fewer samples of each group than this is noted as a weakness."""
 
 
 @dataclass(frozen=True)
 class GroupedSamples:
-    """X (N, d); labels int64 (N,), 0 .. classes - 1; groups int64 (N,), -1 for none."""
+    """Samples with classes and groups.
+
+    X: features (N, d). labels: int64 (N,), class indices from 0 to classes - 1. groups: int64 (N,),
+    group indices, -1 for none. classes: how many classes there are.
+    """
 
     X: Floats
     labels: Indices
@@ -27,12 +31,13 @@ class GroupedSamples:
 def pool_and_train(
     validation: NDArray[np.bool_] | None, n: int, variant: str
 ) -> tuple[Indices, Indices]:
-    """Rows of the pool and of the training samples, for variant "val" or "train".
+    """Return the rows of DFR's pool and of the training samples.
 
-    Without a mask all samples are the pool, and training samples only for "train".
+    validation: bool (n,), or None. variant: "val" takes the validation samples as the pool, "train"
+    the training samples. Without a mask all n samples are the pool, and for "train" they are the
+    training samples too.
 
-    Raises:
-        SamplesError: the pool is empty.
+    Raises SamplesError if the pool is empty.
     """
     if validation is None:
         every = np.arange(n)
@@ -49,9 +54,9 @@ def pool_and_train(
 
 
 def check_pool(samples: GroupedSamples, pool: Indices, names: NDArray[Any]) -> None:
-    """Raise SamplesError if samples of the pool have no group, or a class none in the pool.
+    """Raise SamplesError if a sample of the pool has no group, or a class no sample in the pool.
 
-    names: of the classes (K,).
+    pool: rows of the samples. names: of the classes, (K,), for the error.
     """
     groupless = int((samples.groups[pool] < 0).sum())
     if groupless:
@@ -68,7 +73,7 @@ def check_pool(samples: GroupedSamples, pool: Indices, names: NDArray[Any]) -> N
 
 
 def note_absent_groups(samples: GroupedSamples, pool: Indices) -> list[str]:
-    """A sentence if other samples are of groups that the pool has none of."""
+    """Return a list of one sentence if the pool lacks groups that other samples have, else []."""
     present = np.unique(samples.groups[pool])
     missing = np.setdiff1d(samples.groups[samples.groups >= 0], present)
     if not len(missing):
@@ -82,7 +87,10 @@ def note_absent_groups(samples: GroupedSamples, pool: Indices) -> list[str]:
 def note_unscored_groups(
     samples: GroupedSamples, pool: Indices, scored: Indices, rest: Indices
 ) -> list[str]:
-    """A sentence for each part of the split pool that lacks groups."""
+    """Return one sentence for each part of the split pool that lacks groups of the pool.
+
+    scored: rows that score C in tuning. rest: rows that are fitted in tuning.
+    """
     count = len(np.unique(samples.groups[pool]))
     parts = {"scored": scored, "fitted": rest}
     lacking = {name: count - len(np.unique(samples.groups[rows])) for name, rows in parts.items()}
@@ -95,7 +103,11 @@ def note_unscored_groups(
 
 
 def note_small_draw(size: int, groups: Indices, what: str) -> list[str]:
-    """A sentence if a balanced set drawn from samples of these groups, (n,), is a handful."""
+    """Return a list of one sentence if a balanced draw has few samples of each group, else [].
+
+    size: samples of each group in the draw. groups: group indices (n,) of the samples that were
+    drawn from. what: what DFR does with the draw, as the sentence says it.
+    """
     if size >= HANDFUL:
         return []
     present, counts = np.unique(groups, return_counts=True)
@@ -107,6 +119,6 @@ def note_small_draw(size: int, groups: Indices, what: str) -> list[str]:
 
 
 def first_five(values: NDArray[Any]) -> str:
-    """Up to five of the values, and how many more there are."""
+    """Return up to five of the values as text, and how many more there are."""
     shown = ", ".join(str(value) for value in values[:5])
     return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

@@ -1,4 +1,4 @@
-"""CLS embeddings taken into the space that a model's images share with text."""
+"""Project CLS embeddings into the space that a model's images share with text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ...errors import A2pipeError
 
 
 def project(X: Any, projection: NDArray[Any]) -> NDArray[Any]:
-    """Project the CLS embedding of each crop; nothing is normalised.
+    """Return X with the CLS embedding of each crop projected; nothing is normalised.
 
-    X: (N, crops * d), crop by crop. projection: (d, e). Returns (N, crops * e) in the precision of
-    X. Raises A2pipeError if the features are not whole embeddings of d.
+    X: (N, crops * d), one crop after another. projection: (d, e). Returns (N, crops * e) in the
+    precision of X. Raises A2pipeError unless the width of X is a multiple of d.
     """
     X = np.asarray(X)
     dim, shared = projection.shape

@@ -1,4 +1,7 @@
-"""The two steps of DFR on a pool of samples: choosing C by worst group, averaging balanced fits."""
+"""The two steps of DFR on a pool: choose C by the worst group, then average balanced fits.
+
+Source: Kirichenko, Izmailov, Wilson, arXiv 2204.02937, and its public code.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,12 @@ from .samples import Floats, Indices, SamplesError
 
 @dataclass(frozen=True)
 class Choice:
-    """What tuning found. scores: worst-group accuracy of each of the grid, in its order.
-    group_size: samples of each group in the balanced set."""
+    """The result of tuning.
+
+    settings: the chosen ones.
+    scores: worst-group accuracy of each candidate, in their order, in [0, 1].
+    group_size: samples of each group in the balanced set that candidates were fitted on.
+    """
 
     settings: LiblinearSettings
     scores: NDArray[np.float64]
@@ -28,8 +35,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class AveragedRule:
-    """coef (rows, d), intercept (rows,): the mean over draws. iterations: (draws, rows). size,
-    group_size: samples of a draw, and of each group in it."""
+    """The average of the fits to several balanced draws.
+
+    coef: mean coefficients, (rows, d). intercept: mean intercepts, (rows,).
+    iterations: of each fit, (draws, rows).
+    size: samples of a draw. group_size: samples of each group in a draw.
+    """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
@@ -41,8 +52,12 @@ class AveragedRule:
 def candidate_settings(
     Cs: Sequence[float], weights: Sequence[float] | None, classes: int, settings: LiblinearSettings
 ) -> list[LiblinearSettings]:
-    """Each C in turn with each pair of class weights: (1, w) for every w, then (w, 1), no pair
-    twice. Without weights, or with more than two classes, each C alone."""
+    """Return the settings that tuning tries: each C in turn with each pair of class weights.
+
+    The pairs are (1, w) for every w of `weights`, then (w, 1), and no pair comes twice. Without
+    weights, or with more than two classes, there is one candidate for each C. settings: what the
+    candidates have in common.
+    """
     pairs: list[tuple[float, float] | None] = [None]
     if weights and classes == 2:
         pairs = list(dict.fromkeys([*((1, w) for w in weights), *((w, 1) for w in weights)]))
@@ -57,13 +72,13 @@ def choose_settings(
     candidates: Sequence[LiblinearSettings],
     generator: np.random.Generator,
 ) -> Choice:
-    """Fit each candidate on a balanced draw of the rest; the first of the best scores wins.
+    """Fit each candidate on one balanced draw, and choose the first of the best worst-group scores.
 
-    scored, rest: rows of the samples. The scaler is fitted on the draw. A group that no sample
-    scores does not count.
+    workers: run the fits side by side. scored: rows that the fits are scored on; a group without
+    any does not count. rest: rows that are drawn from. generator: of the draw. Features are
+    standardised by the draw.
 
-    Raises:
-        SamplesError: the rows are too few to choose on.
+    Raises SamplesError if the rows are too few to choose on.
     """
     if not len(scored) or len(np.unique(samples.labels[rest])) < 2:
         raise SamplesError(
@@ -90,10 +105,12 @@ def average_fits(
     settings: LiblinearSettings,
     generators: Sequence[np.random.Generator],
 ) -> AveragedRule:
-    """Fit a balanced draw of the rows by each generator; average coefficients and intercepts.
+    """Fit one balanced draw of the rows for each generator; average coefficients and intercepts.
 
-    Raises:
-        SamplesError: the rows, or a draw, lack a class.
+    workers: run the fits side by side. rows: what is drawn from. scaler: standardises features, as
+    it was fitted. settings: of every fit.
+
+    Raises SamplesError if the rows, or every attempt at a draw, lack a class.
     """
     if len(np.unique(samples.labels[rows])) < samples.classes:
         raise SamplesError(
@@ -102,6 +119,8 @@ def average_fits(
         )
     groups, labels = samples.groups[rows], samples.labels[rows]
     draws = [rows[complete_draw(groups, labels, generator)] for generator in generators]
+    # All fits share one standardised array of the rows that any draw holds: joblib passes a large
+    # array to its processes as a memory map, so that it is in memory once.
     used = np.unique(np.concatenate(draws))
     X, y = scaler.transform(samples.X[used], copy=False), samples.labels[used]
     rules = workers(

@@ -1,4 +1,4 @@
-"""Weight tensors: read from a file without pickle, and told apart by their content."""
+"""Read the tensors of a weights file without running pickled code, and digest their content."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ PREFIXES = ("module.", "backbone.")
 
 
 def tensor_digest(path: Path, memo: Path | None = None) -> str:
-    """Digest of a weights file's tensors: 32 hex digits over sorted names, dtypes, shapes, bytes.
+    """Return the digest of the tensors in a weights file, 32 hex digits.
 
-    The same tensors give the same digest as .safetensors and as .pth. With a memo, a file that has
-    not changed (path, size, time) is neither read again nor is torch imported.
+    It covers names, dtypes, shapes and bytes, so the same tensors have the same digest in a
+    .safetensors and in a .pth file. memo: a JSON file that keeps the answer, so that asking again
+    about an unchanged file neither reads it nor imports torch.
+
+    Raises A2pipeError if the file cannot be read.
     """
     key = f"tensors {file_key(path)}"
     known = recall(memo, key)
@@ -36,7 +39,7 @@ def tensor_digest(path: Path, memo: Path | None = None) -> str:
 
 
 def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
-    """Digest of tensors given in the order of their sorted names."""
+    """Return the digest, 32 hex digits, of tensors that come in the order of their sorted names."""
     import torch
 
     total = hashlib.sha256()
@@ -47,8 +50,9 @@ def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, on the CPU; wrappers such as "teacher" and name prefixes
-    such as "module.backbone." are taken off.
+    """Return the tensors of a checkpoint by name, on the CPU.
+
+    Wrappers such as "teacher" and prefixes of names such as "module.backbone." are taken off.
 
     Raises A2pipeError if the file is damaged or holds anything that only unpickling could read.
     """
@@ -64,7 +68,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_architecture(path: Path) -> dict[str, Any] | None:
-    """The "architecture" that a safetensors file carries in its metadata, as JSON; None if none."""
+    """Return the JSON "architecture" in a safetensors file's metadata; None if there is none.
+
+    Raises A2pipeError if the file cannot be read or the text is not JSON.
+    """
     if path.suffix.lower() != ".safetensors":
         return None
     from safetensors import SafetensorError, safe_open
@@ -78,7 +85,9 @@ def read_architecture(path: Path) -> dict[str, Any] | None:
 
 
 def _stream(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor in the order of sorted names; of a safetensors file one tensor at a time."""
+    """Yield name and tensor in the order of sorted names."""
+    # Of a safetensors file only one tensor is in memory at a time, so that digesting the 27 GB of a
+    # DINOv3 7B takes as much memory as its largest tensor.
     if path.suffix.lower() == ".safetensors":
         yield from _stream_safetensors(path)
     else:
@@ -97,9 +106,11 @@ def _stream_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _load_pth(path: Path) -> dict[str, Tensor]:
-    """A training run's options (an argparse.Namespace) may stand beside the tensors, no more."""
+    """Return the tensors of a file that torch.save wrote, without running pickled code."""
     import torch
 
+    # The official DINO and MAE files hold the options of their training run, an argparse.Namespace,
+    # beside the tensors; it is plain data, and nothing else is let through.
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -118,12 +129,13 @@ def _load_pth(path: Path) -> dict[str, Tensor]:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Whether the file begins as torch.save begins one: a zip archive, or a bare pickle."""
+    """Return whether a file begins as torch.save begins one: a zip archive, or a bare pickle."""
     with path.open("rb") as file:
         return file.read(2).startswith((b"PK", b"\x80"))
 
 
 def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the named tensors inside a checkpoint's wrappers; refuse any that are not dense."""
     import torch
 
     while isinstance(content, Mapping):

@@ -1,8 +1,8 @@
-"""Names and shapes of the official checkpoints, turned into timm's; nothing is resampled.
+"""Convert the names and shapes of official checkpoints to timm's; nothing is resampled.
 
 DINO, MAE and iBOT use timm's own names. DINOv2, DINOv3 and OpenCLIP are renamed here, by the
-conventions of facebookresearch/dinov2, facebookresearch/dinov3 and mlfoundations/open_clip; what
-else timm itself knows how to convert is left to timm.
+conventions of facebookresearch/dinov2, facebookresearch/dinov3 and mlfoundations/open_clip. Any
+other format is left to timm's own conversion.
 """
 
 from __future__ import annotations
@@ -55,13 +55,18 @@ OPENCLIP_NAMES = (
 
 
 def to_timm(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
-    """The backbone's tensors of a checkpoint under timm's names, without heads, decoders, mask
-    tokens, text towers and projections. They need not fit the module.
+    """Return the tensors of a checkpoint's backbone under timm's names.
 
-    module: the timm network they are meant for. tensors: as `read_tensors` gives them. origin:
-    where they come from, for the error. Raises A2pipeError for attention biases that the module
-    would leave out.
+    Heads, decoders, mask tokens, text towers and projections are left out. Whether the result fits
+    the module is not checked here; see `loading.check_fit`.
+
+    module: the timm network that they are meant for. tensors: as `read_tensors` returns them.
+    origin: where they come from, for the error.
+
+    Raises A2pipeError for attention biases that the module would leave out.
     """
+    # Our own rules come first: timm's conversion resamples what does not fit, where a file of
+    # another patch or grid has to be refused.
     own = _backbone_only(_renamed(module, tensors, origin))
     if _shapes(own) == _shapes(module.state_dict()):
         return own
@@ -80,7 +85,7 @@ def _renamed(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> T
 
 
 def _from_openclip(tensors: Mapping[str, Tensor]) -> Tensors:
-    """The vision tower, up to and without the projection into the space shared with text."""
+    """Return the image tower without its projection into the space shared with text."""
     tower = _below("visual.", tensors)
     tower.pop("proj", None)
     tower["class_embedding"] = tower["class_embedding"].reshape(1, 1, -1)
@@ -90,7 +95,7 @@ def _from_openclip(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def _from_dinov2(tensors: Mapping[str, Tensor]) -> Tensors:
-    """timm has the CLS token of a model with registers with its position added to it."""
+    """Return DINOv2's tensors; timm adds the position of CLS to the token in register models."""
     given = dict(tensors)
     if {"register_tokens", "cls_token", "pos_embed"} <= given.keys():
         positions = given["pos_embed"]
@@ -113,9 +118,12 @@ def _from_dinov3(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
 
 
 def _biases(name: str, bias: Tensor, masked: bool, wanted: Set[str], origin: str) -> Tensors:
-    """Biases of query and value, which timm keeps apart; those of the keys are masked out.
+    """Return the biases of query and value, which timm keeps apart; {} if the module has none.
 
-    A timm model without biases is the same function only where they are zero.
+    masked: whether the file masks out the biases of the keys. wanted: names that the module has.
+
+    Raises A2pipeError for a bias on the keys that counts, and for biases that are not zero where
+    the module has none, as it would then be another function.
     """
     query, key, value = bias.chunk(3)
     stem = name.removesuffix("qkv.bias")
@@ -158,7 +166,8 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _by_timm(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensors:
-    """What timm's own conversion gives; nothing where it fails or would resample."""
+    """Return what timm's own conversion makes of a checkpoint; {} if it fails or resamples."""
+    # It prints as it goes and raises nearly anything for a format it does not know (timm 1.0).
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             converted = _timm_conversion(module)(dict(tensors), module)
@@ -176,7 +185,7 @@ def _timm_conversion(module: nn.Module) -> Callable[[Tensors, nn.Module], Tensor
 
 
 def _resampled(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> bool:
-    """Whether patches or positions are no longer as many numbers as in the file."""
+    """Return whether patches or positions have another number of elements than in the file."""
     return any(
         tensor.numel() != converted[end].numel()
         for end in ("patch_embed.proj.weight", "pos_embed")

@@ -1,4 +1,4 @@
-"""Where the weights of a backbone lie: a file one names, the package, the Hugging Face hub."""
+"""Locate the weights of a backbone: in a file, in the package, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from ..zoo.model_entry import ModelEntry
 SHIPPED = Path(__file__).parents[1] / "demo_weights"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 OPEN_CLIP_FILE_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-TIMEOUT = 5.0
+TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True)
-class Place:
-    """A repository of the hub that holds something of a model.
+class HubFile:
+    """A file of a model in a repository of the hub.
 
-    what: "weights" or "text tower". model: its name. files: the first of these that is there is
-    it. command: what fetches it ahead.
+    what: what it holds, "weights" or "text tower".
+    model: name of the model.
+    repo: name of the repository.
+    files: possible names of the file, of which the first that is there is taken.
+    command: the command that fetches it ahead.
     """
 
     what: str
@@ -34,13 +37,13 @@ class Place:
 
 
 def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False) -> Path:
-    """The weights file of a backbone, fetched from the hub if it is nowhere on this machine.
+    """Return the weights file of a backbone, fetched from the hub if it is not on this machine.
 
-    weights: a file that is used whatever the entry says.
-    offline: never touch the network (HF_HUB_OFFLINE=1 does the same).
+    weights: a file to use in place of what the entry says; None for what the entry says.
+    offline: whether the network must not be touched (HF_HUB_OFFLINE=1 does the same).
 
-    Raises UsageError if `weights` is not a file, A2pipeError if the weights cannot be had; both say
-    what to do.
+    Raises UsageError if `weights` is not a file, and A2pipeError if the weights cannot be had; both
+    say what to do.
     """
     if weights is not None:
         return _given(entry, weights)
@@ -51,45 +54,50 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
             f"No weights of {entry.name} are published on the hub; give a checkpoint of it with "
             f"`--weights {entry.name}=FILE`."
         )
-    place = _weights_place(entry)
-    return _cached(place) or _fetch(place, offline)
+    wanted = _weights_file(entry)
+    return _cached(wanted) or _fetch(wanted, offline)
 
 
 def locate_open_clip(entry: ModelEntry, offline: bool = False) -> Path:
-    """The file of the whole open_clip model whose image tower the entry is, fetched if need be.
+    """Return the file of the whole open_clip model whose image tower the entry is.
 
-    offline: as for `locate`. Raises A2pipeError if it cannot be had, which says what to do.
+    It is fetched from the hub if it is not on this machine; offline: as for `locate`.
+
+    Raises A2pipeError, which says what to do, if it cannot be had.
     """
     if not entry.whole_repo:
         raise A2pipeError(
             f"No text tower of {entry.name} is published on the hub; give a checkpoint of the "
             f"whole model with `--weights {entry.name}=FILE`."
         )
-    place = _open_clip_place(entry)
-    return _cached(place) or _fetch(place, offline)
+    wanted = _open_clip_file(entry)
+    return _cached(wanted) or _fetch(wanted, offline)
 
 
 def on_this_machine(entry: ModelEntry) -> Path | None:
-    """The weights file, if it lies in the package or in the hub's local cache; no network."""
+    """Return the weights file if it is in the package or the hub's local cache, else None.
+
+    The network is never touched.
+    """
     if entry.source == "shipped":
         path = _shipped_path(entry)
         return path if path.is_file() else None
-    return _cached(_weights_place(entry)) if entry.repo else None
+    return _cached(_weights_file(entry)) if entry.repo else None
 
 
 def open_clip_on_this_machine(entry: ModelEntry) -> Path | None:
-    """The file of the whole open_clip model, if the hub's local cache has it; no network."""
-    return _cached(_open_clip_place(entry)) if entry.whole_repo else None
+    """Return the file of the whole open_clip model if the hub's local cache has it, else None."""
+    return _cached(_open_clip_file(entry)) if entry.whole_repo else None
 
 
-def _weights_place(entry: ModelEntry) -> Place:
+def _weights_file(entry: ModelEntry) -> HubFile:
     command = f"a2pipe models fetch {entry.name}"
-    return Place("weights", entry.name, entry.repo, FILE_NAMES, command)
+    return HubFile("weights", entry.name, entry.repo, FILE_NAMES, command)
 
 
-def _open_clip_place(entry: ModelEntry) -> Place:
+def _open_clip_file(entry: ModelEntry) -> HubFile:
     command = f"a2pipe models fetch --text {entry.name}"
-    return Place("text tower", entry.name, entry.whole_repo, OPEN_CLIP_FILE_NAMES, command)
+    return HubFile("text tower", entry.name, entry.whole_repo, OPEN_CLIP_FILE_NAMES, command)
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:
@@ -113,31 +121,32 @@ def _shipped_path(entry: ModelEntry) -> Path:
     return Path(entry.file) if entry.file else SHIPPED / f"{entry.name}.safetensors"
 
 
-def _cached(place: Place) -> Path | None:
-    """What the hub's local cache holds; no network."""
+def _cached(wanted: HubFile) -> Path | None:
+    """Return the file if the hub's local cache has it, else None."""
     from huggingface_hub import try_to_load_from_cache
 
-    for name in place.files:
-        path = try_to_load_from_cache(place.repo, name)
+    for name in wanted.files:
+        path = try_to_load_from_cache(wanted.repo, name)
         if isinstance(path, str):
             return Path(path)
     return None
 
 
-def _fetch(place: Place, offline: bool) -> Path:
+def _fetch(wanted: HubFile, offline: bool) -> Path:
     from huggingface_hub import constants
 
     if offline or constants.HF_HUB_OFFLINE:
-        raise _missing(place, "this run is offline")
-    what = f"the {place.what} of {place.model}"
-    print(f"a2pipe: fetching {what} from {place.repo}, once", file=sys.stderr)
+        raise _missing(wanted, "this run is offline")
+    what = f"the {wanted.what} of {wanted.model}"
+    print(f"a2pipe: fetching {what} from {wanted.repo}, once", file=sys.stderr)
     if not _reachable(constants.ENDPOINT):
-        raise _missing(place, f"{constants.ENDPOINT} cannot be reached")
-    return _download(place)
+        raise _missing(wanted, f"{constants.ENDPOINT} cannot be reached")
+    return _download(wanted)
 
 
 def _reachable(address: str) -> bool:
-    """Whether anything answers; asked once first, as the hub's client retries for half a minute."""
+    """Return whether anything answers at an address within TIMEOUT seconds."""
+    # Asked once before a download, as the hub's own client retries for half a minute.
     try:
         with urlopen(Request(address, method="HEAD"), timeout=TIMEOUT):
             return True
@@ -147,26 +156,26 @@ def _reachable(address: str) -> bool:
         return False
 
 
-def _download(place: Place) -> Path:
+def _download(wanted: HubFile) -> Path:
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
-    for name in place.files:
+    for name in wanted.files:
         try:
-            return _hub_file(place.repo, name)
+            return _hub_file(wanted.repo, name)
         except LocalEntryNotFoundError as error:
-            raise _missing(place, "the hub cannot be reached") from error
+            raise _missing(wanted, "the hub cannot be reached") from error
         except EntryNotFoundError:
             continue
         except GatedRepoError as error:
             raise A2pipeError(
-                f"The weights of {place.model} are gated; accept the licence at "
-                f"{ENDPOINT}/{place.repo}, log in with `hf auth login`, or use "
-                f"`--weights {place.model}=FILE`."
+                f"The weights of {wanted.model} are gated; accept the licence at "
+                f"{ENDPOINT}/{wanted.repo}, log in with `hf auth login`, or use "
+                f"`--weights {wanted.model}=FILE`."
             ) from error
         except Exception as error:
-            raise _missing(place, f"the hub said: {first_line(error)}") from error
-    raise _missing(place, f"{place.repo} holds none of {', '.join(place.files)}")
+            raise _missing(wanted, f"the hub said: {first_line(error)}") from error
+    raise _missing(wanted, f"{wanted.repo} holds none of {', '.join(wanted.files)}")
 
 
 def _hub_file(repo: str, name: str) -> Path:
@@ -175,10 +184,10 @@ def _hub_file(repo: str, name: str) -> Path:
     return Path(hf_hub_download(repo, name, etag_timeout=TIMEOUT))
 
 
-def _missing(place: Place, why: str) -> A2pipeError:
-    verb, whole = ("are", "") if place.what == "weights" else ("is", " with the whole model")
+def _missing(wanted: HubFile, why: str) -> A2pipeError:
+    verb, whole = ("are", "") if wanted.what == "weights" else ("is", " with the whole model")
     return A2pipeError(
-        f"The {place.what} of {place.model} {verb} not on this machine and {why}; run "
-        f"`{place.command}` on a machine with a network that shares its hub cache, or use "
-        f"`--weights {place.model}=FILE`{whole}."
+        f"The {wanted.what} of {wanted.model} {verb} not on this machine and {why}; run "
+        f"`{wanted.command}` on a machine with a network that shares its hub cache, or use "
+        f"`--weights {wanted.model}=FILE`{whole}."
     )

@@ -10,20 +10,25 @@ from torch import Tensor, nn
 from ...errors import A2pipeError
 from .conversion import to_timm
 
-FEW = 3
+NAMES_SHOWN = 3
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Module:
-    """Put the weights into an outlined network, as float32 on the CPU, frozen, in evaluation mode.
+    """Put weights into a network on the meta device; return it frozen, in evaluation mode.
 
-    tensors: by the names of timm or of an official checkpoint (see `official`). origin: where they
-    come from, for the error. Raises A2pipeError if they do not fit the network exactly; a file of
-    another patch or grid is not resampled.
+    The network holds float32 on the CPU afterwards, whatever the type of the tensors.
+
+    tensors: a checkpoint by the names of timm or of the official code (see `conversion`). origin:
+    where they come from, for the error.
+
+    Raises A2pipeError if they do not fit the network exactly, as a file of another patch or grid
+    is not resampled, or if any number is not finite.
     """
     given = to_timm(module, tensors, origin)
     check_fit(module, given, origin)
     check_numbers(given, origin)
     converted = {name: tensor.float() for name, tensor in given.items()}
+    # assign: a tensor cannot be copied into one on the meta device, it has to take its place.
     module.load_state_dict(converted, strict=True, assign=True)
     _make_buffers(module)
     _fuse(module)
@@ -31,7 +36,10 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> 
 
 
 def check_fit(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Raise A2pipeError unless the tensors are the module's by name and shape."""
+    """Raise A2pipeError unless the tensors are those of the module by name and shape.
+
+    origin: where the tensors come from, for the error, which names the first few that differ.
+    """
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     reshaped = [
@@ -64,7 +72,9 @@ def check_numbers(tensors: dict[str, Tensor], origin: str) -> None:
 
 
 def _fuse(module: Any) -> None:
-    """Fused attention, whatever the environment tells timm: it rounds differently."""
+    """Switch fused attention on in every block."""
+    # timm takes its default from TIMM_FUSED_ATTN; unfused attention rounds differently, so the
+    # environment would decide the bits of a row.
     for block in module.blocks:
         block.attn.fused_attn = True
 
@@ -74,8 +84,8 @@ def _tensors(count: int) -> str:
 
 
 def _first_few(kind: str, names: list[str]) -> str:
-    more = ", ..." if len(names) > FEW else ""
-    return f"{len(names)} {kind} ({', '.join(names[:FEW])}{more})"
+    more = ", ..." if len(names) > NAMES_SHOWN else ""
+    return f"{len(names)} {kind} ({', '.join(names[:NAMES_SHOWN])}{more})"
 
 
 def _shown(shape: tuple[int, ...]) -> str:
@@ -83,14 +93,15 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 
 def _make_buffers(module: nn.Module) -> None:
-    """Compute the buffers that no checkpoint holds, such as rotary frequencies."""
+    """Compute the buffers that no checkpoint holds, such as rotary frequencies, on the CPU."""
     part: Any
     for part in module.modules():
-        waiting = [name for name, buffer in part.named_buffers(recurse=False) if buffer.is_meta]
-        if not waiting:
+        absent = [name for name, buffer in part.named_buffers(recurse=False) if buffer.is_meta]
+        if not absent:
             continue
         if not hasattr(part, "init_non_persistent_buffers"):
             raise A2pipeError(f"{type(part).__name__} needs a newer timm; upgrade timm.")
-        for name in waiting:
+        # In timm 1.0 a module that has such buffers can compute them anew in place.
+        for name in absent:
             part._buffers[name] = torch.empty_like(part.get_buffer(name), device="cpu")
         part.init_non_persistent_buffers()

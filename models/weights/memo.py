@@ -1,6 +1,7 @@
-"""A small JSON file that remembers what is slow to work out, such as the digest of a weights file.
+"""Remember what is slow to work out, such as the digest of a weights file, in a small JSON file.
 
-It may be deleted at any time, it may be torn or unwritable: what it held is then worked out again.
+The file may be deleted at any time, and it may be damaged or unwritable: whatever it cannot answer
+is worked out again.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from ...files import replace_file
 
 
 def recall(memo: Path | None, key: str) -> Any | None:
-    """What was remembered under `key`, or None."""
+    """Return the JSON value that was remembered under `key`, or None; without a memo, None."""
     return None if memo is None else _read(memo).get(key)
 
 
 def remember(memo: Path | None, key: str, value: Any) -> None:
-    """Keep a JSON value under `key`; of two writers at once the later wins."""
+    """Keep a JSON value under `key`; do nothing if there is no memo or it cannot be written."""
     if memo is None:
         return
+    # No lock: of two processes that write at once the later one wins, and what the other learned is
+    # worked out again.
     content = json.dumps({**_read(memo), key: value}, indent=1, sort_keys=True)
     with contextlib.suppress(OSError):
         memo.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +32,9 @@ def remember(memo: Path | None, key: str, value: Any) -> None:
 
 
 def file_key(path: Path) -> str:
-    """A file as it lies there now; times alone can be set to what they were, its inode and the time
-    of its last change of any kind cannot."""
+    """Return a key for a file as it is now: path, size, times and inode; it must exist."""
+    # The time of modification can be set back by tools that copy; the inode and the time of the
+    # last change of any kind cannot, so a file that was replaced is never taken for the old one.
     state = path.stat()
     times = f"{state.st_mtime_ns} {state.st_ctime_ns}"
     return f"{path.resolve()} {state.st_size} {times} {state.st_ino}"

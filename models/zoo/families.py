@@ -1,82 +1,62 @@
-"""The backbones that have a name of their own, family by family: facts, no code of any model."""
+"""The backbones that have a name of their own, family by family: facts, and no code of any model.
+
+Sizes are in millions of parameters, without head or projection; the tests compare them, patches and
+prefix tokens with timm's networks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from typing import Any
 
-from .model_entry import CLIP, HALVES, IMAGENET, Channels, ModelEntry, Positions
+from .model_entry import CLIP, HALVES, IMAGENET, ModelEntry
 
 DEMO_SMALL = (("dim", 96), ("depth", 4), ("heads", 3), ("patch", 8), ("grid", 6))
+"""Architecture of the random control, which has no weights file that could say it."""
 
 
 def hub_entry(
-    name: str,
-    family: str,
-    timm: str,
-    called: tuple[str, ...],
-    input_size: int,
-    licence: str,
-    *,
-    parameters: float = 0.0,
-    patch: int = 0,
-    prefix_tokens: int = 0,
-    scaling: tuple[Channels, Channels] = IMAGENET,
-    positions: Positions = "antialias",
-    published: bool = True,
-    rotary: bool = False,
+    name: str, timm: str, called: tuple[str, ...], parameters: float, patch: int, **facts: Any
 ) -> ModelEntry:
-    """An entry for a timm model, whose weights are published on the hub unless said otherwise.
+    """Return the entry of a timm model whose weights timm publishes on the hub.
 
-    called: its other names; the first is the paper's, "" where it has none.
+    timm: timm's name of the model. called: its other names; the first is the paper's, "" if it has
+    none. facts: other fields of `ModelEntry`, in place of the defaults: normalised as for ImageNet,
+    224 pixels, CLS as the only prefix token, Apache-2.0.
     """
-    repo = f"timm/{timm}" if published else ""
-    paper_name, *aliases = called
-    return ModelEntry(
-        name=name,
-        family=family,
-        timm=timm,
-        arguments=(),
-        paper_name=paper_name,
-        mean=scaling[0],
-        std=scaling[1],
-        input_size=input_size,
-        source="hub",
-        licence=licence,
-        repo=repo,
-        positions=positions,
-        aliases=tuple(aliases),
-        parameters=parameters,
-        patch=patch,
-        prefix_tokens=prefix_tokens,
-        rotary=rotary,
-    )
+    defaults = {
+        "arguments": (),
+        "mean": IMAGENET[0],
+        "std": IMAGENET[1],
+        "input_size": 224,
+        "source": "hub",
+        "licence": "Apache-2.0",
+        "repo": f"timm/{timm}",
+        "prefix_tokens": 1,
+    }
+    named = {"name": name, "timm": timm, "paper_name": called[0], "aliases": called[1:]}
+    return ModelEntry(**{**defaults, **named, "parameters": parameters, "patch": patch, **facts})
 
 
 def _dino() -> Iterable[ModelEntry]:
-    for letter, size, millions in (
-        ("s", "small", {16: 21.67, 8: 21.67}),
-        ("b", "base", {16: 85.80, 8: 85.81}),
+    for letter, size, patch, parameters in (
+        ("s", "small", 16, 21.67),
+        ("s", "small", 8, 21.67),
+        ("b", "base", 16, 85.80),
+        ("b", "base", 8, 85.81),
     ):
-        for patch, parameters in millions.items():
-            shown = f"ViT-{letter.upper()}"
-            short = (f"DINOv1 {shown}", f"DINO {shown}") if patch == 16 else ()
-            yield hub_entry(
-                f"dino_vit{letter}{patch}",
-                "DINO",
-                f"vit_{size}_patch{patch}_224.dino",
-                (f"DINOv1 {shown}/{patch}", f"DINO {shown}/{patch}", *short),
-                224,
-                "Apache-2.0",
-                parameters=parameters,
-                patch=patch,
-                prefix_tokens=1,
-                positions="offset",
-            )
+        name, shown = f"dino_vit{letter}{patch}", f"ViT-{letter.upper()}"
+        timm = f"vit_{size}_patch{patch}_224.dino"
+        # A name without a patch size means patches of 16 pixels, the ones that the paper uses.
+        short = (f"DINOv1 {shown}", f"DINO {shown}") if patch == 16 else ()
+        called = (f"DINOv1 {shown}/{patch}", f"DINO {shown}/{patch}", *short)
+        yield hub_entry(name, timm, called, parameters, patch, family="DINO", positions="offset")
 
 
 def _dinov2() -> Iterable[ModelEntry]:
-    """The paper's DINOv2 models are those with registers."""
+    """Yield each size without and with registers."""
+    # The paper's names mean models with registers: the falls from ViT-S to ViT-G in its Table 3 are
+    # those that its Figure 13 gives for registers.
     for letter, size, parameters in (
         ("s", "small", 22.06),
         ("b", "base", 86.58),
@@ -84,34 +64,17 @@ def _dinov2() -> Iterable[ModelEntry]:
         ("g", "giant", 1136.48),
     ):
         patched, short = f"DINOv2 ViT-{letter.upper()}/14", f"DINOv2 ViT-{letter.upper()}"
-        plain = ("", f"{patched} without registers", f"{short} without registers")
-        with_registers = (patched, short, f"{patched} with registers", f"{short} with registers")
-        yield hub_entry(
-            f"dinov2_vit{letter}14",
-            "DINOv2",
-            f"vit_{size}_patch14_dinov2.lvd142m",
-            plain,
-            518,
-            "Apache-2.0",
-            parameters=parameters,
-            patch=14,
-            prefix_tokens=1,
-            positions="offset",
-        )
-        yield hub_entry(
-            f"dinov2_vit{letter}14_reg",
-            "DINOv2",
-            f"vit_{size}_patch14_reg4_dinov2.lvd142m",
-            with_registers,
-            518,
-            "Apache-2.0",
-            parameters=parameters,
-            patch=14,
-            prefix_tokens=5,
-        )
+        name, facts = f"dinov2_vit{letter}14", {"family": "DINOv2", "input_size": 518}
+        without = ("", f"{patched} without registers", f"{short} without registers")
+        timm = f"vit_{size}_patch14_dinov2.lvd142m"
+        yield hub_entry(name, timm, without, parameters, 14, positions="offset", **facts)
+        called = (patched, short, f"{patched} with registers", f"{short} with registers")
+        timm = f"vit_{size}_patch14_reg4_dinov2.lvd142m"
+        yield hub_entry(f"{name}_reg", timm, called, parameters, 14, prefix_tokens=5, **facts)
 
 
 def _dinov3() -> Iterable[ModelEntry]:
+    facts = {"family": "DINOv3", "input_size": 256, "licence": "DINOv3 licence"}
     for letters, size, shown, parameters in (
         ("s16", "small", "S", 21.59),
         ("s16plus", "small_plus", "S+", 28.68),
@@ -120,118 +83,72 @@ def _dinov3() -> Iterable[ModelEntry]:
         ("h16plus", "huge_plus", "H+", 840.51),
         ("7b16", "7b", "7B", 6716.03),
     ):
-        yield hub_entry(
-            f"dinov3_vit{letters}",
-            "DINOv3",
-            f"vit_{size}_patch16_dinov3.lvd1689m",
-            (f"DINOv3 ViT-{shown}/16", f"DINOv3 ViT-{shown}"),
-            256,
-            "DINOv3 licence",
-            parameters=parameters,
-            patch=16,
-            prefix_tokens=5,
-            rotary=True,
-        )
+        name, timm = f"dinov3_vit{letters}", f"vit_{size}_patch16_dinov3.lvd1689m"
+        called = (f"DINOv3 ViT-{shown}/16", f"DINOv3 ViT-{shown}")
+        yield hub_entry(name, timm, called, parameters, 16, prefix_tokens=5, rotary=True, **facts)
 
 
 def _mae() -> Iterable[ModelEntry]:
+    facts = {"family": "MAE", "licence": "CC-BY-NC-4.0"}
     for letter, size, patch, parameters in (
         ("b", "base", 16, 85.80),
         ("l", "large", 16, 303.30),
         ("h", "huge", 14, 630.76),
     ):
-        shown = f"MAE ViT-{letter.upper()}"
-        yield hub_entry(
-            f"mae_vit{letter}{patch}",
-            "MAE",
-            f"vit_{size}_patch{patch}_224.mae",
-            (f"{shown}/{patch}", shown, f"mae_vit_{size}_patch{patch}"),
-            224,
-            "CC-BY-NC-4.0",
-            parameters=parameters,
-            patch=patch,
-            prefix_tokens=1,
-        )
+        name, shown = f"mae_vit{letter}{patch}", f"MAE ViT-{letter.upper()}"
+        called = (f"{shown}/{patch}", shown, f"mae_vit_{size}_patch{patch}")
+        timm = f"vit_{size}_patch{patch}_224.mae"
+        yield hub_entry(name, timm, called, parameters, patch, **facts)
 
 
 def _ibot() -> Iterable[ModelEntry]:
+    """Yield entries without a repository, as timm publishes no weights of iBOT."""
+    facts = {"family": "iBOT", "positions": "offset", "repo": ""}
     for letter, size, parameters in (
         ("s", "small", 21.67),
         ("b", "base", 85.80),
         ("l", "large", 303.30),
     ):
-        shown = f"iBOT ViT-{letter.upper()}"
-        yield hub_entry(
-            f"ibot_vit{letter}16",
-            "iBOT",
-            f"vit_{size}_patch16_224",
-            (f"{shown}/16", shown),
-            224,
-            "Apache-2.0",
-            parameters=parameters,
-            patch=16,
-            prefix_tokens=1,
-            positions="offset",
-            published=False,
-        )
+        name, shown = f"ibot_vit{letter}16", f"iBOT ViT-{letter.upper()}"
+        called = (f"{shown}/16", shown)
+        yield hub_entry(name, f"vit_{size}_patch16_224", called, parameters, 16, **facts)
 
 
 def _openclip() -> Iterable[ModelEntry]:
-    """The whole models are published by LAION under names that spell the tag in another case."""
-    for letter, size, patch, published, scaling, parameters in (
+    for letter, size, patch, published, (mean, std), parameters in (
         ("B", "base", 16, "laion2B-s34B-b88K", CLIP, 85.80),
+        # L/14 alone was trained on pixels in [-1, 1], in timm and open_clip alike.
         ("L", "large", 14, "laion2B-s32B-b82K", HALVES, 303.18),
         ("H", "huge", 14, "laion2B-s32B-b79K", CLIP, 630.77),
         ("g", "giant", 14, "laion2B-s12B-b42K", CLIP, 1011.20),
     ):
         shown, official = f"OpenCLIP ViT-{letter}", f"ViT-{letter}-{patch}"
+        # LAION spells the tag in another case in the names of its repositories.
         tag = published.lower().replace("-", "_")
-        entry = hub_entry(
+        yield hub_entry(
             f"openclip_vit{letter.lower()}{patch}",
-            "OpenCLIP",
             f"vit_{size}_patch{patch}_clip_224.laion2b",
             (f"{shown}/{patch}", shown, f"OpenCLIP {official}", f"{official}/{tag}"),
-            224,
-            "MIT",
-            parameters=parameters,
-            patch=patch,
-            prefix_tokens=1,
-            scaling=scaling,
+            parameters,
+            patch,
+            family="OpenCLIP",
+            licence="MIT",
+            mean=mean,
+            std=std,
+            open_clip=official,
+            whole_repo=f"laion/CLIP-{official}-{published}",
         )
-        yield replace(entry, open_clip=official, whole_repo=f"laion/CLIP-{official}-{published}")
 
 
 def _demo() -> Iterable[ModelEntry]:
+    facts: dict[str, Any] = {"family": "demo", "repo": "", "input_size": 48}
+    facts |= {"mean": HALVES[0], "std": HALVES[1]}
     for role in ("localizer", "embedder"):
         for letter, parameters in (("s", 0.47), ("m", 1.54)):
-            yield ModelEntry(
-                f"demo_{role}_{letter}",
-                "demo",
-                "",
-                (),
-                "",
-                *HALVES,
-                48,
-                "shipped",
-                "Apache-2.0",
-                parameters=parameters,
-                patch=8,
-                prefix_tokens=1,
-            )
-    yield ModelEntry(
-        "demo_localizer_s_random",
-        "demo",
-        "",
-        DEMO_SMALL,
-        "",
-        *HALVES,
-        48,
-        "random",
-        "Apache-2.0",
-        parameters=0.47,
-        patch=8,
-        prefix_tokens=1,
-    )
+            name = f"demo_{role}_{letter}"
+            yield hub_entry(name, "", ("",), parameters, 8, source="shipped", **facts)
+    facts |= {"source": "random", "arguments": DEMO_SMALL}
+    yield hub_entry("demo_localizer_s_random", "", ("",), 0.47, 8, **facts)
 
 
 TABLE: dict[str, ModelEntry] = {
@@ -239,3 +156,4 @@ TABLE: dict[str, ModelEntry] = {
     for family in (_demo(), _dinov2(), _dinov3(), _dino(), _mae(), _ibot(), _openclip())
     for entry in family
 }
+"""Every backbone of the package by its name, in the order in which they are listed."""

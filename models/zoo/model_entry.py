@@ -1,4 +1,4 @@
-"""What is known of one backbone without loading anything: an entry of the table of models."""
+"""One entry of the table of models: the facts of a backbone that are known without loading it."""
 
 from __future__ import annotations
 
@@ -19,29 +19,34 @@ HALVES: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One backbone.
+    """Facts of one backbone.
 
-    timm: timm model name with its tag; "" is timm's `VisionTransformer` built from `arguments`, or,
-        where the weights file says it, from the file's own "architecture".
-    arguments: keyword arguments for the model, as pairs.
-    paper_name: what the A² paper calls it, "" where it does not. It and the `aliases` can be given
-        in place of the name, in any case.
+    name: the name that records and cells of a matrix show.
+    family: what the list of models groups it under, such as "DINOv2".
+    timm: timm model name with its tag. "" stands for timm's `VisionTransformer`, built from the
+        "architecture" in the weights file's metadata or else from `arguments`.
+    arguments: keyword arguments for the model, as pairs of name and value.
+    paper_name: what the A² paper calls it; "" if it does not. It and the `aliases` can be given in
+        place of the name, in any case.
     mean, std: normalisation per RGB channel of values in [0, 1].
     input_size: native side in pixels.
-    source: "hub" is fetched once from the Hugging Face hub; "shipped" lies in a file of the
-        package; "random" is a control that never saw an image, drawn from seed 0.
-    repo: hub repository of the weights, "" where there is none and a weights file has to be given.
-    positions: how position embeddings are resampled to another grid: "antialias" is bicubic with
-        antialiasing (timm, and the official DINOv2 models with registers); "offset" is bicubic
-        without it, with a scale 0.1 patches too large (the official DINO, iBOT and DINOv2 models).
-    file: path of the weights of a "shipped" model; "" is the package's own folder.
+    source: where weights come from. "hub": fetched once from the Hugging Face hub. "shipped": in a
+        file of a package. "random": drawn from seed 0, for a control that never saw an image.
+    licence: of the weights, in words.
+    repo: hub repository of the weights; "" if there is none and a weights file has to be given.
+    positions: how position embeddings are resampled to another grid. "antialias": bicubically with
+        antialiasing, as timm and the official DINOv2 models with registers do. "offset": without
+        it, by a scale 0.1 patches too large, as the official DINO, iBOT and DINOv2 models do.
+    file: path of the weights of a "shipped" model; "" if they lie in this package.
+    aliases: other names that it can be given by.
     parameters: in millions, without any classification head or projection; 0 if not known.
     patch: side of a patch in pixels; 0 if not known.
-    prefix_tokens: tokens before the patches, CLS and registers; 0 if not known.
-    rotary: positions are rotary angles alone, computed for any grid, and nothing is resampled.
-    open_clip: what open_clip calls the whole model, whose image tower this is; "" if it has no text
+    prefix_tokens: number of tokens before the patches, CLS and registers; 0 if not known.
+    rotary: whether all positions are rotary angles, which are computed for any grid, so that
+        nothing is resampled.
+    open_clip: open_clip's name of the whole model whose image tower this is; "" if it has no text
         tower.
-    whole_repo: hub repository of the whole model in open_clip's format, "" where there is none.
+    whole_repo: hub repository of the whole model in open_clip's format; "" if there is none.
     """
 
     name: str
@@ -67,5 +72,5 @@ class ModelEntry:
 
     @property
     def called(self) -> tuple[str, ...]:
-        """Every other name it goes by, the paper's first."""
+        """Return every other name that it can be given by, the paper's first."""
         return (self.paper_name, *self.aliases) if self.paper_name else self.aliases

@@ -8,7 +8,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.acceleration import compilation, lowered
+from a2pipe.models.acceleration import cast_projections, compilation
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -17,14 +17,14 @@ def test_weights_cast_ahead_give_what_autocast_gives(kind, tiny, pixels, dtype) 
     images = pixels(module.patch_embed.img_size[0])
     with torch.inference_mode(), torch.autocast("cpu", dtype):
         expected = module.forward_features(images)
-        found = lowered(copy.deepcopy(module), dtype).forward_features(images)
+        found = cast_projections(copy.deepcopy(module), dtype).forward_features(images)
     assert torch.equal(found, expected)
 
 
 def test_only_single_precision_leaves_the_weights_alone(tiny) -> None:
     module = tiny("registers")
-    assert lowered(module, torch.float32).blocks[0].attn.qkv.weight.dtype == torch.float32
-    cast = lowered(module, torch.bfloat16)
+    assert cast_projections(module, torch.float32).blocks[0].attn.qkv.weight.dtype == torch.float32
+    cast = cast_projections(module, torch.bfloat16)
     assert cast.blocks[0].attn.qkv.weight.dtype == torch.bfloat16
     assert cast.blocks[0].norm1.weight.dtype == torch.float32
 
