@@ -204,7 +204,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _batch(self, X: Floats, labels: NDArray[np.int64]) -> Batch:
-        """Return a function that normalises the rows it is asked for and puts them on the device."""
+        """Return a function that normalises the rows it is asked for, on the device."""
         import torch
 
         def batch(rows: NDArray[np.int64] | None) -> tuple[Any, Any]:

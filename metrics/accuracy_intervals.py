@@ -1,6 +1,6 @@
 """Confidence intervals of accuracy and worst-group accuracy over one set of predictions.
 
-Computed, not drawn: equal predictions have equal intervals on every machine.
+They are computed in closed form, not drawn, so equal predictions have equal intervals everywhere.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from .binomial import mean_limits, share_limits, worst_limits
 from .design_effect import design_effect
 
 Interval = tuple[float, float]
+Values = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class CellIntervals:
-    """Intervals of one cell, in [0, 1]; None for WGA where no sample belongs to a group."""
+    """Intervals of the accuracies of one cell of a matrix, each a pair in [0, 1].
+
+    accuracy: of the plain accuracy. wga: of the worst group's; None if no sample has a group.
+    """
 
     accuracy: Interval
     wga: Interval | None
 
 
 @dataclass(frozen=True, eq=False)
-class _Grouped:
-    """Samples by group: which group each is of, and right ones among how many, (G,)."""
+class _GroupCounts:
+    """Samples counted by group.
+
+    place: (N,), position of each sample's group among the G groups. hits: (G,), right samples of
+    each group. sizes: (G,), all samples of each group.
+    """
 
     place: NDArray[np.int64]
     hits: NDArray[np.float64]
@@ -36,17 +44,14 @@ class _Grouped:
 
     @property
     def shares(self) -> NDArray[np.float64]:
+        """Return the accuracy of each group, (G,)."""
         return self.hits / self.sizes
 
 
 def cell_intervals(
-    correct: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
-    *,
-    level: float = 0.95,
+    correct: Values, groups: Values, images: Values | None = None, *, level: float = 0.95
 ) -> CellIntervals:
-    """Intervals of accuracy and WGA; see `accuracy_interval` and `wga_interval`."""
+    """Return both intervals; arguments and errors as for `accuracy_interval`."""
     has_groups = bool((np.asarray(groups) >= 0).any())
     return CellIntervals(
         accuracy=accuracy_interval(correct, groups, images, level=level),
@@ -55,93 +60,81 @@ def cell_intervals(
 
 
 def accuracy_interval(
-    correct: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
-    *,
-    level: float = 0.95,
+    correct: Values, groups: Values, images: Values | None = None, *, level: float = 0.95
 ) -> Interval:
-    """Interval of the plain accuracy, group sizes held fixed: see `binomial.mean_limits`.
+    """Return the interval of the plain accuracy: low and high, in [0, 1].
 
-    correct: (N,) whether each prediction is right. groups: integer (N,); samples with a negative
-        index belong to none and count as a group of their own. images: (N,), equal for samples that
-        share an image; None if none do. level: share of test sets whose interval holds the truth.
+    The sizes of the groups are taken as fixed; see `binomial.mean_limits`.
 
-    Raises A2pipeError if there are no samples, ValueError if the arrays differ in length.
+    correct: (N,), whether each prediction is right. groups: integer (N,); samples of negative index
+    belong to none and count as one more group. images: (N,), equal for samples that share an image;
+    None if none do. level: share of test sets whose interval holds the true value.
+
+    Raises A2pipeError if there are no samples, and ValueError if the arrays differ in length.
     """
     right = _checked(correct, groups, images)
     if not len(right):
         raise A2pipeError("There is no sample to score: the split is empty.")
-    found = _grouped(right, np.asarray(groups))
+    found = _count(right, np.asarray(groups))
     effect = design_effect(right - found.shares[found.place], images)
     low, high = mean_limits(found.hits, found.sizes, level, effect)
     return float(low), float(high)
 
 
 def wga_interval(
-    correct: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
-    *,
-    level: float = 0.95,
+    correct: Values, groups: Values, images: Values | None = None, *, level: float = 0.95
 ) -> Interval:
-    """Interval of the smallest group accuracy: see `binomial.worst_limits`.
+    """Return the interval of the smallest group accuracy, as `binomial.worst_limits` defines it.
 
-    Arguments as for `accuracy_interval`; samples with a negative index are left out, and with class
-    labels as groups it is the interval of the worst class. Shared images make a group smaller by
-    its design effect.
+    Arguments as for `accuracy_interval`, but samples of negative group index are left out. With
+    class labels as groups it is the interval of the worst class. A group whose samples share images
+    counts for as many samples as its design effect leaves.
 
     Raises A2pipeError if no sample belongs to a group, ValueError if the arrays differ in length.
     """
     right = _checked(correct, groups, images)
-    found, effects = _members(right, np.asarray(groups), images)
+    found, effects = _count_members(right, np.asarray(groups), images)
     low, high = worst_limits(found.hits / effects, found.sizes / effects, level)
     return float(low), float(high)
 
 
 def group_intervals(
-    correct: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
-    *,
-    level: float = 0.95,
+    correct: Values, groups: Values, images: Values | None = None, *, level: float = 0.95
 ) -> dict[int, Interval]:
-    """Interval of each group's accuracy, by group index; empty groups have none.
+    """Return the interval of each group's accuracy by group index; empty groups have none.
 
-    Each on its own: nothing allows for there being several. Arguments and errors as for
-    `wga_interval`.
+    Each is the interval of one group alone: nothing allows for there being several. Arguments and
+    errors as for `wga_interval`.
     """
     right = _checked(correct, groups, images)
-    found, effects = _members(right, np.asarray(groups), images)
+    found, effects = _count_members(right, np.asarray(groups), images)
     low, high = share_limits(found.hits / effects, found.sizes / effects, (1 - level) / 2)
     present = np.unique(groups[groups >= 0]).tolist()
     return dict(zip(present, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
 
-def _members(
-    right: NDArray[np.float64], groups: NDArray[Any], images: NDArray[Any] | None
-) -> tuple[_Grouped, NDArray[np.float64]]:
-    """The samples that belong to a group, by group, and the groups' design effects."""
+def _count_members(
+    right: NDArray[np.float64], groups: Values, images: Values | None
+) -> tuple[_GroupCounts, NDArray[np.float64]]:
+    """Count the samples that have a group; return the counts and each group's design effect."""
     member = groups >= 0
     if not member.any():
         raise A2pipeError("No group has any sample to score.")
-    found = _grouped(right[member], groups[member])
+    found = _count(right[member], groups[member])
     if images is None:
         return found, np.ones(len(found.sizes))
     residuals, kept = right[member] - found.shares[found.place], np.asarray(images)[member]
-    inside = [found.place == group for group in range(len(found.sizes))]
-    return found, np.array([design_effect(residuals[each], kept[each]) for each in inside])
+    members = [found.place == group for group in range(len(found.sizes))]
+    return found, np.array([design_effect(residuals[each], kept[each]) for each in members])
 
 
-def _grouped(right: NDArray[np.float64], groups: NDArray[Any]) -> _Grouped:
+def _count(right: NDArray[np.float64], groups: Values) -> _GroupCounts:
     _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     hits = np.bincount(place, weights=right).astype(np.float64)
-    return _Grouped(place, hits, sizes.astype(np.float64))
+    return _GroupCounts(place, hits, sizes.astype(np.float64))
 
 
-def _checked(
-    correct: NDArray[Any], groups: NDArray[Any], images: NDArray[Any] | None
-) -> NDArray[np.float64]:
+def _checked(correct: Values, groups: Values, images: Values | None) -> NDArray[np.float64]:
     lengths = {len(each) for each in (correct, groups, images) if each is not None}
     if len(lengths) > 1:
         raise ValueError(f"samples differ in number: {sorted(lengths)}")

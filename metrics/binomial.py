@@ -1,9 +1,9 @@
-"""Limits for shares of right samples that are binomial within each group.
+"""Confidence limits for shares of right samples, which are binomial within each group.
 
-A group's own limits are Jeffreys' (the quantiles of Beta(k + 1/2, n - k + 1/2)), exact where all or
-none are right, as Brown, Cai and DasGupta advise ("Interval estimation for a binomial proportion",
-Statistical Science 16, 2001). Sizes need not be whole numbers: samples that share images count for
-fewer than they are. Functions take leading axes, so that a simulation is one call.
+The limits of one group are Jeffreys', the quantiles of Beta(k + 1/2, n - k + 1/2), and exact where
+all or none are right, as Brown, Cai and DasGupta advise ("Interval estimation for a binomial
+proportion", Statistical Science 16, 2001). Sizes need not be whole numbers, since samples that
+share images count for fewer. All functions take leading axes, so that a simulation is one call.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ Limits = tuple[Floats, Floats]
 
 
 def share_limits(hits: ArrayLike, sizes: ArrayLike, tail: ArrayLike) -> Limits:
-    """Lower and upper limit of a share, each missed with about the probability `tail`.
+    """Return the lower and the upper limit of a share, each missed with a probability near `tail`.
 
-    hits, sizes: right ones among how many, sizes above 0; broadcast against each other and `tail`.
+    hits: number of right samples. sizes: number of all samples, above 0. The three arguments are
+    broadcast against each other.
     """
     right, n, missed = (np.asarray(each, np.float64) for each in (hits, sizes, tail))
     wrong = n - right
@@ -26,7 +27,9 @@ def share_limits(hits: ArrayLike, sizes: ArrayLike, tail: ArrayLike) -> Limits:
 
 
 def worst_limits(hits: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> Limits:
-    """Interval of the smallest of several shares, (..., G) -> (...,) twice.
+    """Return the limits of the smallest of several shares, from (..., G) to (...,) each.
+
+    hits, sizes: right samples and all samples of each group. level: such as 0.95.
 
     The smallest observed share lies below the smallest true one where several groups are nearly
     equally bad, and a percentile interval of resampled minima lies lower still: among four equally
@@ -48,14 +51,15 @@ def worst_limits(hits: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> Limi
 def mean_limits(
     hits: ArrayLike, sizes: ArrayLike, level: float = 0.95, effect: ArrayLike = 1.0
 ) -> Limits:
-    """Interval of the share over all groups, whose sizes are given, (..., G) -> (...,) twice.
+    """Return the limits of the share over all groups, from (..., G) to (...,) each.
 
-    Group sizes do not vary from one test set to the next, so the variance is that within groups;
-    the limits are those of one share of n samples, n chosen to have this variance (Korn and
-    Graubard, "Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data", Survey Methodology 24, 1998).
+    Group sizes do not vary from one test set to the next, so the variance is that within groups.
+    The limits are those of one share of n samples, where n is chosen to have this variance (Korn
+    and Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24, 1998).
 
-    effect: how many times larger shared images make the variance, (...,).
+    hits, sizes: right samples and all samples of each group. level: such as 0.95. effect: how many
+    times larger shared images make the variance, (...,).
     """
     right, n = np.asarray(hits, np.float64), np.asarray(sizes, np.float64)
     total = n.sum(axis=-1)
@@ -66,16 +70,18 @@ def mean_limits(
 
 
 def _lower(right: Floats, wrong: Floats, tail: Floats) -> Floats:
-    """Jeffreys' lower limit; 0 where none are right, exact where none are wrong."""
+    """Return Jeffreys' lower limit; 0 where none are right, exact where none are wrong."""
     from scipy.special import betaincinv
 
     jeffreys = betaincinv(right + 0.5, wrong + 0.5, tail)
+    # np.where evaluates both branches, so the exponent must exist where none are right, too.
     exact = tail ** (1 / np.maximum(right, np.finfo(np.float64).tiny))
     low: Floats = np.where(right <= 0, 0.0, np.where(wrong <= 0, exact, jeffreys))[()]
     return low
 
 
 def _spread(right: Floats, n: Floats) -> Floats:
-    """p (1 - p), with half a right and half a wrong sample more, so that it is never 0."""
+    """Return p (1 - p) of shares with half a right and half a wrong sample more."""
+    # The half samples keep the variance of a group that is all right or all wrong from being 0.
     share = (right + 0.5) / (n + 1)
     return np.asarray(share * (1 - share))

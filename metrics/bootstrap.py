@@ -1,7 +1,8 @@
 """Percentile intervals of accuracy and worst-group accuracy from resampled test sets.
 
-For comparison with what others report: where several groups are nearly equally bad the WGA interval
-lies too low, as resampled minima are biased downwards; `accuracy_intervals` is not so.
+They are for comparison with what others report. Where several groups are nearly equally bad, the
+interval of worst-group accuracy lies too low, because the minimum of resampled groups is biased
+downwards; the intervals of `accuracy_intervals` are not biased so.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> CellIntervals:
-    """Percentile bootstrap within groups, by image where samples share one.
+    """Return both intervals by the percentile bootstrap within groups.
 
-    The smallest group is looked for in each draw anew. Arguments and errors as for
-    `accuracy_intervals.cell_intervals`, and the seed of the draws.
+    Samples that share an image are drawn together, and the worst group is looked for in each draw.
+    resamples: number of draws. seed: of the draws. Other arguments and errors as for
+    `accuracy_intervals.cell_intervals`.
     """
 
     def interval(metric: Metric) -> Interval:

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: expected calibration error and its bins."""
+"""Measure whether probabilities mean what they say: expected calibration error and its bins."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from ..errors import A2pipeError
 
-BINS = 15
+BINS = 15  # as Guo et al. use
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Samples whose confidence lies in (low, high]: their mean confidence and accuracy.
+    """The samples whose confidence lies in (low, high].
 
-    Both are NaN where n is 0.
+    n: how many there are. confidence: their mean confidence. accuracy: share of them whose
+    prediction is right. Both are NaN if n is 0.
     """
 
     low: float
@@ -30,11 +31,11 @@ class CalibrationBin:
 def expected_calibration_error(
     labels: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS
 ) -> float:
-    """Mean distance between confidence and accuracy over bins of equal width, weighted by n.
+    """Return the expected calibration error, in [0, 1].
 
+    It is the mean over bins of the distance between confidence and accuracy, weighted by samples:
     ECE = sum over bins of n_b / N |accuracy_b - confidence_b| (Guo et al., "On Calibration of
-    Modern Neural Networks", ICML 2017, equation 3), in [0, 1]. Arguments and errors as for
-    `calibration_bins`.
+    Modern Neural Networks", ICML 2017, equation 3). Arguments and errors as for `calibration_bins`.
     """
     filled = [each for each in calibration_bins(labels, probabilities, bins) if each.n]
     gaps = [each.n * abs(each.accuracy - each.confidence) for each in filled]
@@ -44,14 +45,16 @@ def expected_calibration_error(
 def calibration_bins(
     labels: NDArray[Any], probabilities: NDArray[Any], bins: int = BINS
 ) -> list[CalibrationBin]:
-    """Samples by the confidence of their predicted class, in `bins` bins of equal width.
+    """Return `bins` bins of equal width, which divide samples by their confidence.
+
+    The confidence of a sample is the probability of its predicted class. A confidence on an edge
+    belongs to the bin below.
 
     labels: class indices (N,). probabilities: (N, classes) in [0, 1]; the predicted class is the
-    most probable one, of equals the first. A confidence on an edge belongs to the bin below.
+    most probable one, of equals the first.
 
-    Raises:
-        A2pipeError: there is no sample, or a probability lies outside [0, 1].
-        ValueError: the arrays do not fit each other.
+    Raises A2pipeError if there is no sample or a probability lies outside [0, 1], and ValueError if
+    the arrays do not fit each other.
     """
     table = np.asarray(probabilities, np.float64)
     if table.ndim != 2 or np.shape(labels) != table.shape[:1]:

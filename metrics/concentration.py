@@ -1,7 +1,7 @@
-"""How concentrated attention is: normalised entropy, top shares, shares of the token groups.
+"""Measure how concentrated attention is: normalised entropy, top shares, shares of token groups.
 
-On the normalised map over all n = M * M pixels of the canvas, where the published values of A²
-(tables 19, 20, 22, 23) are possible; on a patch grid they are not.
+A² (tables 19, 20, 22, 23) measures maps that are upsampled to all n = M * M pixels of the canvas
+and sum to 1: its published entropies are larger than any map on a patch grid could have.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 
 
 def normalized_entropy(maps: Floats) -> Floats:
-    """-sum a ln a / ln n for each map, (B, h, w) -> (B,): 1 is uniform, 0 is one cell.
+    """Return -sum a ln a / ln n of each map, (B,): 1 if it is uniform, 0 if it is one cell.
 
-    Maps sum to 1; 0 ln 0 counts as 0.
+    maps: (B, h, w) of n = h * w cells, each summing to 1. 0 ln 0 counts as 0.
     """
     cells = maps.reshape(len(maps), -1)
     logs = np.log(np.maximum(cells, np.finfo(np.float64).tiny))
@@ -28,23 +28,26 @@ def normalized_entropy(maps: Floats) -> Floats:
 
 
 def top_shares(maps: Floats, shares: Sequence[float]) -> Floats:
-    """Attention on the largest cells of each map, (B, h, w) -> (B, len(shares)).
+    """Return the attention on the largest cells of each map, (B, len(shares)), in [0, 1].
 
-    shares: fractions of the cells, such as 0.1; their number is rounded to the nearest, halves up.
+    maps: (B, h, w), each summing to 1. shares: fractions of the cells, such as 0.1; the number of
+    cells is rounded to the nearest, halves up.
     """
     cells = maps.reshape(len(maps), -1)
     counts = [math.floor(share * cells.shape[1] + 0.5) for share in shares]
     held = np.empty((len(maps), len(shares)))
-    for place in np.argsort(counts)[::-1].tolist():  # each among those of the next larger share
+    # From the largest share down, so that each is looked for among the cells of the one before.
+    for place in np.argsort(counts)[::-1].tolist():
         cells = _largest(cells, counts[place])
         held[:, place] = cells.sum(axis=1)
     return held
 
 
 def token_shares(rows: NDArray[Any], prefix: int) -> Floats:
-    """Attention of the CLS row on CLS, registers and patches, mean over heads, (B, 3).
+    """Return the CLS row's attention on CLS, registers and patches, averaged over heads, (B, 3).
 
-    rows: (B, heads, tokens) of the full softmax; the three shares add to 1.
+    rows: (B, heads, tokens) of the full softmax. prefix: how many tokens are CLS and registers. The
+    three shares add to 1.
     """
     tokens = np.asarray(rows, dtype=np.float64).mean(axis=1)
     parts = (tokens[:, :1], tokens[:, 1:prefix], tokens[:, prefix:])
@@ -52,6 +55,7 @@ def token_shares(rows: NDArray[Any], prefix: int) -> Floats:
 
 
 def _largest(cells: Floats, count: int) -> Floats:
-    """The `count` largest values of each row, in any order, (B, n) -> (B, count)."""
+    """Return the `count` largest values of each row of (B, n), in any order, (B, count)."""
+    # A partition is linear in n, where sorting 50,176 pixels is not.
     rest = cells.shape[1] - count
     return cells if rest == 0 else np.partition(cells, min(rest, cells.shape[1] - 1))[:, rest:]

@@ -1,4 +1,4 @@
-"""Several comparisons at once: corrected p-values, and how many resamples they need."""
+"""Correct p-values of several comparisons, and say how many resamples these need."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ Floats = NDArray[np.float64]
 
 
 def bonferroni(p_values: Sequence[float] | Floats) -> Floats:
-    """Each p-value times their number, at most 1; ValueError unless all lie in [0, 1]."""
+    """Return each p-value times their number, at most 1.
+
+    Raises ValueError unless all p-values lie in [0, 1].
+    """
     p = _checked(p_values)
     return np.minimum(p * len(p), 1.0)
 
 
 def holm(p_values: Sequence[float] | Floats) -> Floats:
-    """Holm's step-down values: never above Bonferroni's, and valid under the same conditions.
+    """Return p-values corrected by Holm's step-down rule, in the order given.
 
-    The i-th smallest of m p-values (i from 0) times m - i, raised to the one before it where it
-    falls below, at most 1 (Scandinavian Journal of Statistics 6, 1979). ValueError unless all lie
-    in [0, 1].
+    The i-th smallest of m p-values (i from 0) is multiplied by m - i, raised to the one before it
+    if it falls below, and cut at 1 (Holm, Scandinavian Journal of Statistics 6, 1979). The result
+    is never above Bonferroni's and valid under the same conditions.
+
+    Raises ValueError unless all p-values lie in [0, 1].
     """
     p = _checked(p_values)
     order = np.argsort(p, kind="stable")
@@ -36,24 +41,28 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
 
 
 def uncorrected(p_values: Sequence[float] | Floats) -> Floats:
-    """The p-values as they are; ValueError unless all lie in [0, 1]."""
+    """Return the p-values as they are; raise ValueError unless all lie in [0, 1]."""
     return _checked(p_values)
 
 
 def resamples_needed(comparisons: int, alpha: float, correction: str = "holm") -> int:
-    """Fewest resamples with which the smallest p-value can pass: ceil(2 m / alpha).
+    """Return the fewest resamples with which a p-value can pass: ceil(2 m / alpha).
 
     The smallest two-sided p of n resamples is 2 / (n + 1), and a correction over m comparisons asks
-    for alpha / m. Without correction m is 1.
+    for alpha / m. Without correction ("none") m is 1.
     """
     family = comparisons if correction != "none" else 1
+    # As a fraction of the decimal that was written: in floats 18 / 0.009 is a rounding above 2,000.
     return math.ceil(2 * family / Fraction(repr(float(alpha))))
 
 
 def check_resolution(
     resamples: int, comparisons: int, alpha: float, correction: str = "holm"
 ) -> None:
-    """Raise UsageError where so few resamples could find no difference, however large."""
+    """Raise UsageError if so few resamples can show no difference, however large it is.
+
+    resamples: how many are to be drawn. Other arguments as for `resamples_needed`.
+    """
     needed = resamples_needed(comparisons, alpha, correction)
     if resamples < needed:
         family = "comparison" if comparisons == 1 else "comparisons"

@@ -1,4 +1,4 @@
-"""What shared images cost: samples of one image count for fewer than they are."""
+"""The design effect of shared images: samples of one image count for fewer than they are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Floats = NDArray[np.float64]
 
 
 def design_effect(residuals: Floats, images: NDArray[Any] | None) -> float:
-    """How many times larger the variance of a mean is because samples share images, at least 1.
+    """Return how many times larger the variance of a mean is because samples share images.
 
-    The variance over drawing images, summed residuals squared, against that over drawing samples
-    (Kish, "Survey Sampling", 1965). Never above what samples of one image that are always right or
-    wrong together would give, which is also the answer where nothing varies; 1 where no image is
-    shared.
+    It is the variance over drawing images, which sums the residuals of an image before it squares
+    them, divided by that over drawing samples (Kish, "Survey Sampling", 1965). It is 1 if no image
+    is shared, and at most what it would be if the samples of an image were always right or wrong
+    together, which is also the result if nothing varies.
 
     residuals: (N,), each sample's 0 or 1 less the expected share. images: (N,), equal for samples
-        of one image; None if none is shared.
+    of one image; None if no image is shared.
     """
     if images is None or not len(residuals):
         return 1.0

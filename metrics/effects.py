@@ -1,4 +1,4 @@
-"""Sizes of effects and the rank test, over pairs of values such as accuracies of several seeds."""
+"""Effect sizes and the rank test of paired values, such as accuracies of several seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Values = Sequence[float] | NDArray[Any]
 
 @dataclass(frozen=True)
 class RankTest:
-    """Wilcoxon's signed-rank test. statistic: the smaller rank sum; n: pairs that differ."""
+    """The result of Wilcoxon's signed-rank test.
+
+    statistic: the smaller of the two rank sums. p: two-sided, in [0, 1]. n: pairs that differ.
+    """
 
     statistic: float
     p: float
@@ -23,18 +26,20 @@ class RankTest:
 
 
 def cohen_d_paired(first: Values, second: Values) -> float:
-    """Mean of the differences first - second over their standard deviation (n - 1).
+    """Return the mean of the differences first - second over their standard deviation (n - 1).
 
-    NaN for fewer than two pairs, or where every difference is the same.
+    NaN for fewer than two pairs, or if all differences are the same. Raises ValueError if the two
+    are not of one shape.
     """
     differences = _pairs(first, second)
     return _ratio(differences.mean(), differences.std(ddof=1)) if len(differences) > 1 else math.nan
 
 
 def cohen_d_pooled(first: Values, second: Values) -> float:
-    """Difference of the means over sqrt((var first + var second) / 2), variances with n - 1.
+    """Return the difference of the means over sqrt((var first + var second) / 2).
 
-    NaN for fewer than two pairs, or where neither varies.
+    The variances have n - 1 in the denominator. NaN for fewer than two pairs, or if neither
+    varies. Raises ValueError if the two are not of one shape.
     """
     differences = _pairs(first, second)
     if len(differences) < 2:
@@ -44,9 +49,10 @@ def cohen_d_pooled(first: Values, second: Values) -> float:
 
 
 def wilcoxon_test(first: Values, second: Values) -> RankTest:
-    """Two-sided signed-rank test of `scipy.stats.wilcoxon`; pairs without difference are dropped.
+    """Return the two-sided signed-rank test of `scipy.stats.wilcoxon`.
 
-    Where all are without difference p is 1.
+    Pairs without a difference are dropped; if no pair has one, p is 1. Raises ValueError if the two
+    are not of one shape.
     """
     from scipy.stats import wilcoxon
 
@@ -65,5 +71,5 @@ def _pairs(first: Values, second: Values) -> NDArray[np.float64]:
 
 
 def _ratio(mean: float, spread: float) -> float:
-    """mean / spread; NaN where the spread is nothing but rounding."""
+    """Return mean / spread; NaN if the spread is nothing but rounding."""
     return float(mean / spread) if spread > 1e-12 * max(1.0, abs(mean)) else math.nan

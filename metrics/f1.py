@@ -1,4 +1,4 @@
-"""Macro F1, by scikit-learn."""
+"""Macro F1, computed by scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ..errors import A2pipeError
 
 
 def macro_f1(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """Mean over classes of 2 PR / (P + R), each class weighing the same, in [0, 1].
+    """Return the mean over classes of 2 PR / (P + R), in [0, 1], with P precision and R recall.
 
-    Over the classes that occur among labels or predictions; one that is never right has 0.
-    Raises A2pipeError if there are no samples, ValueError if the arrays differ in length.
+    labels, predictions: (N,). Every class that occurs among either weighs the same, and one that is
+    never right counts as 0. Raises A2pipeError if there are no samples, and ValueError if the
+    arrays differ in length.
     """
     from sklearn.metrics import f1_score
 

@@ -1,4 +1,4 @@
-"""Accuracy over all samples, per group, per class, of the worst group; fractions in [0, 1]."""
+"""Accuracy over all samples, of each group or class, and of the worst group, all in [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Labels = NDArray[Any]
 
 @dataclass(frozen=True)
 class GroupAccuracy:
-    """Share of a group's n samples that are right; NaN for a group without samples."""
+    """The accuracy of one group, or class.
+
+    name: of the group. n: how many samples it has. accuracy: share of them that are right; NaN if
+    it has none.
+    """
 
     name: str
     n: int
@@ -25,9 +29,10 @@ class GroupAccuracy:
 
 
 def accuracy(labels: Labels, predictions: Labels) -> float:
-    """Plain share of right predictions, the "average accuracy" of A²'s tables.
+    """Return the plain share of right predictions, the "average accuracy" of A²'s tables.
 
-    Raises A2pipeError if there are no samples.
+    labels, predictions: (N,). Raises A2pipeError if there are no samples, and ValueError if the two
+    differ in shape.
     """
     right = _right(labels, predictions)
     if not len(right):
@@ -38,9 +43,10 @@ def accuracy(labels: Labels, predictions: Labels) -> float:
 def per_group(
     labels: Labels, predictions: Labels, groups: NDArray[Any], names: Sequence[str]
 ) -> list[GroupAccuracy]:
-    """Accuracy within each group, in the order of `names`.
+    """Return the accuracy of each group, in the order of `names`.
 
-    groups: (N,) index into `names`; samples with a negative index belong to no group.
+    labels, predictions: (N,). groups: integer (N,), indices into `names`; samples of negative index
+    belong to no group. Raises ValueError if labels and predictions differ in shape.
     """
     right = _right(labels, predictions)
     members = groups >= 0
@@ -55,31 +61,39 @@ def per_group(
 def per_class(
     labels: NDArray[Any], predictions: Labels, class_names: Sequence[str]
 ) -> list[GroupAccuracy]:
-    """Recall of each class, in the order of `class_names`; labels are indices into them."""
+    """Return the recall of each class, in the order of `class_names`.
+
+    labels: integer (N,), indices into `class_names`. Errors as for `per_group`.
+    """
     return per_group(labels, predictions, labels, class_names)
 
 
 def worst_group(groups: Sequence[GroupAccuracy]) -> GroupAccuracy:
-    """The group of smallest accuracy among those that have samples (WGA, as WILDS counts it).
+    """Return the group of smallest accuracy among those that have samples, as WILDS counts WGA.
 
-    Of equally bad groups the first. Raises A2pipeError if no group has samples.
+    Of equally bad groups it is the first. Raises A2pipeError if no group has samples.
     """
     return min(_filled(groups), key=lambda group: group.accuracy)
 
 
 def balanced(groups: Sequence[GroupAccuracy]) -> float:
-    """Mean accuracy over the groups, or classes, that have samples: each weighs the same.
+    """Return the mean accuracy of the groups that have samples, each weighing the same.
 
-    Over `per_class` this is the balanced accuracy. Raises A2pipeError if no group has samples.
+    Of what `per_class` returns, it is the balanced accuracy. Raises A2pipeError if no group has
+    samples.
     """
     return float(np.mean([group.accuracy for group in _filled(groups)]))
 
 
 def adjusted_average(groups: Sequence[GroupAccuracy], train_sizes: Sequence[int]) -> float:
-    """Test accuracy of the groups weighted by their share of training (GroupDRO's Waterbirds).
+    """Return the mean test accuracy of the groups, weighted by their shares of training samples.
 
-    train_sizes: training samples of each group, in the order of `groups`.
-    Raises A2pipeError if a group that has training samples has no test samples, or none has any.
+    GroupDRO reports it for Waterbirds, whose test groups are balanced and training groups are not.
+
+    train_sizes: number of training samples of each group, in the order of `groups`.
+
+    Raises A2pipeError if a group that has training samples has no test samples, or if no group has
+    training samples.
     """
     pairs = [(g, size) for g, size in zip(groups, train_sizes, strict=True) if size]
     if not pairs or any(group.n == 0 for group, _ in pairs):
@@ -93,13 +107,13 @@ def adjusted_average(groups: Sequence[GroupAccuracy], train_sizes: Sequence[int]
 def stratified(
     values: Sequence[float], weights: Sequence[float], *, literal: bool = False
 ) -> float:
-    """M_adj, a metric over K strata of the test set: sum w_k M_k / sum w_k.
+    """Return M_adj, a metric averaged over K strata of the test set: sum w_k M_k / sum w_k.
 
-    literal: (1/K) sum w_k M_k instead, the form that VISI-FIN prints (id 2604.01283), which is K
-    times too small for weights that add to 1; the two agree where they add to K.
+    values: the metric M_k on each stratum. weights: w_k, at least 0 and not all 0. literal: whether
+    to return (1/K) sum w_k M_k instead. VISI-FIN (arXiv 2604.01283) prints that form, which is K
+    times too small for weights that add to 1; the two forms agree where weights add to K.
 
-    values: the metric on each stratum; weights: at least 0, not all 0.
-    Raises A2pipeError for weights that are not so, or a stratum of NaN that has weight.
+    Raises A2pipeError for other weights, or for a stratum of NaN that has weight.
     """
     pairs = list(zip(values, weights, strict=True))
     if any(not 0 <= weight < math.inf for weight in weights) or not sum(weights):
@@ -117,7 +131,7 @@ def _right(labels: Labels, predictions: Labels) -> NDArray[np.bool_]:
 
 
 def _filled(groups: Sequence[GroupAccuracy]) -> list[GroupAccuracy]:
-    """The groups that have samples."""
+    """Return the groups that have samples; raise A2pipeError if none has."""
     filled = [group for group in groups if group.n]
     if not filled:
         raise A2pipeError("No group has any sample to score.")

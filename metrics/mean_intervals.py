@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals of means over images: the percentile method."""
+"""Confidence intervals of means over images, by the percentile bootstrap."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DRAWS_AT_ONCE = 1 << 22
-"""Counts held in memory at once: 32 MiB."""
+"""How many counts are held in memory at once: 32 MiB."""
 
 
 def mean_intervals(
     columns: Sequence[Floats], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> Floats:
-    """Percentile bootstrap interval of the mean of each column, (len(columns), 2): low, high.
+    """Return the percentile bootstrap interval of each column's mean: low and high, (columns, 2).
 
-    columns: the values of n images each, finite; columns of equal length are of the same images and
-        share every draw, so that differences between them are not blurred by the drawing.
-    resamples: draws of n images with replacement. level: such as 0.95, which leaves 2.5 % outside
-        on either side. seed: equal seeds give equal intervals.
+    columns: finite values, one for each image. Columns of equal length are taken as values of the
+        same images.
+    resamples: number of draws of as many images with replacement.
+    level: such as 0.95, which leaves 2.5 % of the draws outside on either side.
+    seed: equal seeds give equal intervals.
 
-    A column without values gives NaN.
+    The interval of a column without values is NaN.
     """
     bounds = np.full((len(columns), 2), np.nan)
     tails = ((1 - level) / 2, (1 + level) / 2)
     lengths = np.array([len(column) for column in columns], dtype=np.int64)
+    # Columns of the same images share every draw, so that the drawing does not blur their
+    # differences.
     for n in np.unique(lengths[lengths > 0]).tolist():
         chosen = np.flatnonzero(lengths == n).tolist()
         values = np.stack([columns[place] for place in chosen], axis=1)
@@ -36,7 +39,7 @@ def mean_intervals(
 
 
 def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
-    """Means of `resamples` draws of n rows with replacement, (n, m) -> (resamples, m)."""
+    """Return the means of draws of n rows of (n, m) with replacement, (resamples, m)."""
     generator = np.random.default_rng(seed)
     n = len(values)
     centre = values.mean(axis=0)
@@ -44,12 +47,14 @@ def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
     at_once = max(1, DRAWS_AT_ONCE // n)
     for start in range(0, resamples, at_once):
         part = means[start : start + at_once]
+        # Counts times values is one matrix product, where the rows of a draw are n * m numbers.
+        # Deviations from the mean are multiplied rather than values, so that rounding stays small.
         counts = np.stack([_counts(generator, n) for _ in part])
         part[:] = centre + counts @ (values - centre) / n
     return means
 
 
 def _counts(generator: np.random.Generator, n: int) -> Floats:
-    """How often each of n images is among n draws, (n,)."""
+    """Return how often each of n images is among n draws with replacement, (n,)."""
     drawn = np.bincount(generator.integers(n, size=n), minlength=n)
     return drawn.astype(np.float64)

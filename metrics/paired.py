@@ -1,8 +1,8 @@
-"""Tests of whether two sets of predictions on the same samples are equally good.
+"""Test whether two sets of predictions on the same samples are equally good.
 
-All are two-sided, seeded, and about the difference first - second of one metric: "accuracy" over
-all samples, or "worst", the smallest group accuracy (with class labels as groups, of the worst
-class).
+All tests are two-sided and seeded. They are about the difference first - second of one metric:
+"accuracy" over all samples, or "worst", the smallest group accuracy. With class labels as groups,
+"worst" is the recall of the worst class.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from ..errors import A2pipeError, UsageError
 from .resampling import Floats, Units, all_swaps, gather_units, resampled_totals, swapped_totals
 
 Metric = Literal["accuracy", "worst"]
+Values = NDArray[Any]
 
 RESAMPLES = 10_000
 TIE = 1e-12
-"""Differences of shares closer than this are equal but for rounding."""
+"""Two differences that are closer than this count as equal, as they differ by rounding alone."""
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """What a test says of two sets of predictions.
+    """The result of a test of two sets of predictions.
 
-    first, second: the metric of each, in [0, 1]; difference: first - second. p: in (0, 1].
-    resamples: how many were drawn; 0 where p is exact. low, high: percentile interval of the
-        difference, of the bootstrap alone.
+    test: its name in `TESTS`. metric: the name of what was compared.
+    first, second: the metric of each set, in [0, 1]. difference: first - second.
+    p: in (0, 1].
+    resamples: how many were drawn; 0 if p is exact.
+    low, high: percentile interval of the difference; None except for the bootstrap.
     """
 
     test: str
@@ -45,26 +48,29 @@ class PairedTest:
 
 
 def permutation_test(
-    first: NDArray[Any],
-    second: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
+    first: Values,
+    second: Values,
+    groups: Values,
+    images: Values | None = None,
     *,
     metric: Metric = "accuracy",
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> PairedTest:
-    """Swap the two predictions of each sample with probability 1/2 (permutation type "samples").
+    """Test by swapping the two predictions of each sample with probability 1/2.
 
-    Of a shared image all samples are swapped together. p is exact where there are at most
-    `resamples` outcomes, else the share of draws at least as extreme, the observed one among them;
-    twice the smaller tail, as `scipy.stats.permutation_test` counts. The hypothesis is that the two
-    are exchangeable on every sample, which is more than that one metric is equal.
+    It is the permutation type "samples" of `scipy.stats.permutation_test`. Samples that share an
+    image are swapped together. p is twice the smaller tail. It is exact if there are at most
+    `resamples` outcomes; else it is the share of draws that are at least as extreme as what was
+    observed, which counts as one of them. The hypothesis is that the two sets are exchangeable on
+    every sample, which says more than that one metric is equal.
 
     first, second: bool (N,), whether each prediction is right. groups: integer (N,), negative for
-        none; such samples count for accuracy alone. images: (N,), equal for samples of one image.
+        none; samples without a group count for accuracy alone.
+    images: (N,), equal for samples of one image; None if no image is shared.
+    metric: "accuracy" or "worst". resamples: how many to draw. seed: of the draws.
 
-    Raises A2pipeError if no sample counts, ValueError if the arrays differ in length.
+    Raises A2pipeError if no sample counts, and ValueError if the arrays differ in length.
     """
     units = _units(first, second, groups, images, metric)
     observed = _difference(units.totals[None], metric)[0]
@@ -79,21 +85,22 @@ def permutation_test(
 
 
 def paired_bootstrap(
-    first: NDArray[Any],
-    second: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None = None,
+    first: Values,
+    second: Values,
+    groups: Values,
+    images: Values | None = None,
     *,
     metric: Metric = "accuracy",
     resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> PairedTest:
-    """Draw the samples of each group with replacement, by image where they share one.
+    """Test by drawing the samples of each group with replacement.
 
-    Both sets of predictions share every draw, and the smallest group is looked for in each anew.
-    p = 2 min(1 + #(d <= 0), 1 + #(d >= 0)) / (resamples + 1), at most 1; the interval is the
-    percentile interval. Arguments and errors as for `permutation_test`.
+    Samples that share an image are drawn together. Both sets of predictions share every draw, and
+    the worst group of each set is looked for in every draw. For the drawn differences d,
+    p = 2 min(1 + #(d <= 0), 1 + #(d >= 0)) / (resamples + 1), at most 1. The interval is the
+    percentile interval of `level`. Other arguments and errors as for `permutation_test`.
     """
     units = _units(first, second, groups, images, metric)
     draws = _differences(resampled_totals(units, resamples, seed), metric)
@@ -105,11 +112,10 @@ def paired_bootstrap(
 def mcnemar_test(
     first: NDArray[Any], second: NDArray[Any], images: NDArray[Any] | None = None
 ) -> PairedTest:
-    """McNemar's exact test of equal accuracy: the samples only one of the two has right.
+    """Test by McNemar's exact test of equal accuracy, on samples that one set alone has right.
 
-    Raises:
-        UsageError: samples share images, so that they are not independent as the test requires.
-        A2pipeError: there is no sample.
+    Arguments as for `permutation_test`. Raises UsageError if samples share images, as the test
+    takes them as independent, and A2pipeError if there is no sample.
     """
     from scipy.stats import binomtest
 
@@ -134,10 +140,14 @@ def metric_draws(
     resamples: int,
     seed: int,
 ) -> Floats:
-    """The metric of one set of predictions on resampled test sets, (resamples,)."""
+    """Return the metric of one set of predictions on resampled test sets, (resamples,).
+
+    correct: bool (N,), whether each prediction is right. Other arguments and errors as for
+    `permutation_test`.
+    """
     units = _units(correct, correct, groups, images, metric)
     portions = resampled_totals(units, resamples, seed)
-    return np.concatenate([_both(totals, metric)[:, 0] for totals in portions])
+    return np.concatenate([_metrics_of_both(totals, metric)[:, 0] for totals in portions])
 
 
 def _units(
@@ -147,7 +157,7 @@ def _units(
     images: NDArray[Any] | None,
     metric: Metric,
 ) -> Units:
-    """The samples that count for the metric."""
+    """Gather the samples that count for the metric into units of resampling."""
     arrays = [np.asarray(each) for each in (first, second, groups)]
     shared = None if images is None else np.asarray(images)
     lengths = {len(each) for each in (*arrays, shared) if each is not None}
@@ -162,13 +172,13 @@ def _units(
 
 
 def _difference(totals: NDArray[Any], metric: Metric) -> Floats:
-    """The metric of the first less that of the second, (draws, G, 3) -> (draws,)."""
-    both = _both(totals, metric)
+    """Return the metric of the first set less that of the second, (draws,), from (draws, G, 3)."""
+    both = _metrics_of_both(totals, metric)
     return both[..., 0] - both[..., 1]
 
 
-def _both(totals: NDArray[Any], metric: Metric) -> Floats:
-    """The metric of each, (..., G, 3) -> (..., 2); groups without samples are passed over."""
+def _metrics_of_both(totals: NDArray[Any], metric: Metric) -> Floats:
+    """Return the metric of each set, (..., 2), from (..., G, 3); empty groups are passed over."""
     n, right = totals[..., :1], totals[..., 1:]
     if metric == "accuracy":
         return np.asarray(right.sum(axis=-2) / n.sum(axis=-2))
@@ -180,7 +190,7 @@ def _differences(portions: Iterable[Floats], metric: Metric) -> Floats:
 
 
 def _tails(draws: Floats, observed: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which draws lie at the observed difference or below it, and at it or above."""
+    """Return which draws lie at the observed difference or below it, and which at it or above."""
     return draws <= observed + TIE, draws >= observed - TIE
 
 
@@ -193,7 +203,7 @@ def _result(
     low: float | None = None,
     high: float | None = None,
 ) -> PairedTest:
-    first, second = _both(units.totals, metric).tolist()
+    first, second = _metrics_of_both(units.totals, metric).tolist()
     smallest = min(1.0, float(p))
     return PairedTest(test, metric, first, second, first - second, smallest, resamples, low, high)
 

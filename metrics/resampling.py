@@ -1,8 +1,9 @@
-"""Samples gathered for resampling: by group, and by image where samples share one.
+"""Gather samples into units of resampling, and resample them by group.
 
-A unit is what is drawn or swapped as a whole: an image with all its samples. Units that are alike
-(the same samples of each group, right and wrong alike) are drawn by their number, which has exactly
-the distribution of drawing them one by one.
+A unit is what is drawn or swapped as a whole: an image with all its samples, or one sample if none
+share an image. Units of one kind add the same to every group. They are drawn by their number, from
+multinomial and binomial distributions, which is exactly the distribution of drawing one by one: a
+test set has far fewer kinds than samples.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 HELD = 1 << 22
-"""Counts held in memory at once: 32 MiB."""
+"""How many counts are held in memory at once: 32 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
     """P kinds of units over G groups.
 
-    kinds: (P, G, 3), what one unit adds to each group: samples, right ones of the first set of
-        predictions, right ones of the second. counts: (P,) units of each kind. strata: (P,) group
-        with which the kind is drawn: an image with samples in several goes with the first of them.
+    kinds: (P, G, 3), what one unit of a kind adds to each group: samples, right samples of the
+        first set of predictions, right samples of the second.
+    counts: (P,), number of units of each kind.
+    strata: (P,), group with which each kind is drawn. An image with samples in several groups goes
+        with the first of them.
     """
 
     kinds: NDArray[np.int64]
@@ -37,18 +40,21 @@ class Units:
 
     @property
     def totals(self) -> NDArray[np.int64]:
-        """What all units together add up to, (G, 3)."""
+        """Return what all units together add up to, (G, 3)."""
         return np.asarray(np.tensordot(self.counts, self.kinds, 1))
 
 
 def gather_units(
     first: NDArray[Any], second: NDArray[Any], groups: NDArray[Any], images: NDArray[Any] | None
 ) -> Units:
-    """The units of two sets of predictions on the same samples.
+    """Return the units of two sets of predictions on the same samples.
 
-    first, second: bool (N,), whether each prediction is right. groups: integer (N,), any numbers;
-    empty groups vanish. images: (N,), equal for samples that share an image; None if none do.
+    first, second: bool (N,), whether each prediction is right. groups: integer (N,); the numbers
+    that occur become groups 0 to G - 1. images: (N,), equal for samples that share an image; None
+    if none do.
     """
+    # One number a sample says all that counts of it: 4 * group + 2 * first right + second right.
+    # Units with the same sorted numbers are of one kind.
     names, group = np.unique(groups, return_inverse=True)
     code = 4 * group + 2 * np.asarray(first, np.int64) + np.asarray(second, np.int64)
     found = sorted(Counter(_signatures(code, images)).items())
@@ -61,13 +67,17 @@ def gather_units(
 
 
 def resampled_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
-    """Totals of resamples drawn with replacement within strata, (draws, G, 3) at a time."""
+    """Yield the totals of resamples, drawn with replacement within strata, (draws, G, 3) at a time.
+
+    resamples: how many there are in all. seed: of the draws.
+    """
     generator = np.random.default_rng(seed)
     strata = [np.flatnonzero(units.strata == each) for each in np.unique(units.strata)]
     for draws in _portions(units, resamples):
         totals = np.zeros((draws, *units.kinds.shape[1:]))
         for members in strata:
             counts, kinds = units.counts[members], units.kinds[members]
+            # Most strata touch one group: the others' columns would be products with zeros.
             touched = kinds.any(axis=(0, 2))
             times = generator.multinomial(counts.sum(), counts / counts.sum(), draws)
             totals[:, touched] += _summed(times, kinds[:, touched])
@@ -75,7 +85,10 @@ def resampled_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats
 
 
 def swapped_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
-    """Totals after each unit's two predictions changed places with probability 1/2."""
+    """Yield the totals after each unit's two predictions changed places with probability 1/2.
+
+    They come (draws, G, 3) at a time. Arguments as for `resampled_totals`.
+    """
     generator = np.random.default_rng(seed)
     free, change, start = _swaps(units)
     for draws in _portions(units, resamples):
@@ -84,7 +97,10 @@ def swapped_totals(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def all_swaps(units: Units, most: int) -> tuple[Floats, Floats] | None:
-    """Totals of all outcomes of swapping, (M, G, 3), and their probabilities; None if M > most."""
+    """Return the totals of all M outcomes of swapping, (M, G, 3), and their probabilities, (M,).
+
+    Returns None if M is larger than `most`.
+    """
     from scipy.stats import binom
 
     free, change, start = _swaps(units)
@@ -98,7 +114,7 @@ def all_swaps(units: Units, most: int) -> tuple[Floats, Floats] | None:
 
 
 def _signatures(code: NDArray[np.int64], images: NDArray[Any] | None) -> list[tuple[int, ...]]:
-    """Each unit's samples as sorted numbers."""
+    """Return the numbers of each unit's samples, sorted."""
     if images is None:
         return [(each,) for each in code.tolist()]
     order = np.lexsort((code, images))
@@ -107,7 +123,8 @@ def _signatures(code: NDArray[np.int64], images: NDArray[Any] | None) -> list[tu
 
 
 def _summed(times: NDArray[np.int64], kinds: NDArray[np.int64]) -> Floats:
-    """Each kind so many times, (draws, P) and (P, G, 3) -> (draws, G, 3)."""
+    """Return the totals (draws, G, 3) of each kind (P, G, 3) taken so many times (draws, P)."""
+    # In doubles, as NumPy has no fast product of integer matrices; the counts stay exact.
     sums: Floats = np.tensordot(times.astype(np.float64), kinds.astype(np.float64), 1)
     return sums
 
@@ -115,10 +132,12 @@ def _summed(times: NDArray[np.int64], kinds: NDArray[np.int64]) -> Floats:
 def _swaps(
     units: Units,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Kinds that swapping changes: how many units, what each swap adds, and the totals before any.
+    """Return the kinds that swapping changes: their numbers, what a swap adds, and the start.
 
-    A kind and its mirror image count as one, turned the same way, so that outcomes are few.
+    The start is the totals before any swap.
     """
+    # A kind and its mirror image are merged, turned the same way round, so that all outcomes can be
+    # listed more often.
     merged: Counter[bytes] = Counter()
     start = units.totals
     for kind, count in zip(units.kinds, units.counts.tolist(), strict=True):
@@ -134,7 +153,7 @@ def _swaps(
 
 
 def _portions(units: Units, resamples: int) -> Iterator[int]:
-    """How many draws to make at a time."""
+    """Yield how many draws to make at a time, so that HELD counts are in memory at most."""
     at_once = max(1, HELD // max(1, 3 * len(units.counts), 3 * units.kinds.shape[1]))
     for start in range(0, resamples, at_once):
         yield min(at_once, resamples - start)

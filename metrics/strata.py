@@ -1,4 +1,4 @@
-"""Strata of a test split by how far the object lies from the centre of its image (A², table 18)."""
+"""Divide a test split by how far objects lie from the centre of their images (A², table 18)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 from ..errors import A2pipeError
 
 SHARES = (0.01, 0.05, 0.10)
-"""Of all test images: the strata of table 18 hold 58, 290 and 580 of 5,794."""
+"""Shares of all test images: the strata of table 18 hold 58, 290 and 580 of 5,794."""
 
 
 def centre_distances(
     boxes: Sequence[NDArray[Any]], sizes: NDArray[Any], canvas: float | None = 224
 ) -> NDArray[np.float64]:
-    """Euclidean distance from the centre of an object to the centre of its image, float64 (N,).
+    """Return the distance from the centre of each object to the centre of its image, float64 (N,).
 
-    boxes: per image (k, 4), x0, y0, x1, y1 in pixels of the original; several are one object, the
-    smallest box around them. sizes: (N, 2), width and height. canvas: side in pixels of the square
-    that the image is squashed to before anything is measured; None measures in the original.
+    boxes: for each image (k, 4), x0, y0, x1, y1 in pixels of the original; several boxes count as
+    one object, the smallest box around them. sizes: (N, 2), width and height in pixels of the
+    original. canvas: side in pixels of the square that the image is squashed to before distances
+    are measured; None measures in pixels of the original.
+
     Raises A2pipeError for an image without a box or without a size.
     """
     if not all(map(len, boxes)):
@@ -43,11 +45,13 @@ def centre_distances(
 def distance_strata(
     distances: NDArray[Any], ids: Sequence[str], shares: Sequence[float] = SHARES
 ) -> dict[str, NDArray[np.int64]]:
-    """Positions of the farthest ("top1") and the nearest ("bottom1") ceil(q N) images.
+    """Return the positions of the farthest and of the nearest ceil(q N) images for each share q.
 
-    ids: of the images, which order those at equal distances; numbers are ordered as numbers. Both
-    ends are cut from one order, nearest first, so that "top" runs from near to far too.
+    distances: (N,). ids: names of the images, which order images at equal distances; numbers are
+    ordered as numbers. The keys are "top1" and "bottom1" for a share of 0.01. All strata run from
+    near to far.
     """
+    # One order for both ends, so that no image at an equal distance is in both or in neither.
     order = np.array(
         sorted(range(len(ids)), key=lambda i: (float(distances[i]), _number(ids[i]), ids[i])),
         np.int64,
@@ -62,9 +66,11 @@ def distance_strata(
 
 
 def stratum_size(n: int, share: float) -> int:
-    """ceil(share n), where a product that is whole but for rounding stays whole."""
+    """Return ceil(share * n), at most n."""
+    # In floats 0.07 * 100 is a rounding above 7, and ceil alone would make 8 of it.
     return min(n, math.ceil(round(share * n, 9)))
 
 
 def _number(text: str) -> float:
+    """Return a text of digits as a number, and infinity for any other, which comes last."""
     return float(text) if text.isdecimal() else math.inf
