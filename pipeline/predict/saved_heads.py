@@ -17,7 +17,7 @@ from ...stages.specs import FeatureSpec, parts_of
 from ..experiment.schema import Experiment, HeadSection
 from ..planning.plan import Plan
 from ..planning.rows import PlanRow, combined_row, find_row
-from ..results.cells import prepared_cell
+from ..results.cells import feature_block, unfitted_head
 from ..results.fits import features_in_order
 from ..session import Session, open_session
 from ..shards.bad_images import refuse_bad_images
@@ -67,17 +67,17 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
     )
     narrow.plan = narrow.plan.only(find_row(narrow.plan.rows, cell.row.key))
     samples_of_collection(narrow.collection)
-    prepared_cell(narrow, narrow.collection, cell.row, cell.column, cell.head)
+    # What the head lacks, such as a text tower, is found before anything is computed.
+    unfitted_head(narrow, narrow.collection, cell.row, cell.column, cell.head)
     narrow.compute()
     bad = narrow.bad_images()
     refuse_bad_images(bad, narrow.experiment.run.skip_bad_images)
     collection = narrow.usable(bad)
     samples = samples_of_collection(collection)
-    prepared, block = prepared_cell(narrow, collection, cell.row, cell.column, cell.head)
-    head = prepared.head
+    prepared = unfitted_head(narrow, collection, cell.row, cell.column, cell.head)
+    block, head = feature_block(narrow, collection, cell.row, cell.column), prepared.head
     with threadpool_limits(1), warnings_as_text() as warned, refusals_explained(head):
-        features = prepared.features(features_in_order(block, samples))
-        fit_head(head, features, samples)
+        fit_head(head, prepared.features(features_in_order(block, samples)), samples)
     for text in dict.fromkeys(warned):
         session.progress.say(text)
     save_head(head, path, _about(narrow, cell, collection.digest), cell.head.kind)

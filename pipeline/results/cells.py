@@ -1,4 +1,4 @@
-"""The cells of a matrix: each head on each feature block, computed only where no record exists."""
+"""The cells of a matrix: each head on each feature block, fitted only where no record exists."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ from .fits import FeatureBlock, Fit, run_fits
 
 @dataclass(frozen=True)
 class CellResult:
-    """One fitted head: where it stands in the matrix, what was found, and what it predicted.
+    """One fitted head of a matrix: its place, what was found, and what it predicted.
 
-    record: its fingerprint; uses: those of the records that it was made from beside features.
+    row: the row of the plan. column: the embedding model. head: the head's label. record: the
+    fingerprint of its record. content, arrays: what the record holds, with the predictions of the
+    test samples among the arrays. uses: fingerprints of the records, such as those of text
+    features, that the head was made from.
     """
 
     row: PlanRow
@@ -45,13 +48,13 @@ class CellResult:
 
     @cached_property
     def scores(self) -> Scores:
-        """What its predictions of the test samples are worth."""
+        """Accuracies over the test samples: of all, of each group and of each class."""
         return scores(self.content, self.arrays)
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """A cell, the head that is planned for it, and its address."""
+class _PlannedCell:
+    """A cell before its fit: its place, the head that is planned for it, and its address."""
 
     row: PlanRow
     column: str
@@ -63,75 +66,39 @@ class _Place:
 def fit_cells(
     session: Session, collection: Collection, advance: Callable[[int], None] = lambda _: None
 ) -> list[CellResult]:
-    """Every cell in row order; `collection` is the session's without its bad images.
+    """Return every cell of the matrix in row order, and fit those that have no record.
 
-    Each fit is recorded as soon as it is there, so that an interruption costs those in flight.
-    advance: is told of every cell that is done.
+    collection: the session's without its bad images. advance: is called with a number of cells
+    whenever so many more are done.
+
+    Raises:
+        UsageError, A2pipeError: as heads do. Cells that are done by then have their records.
     """
-    records, places = Records(session.cache.root), _places(session, collection)
-    found = {place.spec: records.read(place.spec) for place in places}
-    missing = [place for place in places if found[place.spec] is None]
-    advance(len(places) - len(missing))
+    records, cells = Records(session.cache.root), _planned_cells(session, collection)
+    found = {cell.spec: records.read(cell.spec) for cell in cells}
+    missing = [cell for cell in cells if found[cell.spec] is None]
+    advance(len(cells) - len(missing))
     if missing:
-        session.keep([fingerprint(place.spec) for place in places])
+        # Before the first record is written, lest `gc` frees it while the others are fitted.
+        session.keep([fingerprint(cell.spec) for cell in cells])
     with closing(_fitted(session, collection, missing)) as fitted:
-        for place, record in fitted:
+        for cell, record in fitted:
+            # Each as soon as it is there, so that an interruption loses only those in flight.
             with session.noting():
-                records.write(place.spec, *record)
-            found[place.spec] = record
+                records.write(cell.spec, *record)
+            found[cell.spec] = record
             advance(1)
-    _say_warnings(session, [found[place.spec] for place in missing])
-    return [_result(place, found[place.spec]) for place in places]
-
-
-def _say_warnings(session: Session, records: Iterable[Record | None]) -> None:
-    """What heads warned of while they were fitted: each warning once, with how many had it."""
-    said = Counter(text for record in records if record for text in record[0]["warnings"])
-    for text, count in said.items():
-        session.progress.say(f"{text} (heads of {count} cells)" if count > 1 else text)
-
-
-def _fitted(
-    session: Session, collection: Collection, places: list[_Place]
-) -> Generator[tuple[_Place, Record], None, None]:
-    if not places:
-        return
-    fits = [
-        Fit(
-            feature_block(session, collection, place.row, place.column),
-            partial(_prepare, session, place),
-        )
-        for place in places
-    ]
-    samples, workers = samples_of_collection(collection), session.experiment.run.workers
-    with closing(run_fits(fits, samples, workers)) as results:
-        for number, record in results:
-            yield places[number], record
-
-
-def _prepare(session: Session, place: _Place) -> PreparedHead:
-    records = Records(session.cache.root)
-    return prepare_head(place.plan, text_source(session, place.column), records)
-
-
-def _result(place: _Place, record: Record | None) -> CellResult:
-    assert record is not None
-    content, arrays = record
-    return CellResult(
-        place.row,
-        place.column,
-        place.label,
-        fingerprint(place.spec),
-        content,
-        arrays,
-        place.plan.records,
-    )
+    _say_warnings(session, [found[cell.spec] for cell in missing])
+    return [_result(cell, found[cell.spec]) for cell in cells]
 
 
 def feature_block(
     session: Session, collection: Collection, row: PlanRow, column: str
 ) -> FeatureBlock:
-    """The concatenated crop embeddings of one cell."""
+    """Return the features of one cell: the embeddings of the row's crops, concatenated.
+
+    Its `read` takes positions in `collection`, and raises as `Session.read` does.
+    """
     specs = session.plan.features(row, column)
 
     def read(positions: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -142,53 +109,95 @@ def feature_block(
     return FeatureBlock(specs, session.plan.width(row, column), read)
 
 
-def prepared_cell(
+def unfitted_head(
     session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
-) -> tuple[PreparedHead, FeatureBlock]:
-    """The unfitted head of one cell, and what it is to be fitted on."""
-    place = _place(session, collection, row, column, head)
-    return _prepare(session, place), feature_block(session, collection, row, column)
+) -> PreparedHead:
+    """Return the head of one cell, with its text features and projection but not fitted yet.
+
+    Raises:
+        UsageError, A2pipeError: as `plan_head` and `prepare_head` do.
+    """
+    return _prepare(session, _planned(session, collection, row, column, head))
 
 
 def check_heads(session: Session) -> None:
-    """Find out, before any image is looked at, what a head lacks: a right parameter, a text tower.
+    """Refuse a head that lacks something, such as a text tower, before any image is looked at.
 
-    Prompts are embedded here. Raises UsageError and A2pipeError as `plan_head` and `prepare_head`.
+    Prompts are embedded here.
+
+    Raises:
+        UsageError, A2pipeError: as `plan_head` and `prepare_head` do.
     """
-    for place in _places(session, session.collection):
-        _prepare(session, place)
+    for cell in _planned_cells(session, session.collection):
+        _prepare(session, cell)
 
 
 def cell_count(session: Session) -> int:
-    """How many cells the matrix has."""
-    return len(_addresses(session))
+    """Return how many cells the matrix has."""
+    return len(_places(session))
 
 
 def fit_specs(session: Session) -> list[FitSpec]:
-    """What the record of every cell is addressed by, in row order."""
-    return [place.spec for place in _places(session, session.collection)]
+    """Return the specs by which the records of all cells are addressed, in row order."""
+    return [cell.spec for cell in _planned_cells(session, session.collection)]
 
 
 def text_source(session: Session, column: str) -> TextSource:
-    """Where the files of an embedding model's text tower are found, should it have one."""
+    """Return where the files of an embedding model's text tower are found, should it have one."""
     run = session.experiment.run
     return TextSource(run.weights.get(column), run.offline, weights_memo(session.cache))
 
 
-def _place(
+def _fitted(
+    session: Session, collection: Collection, cells: list[_PlannedCell]
+) -> Generator[tuple[_PlannedCell, Record], None, None]:
+    if not cells:
+        return
+    fits = [
+        Fit(
+            feature_block(session, collection, cell.row, cell.column),
+            partial(_prepare, session, cell),
+        )
+        for cell in cells
+    ]
+    samples, workers = samples_of_collection(collection), session.experiment.run.workers
+    with closing(run_fits(fits, samples, workers)) as results:
+        for number, record in results:
+            yield cells[number], record
+
+
+def _say_warnings(session: Session, records: Iterable[Record | None]) -> None:
+    """Say each warning of a fit once, with the number of cells whose heads gave it."""
+    said = Counter(text for record in records if record for text in record[0]["warnings"])
+    for text, count in said.items():
+        session.progress.say(f"{text} (heads of {count} cells)" if count > 1 else text)
+
+
+def _result(cell: _PlannedCell, record: Record | None) -> CellResult:
+    assert record is not None
+    place = cell.row, cell.column, cell.label
+    return CellResult(*place, fingerprint(cell.spec), *record, cell.plan.records)
+
+
+def _prepare(session: Session, cell: _PlannedCell) -> PreparedHead:
+    records = Records(session.cache.root)
+    return prepare_head(cell.plan, text_source(session, cell.column), records)
+
+
+def _planned_cells(session: Session, collection: Collection) -> list[_PlannedCell]:
+    return [_planned(session, collection, *place) for place in _places(session)]
+
+
+def _planned(
     session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
-) -> _Place:
+) -> _PlannedCell:
     features, source = session.plan.features(row, column), text_source(session, column)
     plan = plan_head(head.kind, head.parameters, collection, features, source)
     spec = HeadSpec(head.kind, json.dumps(plan.address, sort_keys=True), name=head.label)
-    return _Place(row, column, head.label, plan, FitSpec(spec, features, collection.digest))
+    return _PlannedCell(row, column, head.label, plan, FitSpec(spec, features, collection.digest))
 
 
-def _places(session: Session, collection: Collection) -> list[_Place]:
-    return [_place(session, collection, *address) for address in _addresses(session)]
-
-
-def _addresses(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
+def _places(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
     plan = session.plan
     return [
         (row, column, head)

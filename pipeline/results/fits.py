@@ -22,17 +22,17 @@ from ...stages.fits.samples import Samples
 from .processes import in_processes, scratch_folder
 
 WORTH_A_PROCESS = 10_000_000
-"""Feature values, over all fits, below which starting processes takes longer than it saves."""
+"""Below so many feature values, over all fits, to start processes takes longer than it saves."""
 READ_AT_ONCE = 4096
-"""Samples whose features are in memory together while they are written down."""
+"""The number of samples whose features are in memory together while they are written to disk."""
 
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Features of N samples that need not be in memory.
+    """The features of a collection's samples, which are read when they are needed.
 
-    key: equal for equal features; width: of one sample's; read: the features of the samples at
-    these positions of the collection, float32 (n, width).
+    key: equal for equal features. width: number of values of one sample. read: takes positions
+    (n,) in the collection and returns the features of these samples, float32 (n, width).
     """
 
     key: Hashable
@@ -42,7 +42,7 @@ class FeatureBlock:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A head to fit on some features; prepare: makes an unfitted one, when its turn comes."""
+    """A head to fit on a feature block. prepare: returns the unfitted head when its turn comes."""
 
     features: FeatureBlock
     prepare: Callable[[], PreparedHead]
@@ -51,17 +51,18 @@ class Fit:
 def run_fits(
     fits: Sequence[Fit], samples: Samples, workers: int | None = None
 ) -> Generator[tuple[int, Record], None, None]:
-    """Fit each, and yield its number and record as soon as it is done, in any order.
+    """Fit every head, and yield its number in `fits` and its record as soon as it is done.
 
-    A feature block is written to a temporary file once, read by all its heads through a memory
-    map, and removed with the last of them; so memory holds no more than what the running fits
-    touch. The records depend neither on the number of workers (one a core unless given) nor on
-    the order. However the run ends, processes and files end with it (files of a killed process
-    with the next run).
+    workers: number of processes, one a core unless given. The records depend neither on it nor on
+    the order in which they come.
+
+    A feature block is written to a temporary file once, and all its heads read it through a memory
+    map, so memory holds no more than what the running fits touch. However the run ends, processes
+    and files end with it; the files of a killed run go with the next run.
 
     Raises:
-        UsageError, A2pipeError: as heads do, or a process was killed; fits that are done have been
-            yielded.
+        UsageError, A2pipeError: as heads do, or a process was killed. Fits that are done by then
+            have been yielded.
     """
     left = Counter(fit.features.key for fit in fits)
     processes = _processes(fits, samples, workers)
@@ -71,13 +72,18 @@ def run_fits(
             for number, file, record in results:
                 key = fits[number].features.key
                 left[key] -= 1
+                # Else the features of all blocks would be on the disk at once by the end.
                 if not left[key]:
                     file.unlink()
                 yield number, record
 
 
 def write_features(block: FeatureBlock, samples: Samples, file: Path) -> None:
-    """The features in the order of `samples`, as .npy: float32 (N, width)."""
+    """Write the features of N samples, in their order, as .npy: float32 (N, width).
+
+    Raises:
+        A2pipeError: the file cannot be written; or as `block.read` does.
+    """
     shape = (len(samples.index), block.width)
     with explained(file):
         features = open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
@@ -86,14 +92,15 @@ def write_features(block: FeatureBlock, samples: Samples, file: Path) -> None:
 
 
 def features_in_order(block: FeatureBlock, samples: Samples) -> Features:
-    """The features in the order of `samples`, in memory: float32 (N, width)."""
+    """Return the features of N samples, in their order, in memory: float32 (N, width)."""
     features = np.empty((len(samples.index), block.width), np.float32)
     _fill(features, block, samples)
     return features
 
 
 def _fill(features: Features, block: FeatureBlock, samples: Samples) -> None:
-    """Read in the order of the collection, which is that of the stored rows."""
+    # Rows are stored in the order of the collection, and a read hashes every shard that it touches.
+    # In the order of the samples, which are grouped by split, each shard would be read many times.
     order = np.argsort(samples.index)
     for start in range(0, len(order), READ_AT_ONCE):
         part = order[start : start + READ_AT_ONCE]
@@ -101,7 +108,7 @@ def _fill(features: Features, block: FeatureBlock, samples: Samples) -> None:
 
 
 def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> int:
-    """As many as there are workers, but one where starting more would take longer."""
+    """How many processes to start: one where starting more would take longer than it saves."""
     values = sum(fit.features.width for fit in fits) * len(samples.index)
     return min(workers or cores(), len(fits)) if values >= WORTH_A_PROCESS else 1
 
@@ -109,7 +116,7 @@ def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> in
 def _jobs(
     fits: Sequence[Fit], samples: Samples, folder: Path
 ) -> Iterator[tuple[int, Path, PreparedHead]]:
-    """Number, features and head of each fit; features are written when first needed."""
+    """Yield number, file of features and head of each fit; a file is written when first needed."""
     written: dict[Hashable, Path] = {}
     for number, fit in enumerate(fits):
         head, key = fit.prepare(), fit.features.key

@@ -1,11 +1,11 @@
-"""Localisation records of maps and crops: read where they are stored, else measured."""
+"""How well maps and crops agree with the boxes of a dataset: from records, else measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ...cache.records import Record, Records
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...machine import cores
+from ...reports.results import Localization
 from ...stages.localization import (
     Floats,
     NoAnswerError,
@@ -32,21 +33,23 @@ from ...stages.localization import (
     why_no_boxes,
 )
 from ...stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
-from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.prefetch import prefetch
 
 READ_AT_ONCE = 2048
-"""Images whose attention rows are in memory together; twice as many while the next are read."""
+"""The number of images whose attention rows are read together. The rows of twice as many may be in
+memory, as the next are read while these are measured."""
 MAPS_A_JOB = 128
+"""The number of images that a thread measures before it takes the next ones."""
 
 Job = tuple[NDArray[np.float32], tuple[Floats, ...]]
-"""Attention rows (n, heads, tokens) and the boxes of their images."""
+"""Attention rows (n, heads, tokens) and, where there are any, the boxes of the n images."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A record: its fingerprint, what it says, and the values per image beside it."""
+class Measured:
+    """A localisation record. record: its fingerprint. content: means and counts, by name. arrays:
+    values of the images that count, by name of the measure."""
 
     record: str
     content: dict[str, Any]
@@ -54,28 +57,32 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Located:
-    """Localisation of one row: means over the images with boxes, and the records behind them.
+class RowLocalization:
+    """What the matrix shows of one row, and the fingerprints of the records it was read from: that
+    of its map, then that of its crops."""
 
-    content: "n", "mass", "hit" and, where crops were placed, "crop_hit".
-    """
-
-    row: PlanRow
-    records: tuple[str, ...]
-    content: dict[str, Any]
+    shown: Localization
+    records: tuple[str, str]
 
 
 def check_split(session: Session) -> None:
-    """Raises UsageError if there is no image in the split that maps would be measured on."""
+    """Refuse a split without images, if the experiment has maps that would be measured on it.
+
+    Raises:
+        UsageError: the collection has no readable image in `localize.split`.
+    """
     if any(row.map for row in session.plan.rows):
         samples_of(session.collection, session.experiment.localize.split)
 
 
-def localizations(session: Session, collection: Collection) -> list[Located]:
-    """Mass, hit rate and crop hit rate a row, on pixels or else on the first evaluation named.
+def localizations(session: Session, collection: Collection) -> list[RowLocalization]:
+    """Return mass, hit rate and crop hit rate of every row that places crops by attention.
 
-    Nothing for a collection whose split has no boxes, or none that can be compared with; where the
-    dataset has boxes, one line of the progress says why.
+    They are measured on pixels if the experiment names this evaluation, else on the first one that
+    it names. collection: the session's without its bad images.
+
+    The list is empty if no image of the split has a box to compare with. If the dataset has boxes
+    nevertheless, a line of the progress says why.
     """
     if not any(row.map for row in session.plan.rows):
         return []
@@ -88,32 +95,38 @@ def localizations(session: Session, collection: Collection) -> list[Located]:
     if not measurements.subjects.boxes:
         return []
     try:
-        return list(_localizations(measurements))
+        return _localizations(measurements)
     except NoAnswerError as reason:
         session.progress.say(f"Nothing is localised: {reason}")
         return []
 
 
-def _localizations(measurements: Measurements) -> Iterator[Located]:
+def _localizations(measurements: Measurements) -> list[RowLocalization]:
     session = measurements.session
     named = session.experiment.localize.evaluation
     evaluation = "pixels" if "pixels" in named else named[0]
-    maps: dict[MapSpec, Found] = {}
+    found, of_maps = [], dict[MapSpec, tuple[str, dict[str, Any]]]()
     for row in session.plan.rows:
-        if row.map is not None:
-            if row.map not in maps:
-                found = measurements.of_map(row.map, evaluation)
-                maps[row.map] = replace(found, arrays={})
-            yield _located(row, maps[row.map], measurements.of_crops(row.boxes))
-
-
-def _located(row: PlanRow, of_map: Found, of_crops: Found) -> Located:
-    content = {**of_crops.content, **of_map.content}
-    return Located(row, (of_map.record, of_crops.record), content)
+        if row.map is None:
+            continue
+        if row.map not in of_maps:
+            # Rows that differ in their crops share the map. Its values per image are not kept.
+            of_map = measurements.of_map(row.map, evaluation)
+            of_maps[row.map] = of_map.record, of_map.content
+        record, content = of_maps[row.map]
+        of_crops = measurements.of_crops(row.boxes)
+        values = (content["mass"], content["hit"], of_crops.content.get("crop_hit"))
+        shown = Localization(row.key, int(content["n"]), *values)
+        found.append(RowLocalization(shown, (record, of_crops.record)))
+    return found
 
 
 class Measurements:
-    """What was measured on one split of a collection; whatever has no record yet is measured."""
+    """Localisation on one split of a collection: what has no record yet is measured when asked for.
+
+    session: where attention and boxes are read. collection: the samples, of which the experiment's
+    `localize.split` counts. Raises UsageError as `find_subjects` does.
+    """
 
     def __init__(self, session: Session, collection: Collection):
         self.session = session
@@ -124,13 +137,13 @@ class Measurements:
         self._records = Records(session.cache.root)
 
     def on(self, collection: Collection) -> Measurements:
-        """These on another collection, such as the same without bad images."""
+        """Return the measurements on another collection, such as the same without bad images."""
         same = collection is self.collection
         return self if same else Measurements(self.session, collection)
 
     def say_which_boxes_miss(self) -> None:
-        """One line of the progress on why nothing is compared with the dataset's boxes, if it has
-        any, or on images that lose theirs to the geometry."""
+        """Say on the progress why nothing is compared with the dataset's boxes, if it has any, or
+        how many images lose theirs to the geometry."""
         if self.subjects.boxes:
             reason = lost_boxes(self.subjects, self.canvas)
         else:
@@ -138,56 +151,56 @@ class Measurements:
         if reason:
             self.session.progress.say(reason)
 
-    def of_map(self, attention_map: MapSpec, evaluation: str) -> Found:
-        """Localisation, token shares and concentration of one map."""
+    def of_map(self, attention_map: MapSpec, evaluation: str) -> Measured:
+        """Return localisation, token shares and concentration of one map.
+
+        evaluation: "pixels", "patch-centre" or "patch-overlap".
+
+        Raises:
+            NoAnswerError: no image has an answer to every measure.
+            NotCachedError, DamagedError: as `Session.read` does.
+        """
         digest = self.collection.digest
         spec = LocalizeSpec(attention_map, self.canvas.side, digest, self.split, evaluation)
-        return self._found(spec, self._records.read(spec) or self._measured(spec))
+        return Measured(fingerprint(spec), *(self._records.read(spec) or self._measure_map(spec)))
 
-    def of_crops(self, crops: tuple[BoxSpec, ...]) -> Found:
-        """Coverage and hit of a list of crops."""
+    def of_crops(self, crops: tuple[BoxSpec, ...]) -> Measured:
+        """Return coverage and hit of a list of crops. Raises as `of_map` does."""
         spec = CoverageSpec(crops, self.canvas.side, self.collection.digest, self.split)
-        return self._found(spec, self._records.read(spec) or self._covered(spec))
+        return Measured(fingerprint(spec), *(self._records.read(spec) or self._measure_crops(spec)))
 
-    def _found(self, spec: LocalizeSpec | CoverageSpec, record: Record) -> Found:
-        return Found(fingerprint(spec), *record)
-
-    def _measured(self, spec: LocalizeSpec) -> Record:
+    def _measure_map(self, spec: LocalizeSpec) -> Record:
         workers = self.session.experiment.run.workers or cores()
         prefix = self.session.plan.backbones[spec.map.attention.model.name].prefix_tokens
 
         def work(job: Job) -> Values:
             return measure_maps(spec, job[0], prefix, job[1])
 
+        # The threads are the parallelism; a BLAS that started its own in each would slow them down.
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(workers, "localize") as pool,
             closing(prefetch(self._jobs(spec.map.attention), work, pool, ahead=1)) as parts,
         ):
             values = joined([part for _, found in parts for part in found])
-        return self._noted(spec, values)
+        return self._write(spec, values)
 
     def _jobs(self, attention: AttentionSpec) -> Iterator[tuple[None, list[Job]]]:
         images, boxes = self.subjects.images, self.subjects.boxes
         for start in range(0, len(images), READ_AT_ONCE):
             part = slice(start, start + READ_AT_ONCE)
-            rows = self.session.read(attention, list(images[part]))
-            yield None, list(_jobs(rows, boxes[part]))
+            rows, around = self.session.read(attention, list(images[part])), boxes[part]
+            cuts = [slice(at, at + MAPS_A_JOB) for at in range(0, len(rows), MAPS_A_JOB)]
+            yield None, [(rows[cut], around[cut]) for cut in cuts]
 
-    def _covered(self, spec: CoverageSpec) -> Record:
+    def _measure_crops(self, spec: CoverageSpec) -> Record:
         images = list(self.subjects.images)
         crops = np.stack([self.session.read(box, images) for box in spec.crops])
-        return self._noted(spec, measure_crops(crops, self.subjects, self.canvas.side))
+        return self._write(spec, measure_crops(crops, self.subjects, self.canvas.side))
 
-    def _noted(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
+    def _write(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
         record = summarize(values, self.subjects)
-        self.session.keep([fingerprint(spec)])
+        self.session.keep([fingerprint(spec)])  # before it is there, lest `gc` frees it
         with self.session.noting():
             self._records.write(spec, *record)
         return record
-
-
-def _jobs(rows: NDArray[np.float32], boxes: tuple[Floats, ...]) -> Iterator[Job]:
-    for start in range(0, len(rows), MAPS_A_JOB):
-        part = slice(start, start + MAPS_A_JOB)
-        yield rows[part], boxes[part]

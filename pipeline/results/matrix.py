@@ -1,16 +1,16 @@
-"""The matrix of an experiment: compute what is missing, fit what has no record, put it together."""
+"""The matrix of an experiment: compute missing features, fit missing cells, put them together."""
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from ...cache.ledger import now
 from ...datasets.collection import Collection
 from ...errors import NotCachedError, UsageError
-from ...reports.results import Cell, Localization, Matrix, Row
+from ...reports.results import Cell, Matrix, Row
 from ...stages.fits.samples import check_samples, grouping
 from ...stages.fits.scores import intervals
 from ...version import __version__
@@ -18,13 +18,18 @@ from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import BadImage, refuse_bad_images
 from .cells import CellResult, cell_count, check_heads, fit_cells
-from .localize import Located, check_split, localizations
+from .localize import RowLocalization, check_split, localizations
 from .run_record import RunRecord
 
 
 @dataclass(frozen=True)
 class MatrixRun:
-    """A finished matrix, the cells behind it, and the collection they were fitted on."""
+    """A finished matrix, and what it was made of.
+
+    matrix: what the report shows. cells: every cell in row order, with its predictions. collection:
+    the samples that the heads were fitted on, without those of bad images. record: what the run
+    did, and what it took.
+    """
 
     matrix: Matrix
     cells: tuple[CellResult, ...]
@@ -33,52 +38,61 @@ class MatrixRun:
 
 
 def build_matrix(session: Session, compute: bool = True) -> MatrixRun:
-    """Compute missing features (unless `compute` is off), fit missing cells, localise.
+    """Compute missing features, fit missing cells, measure missing localisations, return it all.
+
+    compute: whether missing features may be computed.
 
     Raises:
-        UsageError: the experiment has no cell, or a head that does not exist, or the dataset cannot
-            carry a head (splits, classes).
-        BadImagesError: some images are bad and `run.skip_bad_images` is off; features are stored.
+        UsageError: the experiment has no row or no column, a head does not exist, or no head can be
+            fitted on the dataset's splits and classes.
+        BadImagesError: some images are bad and `run.skip_bad_images` is off. The features of the
+            others are stored then.
         NotCachedError: `compute` is off and features are missing.
     """
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.may_compute, bad = compute, _bad_if_complete(session)
     check(session, complete=bad is not None)
-    session.keep()
+    session.keep()  # before anything is written, lest `gc` frees it while the run goes on
     if bad is None:
         if compute:
             session.compute()
         bad = session.bad_images()
     collection = drop_bad_images(session, record, bad)
     with _timed(record, "localization"):
-        located = localizations(session, collection)
+        localized = localizations(session, collection)
     with _timed(record, "heads"):
         cells = _fit(session, collection)
-    records = [name for cell in cells for name in (cell.record, *cell.uses)] + [
-        name for found in located for name in found.records
-    ]
+    records = [name for cell in cells for name in (cell.record, *cell.uses)]
+    records += [name for each in localized for name in each.records]
+    # Only now may what earlier runs used be forgotten: a run that fails keeps both.
     session.keep(records, replace=True)
     with session.noting():
         record.save(session.cache.root)
-    matrix = _assemble(session, collection, cells, located, record)
+    matrix = _assemble(session, collection, cells, localized, record)
     return MatrixRun(matrix, tuple(cells), collection, record)
 
 
 def check(session: Session, complete: bool) -> None:
-    """Refuse, before anything is computed, what no head could be fitted on."""
+    """Refuse, before anything is computed, what no head could be fitted on.
+
+    complete: whether all features are stored. Heads are then not looked at in advance, as a wrong
+    one is found soon enough, and right ones whose cells have records need not be imported.
+
+    Raises:
+        UsageError, A2pipeError: as `build_matrix` and `check_heads` do.
+    """
     if not session.plan.rows:
         raise UsageError("Nothing to look at: name at least one attention model or baseline.")
     if not session.plan.columns:
         raise UsageError("Nothing to extract: name at least one embedding model.")
     check_samples(session.collection)
     check_split(session)
-    if complete:
-        return  # a wrong head is found soon enough, and a right one need not be imported
-    check_heads(session)
+    if not complete:
+        check_heads(session)
 
 
 def _bad_if_complete(session: Session) -> list[BadImage] | None:
-    """The bad images of features that are all stored, else None: one look at the markers."""
+    """The bad images if all features are stored, else None. The markers are read once for both."""
     try:
         return session.bad_images()
     except NotCachedError:
@@ -86,10 +100,11 @@ def _bad_if_complete(session: Session) -> list[BadImage] | None:
 
 
 def drop_bad_images(session: Session, record: RunRecord, bad: list[BadImage]) -> Collection:
-    """The collection without bad images.
+    """Return the session's collection without bad images, and note these in the record.
 
     Raises:
-        BadImagesError: there are some, and the experiment does not say to skip them.
+        BadImagesError: there are bad images, and `run.skip_bad_images` is off. The record of the
+            run is written before.
     """
     record.bad = bad
     skip = session.experiment.run.skip_bad_images
@@ -111,7 +126,7 @@ def _assemble(
     session: Session,
     collection: Collection,
     cells: list[CellResult],
-    located: list[Located],
+    localized: list[RowLocalization],
     record: RunRecord,
 ) -> Matrix:
     plan = session.plan
@@ -119,7 +134,7 @@ def _assemble(
         name=plan.experiment.name,
         dataset=collection.name,
         collection=collection.digest,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=now(),
         version=__version__,
         class_names=collection.class_names,
         group_names=grouping(collection)[1],
@@ -127,7 +142,7 @@ def _assemble(
         columns=plan.columns,
         heads=tuple(head.label for head in plan.experiment.head),
         cells=tuple(_cell(cell, record.samples_left_out) for cell in cells),
-        localization=tuple(_localization(found) for found in located),
+        localization=tuple(each.shown for each in localized),
         notes=plan.experiment.notes,
         run=record.content(),
         metrics=plan.experiment.metrics,
@@ -135,15 +150,8 @@ def _assemble(
 
 
 def _row(row: PlanRow) -> Row:
-    return Row(
-        key=row.key,
-        label=row.label,
-        kind=row.kind,
-        attention=row.attention,
-        crops=row.crops,
-        smooth=row.smooth,
-        baseline=row.baseline,
-    )
+    """The row as a report shows it: the fields that both have in common."""
+    return Row(**{each.name: getattr(row, each.name) for each in fields(Row)})
 
 
 def _cell(cell: CellResult, left_out: int) -> Cell:
@@ -169,19 +177,9 @@ def _cell(cell: CellResult, left_out: int) -> Cell:
     )
 
 
-def _localization(found: Located) -> Localization:
-    content = found.content
-    return Localization(
-        row=found.row.key,
-        n=int(content["n"]),
-        mass=content["mass"],
-        hit=content["hit"],
-        crop_hit=content.get("crop_hit"),
-    )
-
-
 @contextmanager
 def _timed(record: RunRecord, what: str) -> Iterator[None]:
+    """Note in the record how many seconds were spent within."""
     start = time.perf_counter()
     yield
     record.seconds[what] = time.perf_counter() - start

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...cache.ledger import now
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...metrics.mean_intervals import Floats, mean_intervals
@@ -22,18 +22,19 @@ from ..experiment.schema import LocalizeSection
 from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images
-from .localize import Found, Measurements
+from .localize import Measured, Measurements
 from .run_record import RunRecord
 from .stage_run import compute_stage
 
 VALUES_AT_ONCE = 1 << 24
-"""Values per image that are in memory together: 128 MiB."""
+"""The number of values per image that are in memory together, float64: 128 MiB."""
 
 
 def publish_study(session: Session, folder: Path | None = None) -> tuple[Study, Written]:
-    """Make the study and write it with its plots; folder: results/NAME unless given.
+    """Make the study, write it with its plots, and return it with the paths of what was written.
 
-    Raises as `make_study` does, and A2pipeError when the folder cannot be written.
+    folder: where it is written, results/<name of the experiment> unless given. Raises as
+    `make_study` does, and A2pipeError when the folder cannot be written.
     """
     study = make_study(session)
     folder = folder or Path("results") / session.experiment.name
@@ -41,14 +42,14 @@ def publish_study(session: Session, folder: Path | None = None) -> tuple[Study, 
 
 
 def make_study(session: Session) -> Study:
-    """Compute attention and boxes where missing, then measure every map that has no record yet.
+    """Compute missing attention and boxes, measure every map that has no record, return the study.
 
-    Boxes are placed only where the split has boxes to compare them with.
+    Crops are placed only if the dataset has boxes to compare them with.
 
     Raises:
         UsageError: no attention model is named, or the dataset has no image in the split.
-        A2pipeError: no box covers the centre of a patch, where that is asked for; or attention is
-            not finite.
+        A2pipeError: an evaluation at patch centres is asked for and no box covers one; or no image
+            has finite attention.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     experiment = session.experiment
@@ -69,7 +70,7 @@ def make_study(session: Session) -> Study:
     drafts = _drafts(measurements, with_crops=through == "boxes")
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
-    records = [name for each in finished for name in each.records]
+    records = [record for each in finished for record in each.records]
     session.keep(records, through=through, purpose="localize")
     return _study(session, collection, tuple(each.line for each in finished), record)
 
@@ -95,7 +96,7 @@ def _study(
         split=effective_split(collection, section.split),
         image_size=experiment.image.size,
         geometry=experiment.image.geometry,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=now(),
         version=__version__,
         resamples=section.resamples,
         level=section.level,
@@ -108,9 +109,10 @@ def _study(
 
 @dataclass(frozen=True)
 class _Draft:
-    """A line that lacks its measures, the records behind it, and their values per image.
+    """A line of the study whose intervals are still to be drawn.
 
-    columns: (name, crops) of a measure -> its values, (n,).
+    line: the line without its measures. records: fingerprints of the records behind it. columns:
+    name and crops of a measure -> its values, (n,); empty once the line has its measures.
     """
 
     line: Line
@@ -119,7 +121,7 @@ class _Draft:
 
 
 def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
-    """A draft for every map and evaluation, in the order of the plan."""
+    """Yield a draft for every map and evaluation, in the order of the plan."""
     session = measurements.session
     maps: dict[MapSpec, list[PlanRow]] = {}
     for row in session.plan.rows:
@@ -137,7 +139,7 @@ def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
                 advance(1)
 
 
-def _draft(line: Line, of_map: Found, of_crops: dict[tuple[int, ...], Found]) -> _Draft:
+def _draft(line: Line, of_map: Measured, of_crops: dict[tuple[int, ...], Measured]) -> _Draft:
     columns: dict[tuple[str, tuple[int, ...]], Floats] = {
         (name, ()): of_map.arrays[name] for name in MEASURES if name in of_map.arrays
     }
@@ -147,7 +149,7 @@ def _draft(line: Line, of_map: Found, of_crops: dict[tuple[int, ...], Found]) ->
 
 
 def _line(
-    session: Session, attention_map: MapSpec, kind: str, evaluation: str, of_map: Found
+    session: Session, attention_map: MapSpec, kind: str, evaluation: str, of_map: Measured
 ) -> Line:
     model = attention_map.attention.model.name
     info = session.plan.backbones[model]
@@ -172,7 +174,7 @@ def _line(
 
 
 def _finished(drafts: Iterator[_Draft], section: LocalizeSection) -> Iterator[_Draft]:
-    """The drafts with measures in place of values, of which a few lines' are held in memory."""
+    """Yield the drafts with measures in place of values; only few lines' values are in memory."""
     held: list[_Draft] = []
     for draft in drafts:
         held.append(draft)
@@ -183,7 +185,8 @@ def _finished(drafts: Iterator[_Draft], section: LocalizeSection) -> Iterator[_D
 
 
 def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft]:
-    """Measures of several lines, of which those over equally many images share every draw."""
+    """Yield the drafts with their measures; those over equally many images share every draw."""
+    # In one call for all of them, as else the drawing would blur the differences between lines.
     bounds = iter(
         mean_intervals(
             [values for draft in drafts for values in draft.columns.values()],
@@ -201,8 +204,8 @@ def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft
 
 
 def _measure(name: str, crops: tuple[int, ...], values: Floats, low: float, high: float) -> Measure:
-    """One image says nothing of how much images differ: NaN."""
     if len(values) < 2:
+        # One image says nothing of how much images differ.
         return Measure(name, len(values), float(values.mean()), math.nan, math.nan, math.nan, crops)
     std = float(values.std(ddof=1))
     return Measure(name, len(values), float(values.mean()), std, low, high, crops)
