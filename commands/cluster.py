@@ -71,10 +71,11 @@ def submit(
     """
     from ..pipeline.cluster.batch.submit import prepare_submission
     from ..pipeline.cluster.batch.submit import submit as hand_over
+    from ..pipeline.cluster.batch.systems import batch_system
     from ..pipeline.cluster.description import load_cluster
 
     described = load_cluster(cluster)
-    if wait and described.system != "slurm":
+    if wait and not batch_system(described.system).tells_states:
         raise UsageError(f"--wait is for SLURM alone; leave it out for {described.system}.")
     session = open_experiment(looking=True, cache_root=cache_root, **options)
     prepared = prepare_submission(session, described, out, resubmit)
@@ -164,7 +165,7 @@ def logs(
     if not found:
         raise NotCachedError(f"No submission of {name} is noted in {root}.")
     latest = found[-1]
-    ranks = [rank for part in latest.parts for rank in part.ranks] if task is None else [task]
+    ranks = latest.ranks if task is None else [task]
     paths = [latest.log(rank) for rank in ranks] + ([latest.finish_log] if task is None else [])
     for path in paths:
         click.echo(f"==> {path}")
@@ -187,7 +188,7 @@ def _tell(submission: Submission, as_json: bool) -> None:
             json.dumps({"submission": submission.id, **jobs, "folder": str(submission.folder)})
         )
         return
-    tasks = sum(len(part.ranks) for part in submission.parts)
+    tasks = len(submission.ranks)
     arrays = " ".join(submission.jobs[:-1])
     if tasks:
         shards = f"{submission.shards:,} missing shard{'s' * (submission.shards > 1)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from a2pipe.pipeline.cluster.batch import states as batch_states
+from a2pipe.pipeline.cluster.batch import slurm
 from a2pipe.pipeline.cluster.batch.jobs import submissions
 from a2pipe.pipeline.cluster.batch.submit import frozen
 from a2pipe.pipeline.experiment.toml import load_experiment
@@ -322,7 +322,7 @@ def failing(place, answers):
 def test_a_queue_that_fails_is_asked_again_and_then_no_second_submission(
     call, system, place, monkeypatch, answers, code, said
 ):
-    monkeypatch.setattr(batch_states, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(slurm, "SECONDS_BETWEEN", 0)
     system("squeue", more=failing(place, answers) + QUEUE)
     refused = call("submit")
     assert (refused.code, refused.err.count("\n")) == (code, 1)

@@ -19,7 +19,7 @@ def test_an_array_of_8_and_its_matrix_equal_the_local_run(lab):
     assert "submitted: 8 missing shards to 8 tasks" in shown
     assert "acc." in shown
     (submission,) = lab.submissions()
-    assert submission.parts[0].ranks == tuple(range(8))
+    assert submission.arrays[0].ranks == tuple(range(8))
     lab.assert_like_the_local_run()
     status = lab.status()
     assert [line["shards_missing"] for line in status["stages"]] == [0, 0, 0]
@@ -92,7 +92,7 @@ def test_what_failed_is_submitted_again_by_the_finishing_job(lab):
     fails_once = f"mkdir {lab.folder}/once 2>/dev/null && {{ echo a2pipe: no device; exit 7; }}"
     lab.submit("--wait", "--resubmit", 2, tasks=2, setup=[fails_once, *lab.stand_in(PLAIN)])
     first, second = lab.submissions()
-    assert [len(part.ranks) for part in first.parts] == [2]
+    assert [len(array.ranks) for array in first.arrays] == [2]
     assert (second.shards, second.resubmit) == (2, 1)
     assert "2 shards are missing; submitting what is." in first.finish_log.read_text()
     shown = lab.a2pipe("logs", lab.experiment, "--cache", lab.cache)

@@ -16,35 +16,49 @@ Shards = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Part:
-    """One array of tasks: `first` is added to the number of a task to give its rank."""
+class TaskArray:
+    """One array of tasks, submitted by one script.
+
+    number: of the array, from 1. first: the rank from which its tasks are numbered; a batch system
+    bounds the numbers in an array, not only how many there are. ranks: the ranks of its tasks,
+    ascending.
+    """
 
     number: int
     first: int
     ranks: tuple[int, ...]
 
     @property
+    def name(self) -> str:
+        """The name of its script, and the beginning of its logs' names."""
+        return f"tasks-{self.number}"
+
+    @property
     def tasks(self) -> tuple[int, ...]:
-        """The numbers of its tasks, from 0."""
+        """The numbers of its tasks, counted from `first`."""
         return tuple(rank - self.first for rank in self.ranks)
 
 
 @dataclass(frozen=True)
 class Deal:
-    """How missing shards are dealt: rank r takes those with shard % world_size == r."""
+    """How missing shards are dealt: rank r takes those with shard % world_size == r.
+
+    shards: how many are missing. world_size: the number of ranks, some of which may have nothing to
+    do. arrays: the tasks of the others.
+    """
 
     shards: int
     world_size: int
-    parts: tuple[Part, ...]
+    arrays: tuple[TaskArray, ...]
 
     @property
     def tasks(self) -> int:
         """How many tasks there are: those ranks that have something to do."""
-        return sum(len(part.ranks) for part in self.parts)
+        return sum(len(array.ranks) for array in self.arrays)
 
 
 def missing_shards(session: Session) -> list[int]:
-    """The shards that some spec of the plan lacks, in order."""
+    """Return the numbers of the shards that some spec of the plan lacks, in order."""
     size = session.experiment.run.shard_size
     every = range(-(-len(session.collection.images) // size))
     missing: set[int] = set()
@@ -65,15 +79,18 @@ def deal(missing: Sequence[int], tasks: int, largest_array: int) -> Deal:
     world_size = _world_size(np.asarray(missing, np.int64), min(tasks, len(missing)))
     ranks = sorted({shard % world_size for shard in missing})
     firsts = sorted({rank // largest_array * largest_array for rank in ranks})
-    parts = [
-        Part(number, first, tuple(rank for rank in ranks if first <= rank < first + largest_array))
+    arrays = [
+        TaskArray(number, first, tuple(r for r in ranks if first <= r < first + largest_array))
         for number, first in enumerate(firsts, start=1)
     ]
-    return Deal(len(missing), world_size, tuple(parts))
+    return Deal(len(missing), world_size, tuple(arrays))
 
 
 def _world_size(missing: Shards, tasks: int) -> int:
-    """The first of the sizes, from `tasks` upwards and then downwards, that nothing betters."""
+    """Return the first of the sizes, from `tasks` upwards and then downwards, that none betters."""
+    # A shard's rank follows from its number alone, so that a task needs no list of its shards and
+    # two submissions need no agreement. What is missing may then crowd on few ranks: if one task of
+    # eight failed, all that it left is of one rank modulo eight, and another size spreads it.
     least = -(-len(missing) // tasks)
     best, chosen = len(missing), 1
     for size in (*range(tasks, SIZES_TRIED * tasks + 1), *range(tasks - 1, 0, -1)):

@@ -13,7 +13,8 @@ from ...session import Session
 from ..description import load_cluster
 from .deal import missing_shards
 from .jobs import Submission, submissions
-from .states import exit_code, task_states
+from .logs import exit_code
+from .states import task_states
 from .submit import prepare_submission, submit
 
 SECONDS_BETWEEN_LOOKS = 5.0

@@ -10,14 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ....errors import UsageError
-from ....files import (
-    FORMAT,
-    make_folder,
-    read_checked_json,
-    write_checked_json,
-)
-from .deal import Part
-from .scripts import part_name
+from ....files import FORMAT, make_folder, read_checked_json, write_checked_json
+from .deal import TaskArray
+from .system import BatchSystem
+from .systems import batch_system
 
 JOBS = "jobs"
 
@@ -26,9 +22,14 @@ JOBS = "jobs"
 class Submission:
     """One submission of an experiment.
 
-    id: UTC time and a random ending, so that ids sort by time. folder: its scripts and logs. parts:
-    the arrays of tasks; jobs: the system's name of each, the finishing job's last, as far as they
-    were handed over. resubmit: how often the finishing job may still submit what is missing.
+    id: UTC time and a random ending, so that ids sort by time.
+    experiment: its name. system: the name of the batch system. created: UTC time, ISO 8601.
+    folder: where its scripts and logs lie. out: the folder of the report.
+    shards: how many were missing. world_size: the number of ranks among which they were dealt.
+    arrays: the arrays of tasks that share them.
+    jobs: the system's name of each array and, last, of the finishing job, as far as they were
+    handed over.
+    resubmit: how often the finishing job may still submit what is missing.
     """
 
     id: str
@@ -39,55 +40,64 @@ class Submission:
     out: Path
     shards: int
     world_size: int
-    parts: tuple[Part, ...]
+    arrays: tuple[TaskArray, ...]
     jobs: tuple[str, ...] = ()
     resubmit: int = 0
 
     @property
+    def batch_system(self) -> BatchSystem:
+        """The batch system that it was submitted to."""
+        return batch_system(self.system)
+
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks of all its tasks, in the order of its arrays."""
+        return [rank for array in self.arrays for rank in array.ranks]
+
+    @property
     def finish_job(self) -> str | None:
         """The job that fits heads; None if it was not handed over."""
-        return self.jobs[-1] if len(self.jobs) > len(self.parts) else None
+        return self.jobs[-1] if len(self.jobs) > len(self.arrays) else None
 
     @property
     def finish_log(self) -> Path:
+        """The log of the job that fits heads."""
         return self.folder / "logs" / "finish.log"
 
-    def number(self, part: Part, rank: int) -> int:
-        """The number that the system gives the task of a rank: PBS without gaps, LSF from 1."""
-        if self.system == "pbs":
-            return part.ranks.index(rank)
-        return rank - part.first + (1 if self.system == "lsf" else 0)
-
     def log(self, rank: int) -> Path:
-        """The log of the task of a rank; UsageError if there is no such task."""
-        for part in self.parts:
-            if rank in part.ranks:
-                return self.folder / "logs" / f"{part_name(part)}-{self.number(part, rank)}.log"
-        ranks = sorted(rank for part in self.parts for rank in part.ranks)
+        """Return the path of the log of the task of a rank.
+
+        Raises:
+            UsageError: there is no task of that rank.
+        """
+        for array in self.arrays:
+            if rank in array.ranks:
+                task = self.batch_system.tasks(array)[array.ranks.index(rank)]
+                return self.folder / "logs" / f"{array.name}-{task}.log"
+        ranks = sorted(self.ranks)
         known = f"its tasks are {ranks[0]} to {ranks[-1]}" if ranks else "it has no tasks"
         raise UsageError(f"Submission {self.id} has no task {rank}: {known}.")
 
 
 def record_path(cache_root: Path, experiment: str, submission: str) -> Path:
-    """Where the record of a submission lies, or would lie."""
+    """Return where the record of a submission, by its id, lies or would lie."""
     return cache_root / JOBS / quote(experiment, safe=" ") / f"{submission}.json"
 
 
 def write_record(cache_root: Path, submission: Submission) -> None:
-    """Note a submission, in place of what was noted of it before."""
+    """Note a submission, in place of what was noted of it before; A2pipeError if that fails."""
     path = record_path(cache_root, submission.experiment, submission.id)
     make_folder(path.parent)
-    plain = asdict(submission) | {
-        "format": FORMAT,
-        "folder": str(submission.folder),
-        "out": str(submission.out),
-    }
-    write_checked_json(path, plain)
+    document = asdict(submission)
+    parts = document.pop("arrays")  # the name in the record since its first version
+    paths = {"folder": str(submission.folder), "out": str(submission.out)}
+    write_checked_json(path, {**document, "parts": parts, "format": FORMAT, **paths})
 
 
 def submissions(cache_root: Path, experiment: str | None = None) -> list[Submission]:
-    """The submissions of an experiment, or of all of them, the oldest first."""
-    name = "*" if experiment is None else quote(experiment, safe=" ").replace("[", "[[]")
+    """Return the submissions of an experiment, or of all of them, the oldest first."""
+    # Quoted, a name has no sign that a pattern would take for more than itself.
+    name = "*" if experiment is None else quote(experiment, safe=" ")
     return sorted(_read(cache_root / JOBS, name), key=lambda found: found.id)
 
 
@@ -102,9 +112,10 @@ def _read(folder: Path, name: str) -> Iterator[Submission]:
 
 def _submission(document: dict[str, Any]) -> Submission:
     document.pop("format")
-    parts = tuple(
-        Part(part["number"], part["first"], tuple(part["ranks"])) for part in document.pop("parts")
+    arrays = tuple(
+        TaskArray(part["number"], part["first"], tuple(part["ranks"]))
+        for part in document.pop("parts")
     )
     folder, out = Path(document.pop("folder")), Path(document.pop("out"))
     jobs = tuple(document.pop("jobs"))
-    return Submission(**document, parts=parts, folder=folder, out=out, jobs=jobs)
+    return Submission(**document, arrays=arrays, folder=folder, out=out, jobs=jobs)

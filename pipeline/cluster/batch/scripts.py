@@ -9,8 +9,8 @@ from pathlib import Path
 from shlex import quote
 
 from ..description import Cluster
-from .deal import Deal, Part
-from .systems import BatchSystem, Job
+from .deal import Deal, TaskArray
+from .system import BatchSystem, Job
 
 EXPERIMENT, CLUSTER = "experiment.toml", "cluster.toml"
 """Names that the templates use."""
@@ -40,23 +40,27 @@ class Paths:
         return self.folder / f"{name}.sh"
 
 
-def part_name(part: Part) -> str:
-    """The name of the script of an array of tasks."""
-    return f"tasks-{part.number}"
-
-
 def task_script(
-    system: BatchSystem, cluster: Cluster, deal: Deal, part: Part, name: str, paths: Paths
+    system: BatchSystem, cluster: Cluster, deal: Deal, array: TaskArray, name: str, paths: Paths
 ) -> str:
-    """The script of an array of tasks, each of which computes its share of the missing shards."""
-    log = str(paths.log(f"{part_name(part)}-{{task}}"))
-    job = Job(_plain(name), log, tuple(range(len(part.ranks))) if system.dense else part.tasks)
-    limit = f"timeout {cluster.seconds - cluster.stop_before} " if system.limited else ""
+    """Return the script of an array of tasks, each of which computes its share of what is missing.
+
+    name: the experiment's.
+    """
+    job = Job(
+        name=_plain(name),
+        log=str(paths.log(f"{array.name}-{{task}}")),
+        queue=cluster.queue,
+        gpus=cluster.gpus,
+        directives=cluster.directives,
+        tasks=system.tasks(array),
+    )
+    seconds = cluster.seconds - cluster.stop_before
     values = _common(system, cluster, job, paths) | {
-        "rank": _rank(system, part),
+        "rank": system.rank(array),
         "world": str(deal.world_size),
-        "limit": limit,
-        "half": str(max(0, (cluster.seconds - cluster.stop_before - SIGNAL_EARLY) // 2)),
+        "limit": f"timeout {seconds} " if system.limited else "",
+        "half": str(max(0, (seconds - SIGNAL_EARLY) // 2)),
     }
     script = _template("task.sh")
     for place, template in (("again", system.again), ("progress", "progress.sh")):
@@ -64,18 +68,17 @@ def task_script(
     return _fill(script, values)
 
 
-def _rank(system: BatchSystem, part: Part) -> str:
-    """The lines by which a task finds its rank."""
-    if system.dense:
-        return f"ranks=({' '.join(map(str, part.ranks))})\nrank=${{ranks[{system.task}]}}"
-    return f"rank=$(({part.first} + {system.task}))" if part.first else f"rank=$(({system.task}))"
-
-
 def finish_script(
     system: BatchSystem, cluster: Cluster, name: str, paths: Paths, resubmit: int
 ) -> str:
-    """The script of the job that follows: heads and matrix, or what is missing once more."""
-    job = Job(_plain(f"{name}-finish"), str(paths.log("finish")))
+    """Return the script of the job that follows: heads and matrix, or what is missing once more."""
+    job = Job(
+        name=_plain(f"{name}-finish"),
+        log=str(paths.log("finish")),
+        queue=cluster.finish_queue or cluster.queue,
+        gpus=0,
+        directives=cluster.finish_directives,
+    )
     values = _common(system, cluster, job, paths) | {
         "out": quote(str(paths.out)),
         "resubmit": str(resubmit),

@@ -7,7 +7,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +23,10 @@ from ...session import Session
 from ..description import Cluster
 from .deal import Deal, deal, missing_shards
 from .jobs import Submission, record_path, submissions, write_record
-from .scripts import CLUSTER, EXPERIMENT, Paths, finish_script, part_name, task_script
-from .states import QueueError, active
-from .systems import BatchSystem, batch_system
+from .scripts import CLUSTER, EXPERIMENT, Paths, finish_script, task_script
+from .states import active
+from .system import BatchSystem, QueueError
+from .systems import batch_system
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def prepare_submission(
         UsageError: scripts are not written for this system, it takes no arrays, or no matrix could
             come of it.
     """
-    system = batch_system(cluster)
+    system = batch_system(cluster.system)
     check(session, session.is_complete())
     missing = missing_shards(session)
-    dealt = deal(missing, cluster.tasks, _largest_array(system) if missing else 1)
+    dealt = deal(missing, cluster.tasks, system.largest_array() if missing else 1)
     name = session.experiment.name
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     out = (out or Path("results") / name).absolute()
@@ -79,7 +79,7 @@ def prepare_submission(
         out=out,
         shards=dealt.shards,
         world_size=dealt.world_size,
-        parts=dealt.parts,
+        arrays=dealt.arrays,
         resubmit=resubmit,
     )
     files = _files(session.experiment, cluster, system, dealt, paths, resubmit)
@@ -147,9 +147,9 @@ def _files(
         EXPERIMENT: frozen(experiment.model_copy(update={"run": run})),
         CLUSTER: assignments(cluster.model_dump(mode="json")),
     }
-    for part in dealt.parts:
-        script = task_script(system, cluster, dealt, part, experiment.name, paths)
-        files[f"{part_name(part)}.sh"] = script
+    for array in dealt.arrays:
+        script = task_script(system, cluster, dealt, array, experiment.name, paths)
+        files[f"{array.name}.sh"] = script
     files["finish.sh"] = finish_script(system, cluster, experiment.name, paths, resubmit)
     return files
 
@@ -178,8 +178,9 @@ def shown_commands(prepared: Prepared) -> dict[str, str]:
 def _hand_over(system: BatchSystem, script: Path, after: Sequence[str]) -> str:
     command = system.command(script, after)
     text = script.read_text(encoding="utf-8") if system.reads_stdin else ""
+    environment = system.environment(os.environ)
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, env=_clean())
+        done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
     except OSError as error:
         raise A2pipeError(
             f"{command[0]} cannot be run here ({(error.strerror or str(error)).lower()}): submit "
@@ -203,49 +204,18 @@ def _partly(error: A2pipeError, jobs: Sequence[str]) -> A2pipeError:
     )
 
 
-def _clean() -> dict[str, str]:
-    """The environment without that of a job, for submitting from within one."""
-    kept = ("SLURM_CONF",)
-    return {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in kept}
-
-
-def _largest_array(system: BatchSystem) -> int:
-    """What SLURM allows here, or by default where it does not answer.
-
-    Raises:
-        UsageError: SLURM takes no arrays here.
-    """
-    largest = _told_largest() if system.name == "slurm" else None
-    if largest == 0:
-        raise UsageError(
-            "SLURM takes no arrays of jobs here (MaxArraySize = 0); `a2pipe run --rank R "
-            "--world-size W` in scripts of your own does the same work."
-        )
-    return largest or system.largest_array
-
-
-def _told_largest() -> int | None:
-    """MaxArraySize of this SLURM; None if it does not tell."""
-    with suppress(OSError, subprocess.TimeoutExpired, StopIteration, ValueError):
-        said = subprocess.run(
-            ["scontrol", "show", "config"], capture_output=True, text=True, timeout=60
-        ).stdout
-        line = next(line for line in said.splitlines() if line.startswith("MaxArraySize"))
-        return int(line.rpartition("=")[2])
-    return None
-
-
 def _refuse_second(cache_root: Path, experiment: str) -> None:
     for earlier in submissions(cache_root, experiment)[-1:]:
         try:
             jobs = active(earlier)
         except QueueError as error:
             raise A2pipeError(
-                f"Submission {earlier.id} of {experiment} may still wait or run, which squeue does "
-                f"not tell ({error}): submit again when it answers."
+                f"Submission {earlier.id} of {experiment} may still wait or run, which the queue "
+                f"does not tell ({error}): submit again when it answers."
             ) from error
         if jobs:
+            cancel = " ".join([earlier.batch_system.cancel, *jobs])
             raise UsageError(
                 f"Submission {earlier.id} of {experiment} still waits or runs (job "
-                f"{', '.join(jobs)}): let it end, or cancel it with `scancel {' '.join(jobs)}`."
+                f"{', '.join(jobs)}): let it end, or cancel it with `{cancel}`."
             )

@@ -16,12 +16,12 @@ shards = st.sets(st.integers(0, 60), max_size=40).map(sorted)
 @given(shards, st.integers(1, 20), st.integers(1, 12))
 def test_every_missing_shard_has_one_task_and_every_task_a_shard(missing, tasks, largest):
     dealt = deal(missing, tasks, largest)
-    ranks = [rank for part in dealt.parts for rank in part.ranks]
+    ranks = [rank for array in dealt.arrays for rank in array.ranks]
     assert len(set(ranks)) == len(ranks) == dealt.tasks <= min(tasks, len(missing))
     assert {shard % dealt.world_size for shard in missing} == set(ranks) if missing else not ranks
-    for part in dealt.parts:
-        assert all(0 <= task < largest for task in part.tasks)
-        assert [part.first + task for task in part.tasks] == list(part.ranks)
+    for array in dealt.arrays:
+        assert all(0 <= task < largest for task in array.tasks)
+        assert [array.first + task for task in array.tasks] == list(array.ranks)
 
 
 @given(shards.filter(len), st.integers(1, 20))
@@ -44,14 +44,14 @@ def test_all_shards_missing_are_dealt_to_as_many_ranks_as_tasks(count, tasks):
 def test_what_one_rank_left_is_dealt_to_all_tasks():
     dealt = deal([1, 9, 17, 25], tasks=4, largest_array=1001)
     assert sorted(shard % dealt.world_size for shard in [1, 9, 17, 25]) == list(
-        dealt.parts[0].ranks
+        dealt.arrays[0].ranks
     )
     assert dealt.tasks == 4
 
 
 def test_ranks_beyond_the_largest_array_go_into_the_next():
     dealt = deal(range(5), tasks=5, largest_array=2)
-    assert [(part.first, part.tasks) for part in dealt.parts] == [
+    assert [(array.first, array.tasks) for array in dealt.arrays] == [
         (0, (0, 1)),
         (2, (0, 1)),
         (4, (0,)),
@@ -59,7 +59,7 @@ def test_ranks_beyond_the_largest_array_go_into_the_next():
 
 
 def test_nothing_missing_is_no_task():
-    assert deal([], tasks=8, largest_array=1001).parts == ()
+    assert deal([], tasks=8, largest_array=1001).arrays == ()
 
 
 @pytest.mark.parametrize("backend", ["zarr", "hdf5"])

@@ -12,7 +12,8 @@ import pytest
 
 from a2pipe.pipeline.cluster.batch.deal import deal
 from a2pipe.pipeline.cluster.batch.scripts import Paths, finish_script, task_script
-from a2pipe.pipeline.cluster.batch.systems import SYSTEMS, ranges
+from a2pipe.pipeline.cluster.batch.system import ranges
+from a2pipe.pipeline.cluster.batch.systems import SYSTEMS
 from a2pipe.pipeline.cluster.description import Cluster
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -49,7 +50,7 @@ def held(name, text):
 def tasks(cluster, missing=range(20), largest=1001, paths=PATHS, part=0):
     """The script of an array of tasks."""
     dealt = deal(missing, cluster.tasks, largest)
-    return task_script(SYSTEMS[cluster.system], cluster, dealt, dealt.parts[part], "birds", paths)
+    return task_script(SYSTEMS[cluster.system], cluster, dealt, dealt.arrays[part], "birds", paths)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -172,7 +173,7 @@ SPARSE = [0, 6, 10, 12, 13, 15, 22, 31]
 
 def test_pbs_numbers_tasks_without_gaps_and_each_finds_its_rank(node):
     dealt = deal(SPARSE, 8, 1001)
-    (part,) = dealt.parts
+    (part,) = dealt.arrays
     assert part.ranks[3] != 3
     assert "#PBS -J 0-7\n" in tasks(Cluster(system="pbs"), SPARSE)
     _, out, _, _ = node('echo "$@"', system="pbs", missing=SPARSE)

@@ -1,0 +1,59 @@
+"""LSF: tasks are counted from 1, and `bsub` reads the script from standard input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..description import Cluster
+from .deal import TaskArray
+from .system import BatchSystem, Job, at_once, ranges, rank_from, with_values
+
+BACK_INTO_THE_QUEUE = 99
+"""The exit code with which a task asks to be run again; its template gives it too."""
+
+
+def _options(job: Job, cluster: Cluster) -> list[str]:
+    is_array = job.tasks is not None
+    array = f"[{ranges(job.tasks)}]{at_once(cluster)}" if job.tasks is not None else ""
+    lines = [
+        ("-J ", f'"{job.name}{array}"'),
+        ("-o ", job.log_of("%I")),
+        ("-q ", job.queue),
+        ("-P ", cluster.account),
+        ("-W ", cluster.clock.rpartition(":")[0]),  # hours and minutes
+        ("-n ", cluster.cores),
+        ("-R ", f'"span[hosts=1] rusage[mem={cluster.memory}]"'),
+        ("-M ", cluster.memory),
+        ("-gpu ", f'"num={job.gpus}"' if job.gpus else None),
+        ("-Q ", BACK_INTO_THE_QUEUE if is_array else None),
+    ]
+    return [f"#BSUB {option}" for option in (*with_values(lines), "-r", *job.directives)]
+
+
+def _tasks(array: TaskArray) -> list[int]:
+    return [task + 1 for task in array.tasks]
+
+
+def _rank(array: TaskArray) -> str:
+    return rank_from("LSB_JOBINDEX - 1", array)
+
+
+def _command(_: Path, after: Sequence[str]) -> list[str]:
+    waiting = ["-w", " && ".join(f"ended({job})" for job in after)] if after else []
+    return ["bsub", *waiting]
+
+
+LSF = BatchSystem(
+    name="lsf",
+    options=_options,
+    tasks=_tasks,
+    rank=_rank,
+    again="lsf-again.sh",
+    limited=True,
+    command=_command,
+    job_id=re.compile(r"^Job <(\d+)>", re.MULTILINE),
+    largest_array=lambda: 1000,
+    reads_stdin=True,
+)
