@@ -33,6 +33,12 @@ class _Entry:
     facts: str = ""
 
 
+def _benchmark(summary: str, loader: str, facts: str = "FACTS") -> _Entry:
+    """An entry whose facts lie beside its loader, "module:function" in the folder benchmarks."""
+    module = loader.partition(":")[0]
+    return _Entry(summary, f"benchmarks.{loader}", f"benchmarks.{module}:{facts}")
+
+
 _DEMO = "demo.loader:load_demo"
 _BUILT_IN = {
     "demo-01": _Entry("handwritten 0 and 1 on two photographs that betray the class", _DEMO),
@@ -52,40 +58,29 @@ _BUILT_IN = {
     "huggingface": _Entry(
         "a folder that save_to_disk of Hugging Face datasets wrote", "formats.loaders:saved"
     ),
-    "waterbirds": _Entry(
-        "land and water birds on land and on water",
-        "benchmarks.waterbirds:load_waterbirds",
-        "benchmarks.waterbirds:FACTS",
+    "waterbirds": _benchmark(
+        "land and water birds on land and on water", "waterbirds:load_waterbirds"
     ),
-    "celeba": _Entry(
-        "faces: blond hair or not, women and men",
-        "benchmarks.celeba:load_celeba",
-        "benchmarks.celeba:FACTS",
+    "celeba": _benchmark("faces: blond hair or not, women and men", "celeba:load_celeba"),
+    "imagenet-val": _benchmark(
+        "the 50,000 validation images, with boxes", "imagenet:load_imagenet"
     ),
-    "imagenet-val": _Entry(
-        "the 50,000 validation images, with boxes",
-        "benchmarks.imagenet:load_imagenet",
-        "benchmarks.imagenet:FACTS",
-    ),
-    "spawrious-o2o-hard": _Entry(
+    "spawrious-o2o-hard": _benchmark(
         "generated dogs: a place for each breed, another one in test",
-        "benchmarks.spawrious:load_spawrious",
-        "benchmarks.spawrious:FACTS_O2O_HARD",
+        "spawrious:load_spawrious",
+        "FACTS_O2O_HARD",
     ),
-    "spawrious-m2m-hard": _Entry(
+    "spawrious-m2m-hard": _benchmark(
         "generated dogs: two places for two breeds, two others in test",
-        "benchmarks.spawrious:load_spawrious",
-        "benchmarks.spawrious:FACTS_M2M_HARD",
+        "spawrious:load_spawrious",
+        "FACTS_M2M_HARD",
     ),
-    "metashift-cat-dog": _Entry(
+    "metashift-cat-dog": _benchmark(
         "cats indoors and dogs outdoors, in test the other way round",
-        "benchmarks.metashift_cat_dog:load_cat_dog",
-        "benchmarks.metashift_cat_dog:FACTS",
+        "metashift_cat_dog:load_cat_dog",
     ),
-    "metashift-animals": _Entry(
-        "eight animals, in test in other contexts; built first",
-        "benchmarks.metashift_animals:load_animals",
-        "benchmarks.metashift_animals:FACTS",
+    "metashift-animals": _benchmark(
+        "eight animals, in test in other contexts; built first", "metashift_animals:load_animals"
     ),
 }
 DATASETS: Registry[Loader] = Registry(

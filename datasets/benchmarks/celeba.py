@@ -1,7 +1,7 @@
-"""CelebA, aligned: blond hair or not, with the sex of the person as the spurious attribute.
+"""Read CelebA, aligned: blond hair or not, with the person's sex as the spurious attribute.
 
-Tables as published (`.txt`, columns parted by spaces) or as commonly converted (`.csv`), images in
-`img_align_celeba`. The aligned images have no boxes.
+Tables are read as published (`.txt`, columns parted by spaces) or as commonly converted (`.csv`),
+images in `img_align_celeba`. The aligned images have no boxes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import numpy as np
 
 from ...errors import UsageError
 from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
-from ..collection import NO_BOXES, Collection
+from ..collection import Collection
 from ..request import Request, check_options
 from ..safe_paths import join_inside
 from ..sample_table import SampleTable, read_collection
 
 Faces = Mapping[str, tuple[int, int]]
-"""File name -> blond and male, 0 or 1, in the order of the table."""
+"""Blond and male, 0 or 1, by file name, in the order of the table."""
 
 LABEL, ATTRIBUTE = "Blond_Hair", "Male"
 CLASSES = ("non-blond", "blond")
 GROUPS = ("non-blond female", "non-blond male", "blond female", "blond male")
+# Published tables write -1 for no; some conversions to CSV write 0.
 VALUES = {"-1": 0, "0": 0, "1": 1}
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 ATTRIBUTES, PARTITION, IMAGES = "list_attr_celeba", "list_eval_partition", "img_align_celeba"
@@ -46,11 +47,12 @@ FACTS = BenchmarkFacts(
 
 
 def load_celeba(request: Request) -> Collection:
-    """Read CelebA at `root`.
+    """Read CelebA.
 
-    The two tables and the folder of images are looked for in the root and in `Anno`, `Eval`,
-    `Img`, `data` and `celeba` below it; images that were unpacked into a folder of the same name
-    again are found there. Label 1 is blond; group = 2 blond + male.
+    request.root: the folder in which, or in `Anno`, `Eval`, `Img`, `data` or `celeba` below it, the
+        two tables and the folder of images lie.
+
+    Label 1 is blond; group = 2 blond + male, with male 1 for men.
 
     Raises UsageError for what is missing, values other than -1 (or 0) and 1, and a partition that
     does not name every image of the table of attributes.
@@ -67,23 +69,23 @@ def _samples(name: str, images: Path, faces: Faces, splits: list[str]) -> Sample
     blond, male = np.array(list(faces.values()), np.int64).T
     return SampleTable(
         name=name,
-        paths=tuple([join_inside(images, face) for face in faces]),
+        paths=[join_inside(images, face) for face in faces],
         labels=blond,
         class_names=CLASSES,
         groups=2 * blond + male,
         group_names=GROUPS,
-        splits=np.array(splits, np.str_),
-        boxes=(NO_BOXES,) * len(faces),
-        image_ids=tuple(faces),
+        splits=splits,
+        image_ids=list(faces),
     )
 
 
 def _images(name: str, root: Path) -> Path:
-    """The folder of images, the inner one where it was unpacked twice."""
+    """Return the folder of images."""
     places = [root / folder / IMAGES for folder in FOLDERS]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         raise _missing(name, IMAGES, places)
+    # Some copies hold the folder within a folder of the same name.
     return found / IMAGES if (found / IMAGES).is_dir() else found
 
 
@@ -103,7 +105,7 @@ def _missing(name: str, what: str, places: Iterable[Path]) -> UsageError:
 
 
 def _attributes(path: Path) -> Faces:
-    """Blond and male as 0 or 1, by file name."""
+    """Read blond and male of each image."""
     cells = _read(path, (LABEL, ATTRIBUTE))
     if not {value for pair in cells.values() for value in pair} <= VALUES.keys():
         raise UsageError(f"{path}: {LABEL} and {ATTRIBUTE} are -1 or 1; take the published table.")
@@ -111,7 +113,7 @@ def _attributes(path: Path) -> Faces:
 
 
 def _partition(path: Path, faces: Faces) -> list[str]:
-    """The split of each face."""
+    """Read the split of each image in `faces`."""
     numbers = _read(path, ("partition",))
     splits = [SPLITS.get(numbers.get(name, ("",))[0], "") for name in faces]
     unknown = [name for name, split in zip(faces, splits, strict=True) if not split]
@@ -124,7 +126,7 @@ def _partition(path: Path, faces: Faces) -> list[str]:
 
 
 def _read(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """File name -> the cells of these columns, as text."""
+    """Return the cells of some columns as text, by file name."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             count, names, rows = _opened(path, file)
@@ -135,6 +137,7 @@ def _read(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
         raise UsageError(
             f"{path} cannot be read as a table ({reason}): take the published one."
         ) from error
+    # The published table begins with its number of rows, which shows when a copy was cut short.
     if not found or count not in (None, len(found)):
         raise UsageError(
             f"{path} names {len(found):,} files, where {count or 'some'} are expected: take the "
@@ -144,7 +147,7 @@ def _read(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _opened(path: Path, file: TextIO) -> tuple[int | None, list[str], Iterator[list[str]]]:
-    """How many rows there should be if the table says so, the names of its columns, and its rows.
+    """Return how many rows there should be (None if it is not said), the column names, the rows.
 
     As published, the attributes have a line with their count and one that names every column but
     the first; the partition has neither.

@@ -1,4 +1,4 @@
-"""Bounding boxes of CUB-200-2011, by image id: `bounding_boxes.txt`, verified by `images.txt`."""
+"""Read the bounding boxes of CUB-200-2011 by image id, and verify the ids by `images.txt`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ FOLDER = "CUB_200_2011"
 
 @dataclass(frozen=True)
 class CubBoxes:
-    """rectangles: image id (from 1) -> x, y, width, height in pixels from the top left corner.
+    """The boxes of CUB's images.
 
-    files: image id -> file name, None where there is no images.txt to say so.
+    path: the file they were read from.
+    rectangles: x, y, width, height in pixels from the top left corner, by image id (from 1).
+    files: file names by image id; None if there is no images.txt to say so.
     """
 
     path: Path
@@ -32,11 +34,14 @@ class CubBoxes:
 
     @classmethod
     def none(cls) -> CubBoxes:
-        """Boxes of no image."""
+        """Return boxes of no image at all."""
         return cls(Path(), {}, {})
 
     def of(self, ids: Sequence[int]) -> Boxes:
-        """Per image float64 (1, 4): x, y, x + width, y + height; (0, 4) for an unknown one."""
+        """Return the box of each image: float64, (1, 4), x, y, x + width, y + height in pixels.
+
+        An image without a box gives an array of shape (0, 4).
+        """
         return tuple([self._corners(number) for number in ids])
 
     def _corners(self, number: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -46,7 +51,13 @@ class CubBoxes:
         return np.array([[x, y, x + width, y + height]])
 
     def require_same_files(self, names: Mapping[int, str]) -> None:
-        """Raise UsageError unless images.txt, where there is one, gives each id this file name."""
+        """Raise UsageError if images.txt gives an image another file name.
+
+        names: the dataset's own file names by image id. Without an images.txt, and for ids that it
+        lacks, nothing is raised.
+        """
+        # Ids are all that joins the tables: boxes of other images would fit every id, and be wrong
+        # for every image without any error.
         for number, name in names.items():
             other = name if self.files is None else self.files.get(number, name)
             if other != name:
@@ -57,7 +68,7 @@ class CubBoxes:
                 )
 
     def remarks(self, ids: Sequence[int]) -> tuple[str, ...]:
-        """What is wanting: images without a box, ids that could not be verified."""
+        """Return sentences on images without a box, and on ids that could not be verified."""
         lacking = sum(number not in self.rectangles for number in ids)
         found = []
         if lacking:
@@ -71,12 +82,13 @@ class CubBoxes:
 
 
 def find_cub_boxes(root: Path, given: str | None) -> CubBoxes | str:
-    """The boxes, or one sentence that says where they were looked for.
+    """Return the boxes, or one sentence that says where they were looked for in vain.
 
-    given: a folder, or its bounding_boxes.txt, absolute or below the root. Else the root,
-    `CUB_200_2011` in it, and `CUB_200_2011` beside it, in this order.
+    root: the dataset's folder.
+    given: CUB's folder or its bounding_boxes.txt, absolute or below the root. If it is None, the
+        root is looked into, then `CUB_200_2011` in it, then `CUB_200_2011` beside it.
 
-    Raises UsageError where `given` leads nowhere, and for a file that is no table of boxes.
+    Raises UsageError if `given` leads nowhere, and for a file that is no table of boxes.
     """
     if given is not None:
         return cub_boxes_at(root / Path(str(given)).expanduser())
@@ -89,7 +101,10 @@ def find_cub_boxes(root: Path, given: str | None) -> CubBoxes | str:
 
 
 def cub_boxes_at(path: Path) -> CubBoxes:
-    """The boxes in a folder or file of that place. Raises UsageError when there are none."""
+    """Return the boxes of CUB's folder or of its bounding_boxes.txt.
+
+    Raises UsageError if the file is not there or is no table of boxes.
+    """
     path = path / BOXES if path.is_dir() else path
     if not path.is_file():
         raise UsageError(f"There is no {path}: give the folder CUB_200_2011 or its {BOXES}.")
@@ -97,7 +112,10 @@ def cub_boxes_at(path: Path) -> CubBoxes:
 
 
 def read_cub_boxes(path: Path) -> CubBoxes:
-    """Read `bounding_boxes.txt` and, where it lies beside it, `images.txt`."""
+    """Read `bounding_boxes.txt` and, if it lies beside it, `images.txt`.
+
+    Raises UsageError for lines that are not as CUB has them.
+    """
     images = path.with_name(IMAGES)
     files = _read(images, lambda words: " ".join(words)) if images.is_file() else None
     return CubBoxes(path, _read(path, _rectangle), files)
@@ -111,7 +129,7 @@ def _rectangle(words: list[str]) -> Rectangle:
 
 
 def _read(path: Path, value: Callable[[list[str]], T]) -> dict[int, T]:
-    """Lines "id value ..." by id."""
+    """Read the lines "id value ..." of a file; return what `value` makes of the rest, by id."""
     found: dict[int, T] = {}
     for line, (number, *words) in _lines(path):
         try:
@@ -124,7 +142,7 @@ def _read(path: Path, value: Callable[[list[str]], T]) -> dict[int, T]:
 
 
 def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
-    """Number and words of every line that is not blank."""
+    """Return number and words of every line that is not blank."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

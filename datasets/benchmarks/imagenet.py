@@ -1,24 +1,22 @@
-"""ImageNet's 50,000 validation images (ILSVRC 2012), with the boxes of the localisation task."""
+"""Read ImageNet's 50,000 validation images (ILSVRC 2012) with their localisation boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from os import scandir
 from pathlib import Path
-
-import numpy as np
 
 from ...errors import UsageError
 from ..benchmark_facts import ALL, BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
-from ..images.image_files import has_image_suffix
+from ..formats.folder import images_and_subfolders, images_in
 from ..numbering import name_indices, sorted_names
 from ..request import Request, check_options
 from ..sample_table import SampleTable, read_collection
 from .imagenet_labels import SYNSET, GroundTruth, class_words, find_truth
 from .voc_xml import Annotation, read_annotations
 
+# Places as the official archives, the Kaggle download and common scripts leave them, in order.
 IMAGES = (
     "val",
     "Data/CLS-LOC/val",
@@ -48,7 +46,7 @@ FACTS = BenchmarkFacts(
 
 @dataclass(frozen=True)
 class _Found:
-    """An image file, the benchmark's name of it, and its class folder ("" in a flat folder)."""
+    """An image file, its name without ending, and its class folder ("" in a flat folder)."""
 
     path: str
     name: str
@@ -56,16 +54,17 @@ class _Found:
 
 
 def load_imagenet(request: Request) -> Collection:
-    """Read the validation images at `root`; every one is in the split `test`.
+    """Read the validation images; every one is in the split `test`.
 
-    Images lie in class folders (`val/n01440764/*.JPEG`) or all in one; their classes then come from
-    LOC_val_solution.csv or the devkit. Classes are numbered in the order of their synsets, and
-    called as LOC_synset_mapping.txt or the devkit's meta.mat says, else by the synset.
+    request.root: the folder that holds the images, in class folders (`val/n01440764/*.JPEG`) or all
+        in one; their classes then come from LOC_val_solution.csv or the devkit.
+    request.options: `boxes` names the folder of XML files, if it is none of the usual ones.
 
-    Boxes are those of all objects in `NAME.xml`, in the folder that the option `boxes` names or one
-    of the usual ones. Their corners are taken as the integers that stand there: x0 = xmin,
-    y0 = ymin, x1 = xmax, y1 = ymax, half-open, so that the pixel column xmax is not inside. Where
-    the XML gives another width or height than the image has, the box stays, and a remark counts.
+    Classes are numbered in the order of their synsets, and called as LOC_synset_mapping.txt or the
+    devkit's meta.mat says, else by the synset. Boxes are those of all objects in `NAME.xml`. Their
+    corners are the integers that stand there: x0 = xmin, y0 = ymin, x1 = xmax, y1 = ymax,
+    half-open, so that the pixel column xmax is not inside. If the XML gives another width or height
+    than the image has, the box stays, and a remark counts such files.
 
     Raises UsageError for a folder without images, and for tables or XML that are not what they
     should be.
@@ -89,17 +88,16 @@ def _samples(
     labels = [truth.classes.get(each, "") for each in ids]
     words = class_words(root)
     known = {*labels} - {""}
+    # All 1,000 classes if their names are known, so that a few images are numbered as all are.
     synsets = sorted(words) if known and known <= words.keys() else sorted_names(known)
     return SampleTable(
         name=name,
-        paths=tuple([image.path for image in images]),
+        paths=[image.path for image in images],
         labels=name_indices(labels, synsets),
         class_names=tuple(words.get(synset, synset) for synset in synsets),
-        groups=np.full(len(images), -1, np.int64),
-        group_names=(),
-        splits=np.full(len(images), "test", "<U5"),
+        splits="test",
         boxes=tuple([NO_BOXES if found is None else found.boxes for found in annotations]),
-        image_ids=tuple(ids),
+        image_ids=ids,
         remarks=truth.remarks,
     )
 
@@ -108,7 +106,7 @@ def _samples(
 
 
 def _find_images(name: str, root: Path) -> list[_Found]:
-    """The images of the first usual folder that has some, class by class, by name."""
+    """Return the images of the first usual folder that has some, class by class, by name."""
     for place in IMAGES:
         found = _images_of(root / place)
         if found:
@@ -120,33 +118,22 @@ def _find_images(name: str, root: Path) -> list[_Found]:
 def _images_of(folder: Path) -> list[_Found]:
     if not folder.is_dir():
         return []
-    synsets = [each for each in _names(folder) if SYNSET.fullmatch(each)]
-    if synsets:
-        return [image for synset in synsets for image in _files(folder / synset, synset)]
-    return _files(folder, "")
+    images, subfolders = images_and_subfolders(folder)
+    classes = [each for each in subfolders if SYNSET.fullmatch(each.name)]
+    if not classes:
+        return _found(images, "")
+    return [image for each in classes for image in _found(images_in(each), each.name)]
 
 
-def _files(folder: Path, synset: str) -> list[_Found]:
-    return [
-        _Found(str(folder / name), name.rpartition(".")[0], synset)
-        for name in _names(folder)
-        if has_image_suffix(name) and not name.startswith(".")
-    ]
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        with scandir(folder) as entries:
-            return sorted(entry.name for entry in entries)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be listed ({error.strerror}): check it.") from error
+def _found(paths: list[str], synset: str) -> list[_Found]:
+    return [_Found(path, path.rpartition("/")[2].rpartition(".")[0], synset) for path in paths]
 
 
 # --- boxes --------------------------------------------------------------------------------------
 
 
 def _find_boxes(root: Path, given: str | None) -> Path | None:
-    """The folder with XML files: the one that is given, else the first usual one that has some."""
+    """Return the folder of XML files: the one that is given, else the first usual one with some."""
     if given is not None:
         folder = root / Path(str(given)).expanduser()
         if not folder.is_dir():
@@ -165,7 +152,7 @@ def _annotations(folder: Path | None, images: list[_Found]) -> list[Annotation |
 def _box_remarks(
     root: Path, folder: Path | None, found: Sequence[Annotation | None], loaded: Collection
 ) -> list[str]:
-    """What a user should know of the boxes: not found, not for every image, of other sizes."""
+    """Return sentences on boxes that were not found, or belong to images of other sizes."""
     if folder is None:
         sought = ", ".join(str(root / place) for place in BOXES)
         return [f"No boxes: no XML files in {sought}; the option boxes=DIR says where else."]

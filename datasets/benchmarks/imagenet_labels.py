@@ -1,4 +1,4 @@
-"""The classes of ImageNet validation images: which file says them, and what they are called."""
+"""Read the classes of ImageNet's validation images, and the names of these classes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,31 @@ FOLDERS = (".", "data", DEVKIT, f"{DEVKIT}/data", "devkit/data")
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The class of each image id that is known, and sentences on what is wanting."""
+    """The classes of images.
+
+    classes: synset, or number in the devkit, of each image whose class is known, by image id.
+    remarks: sentences on what is missing.
+    """
 
     classes: Mapping[str, str]
     remarks: tuple[str, ...] = ()
 
 
 def find_file(root: Path, name: str) -> Path | None:
-    """A file of this name in the root, or where the devkit puts it."""
+    """Return a file of this name in the root or where the devkit puts it; None if there is none."""
     places = [root / folder / name for folder in FOLDERS]
     return next((place for place in places if place.is_file()), None)
 
 
 def find_truth(root: Path, ids: Sequence[str]) -> GroundTruth:
-    """Synsets of images that do not lie in class folders.
+    """Return the synsets of images that do not lie in class folders.
 
-    From LOC_val_solution.csv, else from ILSVRC2012_validation_ground_truth.txt, whose line i is the
-    class of image i in the devkit's own numbering, which is not the order of the synsets: meta.mat
-    translates it. Without meta.mat the classes are called by their numbers, 1 to 1000.
+    root: the folder of the benchmark.
+    ids: names of the images without ending, such as ILSVRC2012_val_00000001.
+
+    They come from LOC_val_solution.csv, else from ILSVRC2012_validation_ground_truth.txt, whose
+    line i is the class of image i in the devkit's own numbering. Without meta.mat, which translates
+    it, classes are called by these numbers, 1 to 1000.
 
     Raises UsageError for a file that is not what its name says.
     """
@@ -49,6 +56,8 @@ def find_truth(root: Path, ids: Sequence[str]) -> GroundTruth:
         return GroundTruth({}, (f"No classes: neither {SOLUTION} nor {TRUTH} lies in {root}.",))
     meta = find_file(root, META)
     numbers = _read_truth(truth, ids)
+    # The devkit's numbers do not follow the order of the synsets: taken for it, they would give
+    # every class a wrong name without any error.
     if meta is None:
         remark = (
             f"There is no {META} that says which synsets the numbers in {truth} are; classes are "
@@ -65,9 +74,10 @@ def find_truth(root: Path, ids: Sequence[str]) -> GroundTruth:
 
 
 def class_words(root: Path) -> dict[str, str]:
-    """Synset -> its words, by LOC_synset_mapping.txt or meta.mat; empty where neither is there.
+    """Return the words of each synset, by LOC_synset_mapping.txt or meta.mat; {} without either.
 
-    Words that stand for two synsets, as "crane" does, are followed by the synset.
+    Words that stand for two synsets, as "crane" does, are followed by the synset, as two classes
+    of one name could not be told apart. Raises UsageError for a file that is not what it should be.
     """
     mapping, meta = find_file(root, MAPPING), find_file(root, META)
     words: dict[str, str] = {}
@@ -80,11 +90,15 @@ def class_words(root: Path) -> dict[str, str]:
 
 
 def read_meta(path: Path) -> dict[int, tuple[str, str]]:
-    """The devkit's number of each of the 1,000 classes -> synset and words, from meta.mat."""
+    """Return synset and words of each of the 1,000 classes by the devkit's number, from meta.mat.
+
+    Raises UsageError for a file that is not the devkit's.
+    """
     from scipy.io import loadmat
 
     try:
         synsets = loadmat(path, squeeze_me=True)["synsets"].reshape(-1)
+        # The file lists inner nodes of WordNet as well, which are no classes.
         leaves = synsets[synsets["num_children"] == 0]
         fields = (leaves[field].tolist() for field in ("ILSVRC2012_ID", "WNID", "words"))
         return {int(number): (str(s), str(words)) for number, s, words in zip(*fields, strict=True)}
@@ -95,7 +109,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
 
 
 def _read_solution(path: Path) -> dict[str, str]:
-    """Image id -> the synset that its prediction string begins with."""
+    """Return the synset that each image's prediction string begins with, by image id."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))[1:]
     found = {row[0]: row[1].split(" ")[0] for row in rows if len(row) == 2}
@@ -109,7 +123,7 @@ def _read_solution(path: Path) -> dict[str, str]:
 
 
 def _read_truth(path: Path, ids: Sequence[str]) -> dict[str, int]:
-    """Image id -> the number in the line that the id's own number names."""
+    """Return the number in the line that each image's own number names, by image id."""
     lines = path.read_text(encoding="utf-8", errors="replace").split()
     found = {}
     for name in ids:

@@ -1,8 +1,8 @@
-"""MetaShift Animals: eight animals, of which train and test show different contexts.
+"""Build and read MetaShift Animals: eight animals, in other contexts in test than in train.
 
-Built out of MetaShift's table of subsets as A² describes it (arXiv 2606.03148, section 5 and Table
-4). Which contexts went where was not published, so a build has its own split, told apart by a seed,
-and its counts stand beside the published ones.
+It is built from MetaShift's table of subsets as A² describes it (arXiv 2606.03148, section 5 and
+Table 4). Which contexts went where was not published, so a build draws a split of its own by a
+seed, and its counts are printed beside the published ones.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_subsets, subset_na
 
 CLASSES = ("bear", "bird", "cow", "elephant", "giraffe", "horse", "sheep", "zebra")
 MINIMUM = 25
+"""Least number of images of a context that takes part."""
 
 FACTS = BenchmarkFacts(
     title="MetaShift (Animals)",
@@ -51,14 +52,17 @@ PUBLISHED = {
     "contexts": (55, 47),
     "images": (2385, 6043),
 }
-"""Table 4, train and test: pairs of image and context by class, and totals."""
+"""Table 4 of A², counts in train and test: pairs of image and context by class, and totals."""
 
 
 def load_animals(request: Request) -> Collection:
-    """The manifest that `a2pipe datasets build metashift-animals` wrote into `root`.
+    """Read the manifest that `a2pipe datasets build metashift-animals` wrote.
 
-    Groups are `class(context)`, or the classes with the option groups=class. Several samples may
-    share an image. Raises UsageError when it was not built there.
+    request.root: the folder it was built into, or the manifest.
+    request.options: groups=context (the default) makes groups of `class(context)`; groups=class
+        makes the classes groups.
+
+    Several samples may share an image. Raises UsageError if nothing was built at the root.
     """
     check_options(request, ("groups",))
     kind = request.options.get("groups", "context")
@@ -85,10 +89,17 @@ def build_animals(
     minimum: int = MINIMUM,
     force: bool = False,
 ) -> BuildResult:
-    """Split the contexts of each class and write `manifest.parquet` into `out`.
+    """Split the contexts of each class and write the samples as `manifest.parquet`.
 
-    subsets: `full-candidate-subsets.pkl`; images: folder of `<image id>.jpg`. Raises UsageError
-    for a table, a folder or a class that does not serve; see `write_pairs` for `force`.
+    subsets: the file `full-candidate-subsets.pkl`.
+    images: the folder of `<image id>.jpg`.
+    out: the folder to write into.
+    seed: draws which contexts train has.
+    minimum: least number of images of a context that takes part.
+    force: replace a manifest with other content.
+
+    Returns what was built. Raises UsageError for a table, a folder or a class that does not serve,
+    and without `force` if `out` holds another manifest.
     """
     table = read_subsets(subsets)
     pairs = split_pairs(table, seed, minimum)
@@ -97,13 +108,15 @@ def build_animals(
 
 
 def split_pairs(subsets: Subsets, seed: int, minimum: int) -> list[Pair]:
-    """The pairs of train, then of test, by class, context and image id.
+    """Return the pairs of train, then of test, by class, context and image id.
 
-    Of each class the contexts with at least `minimum` images are halved, at random; where their
-    number is odd, test has one more. An image that test shows, in whatever class, is no image of
-    train.
+    subsets: MetaShift's table.
+    seed: draws the half of each class's contexts that train has; of an odd number test has one
+        more.
+    minimum: least number of images of a context that takes part.
 
-    Raises UsageError for a class with fewer than two such contexts.
+    An image that test shows, in whatever class, is no image of train. Raises UsageError for a class
+    with fewer than two such contexts.
     """
     halves = {name: _halves(subsets, name, seed, minimum) for name in CLASSES}
     test = _pairs(subsets, "test", {name: second for name, (_, second) in halves.items()})
@@ -113,7 +126,10 @@ def split_pairs(subsets: Subsets, seed: int, minimum: int) -> list[Pair]:
 
 
 def counts(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Pairs of each class in train and test, then totals, beside those of the published split."""
+    """Count the pairs of each class in train and test, then totals, beside the published counts.
+
+    Returns a dict for each line, with the keys what, train, published_train, test, published_test.
+    """
     tags = {(pair.split, pair.group.partition("(")[2]) for pair in pairs}
     found = {name: [p.split for p in pairs if p.class_name == name] for name in CLASSES}
     found |= {
@@ -138,7 +154,7 @@ def _line(name: str, splits: list[str], train: int, test: int) -> dict[str, Any]
 def _halves(
     subsets: Subsets, class_name: str, seed: int, minimum: int
 ) -> tuple[list[str], list[str]]:
-    """The contexts of train and those of test, drawn by a digest so that they never change."""
+    """Return the contexts of train and those of test."""
     every = subsets.contexts(class_name)
     large = [context for context in every if len(subsets.of(class_name, context)) >= minimum]
     if len(large) < 2:
@@ -147,6 +163,7 @@ def _halves(
             "images, of which train and test need one each: lower --minimum or give the whole "
             "table."
         )
+    # Drawn by a digest, not a generator: a seed gives the same split with any version of NumPy.
     drawn = sorted(large, key=lambda context: _draw(seed, subset_name(class_name, context)))
     return sorted(drawn[: len(large) // 2]), sorted(drawn[len(large) // 2 :])
 

@@ -1,4 +1,4 @@
-"""Pairs of image and context, and the manifest that lists them: what is built out of MetaShift."""
+"""Write and read the manifest of a benchmark that is built from MetaShift's subsets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ from ..formats.manifest import load_manifest
 MANIFEST = "manifest.parquet"
 SUFFIX = ".jpg"
 RECIPE = b"a2pipe"
+"""Key of the file's metadata under which the parameters of a build are kept."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image in one of its contexts; the same image may occur in several, and in two classes."""
+    """One sample: an image in one of its contexts; it may occur in several, and in two classes.
+
+    split: "train" or "test".
+    class_name: the class that the image is a sample of.
+    group: the name of its group.
+    image_id: the image's id in Visual Genome, the stem of its file.
+    """
 
     split: str
     class_name: str
@@ -32,14 +39,19 @@ class Pair:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """manifest: the file written; missing: ids of images that are not in the folder of images."""
+    """What a build wrote.
+
+    manifest: the file written.
+    pairs: its samples, in order.
+    missing: ids of images that are not in the folder of images, sorted.
+    """
 
     manifest: Path
     pairs: tuple[Pair, ...]
     missing: tuple[str, ...]
 
     def report(self) -> str:
-        """One line on what was written, and on images that are not there."""
+        """Return one line that says what was written, and how many images are not there."""
         written = f"wrote {self.manifest}"
         if not self.missing:
             return written
@@ -59,13 +71,17 @@ def write_pairs(
     *,
     force: bool = False,
 ) -> BuildResult:
-    """Write `manifest.parquet` into `out`: path, label, class, group, split, image_id.
+    """Write `manifest.parquet` with the columns path, label, class, group, split and image_id.
 
-    Paths lead from `out` to `<image id>.jpg` in `images` and are relative. The recipe is kept in
-    the file's metadata. Equal arguments give equal bytes.
+    out: the folder to write into.
+    images: the folder of `<image id>.jpg`; the manifest's paths lead there from `out`.
+    pairs: the samples, in order.
+    classes: the class names, in the order of their numbers.
+    recipe: the parameters of the build, kept in the file's metadata.
+    force: replace a manifest with other content.
 
-    Raises UsageError when no image is in `images`, and, unless `force`, when `out` holds another
-    manifest; A2pipeError when `out` cannot be written to.
+    Equal arguments give equal bytes. Raises UsageError if none of the images is in `images`, and
+    without `force` if `out` holds another manifest; A2pipeError if `out` cannot be written to.
     """
     missing = _missing(images, pairs)
     content = _parquet(out, images, pairs, classes, recipe)
@@ -83,14 +99,19 @@ def write_pairs(
 
 
 def manifest_at(root: Path) -> Path:
-    """The manifest of a root, which is the folder it was built into or the manifest itself."""
+    """Return the path of a manifest, given the folder it was built into or the manifest itself."""
     root = root.expanduser().absolute()
     return root / MANIFEST if root.is_dir() else root
 
 
 def load_pairs(path: Path, name: str, classes: Sequence[str], memo: Path | None) -> Collection:
-    """Read a manifest that was built; UsageError when it has another class: it was built for
-    another benchmark, or an absolute path, which no build writes."""
+    """Read a manifest that was built.
+
+    name: the collection's name.
+    classes: the classes it may have. Raises UsageError for another one, as it was then built for
+        another benchmark, and for an absolute path, which no build writes.
+    memo: the file that remembers digests and sizes between runs.
+    """
     found = load_manifest(path, name=name, memo=memo, relative=True)
     others = set(found.class_names) - set(classes)
     if others:

@@ -1,4 +1,4 @@
-"""MetaShift's table of subsets: which images show a class in a context, such as `cat(sofa)`.
+"""Read MetaShift's table of subsets: which images show a class in a context, such as `cat(sofa)`.
 
 Liang and Zou, MetaShift: A Dataset of Datasets for Evaluating Contextual Distribution Shifts and
 Training Conflicts, ICLR 2022. The table is their `full-candidate-subsets.pkl`.
@@ -24,24 +24,29 @@ PAPER = (
 )
 HOMEPAGE = "its authors' repository Weixin-Liang/MetaShift, the images by the GQA dataset"
 
+# An id becomes part of a path, so one with slashes or dots could lead out of the folder of images.
 _IMAGE_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
 class Subsets:
-    """images: name of a subset, `class(context)` -> ids of the images in it."""
+    """MetaShift's table.
+
+    path: the file that errors name.
+    images: ids of the images in each subset, by its name, `class(context)`.
+    """
 
     path: Path
     images: Mapping[str, frozenset[str]]
 
     def contexts(self, class_name: str) -> list[str]:
-        """The contexts of a class by code point, however few images they have."""
+        """Return the contexts of a class, sorted by code point, however few images they have."""
         start = f"{class_name}("
         found = [name for name in self.images if name.startswith(start) and name.endswith(")")]
         return sorted(name[len(start) : -1] for name in found)
 
     def of(self, class_name: str, context: str) -> frozenset[str]:
-        """Image ids of `class(context)`. Raises UsageError when the table has no such subset."""
+        """Return the image ids of a subset; raise UsageError if the table has no such subset."""
         name = subset_name(class_name, context)
         if name not in self.images:
             advice = did_you_mean(name, self.images, "check its spelling.")
@@ -50,14 +55,14 @@ class Subsets:
 
 
 def subset_name(class_name: str, context: str) -> str:
-    """`class(context)`, as the table writes it."""
+    """Return `class(context)`, as the table writes it."""
     return f"{class_name}({context})"
 
 
 def read_subsets(path: Path) -> Subsets:
-    """Read `full-candidate-subsets.pkl` as data; nothing in it is run.
+    """Read `full-candidate-subsets.pkl` as data; no code in it is run.
 
-    Raises UsageError for a file that is no dict of names -> ids of images.
+    Raises UsageError for a file that is not a dict from names of subsets to ids of images.
     """
     path = path.expanduser()
     table = read_pickle(path)
@@ -83,10 +88,13 @@ def _ids(path: Path, name: Any, members: Any) -> frozenset[str]:
 
 
 def read_contexts(path: Path, groups: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Group -> its contexts, of a .json or .toml file with a list for every group and no other key.
+    """Read the contexts that make up each group.
 
-    A context is written as `sofa` or as the subset's name, `cat(sofa)`. Raises UsageError for a
-    file that is something else.
+    path: a .json or .toml file with a list for each group and no other key. A context is written as
+        `sofa` or as the subset's name, `cat(sofa)`.
+    groups: the names of the groups.
+
+    Returns the contexts by group. Raises UsageError for a file that is something else.
     """
     table = _table(path.expanduser())
     groups = list(groups)
@@ -99,7 +107,7 @@ def read_contexts(path: Path, groups: Iterable[str]) -> dict[str, tuple[str, ...
 
 
 def _context(group: str, name: str) -> str:
-    """`sofa` of `cat(sofa)`, for the group of cats."""
+    """Return `sofa` for `cat(sofa)` in a group of cats, and any other name as it is."""
     start = f"{group.split()[0]}("
     return name[len(start) : -1] if name.startswith(start) and name.endswith(")") else name
 

@@ -1,70 +1,77 @@
-"""Spawrious: generated dogs of four breeds in six places, 224 px.
+"""Read Spawrious: generated dogs of four breeds in six places, 224 px.
 
-Lynch, Dovonon, Kaddour and Silva, arXiv 2303.05470. The layout is
-`spawrious224/{0,1}/{place}/{breed}/*`, 3,168 images in each folder. The hard one-to-one and the
-hard many-to-many benchmark take these images of it.
+Lynch, Dovonon, Kaddour and Silva, arXiv 2303.05470. The archive's layout is
+`spawrious224/{0,1}/{place}/{breed}/*`, with 3,168 images in each folder. This file says which of
+them the hard one-to-one and the hard many-to-many benchmark take.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import UsageError
 from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
-from ..collection import NO_BOXES, Collection
+from ..collection import Collection
 from ..formats.folder import images_in
-from ..numbering import name_indices
 from ..request import Request, check_options
-from ..sample_table import SampleTable, read_collection
+from .class_in_place import ClassInPlace, read_groups
 
 CLASSES = ("bulldog", "corgi", "dachshund", "labrador")
 TOP = "spawrious224"
 FULL = 3168
-"""Images in a folder of the published archive."""
+"""Number of images in each folder of the published archive."""
 
 MAJORITY, MINORITY = (3072, 2756), (96, 412)
-"""One-to-one: images of the breed's own place and of the beach, in environments 1 and 2."""
+"""One-to-one: how many images show a breed in its own place, and how many on the beach, in
+environments 1 and 2."""
 
 
 @dataclass(frozen=True)
 class FolderSelection:
-    """The images of one folder that a benchmark takes: the first `limit` by name, or all."""
+    """The images of one folder that a benchmark takes: the first `limit` by name.
 
-    split: str
+    shown: their split, breed and place.
+    folder: 0 or 1, the folder of the archive that the place lies in.
+    limit: how many are taken of a published folder's 3,168.
+    """
+
+    shown: ClassInPlace
     folder: int
-    place: str
-    breed: str
     limit: int = FULL
-
-    @property
-    def group(self) -> str:
-        """Such as `corgi desert`."""
-        return f"{self.breed} {self.place}"
 
 
 def _one_to_one(
     train: Mapping[str, str], filler: str, test: Mapping[str, str]
 ) -> tuple[FolderSelection, ...]:
-    """Environment 1 is folder 0, environment 2 folder 1; the test split is both folders, whole."""
+    """Select what one-to-one takes, given the place of each breed in train and in test.
+
+    filler: the place that every breed shares in train. Environment 1 is folder 0 and environment 2
+    folder 1; the test split is both folders, whole.
+    """
+    both = [(folder, breed) for folder in (0, 1) for breed in CLASSES]
     return (
-        *(FolderSelection("train", e, train[b], b, MAJORITY[e]) for e in (0, 1) for b in CLASSES),
-        *(FolderSelection("train", e, filler, b, MINORITY[e]) for e in (0, 1) for b in CLASSES),
-        *(FolderSelection("test", e, test[b], b) for e in (0, 1) for b in CLASSES),
+        *(FolderSelection(ClassInPlace("train", b, train[b]), f, MAJORITY[f]) for f, b in both),
+        *(FolderSelection(ClassInPlace("train", b, filler), f, MINORITY[f]) for f, b in both),
+        *(FolderSelection(ClassInPlace("test", b, test[b]), f) for f, b in both),
     )
 
 
 def _many_to_many(
     train: Mapping[str, tuple[str, str]], test: Mapping[str, tuple[str, str]]
 ) -> tuple[FolderSelection, ...]:
-    """Folder 0 alone; the first place of a breed is environment 1, the second environment 2."""
-    return (
-        *(FolderSelection("train", 0, train[breed][e], breed) for e in (0, 1) for breed in CLASSES),
-        *(FolderSelection("test", 0, test[breed][e], breed) for e in (0, 1) for breed in CLASSES),
+    """Select what many-to-many takes, given the two places of each breed in train and in test.
+
+    Folder 0 alone is read; the first place of a breed is environment 1, the second environment 2.
+    """
+    return tuple(
+        FolderSelection(ClassInPlace(split, breed, places[breed][environment]), 0)
+        for split, places in (("train", train), ("test", test))
+        for environment in (0, 1)
+        for breed in CLASSES
     )
 
 
@@ -92,16 +99,16 @@ SELECTIONS: dict[str, tuple[FolderSelection, ...]] = {
 
 
 def load_spawrious(request: Request) -> Collection:
-    """Read the benchmark of that name from the archive; `root` is `spawrious224` or holds it.
+    """Read the Spawrious benchmark that the request names from the published archive.
 
-    Labels are numbered bulldog, corgi, dachshund, labrador; groups are `breed place`. Of a folder
-    the first files by name (as plain text, 10.png before 9.png) are taken; the authors' loader
-    takes the first in the order of the listing, which differs between machines. There is no
-    validation split. Image ids are paths in `spawrious224`; of one-to-one their first part, 0 or 1,
-    is environment 1 or 2.
+    request.root: the folder `spawrious224` or the folder that holds it.
+    request.options: `proportional` (false) takes of a folder with fewer than 3,168 images, as in a
+        miniature of the archive, the same share as of a published one, rounded; without it a folder
+        gives all it has, up to the number published.
 
-    Option `proportional` (false): folders with fewer than 3,168 images, as in a miniature, give the
-    same share of theirs, rounded; without it they give what they have, up to the number published.
+    Labels are numbered bulldog, corgi, dachshund, labrador; groups are `breed place`. There is no
+    validation split. Image ids are paths in `spawrious224`; their first part, 0 or 1, is
+    environment 1 or 2 of one-to-one.
 
     Raises UsageError for folders that are missing.
     """
@@ -109,39 +116,38 @@ def load_spawrious(request: Request) -> Collection:
     proportional = _flag(request, "proportional")
     root = benchmark_root(request.name, request.root, FACTS[request.name])
     top = root / TOP if (root / TOP).is_dir() else root
-    parts = SELECTIONS[request.name]
-    found = [(p, path) for p in parts for path in _taken(request.name, top, p, proportional)]
-    groups = _groups(parts)
     prefix = len(str(top)) + 1
-    return read_collection(
-        SampleTable(
-            name=request.name,
-            paths=tuple([path for _, path in found]),
-            labels=name_indices([part.breed for part, _ in found], CLASSES),
-            class_names=CLASSES,
-            groups=name_indices([part.group for part, _ in found], groups),
-            group_names=groups,
-            splits=np.array([part.split for part, _ in found], np.str_),
-            boxes=(NO_BOXES,) * len(found),
-            image_ids=tuple([path[prefix:] for _, path in found]),
-        ),
-        request.memo,
-    )
+    found = [
+        (selection.shown, path, path[prefix:])
+        for selection in SELECTIONS[request.name]
+        for path in _taken(request.name, top, selection, proportional)
+    ]
+    # By breed, then by place.
+    groups = sorted({selection.shown.group for selection in SELECTIONS[request.name]})
+    return read_groups(request, found, CLASSES, groups)
 
 
-def _taken(name: str, top: Path, part: FolderSelection, proportional: bool) -> list[str]:
-    folder = top / str(part.folder) / part.place / part.breed
+def _taken(name: str, top: Path, selection: FolderSelection, proportional: bool) -> list[str]:
+    shown = selection.shown
+    folder = top / str(selection.folder) / shown.place / shown.class_name
     if not folder.is_dir():
         raise not_found(name, f"there is no {folder}", FACTS[name])
+    # The authors' loader takes the first ones in the order of the directory's listing, which
+    # differs between machines; names are the same everywhere (as text: 10.png before 9.png).
     files = images_in(folder)
-    return files[: limit(part.limit, len(files), proportional)]
+    return files[: images_taken(selection.limit, len(files), proportional)]
 
 
-def limit(published: int, available: int, proportional: bool = False) -> int:
-    """How many of the `available` images of a folder are taken, of which `published` of 3,168 are.
+def images_taken(published: int, available: int, proportional: bool = False) -> int:
+    """Return how many of a folder's images are taken.
 
-    Proportional: published / 3168 of those available, rounded half up, and never above `published`.
+    published: how many the benchmark takes of the 3,168 in the published folder.
+    available: how many images the folder has here.
+    proportional: take published / 3168 of those available, rounded half up.
+
+    It is never more than `published`, nor than are available.
     """
+    # In integers, so that a half is rounded up on every machine.
     share = (2 * available * published + FULL) // (2 * FULL)
     return min(published, share) if proportional else min(published, available)
 
@@ -156,18 +162,12 @@ def _flag(request: Request, option: str) -> bool:
     return value
 
 
-def _groups(parts: Iterable[FolderSelection]) -> tuple[str, ...]:
-    """By breed, then by place."""
-    return tuple(sorted({part.group for part in parts}))
-
-
-def _counts(parts: Iterable[FolderSelection]) -> dict[str, dict[str, int]]:
-    """Published samples of each split and group."""
-    counted: dict[str, dict[str, int]] = {"train": {}, "test": {}}
-    for part in parts:
-        of_split = counted[part.split]
-        of_split[part.group] = of_split.get(part.group, 0) + part.limit
-    return counted
+def _counts(selections: Iterable[FolderSelection]) -> dict[str, dict[str, int]]:
+    """Return the published number of samples of each split and group."""
+    counted: dict[str, Counter[str]] = {"train": Counter(), "test": Counter()}
+    for selection in selections:
+        counted[selection.shown.split][selection.shown.group] += selection.limit
+    return {split: dict(groups) for split, groups in counted.items()}
 
 
 def _facts(name: str, title: str) -> BenchmarkFacts:

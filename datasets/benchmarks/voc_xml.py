@@ -1,4 +1,4 @@
-"""Boxes of images from Pascal VOC style XML, one file an image, read by many threads."""
+"""Read the boxes of images from XML in the style of Pascal VOC, one file for each image."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _WORKERS, _CHUNK = 4, 256
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What an XML file says of an image: the boxes of its objects, and its width and height.
+    """What an XML file says of an image.
 
-    boxes: float64 (k, 4), xmin, ymin, xmax, ymax just as they stand there, in pixels. size: None
-    where it is not given.
+    boxes: float64, (k, 4), xmin, ymin, xmax, ymax of its objects in pixels, as they stand there.
+    size: the image's width and height in pixels; None if they are not given.
     """
 
     boxes: NDArray[np.float64]
@@ -34,11 +34,12 @@ class Annotation:
 
 
 def read_annotations(paths: Sequence[str]) -> list[Annotation | None]:
-    """The annotation in each file, in order; None where there is no such file.
+    """Return the annotation in each file, in order; None if there is no such file.
 
     Raises UsageError for a file that is not such XML, holds more than 1 MB, or declares a document
     type, which is how XML makes a parser expand or fetch things.
     """
+    # A file takes so little that handing over each one by itself would cost more than reading it.
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(_WORKERS) as pool:
         return list(chain.from_iterable(pool.map(_read_chunk, chunks)))
@@ -65,18 +66,19 @@ def _read(path: str) -> Annotation | None:
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):
-    """Refuses a document type: no entity can be declared without one."""
+    """A tree builder that refuses a document type, without which no entity can be declared."""
 
     def doctype(self, *_: object) -> NoReturn:
         raise ValueError("it declares a document type")
 
 
 def parse_annotation(content: bytes) -> Annotation:
-    """Read one annotation from its bytes. Raises ValueError or ParseError for anything else."""
+    """Read one annotation from the bytes of its file.
+
+    Raises ValueError, or ElementTree's ParseError, for anything else.
+    """
     if len(content) > MOST_BYTES:
         raise ValueError("it is larger than 1 MB")
-    if b"<!DOCTYPE" in content:
-        raise ValueError("it declares a document type")
     root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_WithoutDoctype()))
     boxes = [_corners(box) for box in root.iterfind("object/bndbox")]
     size = root.find("size")

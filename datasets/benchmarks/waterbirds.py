@@ -1,8 +1,8 @@
-"""Waterbirds: birds of CUB-200-2011 cut out and pasted on places of the Places dataset.
+"""Read Waterbirds: birds of CUB-200-2011 cut out and pasted on places of the Places dataset.
 
-The released archive: `metadata.csv` (img_id, img_filename, y, split, place, place_filename) beside
-class folders named as in CUB. The composites keep the size of the CUB images, so CUB's boxes apply
-as they are.
+The released archive has `metadata.csv` (img_id, img_filename, y, split, place, place_filename)
+beside class folders named as in CUB. The composites keep the size of the CUB images, so CUB's boxes
+apply as they are.
 """
 
 from __future__ import annotations
@@ -52,7 +52,14 @@ FACTS = BenchmarkFacts(
 
 @dataclass(frozen=True)
 class Bird:
-    """A row of metadata.csv: y is 1 for a waterbird, place is 1 for water."""
+    """A row of metadata.csv.
+
+    img_id: the image's id in CUB-200-2011, from 1.
+    file: its path below the archive's folder.
+    y: 1 for a waterbird, 0 for a landbird.
+    place: 1 for water, 0 for land.
+    split: "train", "val" or "test".
+    """
 
     img_id: int
     file: str
@@ -62,12 +69,14 @@ class Bird:
 
 
 def load_waterbirds(request: Request) -> Collection:
-    """Read the released archive at `root`.
+    """Read the released archive.
 
-    Group = 2 y + place. Boxes, float64 x0, y0, x1, y1 in pixels, are CUB's (x, y, x + width,
-    y + height), joined by img_id; they are looked for as `find_cub_boxes` says, first at the option
-    `boxes`, a folder or its bounding_boxes.txt. Without boxes the collection has none, and says so
-    in its remarks.
+    request.root: the archive's folder.
+    request.options: `boxes`, CUB's folder or its bounding_boxes.txt; without it the boxes are
+        looked for as `find_cub_boxes` says.
+
+    Group = 2 y + place. Boxes are CUB's x, y, x + width, y + height in pixels, joined by img_id.
+    If there are none, the collection has none and says so in its remarks.
 
     Raises UsageError for a root that is not the archive, rows that cannot be read, and boxes of
     other images.
@@ -82,7 +91,11 @@ def load_waterbirds(request: Request) -> Collection:
 
 
 def read_metadata(name: str, root: Path) -> list[Bird]:
-    """The rows of metadata.csv in their order."""
+    """Return the rows of metadata.csv in their order.
+
+    name: the dataset's name, for errors. Raises UsageError if the file is missing or not as
+    published.
+    """
     path = root / METADATA
     if not path.is_file():
         raise not_found(name, f"there is no {path}", FACTS)
@@ -121,14 +134,14 @@ def _samples(name: str, root: Path, birds: list[Bird], found: CubBoxes | str) ->
     ids = [bird.img_id for bird in birds]
     return SampleTable(
         name=name,
-        paths=tuple([join_inside(root, bird.file) for bird in birds]),
+        paths=[join_inside(root, bird.file) for bird in birds],
         labels=np.array([bird.y for bird in birds], np.int64),
         class_names=CLASSES,
         groups=np.array([2 * bird.y + bird.place for bird in birds], np.int64),
         group_names=GROUPS,
-        splits=np.array([bird.split for bird in birds], np.str_),
+        splits=[bird.split for bird in birds],
         boxes=boxes.of(ids),
-        image_ids=tuple([str(number) for number in ids]),
+        image_ids=[str(number) for number in ids],
         remarks=(found,) if isinstance(found, str) else boxes.remarks(ids),
     )
 
@@ -136,11 +149,13 @@ def _samples(name: str, root: Path, birds: list[Bird], found: CubBoxes | str) ->
 def build_boxes(root: Path, cub: Path, force: bool = False) -> list[Path]:
     """Write the boxes of CUB-200-2011 that belong to the archive beside its metadata.csv.
 
-    cub: the folder with bounding_boxes.txt and images.txt. Returns the two files of the same names
-    in `root`; files that are there already with this content are left as they are.
+    root: the archive's folder.
+    cub: the folder with CUB's bounding_boxes.txt and images.txt.
+    force: replace files with other content.
 
-    Raises UsageError for files that are missing or of other images, and, unless `force`, where
-    others lie in their place.
+    Returns the two files of these names in `root`; one that is there already with this content is
+    left as it is. Raises UsageError for files that are missing or of other images, and without
+    `force` if others lie in their place.
     """
     root = benchmark_root("waterbirds", root, FACTS)
     birds = read_metadata("waterbirds", root)
@@ -149,6 +164,7 @@ def build_boxes(root: Path, cub: Path, force: bool = False) -> list[Path]:
     boxes = "".join(f"{b.img_id} {' '.join(map(str, found.rectangles[b.img_id]))}\n" for b in birds)
     names = "".join(f"{bird.img_id} {bird.file}\n" for bird in birds)
     contents = {root / BOXES: boxes.encode(), root / IMAGES: names.encode()}
+    # Both files are looked at before either is written: they belong together.
     differing = [path for path, content in contents.items() if not _holds(path, content)]
     there = [path for path in differing if path.exists()]
     if there and not force:

@@ -1,4 +1,4 @@
-"""The demo collections: handwritten digits pasted on two photographs that betray their class.
+"""Build the demo collections: handwritten digits pasted on two photographs that betray the class.
 
 `demo-01` shows digits 0 and 1, `demo-38` digits 3 and 8. In the training split the first class
 stands mostly on `china` and the second on `flower`; in the test split class and photo are
@@ -8,9 +8,9 @@ independent. The `-balanced` variants are the control: independent in training t
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,34 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """Everything a demo collection depends on.
+    """Everything that a demo collection depends on.
 
-    `spurious` is the share of training images whose photo agrees with the class.
+    digits: the two digits that are the classes.
+    seed: draws the compositions.
+    split_seed: deals the digit instances to train and test.
+    train, test: numbers of images.
+    spurious: the share of training images whose photo agrees with the class.
+    version: of the code that renders; another one makes another collection.
     """
 
     digits: tuple[int, int]
-    seed: int
-    split_seed: int
-    train: int
-    test: int
-    spurious: float
+    seed: int = 0
+    split_seed: int = FINAL_SPLIT_SEED
+    train: int = 1500
+    test: int = 600
+    spurious: float = 0.95
     version: int = VERSION
 
 
 @dataclass(frozen=True)
 class DemoItem:
-    """One image to come: which class (0 or 1), on which photo (0 or 1), in which split."""
+    """One image that is to be rendered.
+
+    label: the class, 0 or 1, an index into the recipe's digits.
+    photo: the photo it stands on, 0 or 1, an index into PHOTOS.
+    split: "train" or "test".
+    image_id: its number in the collection.
+    """
 
     label: int
     photo: int
@@ -66,26 +77,15 @@ class DemoItem:
     image_id: int
 
 
-def build_demo(
-    folder: Path,
-    name: str = "demo-01",
-    *,
-    seed: int = 0,
-    split_seed: int = FINAL_SPLIT_SEED,
-    train: int = 1500,
-    test: int = 600,
-    spurious: float = 0.95,
-) -> Path:
-    """Render a demo collection into `folder` and return its `manifest.csv`.
+def build_demo(folder: Path, recipe: DemoRecipe) -> Path:
+    """Render a demo collection into a folder and return the path of its `manifest.csv`.
 
-    Images are 96x96 RGB PNGs under `images/`; boxes are half-open pixel coordinates of the glyph's
-    alpha above 0.3. `seed` draws the compositions, `split_seed` deals the digit instances to the
-    splits. A finished collection of the same recipe is returned as it is. The manifest comes last,
-    by a rename, so that an interrupted build never looks finished.
+    Images are RGB PNGs of 96 x 96 pixels in `images/`; boxes are half-open pixel coordinates of the
+    glyph's alpha above 0.3. A finished collection of the same recipe is returned as it is.
 
-    Raises `UsageError` for an unknown name, and for a folder that holds another collection.
+    Raises UsageError for a folder that holds another collection, and OSError if it cannot be
+    written to.
     """
-    recipe = demo_recipe(name, seed, split_seed, train, test, spurious)
     manifest = folder / MANIFEST
     if manifest.exists():
         _require_same(folder, recipe)
@@ -99,18 +99,24 @@ def build_demo(
     return manifest
 
 
-def demo_recipe(
-    name: str, seed: int, split_seed: int, train: int, test: int, spurious: float
-) -> DemoRecipe:
-    """The recipe of a named collection; a `-balanced` name sets `spurious` to 0.5."""
+def demo_recipe(name: str, **options: Any) -> DemoRecipe:
+    """Return the recipe of a named collection.
+
+    options: fields of the recipe that differ from its defaults. In a `-balanced` collection
+        `spurious` is 0.5 in any case.
+
+    Raises UsageError for an unknown name.
+    """
     if name not in DEMO_NAMES:
         raise UsageError(f"Unknown demo {name!r}: choose one of {', '.join(DEMO_NAMES)}.")
-    share = 0.5 if name.endswith(BALANCED) else spurious
-    return DemoRecipe(CLASSES[name.removesuffix(BALANCED)], seed, split_seed, train, test, share)
+    recipe = DemoRecipe(CLASSES[name.removesuffix(BALANCED)], **options)
+    return replace(recipe, spurious=0.5) if name.endswith(BALANCED) else recipe
 
 
 def render(recipe: DemoRecipe) -> Iterator[tuple[DemoItem, Composite]]:
-    """Every item with its image and box; each image has a generator of its own."""
+    """Yield every item with its image and box."""
+    # Each image has a generator of its own, so that its pixels do not depend on how many come
+    # before it, and a lost image can be rendered again.
     split = split_digits(recipe.split_seed)
     for item in demo_items(recipe):
         rng = np.random.default_rng([recipe.seed, item.image_id])
@@ -121,20 +127,20 @@ def render(recipe: DemoRecipe) -> Iterator[tuple[DemoItem, Composite]]:
 
 
 def demo_items(recipe: DemoRecipe) -> list[DemoItem]:
-    """Training items, then test items, in which class and photo are independent."""
+    """Return the training items, then the test items, in which class and photo are independent."""
     train = _split_items("train", recipe.train, recipe.spurious, 0)
     return train + _split_items("test", recipe.test, 0.5, recipe.train)
 
 
 def is_complete(folder: Path, recipe: DemoRecipe) -> bool:
-    """Whether the manifest lists every item and every listed image is there."""
+    """Tell whether the manifest lists every item, and every listed image is there."""
     with (folder / MANIFEST).open(newline="") as file:
         paths = [row["path"] for row in csv.DictReader(file)]
     return len(paths) == recipe.train + recipe.test and all((folder / p).exists() for p in paths)
 
 
 def _split_items(split: Split, count: int, share: float, first_id: int) -> list[DemoItem]:
-    """The classes alternate; the photo agrees with the class in exactly `share` of each."""
+    """Alternate the classes, and let the photo agree with the class in `share` of each."""
     items = []
     for index in range(count):
         label = index % 2
@@ -144,7 +150,8 @@ def _split_items(split: Split, count: int, share: float, first_id: int) -> list[
 
 
 def _agrees(place: int, share: float) -> bool:
-    """Spread agreement evenly, so that any first n items hold n * share of them, rounded down."""
+    """Tell whether the item at a place agrees: of any first n items n * share do, rounded down."""
+    # The epsilon keeps a product of 18.999999999999996, which is a 19, from being rounded down.
     return int((place + 1) * share + 1e-9) > int(place * share + 1e-9)
 
 
@@ -160,7 +167,7 @@ def _draw_digit(
 def _write_item(
     folder: Path, recipe: DemoRecipe, item: DemoItem, made: Composite
 ) -> tuple[str | int, ...]:
-    """Write the PNG; return the manifest's row."""
+    """Write the PNG and return the manifest's row."""
     path = f"images/{item.split}-{item.image_id:05d}.png"
     Image.fromarray(made.image).save(folder / path, compress_level=1)
     digit = recipe.digits[item.label]
@@ -169,7 +176,7 @@ def _write_item(
 
 
 def _require_same(folder: Path, recipe: DemoRecipe) -> None:
-    """Refuse to write over a collection of another recipe."""
+    """Raise UsageError if the folder holds a collection of another recipe."""
     path = folder / RECIPE
     if not path.exists() or path.read_text() != _recipe_text(recipe):
         raise UsageError(f"{folder} holds another collection: choose an empty folder.")

@@ -1,4 +1,4 @@
-"""The demo collections, built when they are first asked for."""
+"""Load the demo collections, which are built when they are first asked for."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from ...files import remove, temporary
 from ..collection import Collection
 from ..formats.manifest import load_manifest
 from ..request import Request, check_options
-from .build import MANIFEST, build_demo
+from .build import DemoRecipe, build_demo, demo_recipe
 
 OPTIONS: dict[str, Callable[[Any], Any]] = {
     "seed": int,
@@ -23,10 +23,18 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def load_demo(request: Request) -> Collection:
-    """Build the demo in `root`, or in a folder of the workspace, and read it."""
+    """Build the demo that the request names, unless it is there, and read it.
+
+    request.root: the folder to build in; a folder of the workspace if it is None.
+    request.options: fields of `DemoRecipe`, numbers or text.
+
+    Raises UsageError for options that do not exist or are no numbers, for a folder that holds
+    another collection, and if there is neither root nor workspace; A2pipeError for a folder that
+    cannot be written to.
+    """
     check_options(request, OPTIONS)
     options = {key: _value(request, key) for key in sorted(request.options)}
-    manifest = _built(_target(request, options), request.name, options)
+    manifest = _built(_target(request, options), request.name, demo_recipe(request.name, **options))
     return load_manifest(manifest, name=request.name, memo=request.memo)
 
 
@@ -45,26 +53,29 @@ def _target(request: Request, options: dict[str, Any]) -> Path:
         return request.root.expanduser()
     if request.workspace is None:
         raise UsageError(f"Dataset {request.name} is built on the spot: give a root for it.")
+    # Demos of other options lie apart, as a folder holds one collection only.
     recipe = sha256(json.dumps(options).encode()).hexdigest()[:8]
     return request.workspace / (f"{request.name}-{recipe}" if options else request.name)
 
 
-def _built(target: Path, name: str, options: dict[str, Any]) -> Path:
-    """The manifest of a complete demo, built aside and renamed so that no one reads half of it."""
+def _built(target: Path, name: str, recipe: DemoRecipe) -> Path:
+    """Return the manifest of a complete demo; build what of it is missing."""
     try:
-        if not (target / MANIFEST).exists() and not target.exists():
-            _build_aside(target, name, options)
-        return build_demo(target, name, **options)
+        # A new folder is built aside and renamed, so that processes that want the same demo at once
+        # do not read half of it. A folder that is there already is completed where it is.
+        if not target.exists():
+            _build_aside(target, recipe)
+        return build_demo(target, recipe)
     except OSError as error:
         raise A2pipeError(
             f"Demo {name} cannot be built in {target} ({error.strerror}): choose another folder."
         ) from error
 
 
-def _build_aside(target: Path, name: str, options: dict[str, Any]) -> None:
+def _build_aside(target: Path, recipe: DemoRecipe) -> None:
     scratch = temporary(target)
     try:
-        build_demo(scratch, name, **options)
+        build_demo(scratch, recipe)
         # Another process may have built the same demo meanwhile, which is as good.
         if not target.exists():
             scratch.rename(target)

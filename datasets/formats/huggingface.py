@@ -20,11 +20,10 @@ from ..numbering import SPLIT_NAMES
 from ..sample_table import collection_from
 from .arrow_index import ArrowImage, index_rows, rows_of
 from .manifest import sample_table_of
-from .manifest_table import ALIASES, COLUMNS, CORNERS, check_columns
+from .manifest_table import ALIASES, SAMPLE_COLUMNS, check_columns
 from .records import cell_text, table_from_records
 from .saved_folder import SavedDataset, saved_datasets
 
-NAMES = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
 WORKERS = 4
 
 
@@ -39,7 +38,7 @@ def load_saved(
     """Read a folder that `save_to_disk` wrote.
 
     root: the folder of a Dataset or a DatasetDict.
-    columns: maps names of a manifest (NAMES) to the dataset's columns, where these differ. A
+    columns: maps a manifest's column names to the dataset's columns, where these differ. A
         ClassLabel column gives the names of its classes. Without a column `label` or `class`, the
         only other ClassLabel column is the label.
     image: the Image column, needed if there are several.
@@ -54,7 +53,7 @@ def load_saved(
     there, and values that cannot be what they should be.
     """
     root, columns = root.expanduser().absolute(), columns or {}
-    check_columns(columns, NAMES, "A saved dataset has no column")
+    check_columns(columns, SAMPLE_COLUMNS, "A saved dataset has no column")
     parts = list(saved_datasets(root))
     images = _images(parts, image, memo)
     values = chain.from_iterable(_values(part, columns) for part in parts)
@@ -131,7 +130,7 @@ def _sources(part: SavedDataset, columns: Mapping[str, str]) -> dict[str, str]:
             there = ", ".join(part.features)
             raise UsageError(f"{part.folder} has no column {column!r} (its columns: {there}).")
     aliases = {name: alias for name, alias in ALIASES.items() if alias in part.features}
-    found = {name: name for name in NAMES if name in part.features}
+    found = {name: name for name in SAMPLE_COLUMNS if name in part.features}
     # What the user names goes before a column of the name, and this before its alias.
     found = aliases | found | dict(columns)
     classes = [name for name in part.of_kind("ClassLabel") if name not in found.values()]

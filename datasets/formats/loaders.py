@@ -12,12 +12,12 @@ from ...errors import UsageError
 from ..collection import Collection
 from ..request import Loader, Request, check_options
 from .folder import load_folder
-from .huggingface import NAMES, load_saved
+from .huggingface import load_saved
 from .manifest import load_manifest
-from .manifest_table import COLUMNS, SUFFIXES
+from .manifest_table import COLUMNS, SAMPLE_COLUMNS, SUFFIXES
 from .saved_folder import is_saved
 from .tar_shards import looks_like_tars
-from .webdataset import KEYS, load_webdataset
+from .webdataset import load_webdataset
 
 
 def loader_of_path(name: str) -> Loader | None:
@@ -66,14 +66,14 @@ def manifest_at(request: Request) -> Collection:
 
 def webdataset(request: Request) -> Collection:
     """Load the tars at the root, or those that the option `shards`, a pattern, names below it."""
-    check_options(request, ("columns", "image", "shards", *KEYS))
+    check_options(request, ("columns", "image", "shards", *SAMPLE_COLUMNS))
     root = _root(request, "a tar, or the folder that holds tars")
     return _webdataset(request, str(root / str(request.options.get("shards", ""))))
 
 
 def webdataset_at(request: Request) -> Collection:
     """Load the tars whose path, pattern or URL is the name."""
-    check_options(request, ("columns", "image", *KEYS))
+    check_options(request, ("columns", "image", *SAMPLE_COLUMNS))
     return _webdataset(request, _path(request))
 
 
@@ -88,15 +88,15 @@ def saved_at(request: Request) -> Collection:
 
 
 def _webdataset(request: Request, name: str) -> Collection:
-    columns, image = _columns(request, KEYS), _text(request, "image")
+    columns, image = _columns(request, SAMPLE_COLUMNS), _text(request, "image")
     return load_webdataset(name, columns=columns, image=image, memo=request.memo)
 
 
 def _saved(request: Request, root: Path) -> Collection:
-    check_options(request, ("boxes", "columns", "image", *NAMES))
+    check_options(request, ("boxes", "columns", "image", *SAMPLE_COLUMNS))
     return load_saved(
         root,
-        columns=_columns(request, NAMES),
+        columns=_columns(request, SAMPLE_COLUMNS),
         image=_text(request, "image"),
         boxes=_text(request, "boxes") or "objects",
         memo=request.memo,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CORNERS = ("x0", "y0", "x1", "y1")
 COLUMNS = ("path", "label", "class", "split", "group", "attribute", "image_id", *CORNERS)
+SAMPLE_COLUMNS = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
+"""The columns of a sample whose image and boxes are described elsewhere than in a table."""
 ALIASES = {"attribute": "place"}
 SUFFIXES = (".csv", ".parquet")
 

@@ -118,8 +118,10 @@ def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
             for member in tar:
                 # tarfile keeps every header; emptying its list keeps memory flat for large tars.
                 tar.members = []  # type: ignore[attr-defined]
+                # A sparse file is not stored byte for byte, so no range of the tar holds the image.
+                if member.isreg() and member.issparse():
+                    raise _damaged(archive, f"{member.name} is stored as a sparse file")
                 if member.isreg():
-                    _require_plain(archive, member)
                     yield member
             # tarfile takes a damaged header after the first for the end; a real end is zeros, or
             # nothing. Without this check all that follows the damage would be missing silently.
@@ -128,12 +130,6 @@ def _members(archive: str, handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:
                 raise _damaged(archive, f"there is no header at byte {tar.offset:,}")
     except tarfile.TarError as error:
         raise _damaged(archive, first_line(error)) from error
-
-
-def _require_plain(archive: str, member: tarfile.TarInfo) -> None:
-    # A sparse file is not stored byte for byte, so no range of the tar holds the image.
-    if member.issparse():
-        raise _damaged(archive, f"{member.name} is stored as a sparse file")
 
 
 def _damaged(archive: str, problem: str) -> UsageError:

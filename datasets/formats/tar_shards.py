@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -83,10 +84,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
     Raises UsageError if there are more than 100,000.
     """
     # Counted before anything is spelled out: `{0..999999999}` would fill the memory.
-    counts = [len(_choices(found[1])) for found in _BRACES.finditer(pattern)]
-    total = 1
-    for count in counts:
-        total *= count
+    total = math.prod(len(_choices(found[1])) for found in _BRACES.finditer(pattern))
     if total > MOST:
         raise UsageError(f"{pattern} stands for {total:,} tars: {MOST:,} at most.")
     return _expanded(pattern)
@@ -140,7 +138,7 @@ def _tars_in(folder: str) -> Iterator[str]:
     for name in there:
         below = os.path.join(folder, name)  # noqa: PTH118
         if not tars and name.lower() in SPLIT_NAMES and Path(below).is_dir():
-            yield from (path for path in _tars_in(below))
+            yield from _tars_in(below)
 
 
 def _remote(url: str) -> list[str]:
@@ -148,8 +146,7 @@ def _remote(url: str) -> list[str]:
     if _GLOB.search(path):
         found = sorted(system.glob(path))
     elif system.isdir(path):
-        inside = (system.glob(f"{path}/*{SUFFIX}"), system.glob(f"{path}/*/*{SUFFIX}"))
-        found = sorted(inside[0] or inside[1])
+        found = sorted(system.glob(f"{path}/*{SUFFIX}") or system.glob(f"{path}/*/*{SUFFIX}"))
     else:
         return [url]
     return [system.unstrip_protocol(each) for each in found]

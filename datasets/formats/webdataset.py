@@ -21,12 +21,11 @@ from ..images.index import Unreadable
 from ..images.memo import IndexedImage
 from ..sample_table import collection_from
 from .manifest import sample_table_of
-from .manifest_table import COLUMNS, CORNERS, check_columns
+from .manifest_table import SAMPLE_COLUMNS, check_columns
 from .records import cell_text, parse_boxes, table_from_records
 from .tar_index import BOXES, TarImage, TarIndex, index_tar
 from .tar_shards import TarShard, find_shards
 
-KEYS = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
 WORKERS = 4
 
 
@@ -54,8 +53,8 @@ def load_webdataset(
     """Read tar shards.
 
     name: a path, a brace or glob pattern, a folder, or an fsspec URL (see `find_shards`).
-    columns: maps names of a manifest (KEYS) to keys of the .json, where these differ; a label named
-        here replaces the .cls.
+    columns: maps a manifest's column names to keys of the .json, where these differ; a label that
+        is named here replaces the .cls.
     image: the extension of the image, such as `left.jpg`, if samples have several.
     memo: the file that remembers digests and sizes between runs.
 
@@ -68,7 +67,7 @@ def load_webdataset(
     with several images or two classes, and values that cannot be what they should be.
     """
     columns = columns or {}
-    check_columns(columns, KEYS, "A sample's .json has no key")
+    check_columns(columns, SAMPLE_COLUMNS, "A sample's .json has no key")
     shards = find_shards(name)
     with ThreadPoolExecutor(WORKERS) as pool:
         indexes = pool.map(lambda shard: index_tar(shard.archive, memo), shards)

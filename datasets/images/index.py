@@ -77,11 +77,7 @@ def _in_chunks(
     start = time.perf_counter()
     first = [work(path) for path in paths[:_CHUNK]]
     run = map if time.perf_counter() - start < len(first) * quick else pool.map
-    return chain(first, chain.from_iterable(run(partial(_each, work), chunks[1:])))
-
-
-def _each(work: Callable[[str], T], paths: Sequence[str]) -> list[T]:
-    return list(map(work, paths))
+    return chain(first, chain.from_iterable(run(lambda c: list(map(work, c)), chunks[1:])))
 
 
 def _unchanged(known: Mapping[str, MemoEntry], path: str) -> str:
@@ -99,23 +95,17 @@ def _stamp(path: str) -> Stamp:
 
 def _read(path: str) -> MemoEntry | Unreadable:
     try:
-        # The stamp is taken first: a file that is written to meanwhile has a newer one afterwards,
-        # and is read again next time instead of being remembered with half its bytes.
-        stamp = _stamp(path)
-        with open_file(path) as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
-            return stamp, IndexedImage(digest, *header_size(handle))
+        try:
+            # The stamp is taken first: a file that is written to meanwhile has a newer one
+            # afterwards, and is read again next time, not remembered with half its bytes.
+            stamp = _stamp(path)
+            with open_file(path) as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()[:DIGEST_LENGTH]
+                return stamp, IndexedImage(digest, *header_size(handle))
+        except (OSError, ValueError) as error:
+            raise explain(path, error) from error
     except BadImageError as error:
         return Unreadable(str(error))
-    except (OSError, ValueError) as error:
-        return _unreadable(Path(path), error)
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> Unreadable:
-    explained = explain(path, error)
-    if isinstance(explained, BadImageError):
-        return Unreadable(str(explained))
-    raise explained from error
 
 
 def header_size(handle: Readable) -> tuple[int, int]:

@@ -74,20 +74,9 @@ def read_range(name: str, offset: int, size: int) -> bytes:
     Raises OSError, or whatever else a remote file system raises, for a file that cannot be read.
     """
     if not is_url(name):
-        # Unbuffered, as nothing beyond this one image is wanted.
-        with open(name, "rb", buffering=0) as handle:  # noqa: PTH123
+        with open(name, "rb") as handle:  # noqa: PTH123
             handle.seek(offset)
-            return _read_all(handle, size)
+            return handle.read(size)
     system, path = file_system(name)
     content: bytes = system.cat_file(path, start=offset, end=offset + size)
     return content
-
-
-def _read_all(handle: Any, size: int) -> bytes:
-    """Read until `size` bytes are there or the file ends."""
-    parts = []
-    # An unbuffered read may give fewer bytes than it was asked for.
-    while size and (part := handle.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from a2pipe.datasets.benchmarks.spawrious import FACTS, SELECTIONS, limit
+from a2pipe.datasets.benchmarks.spawrious import FACTS, SELECTIONS, images_taken
 from a2pipe.datasets.registry import load
 from a2pipe.errors import UsageError
 
@@ -81,15 +81,20 @@ def test_train_and_test_are_of_equal_size_and_share_no_folder(name: str) -> None
     totals = {split: sum(groups.values()) for split, groups in FACTS[name].counts.items()}
     assert totals == {"train": 25344, "test": 25344}
     folders = {
-        s: {(p.folder, p.place, p.breed) for p in SELECTIONS[name] if p.split == s} for s in totals
+        split: {
+            (each.folder, each.shown.place, each.shown.class_name)
+            for each in SELECTIONS[name]
+            if each.shown.split == split
+        }
+        for split in totals
     }
     assert folders["train"].isdisjoint(folders["test"])
     assert len(folders["train"]) + len(folders["test"]) == len(SELECTIONS[name])
 
 
 def test_many_to_many_swaps_places_between_environments() -> None:
-    train = [part for part in SELECTIONS[M2M] if part.split == "train"]
-    environments = [{p.breed: p.place for p in train[:4]}, {p.breed: p.place for p in train[4:]}]
+    train = [each.shown for each in SELECTIONS[M2M] if each.shown.split == "train"]
+    environments = [{s.class_name: s.place for s in half} for half in (train[:4], train[4:])]
     assert environments == [
         {"bulldog": "dirt", "dachshund": "jungle", "labrador": "snow", "corgi": "beach"},
         {"bulldog": "jungle", "dachshund": "dirt", "labrador": "beach", "corgi": "snow"},
@@ -149,12 +154,12 @@ def test_first_by_name_as_text(archive: Path) -> None:
 
 @given(published=st.integers(0, 3168), available=st.integers(0, 10_000))
 def test_limits(published: int, available: int) -> None:
-    assert limit(published, available) == min(published, available)
+    assert images_taken(published, available) == min(published, available)
     share = Fraction(available * published, 3168)
-    found = limit(published, available, proportional=True)
+    found = images_taken(published, available, proportional=True)
     assert found == published or abs(found - share) <= Fraction(1, 2)
     assert found <= min(published, available)
-    assert limit(published, 3168, proportional=True) == published
+    assert images_taken(published, 3168, proportional=True) == published
 
 
 def test_wrong_requests(archive: Path, tmp_path: Path) -> None:

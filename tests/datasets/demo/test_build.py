@@ -10,14 +10,15 @@ from PIL import Image
 
 from a2pipe.datasets.demo import build as demo
 from a2pipe.datasets.demo import source as demo_source
-from a2pipe.datasets.demo.build import DEMO_NAMES, build_demo
+from a2pipe.datasets.demo.build import DEMO_NAMES, build_demo, demo_recipe
 from a2pipe.errors import UsageError
 
 
 def small(
     folder: Path, name: str = "demo-01", seed: int = 0, spurious: float = 0.95
 ) -> pd.DataFrame:
-    return pd.read_csv(build_demo(folder, name, seed=seed, train=80, test=40, spurious=spurious))
+    recipe = demo_recipe(name, seed=seed, train=80, test=40, spurious=spurious)
+    return pd.read_csv(build_demo(folder, recipe))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -69,7 +70,7 @@ def test_the_photo_agrees_with_the_class_in_the_stated_share(
 
 
 def test_the_full_size_collection_has_its_published_group_counts() -> None:
-    recipe = demo.demo_recipe("demo-01", 0, 0, 1500, 600, 0.95)
+    recipe = demo_recipe("demo-01")
     counts = Counter((i.split, i.label, i.photo) for i in demo.demo_items(recipe))
     assert [counts["train", c, p] for c in (0, 1) for p in (0, 1)] == [712, 38, 38, 712]
     assert [counts["test", c, p] for c in (0, 1) for p in (0, 1)] == [150] * 4
@@ -88,7 +89,7 @@ def test_boxes_are_tight_on_the_glyph(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_only_evaluation_digits_of_the_right_split_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = demo.demo_recipe("demo-01", 0, 5, 60, 40, 0.95)
+    recipe = demo_recipe("demo-01", split_seed=5, train=60, test=40)
     drawn: list[set[int]] = []
     monkeypatch.setattr(
         demo, "_draw_digit", lambda instances, *_: drawn.append(set(instances.tolist())) or SOLID
@@ -106,7 +107,7 @@ def test_only_left_photo_halves_are_used(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         demo_source, "photo_half", lambda photo, half: halves.append(half) or original(photo, half)
     )
-    list(demo.render(demo.demo_recipe("demo-01", 0, 0, 8, 4, 0.95)))
+    list(demo.render(demo_recipe("demo-01", split_seed=0, train=8, test=4)))
     assert halves == ["left"] * 12
 
 
@@ -147,9 +148,9 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         small(tmp_path, seed=1)
 
 
-def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UsageError, match="demo-38-balanced"):
-        build_demo(tmp_path, "demo-99")
+        demo_recipe("demo-99")
 
 
 SOLID = np.ones((32, 32), np.float32)
