@@ -19,7 +19,7 @@ _HOME = {
     "Executor": ".pipeline.shards.executor",
     "Experiment": ".pipeline.experiment.schema",
     "LocalExecutor": ".pipeline.shards.local",
-    "Matrix": ".reports.results",
+    "Matrix": ".reports.matrix",
     "View": ".pipeline.api",
     "A2pipeError": ".errors",
     "build_matrix": ".pipeline.api",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from .pipeline.predict.predict import predict
     from .pipeline.shards.executor import Executor
     from .pipeline.shards.local import LocalExecutor
-    from .reports.results import Matrix
+    from .reports.matrix import Matrix
 
 
 def __getattr__(name: str) -> Any:

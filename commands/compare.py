@@ -105,7 +105,7 @@ def _compared(
     from ..cache.catalog import Cache
     from ..pipeline.results.cell_names import find_cell, matrix_file
     from ..pipeline.results.comparison import compare_cells, compare_matrix
-    from ..reports.results import read_matrix
+    from ..reports.matrix import read_matrix
 
     root = Cache(cache_root).root
     matrix = read_matrix(matrix_file(file)) if file else None

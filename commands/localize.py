@@ -14,7 +14,7 @@ from .output import emit
 from .session import open_experiment
 
 if TYPE_CHECKING:
-    from ..reports.study_write import Written
+    from ..reports.localization.write import Written
 
 
 _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION, *INTERVALS)}
@@ -35,7 +35,7 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
     """
     from ..pipeline.results.study import publish_study
-    from ..reports.study import left_out_words, study_table
+    from ..reports.localization.study import left_out_words, study_table
 
     study, written = publish_study(open_experiment(**options), out)
     if as_json:
@@ -61,8 +61,8 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
 
     STUDIES are one or several localization.json, each a column of panels. Computes nothing.
     """
-    from ..reports.study import read_study
-    from ..reports.study_write import write_plots
+    from ..reports.localization.study import read_study
+    from ..reports.localization.write import write_plots
 
     found = [read_study(path) for path in studies]
     _tell(write_plots(found, (out or _beside(studies)).resolve()))

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ..reports.study_write import Written
+from ..reports.localization.write import Written
 from ..reports.write import write_files
 from .compare import with_means
 from .crops import FILE as CROPS

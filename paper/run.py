@@ -19,9 +19,9 @@ from ..pipeline.results.report import ABOUT_GALLERY, gallery
 from ..pipeline.results.study import make_study
 from ..pipeline.session import Session, open_session
 from ..pipeline.shards.progress import Progress
-from ..reports.results import GalleryItem, Matrix, address
-from ..reports.study import Line, Study
-from ..reports.study_write import write_study
+from ..reports.localization.study import Line, Study
+from ..reports.localization.write import write_study
+from ..reports.matrix import GalleryItem, Matrix, address
 from ..reports.write import write_files, write_report
 from ..version import __version__
 from .cells import PaperCell, PaperHead, PaperMap, Target

@@ -17,7 +17,7 @@ from ..metrics.groups import accuracy, per_class, per_group, worst_group
 from ..metrics.strata import centre_distances, distance_strata
 from ..pipeline.planning.rows import PlanRow
 from ..pipeline.results.cells import CellResult
-from ..reports.study import Line, Measure
+from ..reports.localization.study import Line, Measure
 from ..stages.fits.samples import grouping
 from .cells import CANVAS, PaperCell, PaperMap, Source, Target
 from .published import Number

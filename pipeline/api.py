@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..cache.artifact import OK, Artifact
 from ..datasets.collection import Collection
 from ..errors import UsageError
-from ..reports.results import Matrix
+from ..reports.matrix import Matrix
 from ..stages.specs import parts_of
 from .experiment.toml import Source
 from .planning.plan import Spec

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from .results import Cell, Interval, Matrix, Metric, Row
+from .matrix import Cell, Interval, Matrix, Metric, Row
 
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .grid import DAGGER, Entry, Grid, Line, grids, legend, ordered_rows, percent, span, titles
+from .matrix import Cell, GalleryItem, Localization, Matrix, Row
 from .overlay import draw_attention, draw_boxes
-from .results import Cell, GalleryItem, Localization, Matrix, Row
 
 if TYPE_CHECKING:
     from jinja2 import Environment

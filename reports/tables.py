@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
-from .results import MATRIX_FILE, Cell, Interval, Matrix
+from .matrix import MATRIX_FILE, Cell, Interval, Matrix
 
 MEASURES = ("balanced_accuracy", "adjusted_accuracy", "macro_f1", "ece")
 _COLUMNS = [

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .grid import DAGGER, INTERVALS, Entry, Grid, grid, percent, span
-from .results import Matrix, Metric
+from .matrix import Matrix, Metric
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..errors import A2pipeError
 from ..files import replace_file
+from .heat_map import heat_map_png
+from .matrix import GalleryItem, Matrix
 from .page import render_page
-from .plots import heat_map_png
-from .results import GalleryItem, Matrix
 from .tables import to_csv, to_json, to_markdown
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...reports.grid import titles
-from ...reports.results import Cell, Matrix, read_matrix
+from ...reports.matrix import Cell, Matrix, read_matrix
 from .predictions import find_record
 
 JOINT = "::"

@@ -15,7 +15,7 @@ from ...metrics.accuracy_intervals import Interval, accuracy_interval, wga_inter
 from ...metrics.corrections import CORRECTIONS, check_resolution
 from ...metrics.effects import cohen_d_paired
 from ...metrics.paired import TESTS, PairedTest, mcnemar_test
-from ...reports.results import Matrix
+from ...reports.matrix import Matrix
 from .cell_names import NamedCell, named
 from .predictions import Predictions, read_predictions
 

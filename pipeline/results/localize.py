@@ -17,7 +17,7 @@ from ...cache.records import Record, Records
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...machine import cores
-from ...reports.results import Localization
+from ...reports.matrix import Localization
 from ...stages.localization import (
     Floats,
     NoAnswerError,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from ...cache.ledger import now
 from ...datasets.collection import Collection
 from ...errors import NotCachedError, UsageError
-from ...reports.results import Cell, Matrix, Row
+from ...reports.matrix import Cell, Matrix, Row
 from ...stages.fits.samples import check_samples, grouping
 from ...stages.fits.scores import intervals
 from ...version import __version__

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.collection import Collection
-from ...reports.results import GalleryItem, Matrix
+from ...reports.matrix import GalleryItem, Matrix
 from ...reports.write import write_report
 from ...stages.attention import attention_map
 from ...stages.cuts import load_canvas

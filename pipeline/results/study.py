@@ -13,8 +13,8 @@ from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...metrics.mean_intervals import Floats, mean_intervals
 from ...models.zoo.names import resolve
-from ...reports.study import Line, Measure, Study
-from ...reports.study_write import Written, write_study
+from ...reports.localization.study import Line, Measure, Study
+from ...reports.localization.write import Written, write_study
 from ...stages.localization import MEASURES, check_centres, effective_split
 from ...stages.specs import MapSpec
 from ...version import __version__

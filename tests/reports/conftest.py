@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from a2pipe.reports.results import (
+from a2pipe.reports.matrix import (
     Cell,
     GalleryItem,
     GroupAccuracy,

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from a2pipe.reports.matrix import GalleryItem, Matrix
 from a2pipe.reports.page import render_page
-from a2pipe.reports.results import GalleryItem, Matrix
 
 Changed = Callable[..., Matrix]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

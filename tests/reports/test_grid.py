@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from a2pipe.reports.grid import Entry, grid, grids, legend, percent, settings, span, titles
-from a2pipe.reports.results import Cell, Matrix, Row
+from a2pipe.reports.matrix import Cell, Matrix, Row
 
 Changed = Callable[..., Matrix]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
+from a2pipe.reports.matrix import GalleryItem, GroupAccuracy, Matrix
 from a2pipe.reports.page import _environment, render_page
-from a2pipe.reports.results import GalleryItem, GroupAccuracy, Matrix
 
 Changed = Callable[..., Matrix]
 NASTY = "<script>alert('x')</script>\" onload='y'&$title{{ 7 * 7 }}{% raw %}"

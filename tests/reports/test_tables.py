@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from a2pipe.reports.results import Matrix, Row
+from a2pipe.reports.matrix import Matrix, Row
 from a2pipe.reports.tables import escape, to_csv, to_markdown
 from a2pipe.reports.terminal import render_terminal
 

@@ -9,7 +9,7 @@ import pytest
 
 from a2pipe.errors import A2pipeError
 from a2pipe.reports import write
-from a2pipe.reports.results import GalleryItem, Matrix, read_matrix
+from a2pipe.reports.matrix import GalleryItem, Matrix, read_matrix
 
 NAMES = ["matrix.csv", "matrix.json", "matrix.md", "matrix.png", "report.html"]
 

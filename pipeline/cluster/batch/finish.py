@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import A2pipeError, NotCachedError
-from ....reports.results import Matrix
+from ....reports.matrix import Matrix
 from ...results.report import publish
 from ...session import Session
 from ..description import load_cluster

@@ -18,7 +18,7 @@ from a2pipe.metrics.paired import permutation_test
 from a2pipe.pipeline.results.cell_names import NamedCell, find_cell
 from a2pipe.pipeline.results.comparison import Comparison, Method, compare_cells, compare_matrix
 from a2pipe.pipeline.results.predictions import read_predictions
-from a2pipe.reports.results import Cell, Matrix, Row
+from a2pipe.reports.matrix import Cell, Matrix, Row
 from a2pipe.stages.specs import FitSpec, HeadSpec
 
 N = 240

@@ -18,7 +18,7 @@ from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.results.study import make_study
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.progress import SilentProgress
-from a2pipe.reports.study import read_study
+from a2pipe.reports.localization.study import read_study
 from a2pipe.stages.attention import grid_map
 from a2pipe.stages.maps import upsample
 

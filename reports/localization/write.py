@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import A2pipeError
+from ...errors import A2pipeError
+from ..write import write_files
+from .plots import study_plots
 from .study import STUDY_FILE, Study, study_csv
-from .study_plots import study_plots
-from .write import write_files
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import A2pipeError
-from .study import Line, Study, shown, way_words
-from .study_panels import (
+from ...errors import A2pipeError
+from .panels import (
     INK,
     MUTED,
     add_legend,
@@ -30,6 +29,7 @@ from .study_panels import (
     title_of,
     wrapped,
 )
+from .study import Line, Study, shown, way_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

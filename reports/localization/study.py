@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import A2pipeError
-from .json_file import FloatOrNaN, JsonFile
+from ...errors import A2pipeError
+from ..json_file import FloatOrNaN, JsonFile
 
 _MOST_BLOCKS = 10_000
 _MOST_MILLIONS = 1e9

@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.study import Line, Measure, Study
-from a2pipe.reports.study_panels import millions, wrapped
-from a2pipe.reports.study_plots import (
+from a2pipe.reports.localization.panels import millions, wrapped
+from a2pipe.reports.localization.plots import (
     PLOTS,
     by_block,
     by_size,
@@ -27,7 +26,8 @@ from a2pipe.reports.study_plots import (
     series,
     study_plots,
 )
-from a2pipe.reports.study_write import write_plots, write_study
+from a2pipe.reports.localization.study import Line, Measure, Study
+from a2pipe.reports.localization.write import write_plots, write_study
 
 SHARES = {"cls": 0.1, "registers": 0.3, "patches": 0.6}
 CONCENTRATION = {"entropy": 0.9, "top10": 0.4, "top25": 0.7}
@@ -311,8 +311,8 @@ def test_numbers_of_parameters_are_short() -> None:
 
 def test_pyplot_stays_unloaded() -> None:
     code = (
-        "import sys; from a2pipe.reports import study_write; "
+        "import sys; from a2pipe.reports.localization import write; "
         "assert 'matplotlib' not in sys.modules; from matplotlib.figure import Figure; "
-        "import a2pipe.reports.study_plots; assert 'matplotlib.pyplot' not in sys.modules"
+        "import a2pipe.reports.localization.plots; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.study import (
+from a2pipe.reports.localization.study import (
     STUDY_FILE,
     Line,
     Measure,

@@ -14,9 +14,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from a2pipe.reports.heat_map import heat_map, heat_map_png
+from a2pipe.reports.matrix import GalleryItem, Matrix
 from a2pipe.reports.overlay import draw_attention, draw_boxes, heat
-from a2pipe.reports.plots import heat_map, heat_map_png
-from a2pipe.reports.results import GalleryItem, Matrix
 
 Changed = Callable[..., Matrix]
 NONE = np.zeros((0, 4), dtype=np.int32)
@@ -77,7 +77,7 @@ def test_pyplot_stays_unloaded() -> None:
     code = (
         "import sys; from a2pipe.reports import write, terminal; "
         "assert 'matplotlib' not in sys.modules; from matplotlib.figure import Figure; "
-        "import a2pipe.reports.plots; assert 'matplotlib.pyplot' not in sys.modules"
+        "import a2pipe.reports.heat_map; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .grid import DAGGER, Entry, Grid, grids, legend
-from .results import Matrix
+from .matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
