@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PositiveInt,
     PrivateAttr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -48,10 +49,16 @@ def _canonical_models(values: tuple[str, ...]) -> tuple[str, ...]:
     return _without_repeats(tuple(canonical(value) for value in values))
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a side of the mean filter must be odd, not {value}")
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_without_repeats)]
 Models = Annotated[Names, AfterValidator(_canonical_models)]
 CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-OddInt = Annotated[int, Field(ge=1, multiple_of=1)]
+OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
 Reading = Literal["slice", "patch-softmax"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Metric = Literal["accuracy", "wga", "worst_class"]
@@ -132,13 +139,6 @@ class CropsSection(Section):
             if list(sizes) != sorted(sizes, reverse=True):
                 raise ValueError(f"sizes must not grow along a list, as they do in {list(sizes)}")
         return lists
-
-    @field_validator("smooth")
-    @classmethod
-    def _odd(cls, values: tuple[int, ...]) -> tuple[int, ...]:
-        if any(value % 2 == 0 for value in values):
-            raise ValueError(f"a side of the mean filter must be odd, not {list(values)}")
-        return values
 
 
 class EmbeddingSection(Section):
@@ -276,19 +276,23 @@ class Experiment(Section):
             raise ValueError(f"a name is used as a file name, which {value!r} cannot be")
         return value
 
-    @model_validator(mode="after")
-    def _weights_have_a_model(self) -> Experiment:
+    @field_validator("run")
+    @classmethod
+    def _weights_have_a_model(cls, run: RunSection, found: ValidationInfo) -> RunSection:
         """Weights under an empty name are for the one model there is."""
-        named = dict.fromkeys((*self.attention.models, *self.embedding.models))
-        if "" in self.run.weights:
-            models = [name for name in named if name not in self.run.weights]
-            if len(models) != 1:
-                raise ValueError(
-                    f"The weights {self.run.weights['']} could be those of "
-                    f"{' or '.join(models) or 'no model that is named'}; write MODEL=FILE"
-                )
-            self.run.weights[models.pop()] = self.run.weights.pop("")
-        return self
+        # The sections before this one are there, unless they were refused themselves.
+        if "" not in run.weights or not {"attention", "embedding"} <= found.data.keys():
+            return run
+        attention, embedding = found.data["attention"], found.data["embedding"]
+        named = dict.fromkeys((*attention.models, *embedding.models))
+        models = [name for name in named if name not in run.weights]
+        if len(models) != 1:
+            raise ValueError(
+                f"The weights {run.weights['']} could be those of "
+                f"{' or '.join(models) or 'no model that is named'}; write MODEL=FILE"
+            )
+        weights = {name or models[0]: file for name, file in run.weights.items()}
+        return run.model_copy(update={"weights": weights})
 
     @model_validator(mode="after")
     def _crops_fit(self) -> Experiment:

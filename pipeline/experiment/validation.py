@@ -29,7 +29,8 @@ def sentence_of(found: ValidationError, where: str, model: type[BaseModel]) -> s
         return f"{place!r}{where} needs at least one value."
     if message.startswith("Input should"):
         return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
-    return f"{place!r}{where}: {message}." if place else f"{message}{where}."
+    whole = error["type"] == "value_error" and message[0].isupper()
+    return f"{message}{where}." if whole or not place else f"{place!r}{where}: {message}."
 
 
 def _expected(message: str) -> str:

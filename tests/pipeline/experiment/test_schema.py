@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.baselines import Baseline, parse_baseline
+from a2pipe.pipeline.experiment.schema import Experiment, OddInt, RunSection
 from a2pipe.pipeline.experiment.toml import load_experiment
 
 MINIMAL = {"dataset": {"name": "demo-01"}}
@@ -143,6 +145,36 @@ def test_baselines_are_read(text, baseline):
 def test_other_baselines_are_refused(text):
     with pytest.raises(UsageError, match="not understood"):
         parse_baseline(text)
+
+
+def test_an_odd_number_is_odd_and_positive():
+    assert [TypeAdapter(OddInt).validate_python(value) for value in (1, 3)] == [1, 3]
+    for value, said in ((2, "odd, not 2"), (-1, "greater than 0")):
+        with pytest.raises(ValidationError, match=said):
+            TypeAdapter(OddInt).validate_python(value)
+
+
+def test_an_even_filter_is_refused_in_one_sentence():
+    with pytest.raises(UsageError) as refused:
+        load_experiment({**MINIMAL, "crops": {"smooth": [1, 2]}})
+    assert str(refused.value) == "'crops.smooth': a side of the mean filter must be odd, not 2."
+
+
+def test_weights_of_the_one_model_leave_their_section_as_it_is():
+    """The section may be that of another experiment, which has other models."""
+    run, file = RunSection(weights={"": Path("w.pth")}), Path("w.pth")
+    for model in ("dino_vits16", "mae_vitb16"):
+        content = {**MINIMAL, "attention": {"models": [model]}, "run": run}
+        assert Experiment.model_validate(content).run.weights == {model: file}
+    assert run.weights == {"": file}
+
+
+def test_weights_that_could_be_of_several_models_are_refused_in_one_sentence():
+    content = {**MINIMAL, "attention": {"models": ["m", "n"]}, "run": {"weights": {"": "a.pth"}}}
+    with pytest.raises(UsageError) as refused:
+        load_experiment(content)
+    said = "The weights a.pth could be those of m or n; write MODEL=FILE."
+    assert str(refused.value) == said
 
 
 def test_flags_add_weights_to_those_of_the_file(tmp_path):
