@@ -1,4 +1,4 @@
-"""A saved head on new images: attention, boxes, embeddings and the head, as when it was fitted."""
+"""Apply a saved head to new images, computing features as for the images that it was fitted on."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ EDGES = ("x0", "y0", "x1", "y1")
 class Prediction:
     """What a head says of one image.
 
-    class_name: the predicted class. probabilities: by class name; empty where the head has none.
-    boxes: the crops it was shown, in pixels of the upright image, x0, y0, x1, y1; parts of a crop
-    outside the image are left out.
+    path: the image. class_name: the predicted class. probabilities: of each class, by its name, in
+    [0, 1]; empty if the head has none. boxes: the crops that the head was shown, x0, y0, x1, y1 in
+    pixels of the upright image; the parts of a crop that lie outside the image are left out.
     """
 
     path: str
@@ -52,7 +52,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionRun:
-    """All predictions, in the order of the images; images that could not be used; the session."""
+    """The outcome of `predict`.
+
+    predictions: one an image that could be used, in the order of the images. bad: the others, with
+    the reason. session: where the features were computed. row: the row of its plan by which crops
+    were placed. collection: the images that could be used, in the order of the predictions.
+    """
 
     predictions: tuple[Prediction, ...]
     bad: tuple[BadImage, ...]
@@ -68,15 +73,18 @@ def predict(
     cache_root: str | Path | None = None,
     progress: Progress | None = None,
 ) -> PredictionRun:
-    """Apply a head that `save_cell` wrote to files, and to all images below folders.
+    """Apply a head that `save_cell` wrote to image files and to all images below folders.
 
-    run: keys of the experiment's [run] section that replace those of the head's experiment, such as
-    device or weights. Features go through the cache: what it has is not computed again.
+    run: keys of the experiment's [run] section, such as device or weights, that replace those of
+    the experiment the head was fitted in. cache_root: folder of the cache, by default
+    `$A2PIPE_CACHE` or the user's cache folder; features that it holds are not computed again.
+    progress: is told what is done; silent unless given.
 
     Raises:
         UsageError: there are no images; `save_cell` did not write the head; or it was fitted on
             features of other weights or another recipe than those of this machine.
         DamagedError: the head's file is damaged.
+        A2pipeError: as a run does.
     """
     saved = load_head(Path(head_file))
     cache = Cache(Path(cache_root) if cache_root else None)
@@ -87,6 +95,7 @@ def predict(
     (column,) = session.plan.columns
     session.plan = session.plan.only(row)
     features = session.plan.features(row, column)
+    # Before anything is computed: features of other weights would give wrong classes unnoticed.
     saved.check_features(session.plan.width(row, column), identity(features))
     session.compute()
     bad = session.bad_images()
@@ -105,7 +114,7 @@ def predict(
 
 
 def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
-    """The head's own experiment, with [run] as this machine has it."""
+    """The experiment that the head was fitted in, with [run] as this machine has it."""
     notes = saved.about.notes
     if not {"experiment", "row"} <= notes.keys():
         raise UsageError(
@@ -139,7 +148,7 @@ def _predictions(
 
 
 def _chances(saved: SavedHead, X: NDArray[np.float32]) -> list[dict[str, float]]:
-    """Probabilities, by name, of the classes that the head was fitted on; empty if it has none."""
+    """For each image, the probability of every class that the head was fitted on, by name."""
     if not hasattr(saved.head, "predict_proba"):
         return [{}] * len(X)
     names = [saved.about.class_names[int(label)] for label in saved.head.classes_]

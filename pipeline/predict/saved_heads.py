@@ -1,4 +1,4 @@
-"""A cell of a matrix as one file: its head, and what leads from an image to its features."""
+"""A cell of a matrix as one file: its fitted head, and how an image becomes the head's features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..shards.bad_images import refuse_bad_images
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of an experiment's matrix."""
+    """One cell of an experiment's matrix: its row, embedding model and head."""
 
     row: PlanRow
     column: str
@@ -35,7 +35,10 @@ class Cell:
 def find_cell(
     plan: Plan, row: str | None = None, column: str | None = None, head: str | None = None
 ) -> Cell:
-    """The cell of that row, embedding model and head; each may be left out where there is one.
+    """Return the cell of this row, embedding model (column) and head.
+
+    row: key, label, attention model or baseline. head: its label. Each may be None where the plan
+    has only one.
 
     Raises:
         UsageError: there is no such cell, or several.
@@ -51,8 +54,10 @@ def find_cell(
     return Cell(found, name, chosen)
 
 
-def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
-    """Fit the head of a cell on its features, computing what is missing, and write it to `path`.
+def save_cell(session: Session, cell: Cell, path: Path) -> None:
+    """Compute what a cell lacks, fit its head on the training samples, and write it to `path`.
+
+    What the head warns of is said on the session's progress.
 
     Raises:
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
@@ -69,6 +74,7 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
     samples_of_collection(narrow.collection)
     # What the head lacks, such as a text tower, is found before anything is computed.
     unfitted_head(narrow, narrow.collection, cell.row, cell.column, cell.head)
+    narrow.keep()
     narrow.compute()
     bad = narrow.bad_images()
     refuse_bad_images(bad, narrow.experiment.run.skip_bad_images)
@@ -76,16 +82,19 @@ def save_cell(session: Session, cell: Cell, path: Path) -> Cell:
     samples = samples_of_collection(collection)
     prepared = unfitted_head(narrow, collection, cell.row, cell.column, cell.head)
     block, head = feature_block(narrow, collection, cell.row, cell.column), prepared.head
+    # One BLAS thread, so that the fit does not depend on the number of cores.
     with threadpool_limits(1), warnings_as_text() as warned, refusals_explained(head):
         fit_head(head, prepared.features(features_in_order(block, samples)), samples)
     for text in dict.fromkeys(warned):
         session.progress.say(text)
     save_head(head, path, _about(narrow, cell, collection.digest), cell.head.kind)
-    return cell
 
 
 def narrowed(plan: Plan, cell: Cell) -> Experiment:
-    """The experiment without the models, heads and combinations that the cell does not need."""
+    """Return the experiment without the models, heads and combinations that a cell does not need.
+
+    It is stored with the head, and computes only what the head needs. The cell's row keeps its key.
+    """
     experiment = plan.experiment
     needed = {box.placed_by.attention.model.name for box in cell.row.boxes if box.placed_by}
     models = tuple(name for name in experiment.attention.models if name in needed)
@@ -108,7 +117,11 @@ def narrowed(plan: Plan, cell: Cell) -> Experiment:
 
 
 def identity(features: tuple[FeatureSpec, ...]) -> dict[str, str]:
-    """What tells features apart, by name: weights of the models, and the address of the whole."""
+    """Return what tells features apart, in words that an error can show.
+
+    "attention weights" and "embedding weights": names of the models with the first digits of their
+    weights' digests. "recipe": the first digits of the features' fingerprints, which hold all else.
+    """
     boxes = [spec.box for feature in features for spec in parts_of(feature)]
     attention = [box.placed_by.attention.model for box in boxes if box.placed_by]
     looking = dict.fromkeys(f"{model.name} {model.weights[:12]}" for model in attention)

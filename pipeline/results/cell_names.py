@@ -1,4 +1,4 @@
-"""Names of cells as people type them: ROW::COLUMN::HEAD of a matrix, or a record's fingerprint."""
+"""Find the cell that a person names: ROW::COLUMN::HEAD of a matrix, or a record's fingerprint."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ _DIGITS = re.compile(r"[0-9a-f]{4,32}")
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A cell that was chosen: how it is called, and the record with its predictions."""
+    """A cell that a person chose: what it is called, and the fingerprint of its record."""
 
     name: str
     record: str
 
 
 def named(cell: Cell) -> NamedCell:
-    """A cell of a matrix under its full name; UsageError if its predictions are not stored."""
+    """Return a cell of a matrix under its full name.
+
+    Raises:
+        UsageError: the cell names no record, so its predictions are not stored.
+    """
     if not cell.record:
         raise UsageError(
             f"Cell {_full_name(cell)} names no record, so its predictions are not stored."
@@ -34,17 +38,20 @@ def named(cell: Cell) -> NamedCell:
 
 
 def find_cell(text: str, matrix: Matrix | None, root: Path) -> NamedCell:
-    """The cell that `text` names.
+    """Return the cell that `text` names.
 
     text: ROW::COLUMN::HEAD in `matrix`; FILE::ROW::COLUMN::HEAD with FILE a matrix.json or its
-        folder; or the beginning of a record's fingerprint. A row is named by its key or label.
-        Parts at the end may be left out, and a part may be empty, where one cell is left.
+        folder; or the first 4 to 32 digits of a record's fingerprint. A row is named by its key,
+        its label or its baseline. Parts at the end may be left out and a part may be empty if that
+        still names one cell only.
+    root: folder of the cache in which a fingerprint is looked up.
 
     Raises:
         UsageError: no cell, or more than one, is named so.
-        NotCachedError: no record begins so.
-        A2pipeError: the file is no matrix.
+        NotCachedError: no record in the cache begins so.
+        A2pipeError: the file cannot be read or is no matrix.
     """
+    # A file that is called like a fingerprint means the file, as the person sees it before them.
     if JOINT not in text and _DIGITS.fullmatch(text) and not Path(text).exists():
         record = find_record(root, text)
         return NamedCell(record[:12], record)
@@ -60,7 +67,7 @@ def find_cell(text: str, matrix: Matrix | None, root: Path) -> NamedCell:
 
 
 def matrix_file(path: Path) -> Path:
-    """The matrix.json at `path`, or in the folder `path`."""
+    """Return the matrix.json in the folder `path`, or `path` itself if it is no folder."""
     return path / "matrix.json" if path.is_dir() else path
 
 
@@ -95,7 +102,7 @@ def _rows(name: str, matrix: Matrix) -> set[str]:
 
 
 def _known(matrix: Matrix) -> str:
-    """The names there are, in words."""
+    """All names of rows, columns and heads, for a message."""
     rows = [row.key for row in matrix.rows]
     named_as = (("rows", rows), ("columns", matrix.columns), ("heads", matrix.heads))
     return "; ".join(f"{what} {', '.join(map(repr, names))}" for what, names in named_as)

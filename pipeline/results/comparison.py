@@ -1,4 +1,4 @@
-"""Cells compared with one of them on the same test samples: tests, corrected over the family."""
+"""Compare cells with a reference on the same test samples, with corrected p-values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...metrics.accuracy_intervals import Interval, accuracy_interval, wga_interval
+from ...metrics.accuracy_intervals import accuracy_interval, wga_interval
 from ...metrics.corrections import CORRECTIONS, check_resolution
 from ...metrics.effects import cohen_d_paired
 from ...metrics.paired import TESTS, PairedTest, mcnemar_test
@@ -24,7 +24,12 @@ METRICS = ("wga", "accuracy", "worst_class")
 
 @dataclass(frozen=True)
 class Method:
-    """How cells are compared. metric: one of METRICS; test, correction: as metrics names them."""
+    """How cells are compared.
+
+    metric: one of METRICS. test: "mcnemar" or a name in `TESTS`. resamples: number of draws of a
+    test that draws. alpha: the level below which a corrected p-value counts as a difference.
+    correction: a name in `CORRECTIONS`. seed: of the draws.
+    """
 
     metric: str = "wga"
     test: str = "permutation"
@@ -36,12 +41,14 @@ class Method:
 
 @dataclass(frozen=True)
 class ComparedCell:
-    """One cell against the reference.
+    """One cell and its comparison with the reference.
 
-    value, low, high: the metric and its 95 % interval. difference: value less the reference's;
-    difference_low, difference_high: its interval, of the bootstrap alone. p, p_corrected: over the
-    family. d: Cohen's d (paired) of right and wrong over samples, for accuracy alone. differs:
-    whether p_corrected is at most alpha. Of the reference itself they are 0, None or False.
+    cell: its name. record: the fingerprint of its record. value, low, high: the metric and its 95 %
+    interval. difference: the value less the reference's. difference_low, difference_high: the
+    interval of the difference, None unless the test is the bootstrap. p, p_corrected: the p-value
+    alone, and corrected for the number of comparisons. cohen_d_paired: the paired d of right and
+    wrong over the samples, None for other metrics than accuracy. differs: whether p_corrected is at
+    most alpha. In the line of the reference itself the comparison is 0, None or False.
     """
 
     cell: str
@@ -60,10 +67,12 @@ class ComparedCell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The reference, then the others from best to worst; n samples of `images` images.
+    """Several cells compared with one reference.
 
-    chosen: whether the reference is the best of the family, found on these same samples.
-    exact: whether every p-value is exact, so that nothing was drawn.
+    method: how they were compared. n: number of test samples. images: number of different images
+    among them. chosen: whether the reference was chosen as the best of the cells on these same
+    samples, which favours it. exact: whether every p-value is exact, so that nothing was drawn.
+    cells: the reference, then the others from best to worst.
     """
 
     method: Method
@@ -81,9 +90,13 @@ class Comparison:
 def compare_matrix(
     matrix: Matrix, root: Path, method: Method, against: NamedCell | None = None
 ) -> Comparison:
-    """Every cell of the matrix against `against`, or else against the best of them.
+    """Compare every cell of the matrix with `against`, or with the best of them if it is None.
 
-    Raises UsageError if there are fewer than two cells, and as `compare_cells` does.
+    root: folder of the cache that holds the predictions.
+
+    Raises:
+        UsageError: the matrix has fewer than two cells; or as `compare_cells` does.
+        NotCachedError: predictions are not in the cache.
     """
     cells = [named(cell) for cell in matrix.cells]
     if against is not None:
@@ -104,13 +117,13 @@ def compare_cells(
     *,
     chosen: bool = False,
 ) -> Comparison:
-    """Each of `others` against the reference, corrected over all of them.
+    """Compare each of `others` with the reference, and correct the p-values for their number.
 
-    root: folder of the cache that holds their records.
+    root: folder of the cache that holds the predictions. chosen: as in `Comparison`.
 
     Raises:
         UsageError: there is no other cell, the collections or test samples differ, the resamples
-            cannot resolve alpha, or McNemar's test is asked for more than accuracy.
+            cannot resolve alpha, or McNemar's test is asked about another metric than accuracy.
         NotCachedError: predictions are not in the cache.
     """
     _check(method, len(others))
@@ -144,7 +157,7 @@ def _check(method: Method, comparisons: int) -> None:
 
 
 def _check_same(name: str, first: Predictions, other: str, second: Predictions) -> None:
-    """Both predicted the same samples of the same collection."""
+    """Refuse two cells that did not predict the same samples of the same collection."""
     if first.collection != second.collection:
         raise UsageError(
             f"{name} and {other} are of different collections ({first.collection[:12]} and "
@@ -206,17 +219,12 @@ def _value(found: Predictions, metric: str) -> float:
     if metric == "accuracy":
         return float(found.correct.mean())
     groups = _groups(found, metric)
-    return float(
-        min(found.correct[groups == each].mean() for each in np.unique(groups[groups >= 0]))
-    )
+    named = np.unique(groups[groups >= 0])
+    return float(min(found.correct[groups == each].mean() for each in named))
 
 
 def _shown(found: Predictions, metric: str) -> tuple[float, float, float]:
-    """The metric and its interval."""
-    interval = _interval(found, metric)
-    return (_value(found, metric), *interval)
-
-
-def _interval(found: Predictions, metric: str) -> Interval:
+    """The metric and its 95 % interval, low and high."""
     measure = accuracy_interval if metric == "accuracy" else wga_interval
-    return measure(found.correct, _groups(found, metric), found.images)
+    low, high = measure(found.correct, _groups(found, metric), found.images)
+    return _value(found, metric), low, high

@@ -1,4 +1,4 @@
-"""What a stored head predicted, with the truth beside it, so that heads compare without a refit."""
+"""Stored predictions of a head, with the truth beside them, so that heads compare without a fit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _ARRAYS = ("test_index", "test_predictions", "test_labels", "test_groups", "test
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of one head on the test samples of one collection, arrays (n_test,).
+    """What one head predicted of the n test samples of a collection; all arrays are (n,).
 
-    collection: digest of the collection. index: positions in it, bad images left out. predictions,
-    labels: class indices. groups: -1 for none; the classes where no sample has a group. images:
-    equal for samples that share an image; None if none do.
+    record: the fingerprint of the head's record. collection: the digest of the collection. index:
+    positions of the samples in it, those of bad images left out. predictions: predicted class
+    indices. labels: true class indices. groups: group indices, -1 for none; the labels if no sample
+    has a group. images: numbers that are equal for samples that share an image; None if no two do.
     """
 
     record: str
@@ -37,16 +38,18 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Which predictions are right."""
+        """Which predictions are right, (n,)."""
         return np.asarray(self.predictions == self.labels)
 
 
 def read_predictions(root: Path, record: str) -> Predictions:
-    """The predictions stored under `record`, the fingerprint of a cell.
+    """Return the predictions of the record with this fingerprint.
+
+    root: folder of the cache.
 
     Raises:
-        NotCachedError: there is no such record in the cache, it is damaged, or it was written
-            before records held the truth; each is mended by building the matrix again.
+        NotCachedError: the cache has no such record, it is damaged, or a version wrote it that did
+            not yet store the truth beside the predictions. To build the matrix again mends each.
     """
     path = root / STAGE / f"{record}.json"
     try:
@@ -67,11 +70,11 @@ def read_predictions(root: Path, record: str) -> Predictions:
 
 
 def find_record(root: Path, beginning: str) -> str:
-    """The fingerprint of the one stored cell that begins so.
+    """Return the whole fingerprint of the one stored record that begins with these digits.
 
     Raises:
-        NotCachedError: there is none.
-        UsageError: there are several.
+        NotCachedError: no record begins so.
+        UsageError: several records begin so.
     """
     found = sorted(path.stem for path in (root / STAGE).glob(f"{beginning}*.json"))
     if not found:
@@ -82,7 +85,7 @@ def find_record(root: Path, beginning: str) -> str:
 
 
 def predictions_of(record: str, collection: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-    """The predictions among a record's arrays, which are named in `_ARRAYS`."""
+    """Return the predictions that a record's arrays hold, of which it needs those in `_ARRAYS`."""
     labels, groups, images = (arrays[f"test_{name}"] for name in ("labels", "groups", "images"))
     return Predictions(
         record=record,

@@ -30,18 +30,21 @@ PREFIX = "a2pipe-features-"
 def in_processes(
     processes: int, work: Callable[..., Result], jobs: Iterable[tuple[object, ...]]
 ) -> Generator[Result, None, None]:
-    """`work` on each job's arguments: results as they come, with one BLAS thread a process.
+    """Call `work` with the arguments of each job, and yield the results as they come.
 
-    One process is this one. One job more than there are processes is drawn ahead, maybe in another
-    thread. If the caller stops early, jobs that run are killed.
+    processes: how many work at once, each with one BLAS thread; with 1, this process does the work
+    itself. jobs: read lazily, one more than there are processes, and maybe on another thread. If
+    the caller stops early, jobs that run are killed.
 
-    Raises A2pipeError if a process is killed from outside.
+    Raises:
+        A2pipeError: a process was killed from outside; or whatever `work` raises.
     """
     from joblib import Parallel, delayed, parallel_config
 
     pool = partial(Parallel, processes, initializer=_serve, initargs=(os.getpid(),))
     with _kill_explained(processes), parallel_config("loky", inner_max_num_threads=1):
         if processes > 1:
+            # loky starts its processes with the first jobs, so these are given under the mask.
             with _interrupts_held():
                 pool()(delayed(os.getpid)() for _ in range(processes))
         drawn = pool(return_as="generator_unordered", pre_dispatch="n_jobs + 1")
@@ -52,10 +55,11 @@ def in_processes(
 
 @contextmanager
 def _closing(results: Generator[Result, None, None]) -> Iterator[Generator[Result, None, None]]:
-    """As contextlib's; joblib warns of the jobs that a caller who stops early is rid of."""
+    """Close the results at the end, as `contextlib.closing` does."""
     try:
         yield results
     finally:
+        # joblib warns of the jobs that are dropped, which is what a caller who stops early wants.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             results.close()
@@ -63,7 +67,9 @@ def _closing(results: Generator[Result, None, None]) -> Iterator[Generator[Resul
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits, and processes that are started never see it: their parent ends them."""
+    """Hold Ctrl-C back from this process, and for good from those that are started within."""
+    # They inherit the mask. Ctrl-C goes to the whole group of processes, and each would answer with
+    # a traceback of its own; so the parent alone takes it, and ends them.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -72,7 +78,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _serve(parent: int) -> None:
-    """What a process does before its first job."""
+    """Watch the parent from a thread, so that this process ends with it even if it is killed."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""What a run was and did: versions, machine, command, seconds, forward passes, bad images."""
+"""The record of a run: versions, machine, command, seconds, forward passes, bad images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ PACKAGES = ("torch", "timm", "numpy", "scikit-learn", "zarr", "h5py", "pillow")
 
 @dataclass
 class RunRecord:
-    """Collected while a command runs; seconds of activities that overlap do not add up."""
+    """What a command did, collected while it runs.
+
+    started: seconds since the epoch. stats: what was computed. seconds: time of each activity
+    besides those in `stats`; activities overlap, so these do not add up to the total. bad: images
+    that could not be used. images: unique images of the collection. samples_left_out: samples that
+    no head was fitted on, as their images are bad.
+    """
 
     started: float = field(default_factory=time.time)
     stats: RunStats = field(default_factory=RunStats)
@@ -34,7 +40,7 @@ class RunRecord:
     samples_left_out: int = 0
 
     def content(self) -> dict[str, Any]:
-        """The record as plain JSON values."""
+        """Return the record as plain JSON values, with the time up to now as its total."""
         seconds = {**self.stats.seconds, **self.seconds, "total": time.time() - self.started}
         return {
             "a2pipe": __version__,
@@ -60,7 +66,12 @@ class RunRecord:
         }
 
     def save(self, cache_root: Path) -> Path:
-        """Write the record under the cache's runs/ and return its path, or raise A2pipeError."""
+        """Write the record into the cache's folder runs/ and return its path.
+
+        Raises:
+            UnwritableError: the cache may only be read.
+            A2pipeError: the record cannot be written for another reason.
+        """
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = cache_root / "runs" / f"{stamp}-{socket.gethostname()}-{os.getpid()}.json"
         make_folder(path.parent)

@@ -1,4 +1,4 @@
-"""One stage on its own: compute what is missing up to it, and say what came of it."""
+"""One stage on its own: compute what is missing up to it, and tell what is stored then."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from .run_record import RunRecord
 
 @dataclass(frozen=True)
 class StageRun:
-    """What one stage gave: one line a spec, and the images that could not be used."""
+    """The outcome of one stage.
+
+    lines: for each of its specs the words for it, rows, shards, bad images and folder, as a table.
+    bad: images that could not be used.
+    """
 
     lines: list[dict[str, Any]]
     bad: list[BadImage]
 
 
 def compute_stage(session: Session, through: str, rank: int = 0, world_size: int = 1) -> StageRun:
-    """Compute the shards missing up to a stage; with ranks, only this rank's.
+    """Compute the missing shards of all stages up to this one, and write the record of the run.
+
+    through: "attention", "boxes" or "embeddings". rank, world_size: of the missing shards, compute
+    those that are dealt to this one of so many processes; bad images are then told of the shards
+    that are done by now.
 
     Raises:
         UsageError: the experiment names no model for this stage.
