@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.pipeline.results.fits import FeatureBlock, Fit, run_fits
-from a2pipe.stages.fits.prepared import PreparedHead
+from a2pipe.stages.fits.head_plan import UnfittedHead
 from a2pipe.stages.fits.samples import Samples
 
 SAMPLES, TRAIN, WIDTH = 12_000, 10_800, 3_072
@@ -63,8 +63,8 @@ def block(file: Path, key: int) -> FeatureBlock:
     return FeatureBlock(key, WIDTH, lambda wanted: np.load(file, mmap_mode="r")[wanted])
 
 
-def prepare() -> PreparedHead:
-    return PreparedHead(LogisticHead())
+def prepare() -> UnfittedHead:
+    return UnfittedHead(LogisticHead())
 
 
 def bare_fit(file: Path, y: Any) -> Any:

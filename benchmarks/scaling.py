@@ -179,7 +179,7 @@ def spent(work: Callable[[], object]) -> tuple[float, float]:
 
 def decode_all(session: Session) -> None:
     """Every image to its canvas, and nothing kept."""
-    from a2pipe.stages.cuts import load_canvas
+    from a2pipe.stages.pixels import load_canvas
 
     canvas, paths = session.experiment.image.canvas, session.collection.path_of.values()
     with ThreadPoolExecutor(cores()) as pool:

@@ -22,6 +22,7 @@ class BenchmarkFacts:
     counts: published number of samples, by split and then by name of a group, or of a class where
         there are no groups, or ALL.
     notes: sentences that a user has to know before trusting a number.
+    prompt_names: what each class is called in a text prompt, where its own name is no noun.
     """
 
     title: str
@@ -29,6 +30,7 @@ class BenchmarkFacts:
     homepage_name: str
     counts: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...] = ()
+    prompt_names: tuple[str, ...] = ()
 
 
 def not_found(name: str, problem: str, facts: BenchmarkFacts) -> UsageError:

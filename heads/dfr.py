@@ -119,6 +119,12 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.n_jobs = n_jobs
 
+    @property
+    def fitted_on_validation(self) -> str:
+        """If this head is fitted on the validation samples, the parameter that fits it on others;
+        else an empty string."""
+        return "variant=train" if self.variant == "val" else ""
+
     def check_parameters(self) -> None:
         """Raise UsageError for a value that no fit can use."""
         check_choice("DFR", "variant", self.variant, ("val", "train"))

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..pipeline.experiment.schema import Experiment
 from ..pipeline.results.cells import CellResult
 from ..pipeline.results.matrix import MatrixRun
+from ..stages.fits.head_plan import make_own_head
 from .values import metric, predictions
 
 METRICS = ("accuracy", "wga", "worst_class")
@@ -59,21 +60,22 @@ class CropChoice:
         ]
 
 
-def fitted_on_validation(experiment: Experiment) -> tuple[str, ...]:
-    """Labels of the heads that are fitted on the split to choose on: DFR's, as it is by default."""
-    return tuple(
-        head.label
-        for head in experiment.head
-        if head.kind == "dfr" and head.parameters.get("variant", "val") == "val"
-    )
+def fitted_on_validation(experiment: Experiment) -> dict[str, str]:
+    """Return the heads that are fitted on the split to choose on, and how to fit them otherwise.
+
+    By label; a head says so by its attribute `fitted_on_validation`.
+    """
+    heads = {head.label: make_own_head(head.kind, head.parameters) for head in experiment.head}
+    found = {label: getattr(head, "fitted_on_validation", "") for label, head in heads.items()}
+    return {label: otherwise for label, otherwise in found.items() if otherwise}
 
 
 def require_unseen_validation(experiment: Experiment) -> None:
     """Raise UsageError for an experiment of which a head is fitted on the validation split."""
-    if fitted_on_validation(experiment):
+    for label, otherwise in fitted_on_validation(experiment).items():
         raise UsageError(
-            "DFR is fitted on the validation split, so nothing can be chosen there: choose with "
-            "variant=train."
+            f"The head {label} is fitted on the validation split, so nothing can be chosen there: "
+            f"choose with {otherwise}."
         )
 
 
@@ -121,7 +123,7 @@ def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
     """Attention cells that differ in their crop list alone, where there are several of these."""
     groups: dict[tuple[Any, str, str], list[CellResult]] = {}
     for cell in cells:
-        if cell.row.map is not None:
+        if cell.row.map is not None and not cell.row.baseline:
             groups.setdefault((cell.row.map, cell.column, cell.head), []).append(cell)
     return [tuple(found) for found in groups.values() if len(found) > 1]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..datasets.collection import Collection
 from ..pipeline.session import Session
-from ..stages.cuts import load_canvas
+from ..stages.pixels import load_canvas
 from .crops import CropPictures
 
 IMAGES = 2

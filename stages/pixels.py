@@ -5,7 +5,8 @@ Colour profiles are not applied (as in torchvision), and the first frame stands 
 
 import errno
 import hashlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from ..datasets.images.image_files import (
     upright_size,
 )
 from ..errors import A2pipeError, BadImageError
+from .crops import Crop, whole_canvas
+from .geometry import Canvas
 
 Pixels = NDArray[np.uint8]
 Reduction = Callable[[int, int], tuple[int, int]]
@@ -39,6 +42,32 @@ _TURNS = {
 }
 _SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _SIXTEEN_BIT_AS_INTEGERS = frozenset({"PPM", "PNG"})
+
+
+def load_crops(path: str, wanted: Iterable[Crop], digest: str | None = None) -> dict[Crop, Pixels]:
+    """Return every crop of an image that is wanted: uint8 (size, size, 3) each.
+
+    The image is decoded once, and once more for each canvas that is cut from a draft.
+    digest: of the file's bytes when it was indexed.
+
+    Raises:
+        BadImageError: the image cannot be decoded; the message is the reason.
+        A2pipeError: the file is no longer the one that was indexed.
+    """
+    groups: dict[Canvas | None, list[Crop]] = defaultdict(list)
+    for crop in wanted:
+        groups[crop.canvas if crop.canvas.draft else None].append(crop)
+    found: dict[Crop, Pixels] = {}
+    for canvas, crops in (groups or {None: []}).items():
+        image = decode(path, digest=digest, least=canvas.least if canvas else None)
+        found |= {crop: crop.cut(image) for crop in crops}
+    return found
+
+
+def load_canvas(path: str, canvas: Canvas) -> Pixels:
+    """Return the image on a canvas: uint8 (side, side, 3). Raises as `load_crops`."""
+    whole = whole_canvas(canvas)
+    return load_crops(path, [whole])[whole]
 
 
 def decode(

@@ -43,6 +43,7 @@ FACTS = BenchmarkFacts(
         "test": dict(zip(GROUPS, (9_767, 7_535, 2_480, 180), strict=True)),
     },
     notes=("The aligned images are 178 x 218 px and have no boxes.",),
+    prompt_names=("person with dark hair", "person with blond hair"),
 )
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from ...errors import BadImageError
 from ...machine import cores
 from ...models.preprocessing import to_unit
-from ...stages.cuts import canvas_cut, load_cuts
+from ...stages.crops import whole_canvas
 from ...stages.geometry import Canvas
+from ...stages.pixels import load_crops
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
@@ -71,12 +72,12 @@ def probe(session: Session, estimated: Estimate) -> Probe:
 def _decoding(session: Session) -> float:
     """Seconds of one image, on this thread."""
     read = {spec.pixels for spec in session.plan.specs() if spec.pixels}
-    cuts = [canvas_cut(canvas) for canvas in sorted(read) or [Canvas(1)]]
+    crops = [whole_canvas(canvas) for canvas in sorted(read) or [Canvas(1)]]
     paths = list(_spread(session))
     start = time.perf_counter()
     for path in paths:
         with suppress(BadImageError):
-            load_cuts(path, cuts)
+            load_crops(path, crops)
     return (time.perf_counter() - start) / max(len(paths), 1)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...files import explained, make_folder
 from ...reports.overlay import draw_attention, draw_boxes
-from ...stages.cuts import load_canvas
+from ...stages.pixels import load_canvas
 from ..results.report import attention_maps
 from ..session import Session
 from .predict import PredictionRun

@@ -21,7 +21,7 @@ from ...datasets.formats.image_list import load_image_list
 from ...errors import UsageError
 from ...files import atomic_write_bytes, make_folder
 from ...heads.saving import SavedHead, load_head
-from ...stages.fits.prepared import project_features
+from ...stages.fits.head_plan import project_features
 from ..experiment.schema import Experiment
 from ..experiment.toml import load_experiment
 from ..planning.rows import PlanRow, find_row

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...cache.fingerprint import fingerprint
 from ...cache.records import Record, Records
 from ...datasets.collection import Collection
-from ...stages.fits.prepared import HeadPlan, PreparedHead, plan_head, prepare_head
+from ...stages.fits.head_plan import HeadPlan, UnfittedHead, plan_head, build_head
 from ...stages.fits.samples import samples_of_collection
 from ...stages.fits.scores import Scores, scores
 from ...stages.fits.text import TextSource
@@ -111,11 +111,11 @@ def feature_block(
 
 def unfitted_head(
     session: Session, collection: Collection, row: PlanRow, column: str, head: HeadSection
-) -> PreparedHead:
+) -> UnfittedHead:
     """Return the head of one cell, with its text features and projection but not fitted yet.
 
     Raises:
-        UsageError, A2pipeError: as `plan_head` and `prepare_head` do.
+        UsageError, A2pipeError: as `plan_head` and `build_head` do.
     """
     return _prepare(session, _planned(session, collection, row, column, head))
 
@@ -126,7 +126,7 @@ def check_heads(session: Session) -> None:
     Prompts are embedded here.
 
     Raises:
-        UsageError, A2pipeError: as `plan_head` and `prepare_head` do.
+        UsageError, A2pipeError: as `plan_head` and `build_head` do.
     """
     for cell in _planned_cells(session, session.collection):
         _prepare(session, cell)
@@ -179,9 +179,9 @@ def _result(cell: _PlannedCell, record: Record | None) -> CellResult:
     return CellResult(*place, fingerprint(cell.spec), *record, cell.plan.records)
 
 
-def _prepare(session: Session, cell: _PlannedCell) -> PreparedHead:
+def _prepare(session: Session, cell: _PlannedCell) -> UnfittedHead:
     records = Records(session.cache.root)
-    return prepare_head(cell.plan, text_source(session, cell.column), records)
+    return build_head(cell.plan, text_source(session, cell.column), records)
 
 
 def _planned_cells(session: Session, collection: Collection) -> list[_PlannedCell]:

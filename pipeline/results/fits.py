@@ -17,7 +17,7 @@ from ...cache.records import Record
 from ...files import explained
 from ...machine import cores
 from ...stages.fits.fit import Features, fit_cell
-from ...stages.fits.prepared import PreparedHead
+from ...stages.fits.head_plan import UnfittedHead
 from ...stages.fits.samples import Samples
 from .processes import in_processes, scratch_folder
 
@@ -45,7 +45,7 @@ class Fit:
     """A head to fit on a feature block. prepare: returns the unfitted head when its turn comes."""
 
     features: FeatureBlock
-    prepare: Callable[[], PreparedHead]
+    prepare: Callable[[], UnfittedHead]
 
 
 def run_fits(
@@ -115,7 +115,7 @@ def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> in
 
 def _jobs(
     fits: Sequence[Fit], samples: Samples, folder: Path
-) -> Iterator[tuple[int, Path, PreparedHead]]:
+) -> Iterator[tuple[int, Path, UnfittedHead]]:
     """Yield number, file of features and head of each fit; a file is written when first needed."""
     written: dict[Hashable, Path] = {}
     for number, fit in enumerate(fits):
@@ -126,7 +126,7 @@ def _jobs(
         yield number, written[key], head
 
 
-def _fit(number: int, file: Path, head: PreparedHead, samples: Samples) -> tuple[int, Path, Record]:
+def _fit(number: int, file: Path, head: UnfittedHead, samples: Samples) -> tuple[int, Path, Record]:
     with threadpool_limits(1):
         features = head.features(np.load(file, mmap_mode="r"))
     return number, file, fit_cell(head.head, features, samples)

@@ -13,9 +13,9 @@ from ...datasets.collection import Collection
 from ...reports.matrix import GalleryItem, Matrix
 from ...reports.write import write_report
 from ...stages.attention import attention_map
-from ...stages.cuts import load_canvas
 from ...stages.fits.samples import grouping
 from ...stages.localization import boxes_on_canvas
+from ...stages.pixels import load_canvas
 from ..planning.rows import PlanRow
 from ..session import Session
 from .cells import CellResult

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,31 +22,37 @@ from ...cache.artifact import OK, PENDING, UNREADABLE
 from ...errors import BadImageError
 from ...models.preprocessing import to_unit
 from ...stages.attention import grid_map
-from ...stages.cuts import Cut, canvas_cut
+from ...stages.crops import Crop, whole_canvas
 from ...stages.geometry import Canvas
 from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec
 from .backbones import Backbones
 from .shard import Shard, ShardArray
 
 Rows = NDArray[np.int64]
-Squares = Mapping[Cut, NDArray[np.uint8]]
+Squares = Mapping[Crop, NDArray[np.uint8]]
 Decoded = Squares | BadImageError | None
 """What became of one image: its squares, or why it is bad, or None where no pixels were needed."""
 
 
 @dataclass
 class Batch:
-    """Some rows of a shard on their way through the device.
+    """Some rows of a shard on their way: decode, device, boxes, decode again, device, write.
 
     rows: int64 (n,), positions in the shard, ascending.
-    decoded: for each row its canvases; crops: for each row its crops from the original, once its
-        boxes are known.
+    originals: pixels of each row's original, 0 where unknown.
+    images: how many images of the collection are done when this batch is.
+    last: whether the shard is complete after this batch.
+    decoded: for each row its canvases, once they are decoded.
+    crops: for each row its crops from the original, once its boxes are known and they are decoded.
     tensors, maps: what several specs share, by what it is made of and the rows it is of.
     """
 
     shard: Shard
     rows: Rows
-    decoded: Sequence[Decoded]
+    originals: Sequence[int]
+    images: int
+    last: bool
+    decoded: Sequence[Decoded] = ()
     crops: Sequence[Decoded] = ()
     tensors: dict[tuple[Canvas, bytes], Any] = field(default_factory=dict)
     maps: dict[tuple[MapSpec, bytes], NDArray[np.float64]] = field(default_factory=dict)
@@ -65,7 +71,7 @@ class Batch:
 
     def pixels(self, rows: Rows, canvas: Canvas) -> NDArray[np.uint8]:
         """Return the rows on a canvas as decoded or as stored: uint8 (n, side, side, 3)."""
-        stored, whole = self.shard.arrays.get(canvas), canvas_cut(canvas)
+        stored, whole = self.shard.arrays.get(canvas), whole_canvas(canvas)
         return np.stack(
             [
                 stored.values[row]
@@ -96,7 +102,7 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
             _place(batch, boxes, backbones)
 
 
-def crops_wanted(batch: Batch) -> list[tuple[Cut, ...]]:
+def crops_wanted(batch: Batch) -> list[tuple[Crop, ...]]:
     """For each row of the batch the crops to cut from its original; `place_crops` comes before."""
     arrays = [each for each in batch.shard.unfinished(EmbeddingSpec) if each.spec.reads_original]
     return [tuple(_crops_of(batch, int(row), arrays)) for row in batch.rows]
@@ -109,7 +115,9 @@ def embed_crops(batch: Batch, backbones: Backbones) -> None:
             _embed(batch, embeddings, backbones)
 
 
-def _crops_of(batch: Batch, row: int, arrays: Iterable[ShardArray[EmbeddingSpec]]) -> Iterator[Cut]:
+def _crops_of(
+    batch: Batch, row: int, arrays: Sequence[ShardArray[EmbeddingSpec]]
+) -> Iterator[Crop]:
     """Crops of those arrays that still lack the row and know where its box lies."""
     for array in arrays:
         boxes = batch.shard.arrays[array.spec.box]
@@ -117,14 +125,14 @@ def _crops_of(batch: Batch, row: int, arrays: Iterable[ShardArray[EmbeddingSpec]
             yield _crop(array.spec, boxes, row)
 
 
-def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Cut:
+def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Crop:
     x0, y0, x1, y1 = map(int, boxes.values[row])
-    return Cut(spec.box.image_canvas, (x0, y0, x1, y1), spec.input_size)
+    return Crop(spec.box.image_canvas, (x0, y0, x1, y1), spec.input_size)
 
 
-def _square(decoded: Decoded, cut: Cut) -> NDArray[np.uint8]:
+def _square(decoded: Decoded, crop: Crop) -> NDArray[np.uint8]:
     assert isinstance(decoded, Mapping), "the rows that are read were decoded"
-    return decoded[cut]
+    return decoded[crop]
 
 
 def _attend(

@@ -1,4 +1,4 @@
-"""What a decoding thread is given and gives back: one image, and the squares to cut from it."""
+"""What a decoding thread is given and gives back: one image, and the crops to cut from it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import BadImageError
-from ...stages.cuts import Cut, canvas_cut, load_cuts
+from ...stages.crops import Crop, whole_canvas
 from ...stages.geometry import Canvas
+from ...stages.pixels import load_crops
 from .batch import Batch, Decoded, crops_wanted
 from .prefetch import Room
-from .shard import Shard
 
 ROOM_ORIGINALS = 1 << 30
 """Bytes of originals that decoding threads may hold together; one larger is decoded alone."""
@@ -20,17 +20,21 @@ BYTES_A_PIXEL = 7
 
 @dataclass(frozen=True)
 class Decode:
-    """One image to decode and what to cut from it; pixels: of the original, 0 where unknown."""
+    """One image to decode.
+
+    path: of the file, or a locator in an archive. digest: of its bytes when it was indexed.
+    crops: what to cut from it. pixels: how many the original has, 0 where unknown.
+    """
 
     path: str
     digest: str
-    cuts: tuple[Cut, ...]
+    crops: tuple[Crop, ...]
     pixels: int = 0
 
     @property
     def nbytes(self) -> int:
-        """Of its cuts, which is what stays of it in memory."""
-        return sum(3 * cut.size**2 for cut in self.cuts)
+        """Bytes of its crops, which is what stays of it in memory."""
+        return sum(3 * crop.size**2 for crop in self.crops)
 
 
 Job = Decode | BadImageError | None
@@ -38,45 +42,52 @@ Job = Decode | BadImageError | None
 
 
 def weight(job: Job) -> int:
-    """Bytes that the result of a job takes."""
+    """Return the bytes that the result of a job takes."""
     return job.nbytes if isinstance(job, Decode) else 0
 
 
-def decoding(
-    shard: Shard,
-    row: int,
-    canvases: Sequence[Canvas],
-    path_of: Mapping[str, str],
-    pixels: int,
+def canvas_jobs(batch: Batch, path_of: Mapping[str, str]) -> Iterator[Job]:
+    """Yield for each row the canvases to decode, without those that are stored.
+
+    path_of: the path of each image, by its digest.
+    """
+    needed, canvases = batch.shard.rows_to_decode(), batch.shard.canvases()
+    for row, pixels in zip(batch.rows.tolist(), batch.originals, strict=True):
+        yield _canvas_job(batch, row, canvases, path_of, pixels) if needed[row] else None
+
+
+def _canvas_job(
+    batch: Batch, row: int, canvases: Sequence[Canvas], path_of: Mapping[str, str], pixels: int
 ) -> Job:
-    """What to decode of one image: nothing where its canvases are stored."""
-    lacking, image = shard.lacking(row, canvases), shard.images[row]
+    lacking, image = batch.shard.lacking(row, canvases), batch.shard.images[row]
     if isinstance(lacking, str):
         return BadImageError(lacking)
-    cuts = tuple(map(canvas_cut, lacking))
-    return Decode(path_of[image], image, cuts, pixels) if cuts else None
+    crops = tuple(map(whole_canvas, lacking))
+    return Decode(path_of[image], image, crops, pixels) if crops else None
 
 
-def decode(room: Room, job: Job) -> Decoded:
-    """Do a job, as soon as there is room for the original; what needs no decoding is passed on."""
-    if not isinstance(job, Decode):
-        return job
-    try:
-        with room.taking(BYTES_A_PIXEL * job.pixels):
-            return load_cuts(job.path, job.cuts, job.digest)
-    except BadImageError as error:
-        return error
+def original_jobs(batch: Batch, path_of: Mapping[str, str]) -> Iterator[Job]:
+    """Yield for each row the crops to cut from its original; its boxes have to be placed.
 
-
-def cutting(batch: Batch, path_of: Mapping[str, str], pixels: Sequence[int]) -> Iterator[Job]:
-    """What to cut from the original of each row, once its boxes are placed; pixels: of each row's
-    original, 0 where unknown."""
-    wanted = zip(batch.rows, batch.decoded, crops_wanted(batch), pixels, strict=True)
-    for row, known, cuts, size in wanted:
+    path_of: the path of each image, by its digest.
+    """
+    wanted = zip(batch.rows, batch.decoded, crops_wanted(batch), batch.originals, strict=True)
+    for row, known, crops, pixels in wanted:
         image = batch.shard.images[row]
-        if not cuts:
+        if not crops:
             yield None
         elif isinstance(known, BadImageError):
             yield known
         else:
-            yield Decode(path_of[image], image, cuts, size)
+            yield Decode(path_of[image], image, crops, pixels)
+
+
+def decode(room: Room, job: Job) -> Decoded:
+    """Do a job as soon as there is room for the original; what needs no decoding is passed on."""
+    if not isinstance(job, Decode):
+        return job
+    try:
+        with room.taking(BYTES_A_PIXEL * job.pixels):
+            return load_crops(job.path, job.crops, job.digest)
+    except BadImageError as error:
+        return error

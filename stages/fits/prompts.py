@@ -6,24 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...datasets.collection import Collection
+from ...datasets.registry import facts_of
 from ...errors import UsageError
-
-PROMPT_NAMES = {"celeba": ("person with dark hair", "person with blond hair")}
-"""By dataset, where what its classes are called is no noun. The other benchmarks' class names are
-those of the paper's prompts (A², Table 32)."""
 
 
 def prompt_names(collection: Collection, given: Sequence[str] | None = None) -> tuple[str, ...]:
     """What each class is called in a prompt, in the order of its index.
 
-    given: names that replace the dataset's; None takes those of `PROMPT_NAMES`, else the
-    collection's own with underscores read as spaces.
+    given: names that replace the dataset's. None takes those that the benchmark's facts give, which
+    are needed where a class is called by no noun, else the collection's own with underscores read
+    as spaces.
 
     Raises:
         UsageError: there is not one name a class, two classes have the same one, or the
             collection's own are bare numbers.
     """
-    names = given or PROMPT_NAMES.get(collection.name) or _own(collection)
+    facts = facts_of(collection.name)
+    names = given or (facts and facts.prompt_names) or _own(collection)
     count = len(collection.class_names)
     if len(names) != count:
         raise UsageError(

@@ -12,7 +12,7 @@ from a2pipe.pipeline.results.study import make_study
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.progress import SilentProgress
 from a2pipe.stages.attention import grid_map
-from a2pipe.stages.cuts import PADDING
+from a2pipe.stages.crops import PADDING
 from a2pipe.stages.maps import upsample
 
 from .conftest import write_images, write_manifest

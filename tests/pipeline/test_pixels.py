@@ -10,8 +10,8 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.gc import gc
 from a2pipe.cache.verify import verify
 from a2pipe.pipeline.session import open_session
-from a2pipe.stages.cuts import load_canvas
 from a2pipe.stages.geometry import Canvas
+from a2pipe.stages.pixels import load_canvas
 
 RUN = {"batch_size": 16, "shard_size": 32, "device": "cpu"}
 STORING = {**RUN, "cache_pixels": True}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.stages.cuts import Cut, canvas_cut, cut, load_canvas, load_cuts
+from a2pipe.stages.crops import Crop, whole_canvas
 from a2pipe.stages.geometry import Canvas
-from a2pipe.stages.pixels import decode
+from a2pipe.stages.pixels import decode, load_canvas, load_crops
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_smallest_fraction_that_covers_the_canvas(photo, canvas, scale):
     reduced = by_pillow(photo, scale)
     assert reduced.shape == (480 // scale, 640 // scale, 3)
     np.testing.assert_array_equal(decode(photo, least=canvas.least), reduced)
-    np.testing.assert_array_equal(load_canvas(photo, canvas), cut(reduced, canvas_cut(canvas)))
+    np.testing.assert_array_equal(load_canvas(photo, canvas), whole_canvas(canvas).cut(reduced))
 
 
 def test_a_draft_looks_like_the_whole(photo):
@@ -67,7 +67,7 @@ def test_other_formats_are_decoded_in_full(photo, tmp_path):
 
 
 def test_cuts_of_a_draft_and_of_the_whole_stand_side_by_side(photo):
-    draft, crop = canvas_cut(Canvas(48, draft=True)), Cut(Canvas(48), (0, 0, 16, 16), 24)
-    found = load_cuts(photo, [draft, crop])
+    draft, crop = whole_canvas(Canvas(48, draft=True)), Crop(Canvas(48), (0, 0, 16, 16), 24)
+    found = load_crops(photo, [draft, crop])
     np.testing.assert_array_equal(found[draft], load_canvas(photo, draft.canvas))
-    np.testing.assert_array_equal(found[crop], cut(decode(photo), crop))
+    np.testing.assert_array_equal(found[crop], crop.cut(decode(photo)))

@@ -1,8 +1,5 @@
 """The local executor: what fails, fails soon; what it did, it says."""
 
-import threading
-from types import SimpleNamespace
-
 import pytest
 
 from a2pipe.cache.catalog import Cache
@@ -10,61 +7,12 @@ from a2pipe.cache.stores.zarr_store import ZarrStore
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import Backbone
 from a2pipe.pipeline.session import open_session
-from a2pipe.pipeline.shards import local
 from a2pipe.pipeline.shards.task import KEPT_BYTES, prepare
 
 
 def test_seconds_are_counted_for_each_stage(experiment, tmp_path):
     stats = open_session(experiment(), tmp_path / "cache").compute()
     assert {"attention", "boxes", "embeddings", "compute", "write"} == stats.seconds.keys()
-
-
-def test_a_failed_write_stops_the_run_at_the_next_shard(experiment, tmp_path, monkeypatch):
-    failed, shards = threading.Event(), []
-    submit = local._Writer.submit
-
-    def refuse(shard, *_):
-        failed.set()
-        raise A2pipeError(f"No space is left for shard {shard.number}.")
-
-    def submit_after_the_failure(writer, shard):
-        shards.append(shard.number)
-        if shard.number:
-            failed.wait()
-            writer._pool.submit(int).result()
-        submit(writer, shard)
-
-    monkeypatch.setattr(local, "commit_shard", refuse)
-    monkeypatch.setattr(local._Writer, "submit", submit_after_the_failure)
-    tiny = experiment(run={"batch_size": 8, "shard_size": 8, "device": "cpu"})
-    with pytest.raises(A2pipeError, match="No space is left for shard 0"):
-        open_session(tiny, tmp_path / "cache").compute()
-    assert len(shards) <= 2
-
-
-@pytest.mark.parametrize(
-    ("error", "written"), [(SystemExit, [0, 1]), (KeyboardInterrupt, [0, 1]), (ValueError, [0])]
-)
-def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, written):
-    begun, go_on, done = threading.Event(), threading.Event(), []
-
-    def commit(shard, *_):
-        begun.set()
-        assert go_on.wait(60)
-        done.append(shard.number)
-
-    def stop():
-        with local._Writer(SimpleNamespace(artifacts={}, plan=None), local.RunStats()) as writer:
-            for number in (0, 1):
-                writer.submit(SimpleNamespace(number=number, open_parts=[], nbytes=0))
-            begun.wait()
-            threading.Timer(0.2, go_on.set).start()
-            raise error
-
-    monkeypatch.setattr(local, "commit_shard", commit)
-    with pytest.raises(error):
-        stop()
-    assert done == written
 
 
 def test_weights_that_change_during_a_run_stop_it(experiment, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from a2pipe.models.backbone import load_backbone
 from a2pipe.models.identity import BackboneInfo
 from a2pipe.models.zoo.names import resolve
 from a2pipe.stages.fits import text
-from a2pipe.stages.fits.prepared import plan_head, prepare_head
+from a2pipe.stages.fits.head_plan import build_head, plan_head
 from a2pipe.stages.fits.text import TextSource
 from a2pipe.stages.fits.zero_shot import plan_zero_shot, zero_shot_head
 from a2pipe.stages.specs import CenterBox, EmbeddingSpec, FullBox, ModelSpec
@@ -146,12 +146,12 @@ def test_a_linear_probe_may_see_projected_features(clip, collection, features, s
     embeddings = load_backbone(clip.name, weights=source.weights, device="cpu").embed(images)
     parameters = {"projected": True, "features": "l2"}
     plan = plan_head("logistic", parameters, collection, features, source)
-    prepared = prepare_head(plan, source, records)
+    unfitted = build_head(plan, source, records)
     entry = resolve(clip.name)
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in (entry.mean, entry.std))
     expected = clip.model.encode_image((images - mean) / std)
-    np.testing.assert_allclose(prepared.features(embeddings), expected, atol=5e-5)
-    assert prepared.head.get_params()["features"] == "l2"
+    np.testing.assert_allclose(unfitted.features(embeddings), expected, atol=5e-5)
+    assert unfitted.head.get_params()["features"] == "l2"
     assert plan.address == parameters
     assert plan.records == (fingerprint(text.projection_spec(features[0].model)),)
 
@@ -159,7 +159,7 @@ def test_a_linear_probe_may_see_projected_features(clip, collection, features, s
 def test_any_other_head_sees_the_features_as_they_are(collection, features, source, records):
     plan = plan_head("logistic", {"C": 0.1}, collection, features, source)
     X = np.ones((2, 48), np.float32)
-    assert prepare_head(plan, source, records).features(X) is X
+    assert build_head(plan, source, records).features(X) is X
     assert (plan.address, plan.records) == ({"C": 0.1}, ())
 
 
@@ -319,4 +319,4 @@ def test_wrong_parameters_are_found_before_anything_is_loaded(
     kind, parameters, sentence, collection, features, source, records
 ):
     with pytest.raises(UsageError, match=sentence):
-        prepare_head(plan_head(kind, parameters, collection, features, source), source, records)
+        build_head(plan_head(kind, parameters, collection, features, source), source, records)

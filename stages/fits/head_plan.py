@@ -1,4 +1,4 @@
-"""A head made ready for one block of features: with what it needs beside them, if anything.
+"""A head for one block of features: planned before any feature is read, then built.
 
 Every head takes one parameter more, `projected = true`: it then sees the CLS embeddings of an
 OpenCLIP model projected into the space shared with text, as CLIP's own linear probes do.
@@ -47,7 +47,7 @@ class HeadPlan:
 
 
 @dataclass(frozen=True)
-class PreparedHead:
+class UnfittedHead:
     """An unfitted head, and the projection (d, e) that features go through before it, or None."""
 
     head: Any
@@ -80,18 +80,26 @@ def plan_head(
     return HeadPlan(kind, own, address, uses, projected=model)
 
 
-def prepare_head(plan: HeadPlan, source: TextSource, records: Records) -> PreparedHead:
+def build_head(plan: HeadPlan, source: TextSource, records: Records) -> UnfittedHead:
     """The head, with text features embedded and projections read where it needs them.
 
     Raises:
         UsageError, A2pipeError: as `zero_shot_head` and `image_projection`.
     """
     if plan.zero_shot is not None:
-        return PreparedHead(zero_shot_head(plan.zero_shot, source, records))
+        return UnfittedHead(zero_shot_head(plan.zero_shot, source, records))
     head = make_head(plan.kind, plan.parameters)
     if plan.projected is None:
-        return PreparedHead(head)
-    return PreparedHead(head, image_projection(plan.projected, source, records))
+        return UnfittedHead(head)
+    return UnfittedHead(head, image_projection(plan.projected, source, records))
+
+
+def make_own_head(kind: str, parameters: Mapping[str, Any]) -> Any:
+    """Return the unfitted head alone, without text features or a projection.
+
+    parameters: as an experiment gives them, `projected` among them. Raises as `make_head`.
+    """
+    return make_head(kind, _split(kind, parameters)[0])
 
 
 def project_features(
@@ -104,7 +112,7 @@ def project_features(
     """Features as a fitted head with these parameters sees them; raises as `image_projection`."""
     if not parameters.get(PROJECTED, False):
         return X
-    return PreparedHead(None, image_projection(one_model(features), source, records)).features(X)
+    return UnfittedHead(None, image_projection(one_model(features), source, records)).features(X)
 
 
 def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from PIL import Image
 from a2pipe.errors import A2pipeError, BadImageError
 from a2pipe.metrics.localization import foreground_masks, mass_in_box
 from a2pipe.models.preprocessing import crop_resize, to_unit
-from a2pipe.stages.cuts import PADDING, Cut, canvas_cut, cut, load_canvas, load_cuts
+from a2pipe.stages.crops import PADDING, Crop, whole_canvas
 from a2pipe.stages.geometry import Canvas
+from a2pipe.stages.pixels import load_canvas, load_crops
 
 GEOMETRIES = ["squash", "center-crop", "letterbox"]
 RED = (255, 0, 0)
@@ -64,7 +65,7 @@ def test_a_drawn_box_is_found_where_it_is_mapped_to(geometry, drawing):
     canvas = Canvas(96, geometry)
     mapped = canvas.frame(width, height).to_canvas(np.array([box]))
     assume(len(mapped) == 1 and (mapped[0, 2:] - mapped[0, :2]).min() >= 4)
-    pixels = cut(drawn(width, height, box), canvas_cut(canvas))
+    pixels = whole_canvas(canvas).cut(drawn(width, height, box))
     assert np.abs(find_red(pixels) - mapped[0]).max() <= 1
     concentrated = redness(pixels)[None] > 0.5
     attention = concentrated / concentrated.sum()
@@ -103,7 +104,7 @@ def turned(upright, orientation):
 def test_a_squashed_canvas_is_one_resize_of_the_whole(width, height):
     image = noise(height, width)
     expected = Image.fromarray(image).resize((24, 24), Image.Resampling.BILINEAR)
-    found = cut(image, canvas_cut(Canvas(24)))
+    found = whole_canvas(Canvas(24)).cut(image)
     np.testing.assert_array_equal(found, np.asarray(expected))
     found[:] = 0
     assert image.any()
@@ -112,13 +113,13 @@ def test_a_squashed_canvas_is_one_resize_of_the_whole(width, height):
 def test_a_centre_cropped_canvas_is_the_square_resized():
     image = noise(40, 90)
     square = Image.fromarray(image[:, 25:65]).resize((24, 24), Image.Resampling.BILINEAR)
-    found = cut(image, canvas_cut(Canvas(24, "center-crop")))
+    found = whole_canvas(Canvas(24, "center-crop")).cut(image)
     np.testing.assert_array_equal(found, np.asarray(square))
 
 
 def test_a_letterboxed_canvas_has_the_image_between_bars():
     image = noise(40, 80)
-    found = cut(image, canvas_cut(Canvas(20, "letterbox")))
+    found = whole_canvas(Canvas(20, "letterbox")).cut(image)
     small = Image.fromarray(image).resize((20, 10), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(found[5:15], np.asarray(small))
     assert (found[:5] == PADDING).all()
@@ -135,7 +136,7 @@ def test_padding_is_about_zero_to_a_model():
 @pytest.mark.parametrize("box", [(0, 0, 32, 32), (0, 0, 8, 8), (15, 15, 17, 17), (31, 31, 32, 32)])
 def test_tiny_images_have_every_crop(geometry, width, height, box):
     image = np.full((height, width, 3), 200, np.uint8)
-    found = cut(image, Cut(Canvas(32, geometry), box, 24))
+    found = Crop(Canvas(32, geometry), box, 24).cut(image)
     assert found.shape == (24, 24, 3)
     of_image = (found == 200).all(-1)
     assert (of_image | (found == PADDING).all(-1)).all()
@@ -144,16 +145,16 @@ def test_tiny_images_have_every_crop(geometry, width, height, box):
 
 def test_a_crop_that_holds_the_edge_of_a_letterbox_shows_it_in_its_place():
     image = np.full((50, 100, 3), 255, np.uint8)
-    found = cut(image, Cut(Canvas(100, "letterbox"), (40, 20, 60, 40), 80))
+    found = Crop(Canvas(100, "letterbox"), (40, 20, 60, 40), 80).cut(image)
     assert (found[:20] == PADDING).all()  # 5 of the 20 rows lie above the image
     assert (found[20:] == 255).all()
-    outside = cut(image, Cut(Canvas(100, "letterbox"), (40, 0, 60, 20), 80))
+    outside = Crop(Canvas(100, "letterbox"), (40, 0, 60, 20), 80).cut(image)
     assert (outside == PADDING).all()
 
 
 def test_a_row_of_pixels_is_seen_however_small_the_cut():
     image = np.full((1, 500, 3), 255, np.uint8)
-    found = cut(image, Cut(Canvas(100, "letterbox"), (0, 0, 100, 100), 25))
+    found = Crop(Canvas(100, "letterbox"), (0, 0, 100, 100), 25).cut(image)
     assert (found == 255).all(-1).sum(0).tolist() == [1] * 25
 
 
@@ -166,7 +167,7 @@ def test_an_image_of_the_canvas_size_has_the_same_crops_from_both_sources(place,
     x, y, side = place
     image = noise(64, 64, seed)
     box = (x, y, x + side, y + side)
-    original = cut(image, Cut(Canvas(64), box, size))
+    original = Crop(Canvas(64), box, size).cut(image)
     resized = crop_resize(to_unit(image[None]), np.array([box], np.int32), size)
     expected = resized[0].permute(1, 2, 0).mul(255).numpy()
     assert np.abs(original - expected).max() <= 1.01
@@ -175,17 +176,17 @@ def test_an_image_of_the_canvas_size_has_the_same_crops_from_both_sources(place,
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_the_whole_canvas_in_its_own_size_is_the_canvas(geometry):
     image = noise(75, 130)
-    whole = cut(image, Cut(Canvas(48, geometry), (0, 0, 48, 48), 48))
-    np.testing.assert_array_equal(whole, cut(image, canvas_cut(Canvas(48, geometry))))
+    whole = Crop(Canvas(48, geometry), (0, 0, 48, 48), 48).cut(image)
+    np.testing.assert_array_equal(whole, whole_canvas(Canvas(48, geometry)).cut(image))
 
 
 def test_detail_that_the_canvas_loses_is_in_a_crop_from_the_original():
     checks = (np.indices((512, 512)).sum(0) % 2 * 255).astype(np.uint8)
     image = np.repeat(checks[..., None], 3, axis=2)
     box = (16, 16, 32, 32)
-    canvas = cut(image, canvas_cut(Canvas(64)))
+    canvas = whole_canvas(Canvas(64)).cut(image)
     resized = crop_resize(to_unit(canvas[None]), np.array([box], np.int32), 128)
-    original = cut(image, Cut(Canvas(64), box, 128))
+    original = Crop(Canvas(64), box, 128).cut(image)
     assert torch.std(resized) * 255 < 2
     np.testing.assert_array_equal(original, image[128:256, 128:256])
 
@@ -194,18 +195,22 @@ def test_several_cuts_come_from_one_decode(tmp_path):
     image = noise(60, 80)
     path = tmp_path / "image.png"
     Image.fromarray(image).save(path)
-    wanted = [Cut(Canvas(48), (0, 0, 16, 16), 24), canvas_cut(Canvas(48)), canvas_cut(Canvas(32))]
+    wanted = [
+        Crop(Canvas(48), (0, 0, 16, 16), 24),
+        whole_canvas(Canvas(48)),
+        whole_canvas(Canvas(32)),
+    ]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    found = load_cuts(str(path), wanted, digest)
+    found = load_crops(str(path), wanted, digest)
     assert list(found) == wanted
     for each in wanted:
-        np.testing.assert_array_equal(found[each], cut(image, each))
+        np.testing.assert_array_equal(found[each], each.cut(image))
 
 
 def test_what_cannot_be_decoded_or_has_changed_is_told_apart(tmp_path):
     path = tmp_path / "image.png"
     path.write_text("text")
     with pytest.raises(BadImageError, match="not an image"):
-        load_cuts(str(path), [], hashlib.sha256(b"text").hexdigest())
+        load_crops(str(path), [], hashlib.sha256(b"text").hexdigest())
     with pytest.raises(A2pipeError, match="has changed since"):
-        load_cuts(str(path), [], "0" * 32)
+        load_crops(str(path), [], "0" * 32)
