@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...cache.fingerprint import fingerprint
 from ...cache.records import Record, Records
 from ...datasets.collection import Collection
-from ...stages.fits.head_plan import HeadPlan, UnfittedHead, plan_head, build_head
+from ...stages.fits.head_plan import HeadPlan, UnfittedHead, build_head, plan_head
 from ...stages.fits.samples import samples_of_collection
 from ...stages.fits.scores import Scores, scores
 from ...stages.fits.text import TextSource

@@ -6,6 +6,7 @@ The entry-point group is `a2pipe.boxes`: its name is what stands before the colo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 
 from ...errors import UsageError
@@ -39,9 +40,15 @@ def box_kind(name: str) -> type[BoxSpec]:
 
 
 def forms() -> str:
-    """Return how experiments name boxes: "full, center:SIZE, random, random:SEED or s2"."""
-    *others, last = [box_kind(name).form for name in BOXES.names()]
-    return f"{', '.join(others)} or {last}"
+    """Return how experiments name boxes: "full, center:SIZE, random, random:SEED or s2".
+
+    A plug-in that cannot be used is left out.
+    """
+    found = []
+    for name in BOXES.names():
+        with suppress(UsageError):
+            found.append(box_kind(name).form)
+    return f"{', '.join(found[:-1])} or {found[-1]}"
 
 
 def _check_plug_in(name: str, found: type[BoxSpec]) -> None:

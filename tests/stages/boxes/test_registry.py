@@ -58,9 +58,11 @@ class PeakBox(BoxSpec):
 
     @classmethod
     def named(cls, option: str, canvas: Any, sizes: Any, placed_by: Any) -> NamedBoxes:
+        del option, sizes
         return NamedBoxes("peak", "peak patch", (cls("peak", placed_by, canvas.side),))
 
     def place(self, images: Sequence[str], previous: Any, maps: Any) -> Any:
+        del previous
         y, x = np.divmod(maps.reshape(len(images), -1).argmax(1), maps.shape[-1])
         side = self.canvas // maps.shape[-1]
         return (np.stack([x, y, x + 1, y + 1], axis=1) * side).astype(np.int32)
@@ -109,7 +111,7 @@ def test_built_in_kinds_are_found_by_name():
 
 
 def test_an_unknown_kind_is_a_usage_error():
-    with pytest.raises(UsageError, match="There is no kind of box 'centre'.*'center'"):
+    with pytest.raises(UsageError, match=r"There is no kind of box 'centre'.*'center'"):
         box_kind("centre")
 
 
@@ -122,8 +124,8 @@ def test_a_built_in_name_cannot_be_taken_over():
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("number", "'number' of .* is no frozen dataclass derived from a2pipe's BoxSpec"),
-        ("nameless", "'nameless' of .* needs a field `kind` without a default"),
+        ("number", r"'number' of .* is no frozen dataclass derived from a2pipe's BoxSpec"),
+        ("nameless", r"'nameless' of .* needs a field `kind` without a default"),
     ],
 )
 def test_what_could_be_taken_for_another_kind_is_refused(name, problem):
@@ -165,5 +167,7 @@ def test_a_form_that_a_plug_in_does_not_have_is_refused_with_all_forms(tmp_path)
     content = tiny_experiment(
         tiny_images(tmp_path / "images"), embedding={"models": [], "baselines": ["corner"]}
     )
-    with pytest.raises(UsageError, match="'corner' is not understood"):
+    with pytest.raises(
+        UsageError, match=r"'corner' is not understood; write full, .*, corner:SIZE or peak,"
+    ):
         open_session(content, tmp_path / "cache")
