@@ -102,7 +102,7 @@ def fill(session: Session) -> None:
 
 def fill_records(session: Session) -> None:
     """A record of every cell: predictions that are right four times of five."""
-    from a2pipe.pipeline.results.cells import fit_specs
+    from a2pipe.pipeline.results.cells import _planned_cells
     from a2pipe.stages.fits.samples import samples_of_collection
 
     samples = samples_of_collection(session.collection)
@@ -124,8 +124,8 @@ def fill_records(session: Session) -> None:
         "warnings": [],
         "seconds": 0.0,
     }
-    for spec in fit_specs(session):
-        Records(session.cache.root).write(spec, content, arrays)
+    for cell in _planned_cells(session, session.collection):
+        Records(session.cache.root).write(cell.spec, content, arrays)
 
 
 def measured(command: str, folder: Path, rows: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError
-from .binomial import mean_limits, share_limits, worst_limits
+from .binomial import mean_limits, worst_limits
 from .design_effect import design_effect
 
 Interval = tuple[float, float]
@@ -96,21 +96,6 @@ def wga_interval(
     found, effects = _count_members(right, np.asarray(groups), images)
     low, high = worst_limits(found.hits / effects, found.sizes / effects, level)
     return float(low), float(high)
-
-
-def group_intervals(
-    correct: Values, groups: Values, images: Values | None = None, *, level: float = 0.95
-) -> dict[int, Interval]:
-    """Return the interval of each group's accuracy by group index; empty groups have none.
-
-    Each is the interval of one group alone: nothing allows for there being several. Arguments and
-    errors as for `wga_interval`.
-    """
-    right = _checked(correct, groups, images)
-    found, effects = _count_members(right, np.asarray(groups), images)
-    low, high = share_limits(found.hits / effects, found.sizes / effects, (1 - level) / 2)
-    present = np.unique(groups[groups >= 0]).tolist()
-    return dict(zip(present, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
 
 def _count_members(

@@ -132,24 +132,6 @@ def mcnemar_test(
     return _result("mcnemar", units, "accuracy", float(p))
 
 
-def metric_draws(
-    correct: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None,
-    metric: Metric,
-    resamples: int,
-    seed: int,
-) -> Floats:
-    """Return the metric of one set of predictions on resampled test sets, (resamples,).
-
-    correct: bool (N,), whether each prediction is right. Other arguments and errors as for
-    `permutation_test`.
-    """
-    units = _units(correct, correct, groups, images, metric)
-    portions = resampled_totals(units, resamples, seed)
-    return np.concatenate([_metrics_of_both(totals, metric)[:, 0] for totals in portions])
-
-
 def _units(
     first: NDArray[Any],
     second: NDArray[Any],

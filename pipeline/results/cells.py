@@ -137,11 +137,6 @@ def cell_count(session: Session) -> int:
     return len(_places(session))
 
 
-def fit_specs(session: Session) -> list[FitSpec]:
-    """Return the specs by which the records of all cells are addressed, in row order."""
-    return [cell.spec for cell in _planned_cells(session, session.collection)]
-
-
 def text_source(session: Session, column: str) -> TextSource:
     """Return where the files of an embedding model's text tower are found, should it have one."""
     run = session.experiment.run
