@@ -6,6 +6,7 @@ import pytest
 from a2pipe.errors import UsageError
 from a2pipe.heads.parameters import (
     check_choice,
+    check_flag,
     check_positive,
     check_positives,
     check_share,
@@ -52,3 +53,10 @@ def test_words_are_those_that_are_named():
     check_choice("kNN", "metric", "cosine", ("cosine", "euclidean"))
     with pytest.raises(UsageError, match="kNN head has no metric 'l1': use 'cosine' or 'euclid"):
         check_choice("kNN", "metric", "l1", ("cosine", "euclidean"))
+
+
+def test_flags_are_true_or_false():
+    check_flag("kNN", "weighting", np.bool_(False))
+    for wrong in (0, 1, "yes", None):
+        with pytest.raises(UsageError, match="kNN head takes true or false as weighting, not "):
+            check_flag("kNN", "weighting", wrong)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from timm.models.eva import Eva
 from timm.models.vision_transformer import ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
 from a2pipe.models.backbone import Backbone
 from a2pipe.models.identity import BackboneInfo
+from a2pipe.models.zoo.model_entry import ModelEntry
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
 SMALL: dict[str, Any] = {"embed_dim": 48, "depth": 3, "num_heads": 3, "num_classes": 0}
@@ -199,3 +202,31 @@ def pixels() -> Callable[..., Tensor]:
         return torch.rand((count, 3, size, size), generator=generator)
 
     return draw
+
+
+COMMIT = "0123456789" * 4
+
+
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty hub cache, and no hub at the address where it is looked for."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Callable[[ModelEntry], Path]:
+    """Put a weights file of a model into the hub's cache."""
+
+    def put(entry: ModelEntry) -> Path:
+        folder = tmp_path / "cache" / f"models--{entry.repo.replace('/', '--')}"
+        snapshot = folder / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
+        (snapshot / "model.safetensors").write_bytes(b"weights")
+        return snapshot / "model.safetensors"
+
+    return put

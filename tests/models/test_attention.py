@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import timm
 import torch
-from timm.layers.attention import Attention
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2pipe.errors import UsageError
 from a2pipe.models.attention import check_readable, embed_patches, read_cls
-from a2pipe.models.cls_token import cls_row
 
 
 def test_every_block_equals_the_eager_softmax(
@@ -87,22 +85,6 @@ def test_permuted_heads_give_permuted_rows_and_the_same_embedding(
     moved, same = backbone_of(permuted).attention_and_embedding(images, [1, 2, 3])
     np.testing.assert_allclose(moved, rows[:, :, order.numpy()], rtol=0, atol=1e-5)
     np.testing.assert_allclose(same, embedding, atol=1e-5)
-
-
-def test_head_width_may_differ_from_dim_over_heads() -> None:
-    attention = Attention(48, num_heads=3, attn_head_dim=24, qkv_bias=True).eval()
-    generator = torch.Generator().manual_seed(0)
-    for weights in attention.parameters():
-        weights.data.normal_(std=0.2, generator=generator)
-    tokens = torch.randn((2, 30, 48), generator=generator)
-    caught = []
-    attention.fused_attn = False
-    attention.attn_drop.register_forward_pre_hook(lambda _, given: caught.append(given[0]))
-    with torch.no_grad():
-        attention(tokens)
-        row = cls_row(attention, tokens)
-    assert (row.amax(-1) > 0.3).any()
-    torch.testing.assert_close(row, caught[0][:, :, 0], rtol=0, atol=1e-6)
 
 
 def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:

@@ -10,9 +10,7 @@ from safetensors.torch import save_file
 
 from a2pipe.errors import UsageError
 from a2pipe.models import identity
-from a2pipe.models.architecture import architecture_of
 from a2pipe.models.identity import identify
-from a2pipe.models.zoo.names import resolve
 
 
 def test_the_random_control_is_described() -> None:
@@ -48,14 +46,6 @@ def test_the_architecture_is_canonical_and_free_of_weights_and_size() -> None:
     assert info.architecture == json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert "img_size" not in info.architecture
     assert content["positions"] == "antialias"
-
-
-def test_a_hub_name_is_its_timm_name_unless_positions_differ() -> None:
-    def canonical(name: str) -> str:
-        return architecture_of(resolve(name), None).canonical()
-
-    assert canonical("dinov2_vits14_reg") == canonical("vit_small_patch14_reg4_dinov2.lvd142m")
-    assert canonical("dinov2_vits14") != canonical("vit_small_patch14_dinov2.lvd142m")
 
 
 def test_another_checkpoint_is_another_identity(tmp_path) -> None:

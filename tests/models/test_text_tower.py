@@ -138,15 +138,6 @@ def test_one_file_serves_both_towers(clip, tmp_path) -> None:
     assert text.architecture == '{"library":"open_clip","model":"ViT-B-16"}'
 
 
-def test_the_text_tower_is_known_by_its_own_tensors(clip, tmp_path) -> None:
-    paths = [clip.save(tmp_path, how) for how in FORMATS]
-    (digest,) = {text_digest(path) for path in paths}
-    clip.model.visual.proj += 1
-    assert text_digest(clip.save(tmp_path)) == digest
-    clip.model.token_embedding.weight[0, 0] += 1
-    assert text_digest(clip.save(tmp_path)) != digest
-
-
 def test_the_published_model_is_found_where_the_hub_keeps_it(clip, tmp_path, hub_cache) -> None:
     entry = resolve(clip.name)
     publish(hub_cache, entry.repo, clip.save_timm(tmp_path))

@@ -13,22 +13,14 @@ from safetensors.torch import save
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models.backbone import load_backbone
-from a2pipe.models.fetching import fetch_all
 from a2pipe.models.weights import hub
 from a2pipe.models.zoo.names import resolve
+
+pytestmark = pytest.mark.usefixtures("no_hub")
 
 ENTRY = resolve("dinov2_vits14")
 COMMIT = "0123456789" * 4
 HUB = constants.ENDPOINT
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(tmp_path, monkeypatch) -> None:
-    """An empty hub cache, and no hub."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
 
 
 def test_offline_says_how_to_get_them(capsys) -> None:
@@ -55,22 +47,6 @@ def test_no_network_says_the_same_within_seconds(capsys) -> None:
     assert "fetching the weights of dinov2_vits14" in capsys.readouterr().err
 
 
-@pytest.fixture
-def cached(tmp_path):
-    """Put a weights file into the hub's cache."""
-
-    def put(entry):
-        folder = tmp_path / "cache" / f"models--{entry.repo.replace('/', '--')}"
-        snapshot = folder / "snapshots" / COMMIT
-        snapshot.mkdir(parents=True)
-        (folder / "refs").mkdir()
-        (folder / "refs" / "main").write_text(COMMIT)
-        (snapshot / "model.safetensors").write_bytes(b"weights")
-        return snapshot / "model.safetensors"
-
-    return put
-
-
 def test_what_the_hub_cache_holds_needs_no_network(cached) -> None:
     assert hub.on_this_machine(ENTRY) is None
     path = cached(ENTRY)
@@ -85,37 +61,6 @@ def test_offline_counts_for_every_name(how, monkeypatch, capsys) -> None:
     with pytest.raises(A2pipeError, match=r"weights of dinov2_vits14_reg .* this run is offline"):
         load_backbone("DINOv2 ViT-S/14", offline=how == "argument")
     assert capsys.readouterr().err == ""
-
-
-def test_fetching_goes_on_after_a_failure_and_says_which_failed(cached) -> None:
-    path, done = cached(ENTRY), []
-    asked = ["iBOT ViT-S/16", "dinov2_vits14", "demo_localizer_s_random", "MAE ViT-B/16"]
-    with pytest.raises(A2pipeError, match="2 of 4 models could not be fetched") as failed:
-        done.extend(fetch_all(asked))
-    assert "(ibot_vits16, mae_vitb16): No weights of ibot_vits16" in str(failed.value)
-    assert done == [
-        ("dinov2_vits14", f"already here, {path}"),
-        ("demo_localizer_s_random", "needs no weights"),
-    ]
-
-
-def test_one_failure_is_said_in_its_own_words(cached) -> None:
-    cached(ENTRY)
-    with pytest.raises(A2pipeError, match=r"^No weights of ibot_vits16 are published"):
-        list(fetch_all(["ibot_vits16", "dinov2_vits14"]))
-
-
-@pytest.mark.parametrize("wrong", ["dinov2_vits41", "vit_base_patch16_gap_224"])
-def test_nothing_is_fetched_if_a_name_is_wrong(wrong, monkeypatch) -> None:
-    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
-    with pytest.raises(UsageError, match=wrong):
-        next(fetch_all(["dinov2_vits14", wrong]))
-
-
-def test_two_names_of_a_model_are_fetched_once(cached) -> None:
-    cached(resolve("dinov2_vits14_reg"))
-    (only,) = fetch_all(["DINOv2 ViT-S", "dinov2_vits14_reg"])
-    assert only[0] == "dinov2_vits14_reg"
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -159,22 +104,10 @@ def test_a_text_tower_is_looked_for_beside_the_weights(cached) -> None:
     whole = cached(replace(entry, repo=entry.whole_repo))
     with pytest.raises(A2pipeError, match=r"fetch --text openclip_vitb16"):
         hub.locate_open_clip(entry, offline=True)  # what lies there is the format of transformers
-    whole.rename(whole.with_name("open_clip_model.safetensors"))
-    path = cached(entry)
-    assert list(fetch_all(["OpenCLIP ViT-B"], text=True)) == [
-        ("openclip_vitb16", f"already here, {path}"),
-        (
-            "openclip_vitb16 text tower",
-            f"already here, {whole.with_name('open_clip_model.safetensors')}",
-        ),
-    ]
-    assert list(fetch_all(["OpenCLIP ViT-B"])) == [("openclip_vitb16", f"already here, {path}")]
-
-
-def test_text_towers_are_fetched_only_of_models_that_have_one(monkeypatch) -> None:
-    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
-    with pytest.raises(UsageError, match="dinov2_vits14 has no text tower"):
-        next(fetch_all(["openclip_vitb16", "dinov2_vits14"], text=True))
+    found = whole.rename(whole.with_name("open_clip_model.safetensors"))
+    assert hub.locate_open_clip(entry, offline=True) == found
+    assert hub.open_clip_on_this_machine(entry) == found
+    assert hub.on_this_machine(entry) is None
 
 
 def test_gated_weights_say_where_the_licence_is(monkeypatch) -> None:
