@@ -139,6 +139,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def delete_file(path: Path) -> None:
+    """Delete a file, if it is there, and flush its folder; A2pipeError if that is not permitted."""
+    with explained(path), suppress(FileNotFoundError):
+        path.unlink()
+        fsync_dir(path.parent)
+
+
 def fsync_dir(folder: Path) -> None:
     """Flush a folder's entries to disk; file systems that cannot are left as they are."""
     try:
@@ -211,7 +218,7 @@ def read_checked(path: Path, expected: FileSum, verify: bool) -> bytearray:
     except FileNotFoundError:
         raise DamagedError(f"{path} is gone: {_MEND}") from None
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if got != expected.bytes or len(data) != expected.bytes:
         raise DamagedError(f"{path} has {got} bytes instead of {expected.bytes}: {_MEND}")
     if verify and hashlib.sha256(data).hexdigest() != expected.sha256:
@@ -219,7 +226,22 @@ def read_checked(path: Path, expected: FileSum, verify: bool) -> bytearray:
     return data
 
 
-def _unreadable(path: Path, error: OSError) -> A2pipeError:
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises FileNotFoundError or NotADirectoryError if there is none, and A2pipeError if it cannot be
+    read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path | str, error: OSError) -> A2pipeError:
+    """Return the error of one sentence for a file that is there and cannot be read."""
     return A2pipeError(f"{path} could not be read ({error.strerror}): check the disk.")
 
 
@@ -260,12 +282,7 @@ def read_checked_json(path: Path) -> dict[str, Any] | None:
     Returns None if it is cut short or altered. Raises FileNotFoundError or NotADirectoryError if
     there is no file, and A2pipeError if it cannot be read or a newer version of a2pipe wrote it.
     """
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    data = read_bytes(path)
     # Before the checksum, which a newer version may take otherwise: its work is not to be dropped.
     number = (_parse(data) or {}).get("format")
     if isinstance(number, int) and number > FORMAT:

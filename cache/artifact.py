@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import A2pipeError, DamagedError, NotCachedError
-from ..files import FileSum, sha256_file
+from ..errors import DamagedError, NotCachedError
+from ..files import FileSum, sha256_file, unreadable
 from .header import read_header
 from .images import read_layout
 from .layout import DONE, STATUS_FIELD, ArrayField, Layout
@@ -26,9 +26,13 @@ __all__ = ["NOT_FINITE", "OK", "PENDING", "UNREADABLE", "Artifact"]
 class Artifact:
     """The folder `<root>/<stage>/<fingerprint>/<rows>`, opened.
 
-    Raises NotCachedError, DamagedError or A2pipeError as `read_header` does. A shard is done if and
-    only if its marker is valid and the files it names are there in their size; reading checks
-    their SHA-256. layout: that of the folder's rows where it is known, so that it need not be read.
+    A shard is done if and only if its marker is valid and the files that it names are there in
+    their size; reading compares their SHA-256 as well.
+
+    folder: the folder. layout: that of its rows where it is known, so that it need not be read.
+
+    Raises NotCachedError if the folder holds no artifact, DamagedError if its `spec.json` is
+    altered, and A2pipeError if a newer version wrote it.
     """
 
     def __init__(self, folder: Path, layout: Layout | None = None) -> None:
@@ -63,7 +67,8 @@ class Artifact:
 
     @cached_property
     def layout(self) -> Layout:
-        """The images in their order and their cut into shards; DamagedError if altered."""
+        """The images in their order and their cut into shards; DamagedError if their file is
+        altered."""
         known = self._known_layout
         if known is not None and known.rows_id == self.header.rows_id:
             return known
@@ -75,23 +80,23 @@ class Artifact:
         return self.cut.rows * sum(f.row_bytes for f in (*self.fields, STATUS_FIELD))
 
     def markers(self) -> dict[int, Marker]:
-        """The marker of every shard that is done."""
+        """Return the marker of every shard that is done, by shard."""
         return {shard: m for shard, m in self.ledger.markers().items() if self._present(shard, m)}
 
     def marker(self, shard: int) -> Marker | None:
-        """The marker of a shard if it is done."""
+        """Return the marker of a shard if it is done, without a look at the others."""
         found = self.ledger.read(shard)
         return found if found is not None and self._present(shard, found) else None
 
-    def missing(self) -> list[int]:
-        """Shards to compute, in order: no valid marker, or a file of it gone or of another size."""
-        done = self.markers()
-        return [shard for shard in range(self.cut.shards) if shard not in done]
-
     def has(self, shard: int) -> bool:
         """Whether one shard is done, without a look at the others."""
-        found = self.ledger.read(shard)
-        return found is not None and self._present(shard, found)
+        return self.marker(shard) is not None
+
+    def missing(self) -> list[int]:
+        """Return the shards to compute, in order: those without a valid marker, or of which a file
+        is gone or of another size."""
+        done = self.markers()
+        return [shard for shard in range(self.cut.shards) if shard not in done]
 
     @property
     def complete(self) -> bool:
@@ -107,15 +112,18 @@ class Artifact:
         seconds: float = 0.0,
         computed: int | None = None,
     ) -> tuple[Marker, bool]:
-        """Store a shard: data, flush, then the marker.
+        """Store the rows of a shard, unless it is done already.
+
+        arrays: of every field the rows of the shard, (rows, ...). status: (rows,) uint8, none
+        PENDING. bad: the reasons for bad rows, matched by image; their row numbers are set here.
+        seconds: how long the rows took. computed: how many of them were computed rather than taken
+        over; all, if None.
 
         Returns the marker that now stands, and whether it tells of this very work: False if another
         process committed the shard before, or first.
 
-        arrays: every field's rows of the shard, (rows, ...); status: (rows,) uint8, none PENDING.
-        bad: reasons, matched by image; its row numbers are set here. computed: rows computed rather
-        than taken over, all by default. A shard that is done already is left as it is. A2pipeError
-        if the disk is full or the cache may not be written; earlier shards stay as they are.
+        Raises A2pipeError if the disk is full or the cache may not be written; earlier shards stay
+        as they are. Raises ValueError for arrays that do not fit the fields.
         """
         rows = self.cut.rows_of(shard)
         if len(status) != self.cut.length_of(shard):
@@ -127,6 +135,9 @@ class Artifact:
             return before, False
         settled, states = settle(self.fields, arrays, status)
         images = self.layout.images[rows]
+        # The data goes first and is on disk when `write` returns. Were the marker first, a crash
+        # between the two would leave one that names what is not there, and whose checksums later
+        # readers could only report as damage.
         files = self.store.write(shard, settled)
         told = bad_rows_of(states, images, rows.start, bad)
         share = len(images) if computed is None else computed
@@ -135,7 +146,13 @@ class Artifact:
         return found, found is marker or before is not None
 
     def _publish(self, marker: Marker) -> Marker:
-        """Write the marker, unless another writer's is there and tells what lies on disk."""
+        """Write the marker, unless another writer's is there and tells what lies on disk.
+
+        No lock is held, as locks fail or hang on some network file systems. Two writers of one
+        shard mostly write the same bytes. If they do not (two kinds of GPU), the file of the later
+        rename lies on disk, and the marker of the other may stand beside it. So whoever comes here
+        last compares what stands with the disk, and puts it right.
+        """
         found = self.ledger.read(marker.shard)
         if found is not None and (found.files == marker.files or self._matches(found.files)):
             return found
@@ -148,26 +165,37 @@ class Artifact:
         return False
 
     def _present(self, shard: int, marker: Marker) -> bool:
+        """Whether the files that a marker names are there in their size.
+
+        Their checksums are compared when they are read: to ask which of a million rows are done
+        would else read them all.
+        """
         if not 0 <= shard < self.cut.shards or set(marker.files) != set(self.store.files(shard)):
             return False
         return all(_size(f"{self.folder}/{n}") == total.bytes for n, total in marker.files.items())
 
     def read_shard(self, shard: int, verify: bool = True) -> Arrays:
-        """Every array of a shard, "status" among them: (rows of the shard, ...), writable.
+        """Return every array of a shard by name, "status" among them: (rows, ...), writable.
 
-        NotCachedError if the shard is not done; DamagedError if its bytes do not match the marker.
+        verify: whether to compare the checksums.
+
+        Raises NotCachedError if the shard is not done, and DamagedError if its bytes are not those
+        that its marker tells of.
         """
         return self._read(shard, [field.name for field in (*self.fields, STATUS_FIELD)], verify)
 
     def read(self, name: str, verify: bool = True) -> Any:
-        """All rows of one array, (rows, ...); NotCachedError unless every shard is done."""
+        """Return all rows of one array, (rows, ...); raises as `rows` does."""
         return self.rows(name, None, verify)
 
     def rows(self, name: str, images: Sequence[str] | None, verify: bool = True) -> Any:
-        """Rows of one array in the order of `images` (all, if None): (len(images), ...).
+        """Return rows of one array in the order of `images` (all, if None): (len(images), ...).
 
         A bad row holds the fill value. Only the files of that array, and of the shards that hold
-        these images, are read. NotCachedError if an image is not here or its shard is not done.
+        these images, are read.
+
+        Raises NotCachedError if there is no such array, an image is not here or its shard is not
+        done, and DamagedError if a shard's bytes are not those that its marker tells of.
         """
         field = self.field(name)
         wanted = np.arange(self.cut.rows) if images is None else self._rows_of(images)
@@ -180,7 +208,7 @@ class Artifact:
         return result
 
     def field(self, name: str) -> ArrayField:
-        """The field of that name, "status" included; NotCachedError if there is none."""
+        """Return the field of that name, "status" included; NotCachedError if there is none."""
         for field in (*self.fields, STATUS_FIELD):
             if field.name == name:
                 return field
@@ -214,15 +242,21 @@ class Artifact:
         self.ledger.discard(shard)
 
     def bad_rows(self) -> list[BadRow]:
-        """Every bad row of the shards that are done, in order."""
+        """Return every bad row of the shards that are done, in order."""
         return [bad for _, marker in sorted(self.markers().items()) for bad in marker.bad]
 
     def open(self, name: str) -> Any:
-        """All rows of an array as zarr.Array or h5py.Dataset, read-only and unverified."""
+        """Return an array as zarr.Array or h5py.Dataset over all rows.
+
+        It is read-only; no checksum is compared, and rows of missing shards hold the fill value.
+        """
         return self.store.open(self.field(name).name)
 
     def dask(self, name: str) -> Any:
-        """All rows of an array as a dask.array, one chunk a shard, verified as it is read."""
+        """Return all rows of an array as a dask.array with one chunk a shard.
+
+        Checksums are compared as chunks are read. Raises NotCachedError unless every shard is done.
+        """
         import dask.array as da
         from dask.delayed import delayed
 
@@ -243,7 +277,10 @@ class Artifact:
 
 
 def load_part(folder: str, name: str, shard: int) -> Any:
-    """One array of one shard; what a Dask worker runs."""
+    """Return one array of one shard, (rows, ...): the task that a Dask worker runs for a chunk.
+
+    It is a function of plain values, so that the graph holds neither open files nor layouts.
+    """
     return _opened(folder)._read(shard, [name], verify=True)[name]
 
 
@@ -253,12 +290,10 @@ def _opened(folder: str) -> Artifact:
 
 
 def _size(path: str) -> int:
-    """As text: a `Path` takes longer to make than its file to be looked at."""
+    # As text: to make a `Path` takes longer than to look at its file.
     try:
         return os.stat(path).st_size  # noqa: PTH116
     except FileNotFoundError:
         return -1
     except OSError as error:
-        raise A2pipeError(
-            f"{path} could not be read ({error.strerror}): check the disk."
-        ) from error
+        raise unreadable(path, error) from error

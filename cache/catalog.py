@@ -24,15 +24,14 @@ from .layout import (
     ArrayField,
     Backend,
     Layout,
-    artifact_folder,
     layout_of,
 )
-from .ledger import listed
+from .ledger import entries
 from .stores.protocol import make_store
 
 
 def default_root() -> Path:
-    """`$A2PIPE_CACHE`, else the platform's folder for a user's caches."""
+    """Return `$A2PIPE_CACHE`, else the platform's folder for a user's caches."""
     import platformdirs
 
     named = os.environ.get("A2PIPE_CACHE")
@@ -40,7 +39,11 @@ def default_root() -> Path:
 
 
 class Cache:
-    """All artifacts under `root`. Opening one writes nothing, so a read-only cache can be read."""
+    """All artifacts under one folder.
+
+    root: the folder; `default_root` if None. Opening a cache writes nothing and needs no folder to
+    be there, so that a cache that may only be read can be used.
+    """
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = (Path(root).expanduser() if root is not None else default_root()).absolute()
@@ -51,16 +54,19 @@ class Cache:
     def folder(
         self, spec: Any, images: Sequence[str], shard_size: int = 1024, backend: Backend = "zarr"
     ) -> Path:
-        """Where the spec's rows of these images lie, or would lie."""
+        """Return where the spec's rows of these images (digests, in order) lie, or would lie."""
         return self._folder(spec, layout_of(tuple(images), shard_size, backend))
 
     def _folder(self, spec: Any, layout: Layout) -> Path:
-        return artifact_folder(self.root, spec.stage, fingerprint(spec), layout.rows_id)
+        return self.root / str(spec.stage) / fingerprint(spec) / layout.rows_id
 
     def find(
         self, spec: Any, images: Sequence[str], shard_size: int = 1024, backend: Backend = "zarr"
     ) -> Artifact | None:
-        """The artifact if it was created, complete or not; DamagedError if it is altered."""
+        """Return the artifact of these rows if it was created, complete or not, else None.
+
+        Raises DamagedError if its `spec.json` is altered.
+        """
         layout = layout_of(tuple(images), shard_size, backend)
         try:
             return Artifact(self._folder(spec, layout), layout)
@@ -76,12 +82,14 @@ class Cache:
         backend: Backend = "zarr",
         notes: Mapping[str, Any] | None = None,
     ) -> Artifact:
-        """The artifact, made if it is not there; many processes may do so at once.
+        """Return the artifact, which is made if it is not there; many processes may do so at once.
 
-        fields: the arrays of a row, status not among them. notes: kept in `spec.json` for people
-        (device and the like). A half-made folder, or one with an altered `spec.json`, is made anew
-        around the shards it has. A2pipeError if the folder may not be written, if the disk is full,
-        or if the same address was stored with other fields.
+        fields: the arrays of a row, without the status. images: the digests of the rows, in order.
+        notes: what is kept in `spec.json` for people, such as the device. A half-made folder, or
+        one with an altered `spec.json`, is made anew around the shards it has.
+
+        Raises A2pipeError if the folder may not be written, if the disk is full, or if the same
+        address was stored with other fields.
         """
         layout = layout_of(tuple(images), shard_size, backend)
         folder = self._folder(spec, layout)
@@ -90,6 +98,8 @@ class Cache:
         stored = (*fields, STATUS_FIELD)
         if len({field.name for field in stored}) != len(stored):
             raise ValueError("the names of the fields are unique, and `status` is taken")
+        # spec.json goes last: a folder that has it has everything that a reader needs. Processes
+        # that do this at the same time write the same files, each whole, over one another.
         make_folder(folder / DONE)
         write_images(folder, layout.images)
         make_store(backend, folder, stored, layout.cut).create()
@@ -97,11 +107,14 @@ class Cache:
         return Artifact(folder, layout)
 
     def folders(self, stage: str | None = None, prefix: str = "") -> list[Path]:
-        """Every row folder, half-made ones included, by stage and beginning of the fingerprint."""
+        """Return every row folder, half-made ones included, sorted.
+
+        stage: of this stage only. prefix: what the fingerprint has to begin with.
+        """
         return sorted(_row_folders(self.root, stage, prefix))
 
     def artifacts(self, stage: str | None = None, prefix: str = "") -> list[Artifact]:
-        """Every artifact that can be opened; `verify` names those that cannot."""
+        """Return every artifact that can be opened, as `folders`; `verify` names the others."""
         found = []
         for folder in self.folders(stage, prefix):
             with suppress(A2pipeError):
@@ -115,9 +128,11 @@ class Cache:
         exclude: Path | None = None,
         kept_bytes: int = KEPT_BYTES,
     ) -> Gathered:
-        """Which of `images` have a row in another row folder of this fingerprint than `exclude`.
+        """Return which of `images` have a row in other row folders, and where.
 
-        kept_bytes: how much of what is read from there may stay in memory.
+        fingerprint: of the spec whose row folders are searched. images: digests. exclude: a row
+        folder that is left out, as it is the one to be filled. kept_bytes: how much of what is read
+        from the others may stay in memory.
         """
         siblings = []
         here = exclude.absolute() if exclude is not None else None
@@ -129,10 +144,9 @@ class Cache:
 
 
 def stage_folders(root: Path) -> list[Path]:
-    """The folders of stages under a cache root; A2pipeError if the root cannot be listed."""
-    return [
-        e for e in sorted(listed(root)) if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."
-    ]
+    """Return the folders of stages under a cache root; A2pipeError if it cannot be listed."""
+    names = sorted(entries(root))
+    return [e for e in names if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."]
 
 
 def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
@@ -141,13 +155,11 @@ def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
             continue
         for named in stage_folder.glob(f"{prefix}*"):
             if FINGERPRINT_NAME.match(named.name):
-                yield from (rows for rows in listed(named) if ROWS_NAME.match(rows.name))
+                yield from (rows for rows in entries(named) if ROWS_NAME.match(rows.name))
 
 
 def _with_fields(artifact: Artifact, fields: Sequence[ArrayField]) -> Artifact:
-    if [(f.name, f.shape, f.dtype) for f in fields] != [
-        (f.name, f.shape, f.dtype) for f in artifact.fields
-    ]:
+    if tuple(fields) != artifact.fields:
         raise A2pipeError(
             f"{artifact.folder} was stored with other arrays than these: the version of stage "
             f"{artifact.stage!r} has to be raised when its arrays change."

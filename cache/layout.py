@@ -1,4 +1,8 @@
-"""How rows lie on disk: fields, images, the cut into shards, and the names of files and folders."""
+"""How rows lie on disk: fields, images, the cut into shards, and the names of files and folders.
+
+Nothing here is part of a spec's fingerprint: the same rows may be cut into other shards, or stored
+by another backend, and are then copied instead of computed.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import A2pipeError
 from .fingerprint import digest_of
-
-__all__ = [
-    "STATUS_FIELD",
-    "ArrayField",
-    "Backend",
-    "Cut",
-    "Layout",
-    "artifact_folder",
-    "layout_of",
-]
 
 Backend = Literal["zarr", "hdf5"]
 BACKENDS: tuple[Backend, ...] = ("zarr", "hdf5")
@@ -38,7 +31,14 @@ ROWS_NAME = re.compile(r"^[0-9a-f]{16}$")
 
 @dataclass(frozen=True)
 class ArrayField:
-    """One array of an artifact: name, shape of a row, numpy dtype name and value of a bad row."""
+    """One array of an artifact.
+
+    name: its name, which is that of a file too. shape: of one row. dtype: numpy's name of a plain
+    integer or float type. fill: the value of a bad row; NaN for floats, so that it cannot be taken
+    for a result.
+
+    Raises ValueError for another type or a name that is no file's.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -56,20 +56,21 @@ class ArrayField:
 
     @property
     def stored(self) -> np.dtype[np.generic]:
-        """The little-endian dtype on disk."""
+        """The dtype on disk: little-endian on every machine, as checksums are of these bytes."""
         return np.dtype(self.dtype).newbyteorder("<")
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of one row."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.stored.itemsize
 
     def to_json(self) -> dict[str, Any]:
-        """The field for `spec.json`, which has no NaN: the fill value as text."""
+        """Return the field for `spec.json`; the fill value as text, as JSON has no NaN."""
         return {"name": self.name, "shape": self.shape, "dtype": self.dtype, "fill": str(self.fill)}
 
 
 def field_from_json(document: Mapping[str, Any]) -> ArrayField:
-    """The inverse of `ArrayField.to_json`."""
+    """Return the field that `ArrayField.to_json` gave."""
     kind = float if np.dtype(document["dtype"]).kind == "f" else int
     shape, fill = tuple(document["shape"]), kind(document["fill"])
     return ArrayField(document["name"], shape, document["dtype"], fill)
@@ -80,7 +81,12 @@ STATUS_FIELD = ArrayField("status", (), "uint8", 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """`rows` rows cut into shards of `shard_size`; the last may be shorter."""
+    """How rows are cut into shards.
+
+    rows: how many there are. shard_size: rows of a shard; the last shard may be shorter.
+
+    Raises A2pipeError for no rows, or a shard size below 1.
+    """
 
     rows: int
     shard_size: int
@@ -102,21 +108,27 @@ class Cut:
         return min(self.shard_size, self.rows)
 
     def rows_of(self, shard: int) -> slice:
-        """The rows of one shard; IndexError if there is no such shard."""
+        """Return the rows of one shard; IndexError if there is no such shard."""
         if not 0 <= shard < self.shards:
             raise IndexError(f"shard {shard} of {self.shards}")
         start = shard * self.shard_size
         return slice(start, min(start + self.shard_size, self.rows))
 
     def length_of(self, shard: int) -> int:
-        """How many rows a shard has."""
+        """Return how many rows a shard has."""
         rows = self.rows_of(shard)
         return int(rows.stop - rows.start)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The ordered, unique image digests of an artifact, how they are cut, and what stores them."""
+    """Which rows an artifact has, and how they lie on disk.
+
+    images: the digest of each row's image, in order, each once. shard_size: rows of a shard.
+    backend: what stores them, "zarr" or "hdf5".
+
+    Raises A2pipeError for an unknown backend, ValueError for an image that comes twice.
+    """
 
     images: tuple[str, ...]
     shard_size: int = 1024
@@ -132,15 +144,11 @@ class Layout:
 
     @cached_property
     def cut(self) -> Cut:
+        """How the rows are cut into shards."""
         return Cut(len(self.images), self.shard_size)
 
-    @property
-    def shards(self) -> int:
-        """How many shards there are."""
-        return self.cut.shards
-
     def rows_of(self, shard: int) -> slice:
-        """The rows of one shard; IndexError if there is no such shard."""
+        """Return the rows of one shard; IndexError if there is no such shard."""
         return self.cut.rows_of(shard)
 
     @cached_property
@@ -150,11 +158,11 @@ class Layout:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Row of each image."""
+        """The row of each image."""
         return dict(zip(self.images, range(len(self.images)), strict=True))
 
     def rows_by(self, images: Sequence[str]) -> dict[str, int]:
-        """Row by image, of at least those of these images that are here."""
+        """Return the row by image, of at least those of these images that are here."""
         if len(images) > FEW:
             return self.row_of
         sought = frozenset(images)
@@ -163,7 +171,10 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Digests as a key that is found without hashing a million of them."""
+    """Digests as a key of a cache that is found without hashing a million of them.
+
+    Equality is complete all the same: the hash only has to tell most lists apart.
+    """
 
     digests: tuple[str, ...]
 
@@ -177,16 +188,14 @@ class _Images:
 
 
 def layout_of(images: tuple[str, ...], shard_size: int, backend: Backend) -> Layout:
-    """The layout; artifacts over the same images share it, as a million digests take seconds to
-    digest and a hundred megabytes to hold."""
+    """Return the layout of these images; for the parameters see `Layout`.
+
+    Artifacts over the same images share one, as a million digests take seconds to digest and a
+    hundred megabytes to hold.
+    """
     return _layout(_Images(images), shard_size, backend)
 
 
 @lru_cache(maxsize=4)
 def _layout(images: _Images, shard_size: int, backend: Backend) -> Layout:
     return Layout(images.digests, shard_size, backend)
-
-
-def artifact_folder(root: Path, stage: str, fingerprint: str, rows_id: str) -> Path:
-    """`<root>/<stage>/<fingerprint>/<rows>`."""
-    return root / stage / fingerprint / rows_id

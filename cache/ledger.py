@@ -1,9 +1,12 @@
-"""Markers: the only thing that says a shard is done."""
+"""Markers: the only thing that says a shard is done.
+
+A file's presence proves nothing: a chunk may be there whose shard's other chunks are not. So each
+shard has a small document that names its files with their checksums, and that is written last.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,23 +17,24 @@ from typing import Any
 from ..errors import A2pipeError
 from ..files import (
     FileSum,
-    atomic_write_bytes,
-    checked_json,
-    explained,
-    fsync_dir,
+    delete_file,
     make_folder,
     parse_checked_json,
+    read_bytes,
+    write_checked_json,
 )
 from ..machine import host_name
-
-__all__ = ["BadRow", "FileSum", "Ledger", "Marker", "now"]
 
 _NAME = re.compile(r"^(\d{6,})\.json$")
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row without a result: its index in the artifact, image digest, status (2, 3) and why."""
+    """A row without a result.
+
+    row: its index in the artifact. image: the digest of its image. status: UNREADABLE or
+    NOT_FINITE. reason: why, in words.
+    """
 
     row: int
     image: str
@@ -40,11 +44,12 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Marker:
-    """What one committed shard is: checksums of its files, cost, origin and bad rows.
+    """What is known of one committed shard.
 
-    files: path relative to the artifact's folder -> size and SHA-256 as it lies on disk.
-    seconds: time it took to compute. host, written: where and when (ISO 8601, UTC).
-    computed: rows computed then, rather than taken over from another row folder.
+    shard: its number. files: for each of its files, by its path relative to the artifact's folder,
+    the size and SHA-256 with which it was written. seconds: how long it took to compute. host: the
+    machine that wrote it. written: when (ISO 8601, UTC). computed: how many of its rows were
+    computed then, rather than taken over from another row folder. bad: its rows without a result.
     """
 
     shard: int
@@ -55,14 +60,12 @@ class Marker:
     computed: int
     bad: tuple[BadRow, ...] = ()
 
-    def to_json(self) -> bytes:
-        return checked_json(asdict(self))
 
-
+# The same bytes give the same object: a command asks several times which of thousands of shards are
+# done, and parsing takes longer than reading.
 @lru_cache(maxsize=16_384)
 def marker_from_json(data: bytes) -> Marker | None:
-    """The marker in `data`; None if it is torn, altered or incomplete. The same bytes give the same
-    object, as a command asks several times which of thousands of shards are done."""
+    """Return the marker in the bytes of its file; None if it is cut short, altered or no marker."""
     document = parse_checked_json(data)
     if document is None:
         return None
@@ -78,69 +81,70 @@ def _marker(document: dict[str, Any]) -> Marker:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
+    """Return the time in UTC as ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def new_marker(
     shard: int, files: dict[str, FileSum], seconds: float, computed: int, bad: tuple[BadRow, ...]
 ) -> Marker:
-    """A marker of this machine and moment."""
+    """Return a marker of this machine and moment; for the rest see `Marker`."""
     return Marker(shard, files, float(seconds), host_name(), now(), int(computed), bad)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The markers of one artifact, in its folder `done/`."""
+    """The markers of one artifact: `000017.json` for shard 17 in its folder `done/`."""
 
     folder: Path
 
     def path(self, shard: int) -> Path:
+        """Return where the marker of a shard lies, or would lie."""
         return self.folder / f"{shard:06d}.json"
 
-    def written(self) -> Iterator[int]:
-        """Shards that have a marker file, in order, whether or not it is readable."""
-        matches = (_NAME.match(entry.name) for entry in listed(self.folder))
-        yield from sorted(int(match[1]) for match in matches if match)
-
-    def done(self) -> set[int]:
-        """Shards with a valid marker."""
-        return set(self.markers())
+    def written(self) -> list[int]:
+        """Return the shards that have a marker's file, in order, whether or not it is readable."""
+        matches = (_NAME.match(entry.name) for entry in entries(self.folder))
+        return sorted(int(match[1]) for match in matches if match)
 
     def markers(self) -> dict[int, Marker]:
-        """All valid markers by shard."""
+        """Return all valid markers by shard."""
         found = {shard: self.read(shard) for shard in self.written()}
         return {shard: marker for shard, marker in found.items() if marker is not None}
 
     def read(self, shard: int) -> Marker | None:
-        """A shard's marker; None if there is none, or a torn or altered one."""
-        path = self.path(shard)
+        """Return a shard's marker; None if there is none, or one that is cut short or altered.
+
+        Raises A2pipeError if it cannot be read.
+        """
         try:
-            marker = marker_from_json(path.read_bytes())
-        except FileNotFoundError:
+            marker = marker_from_json(read_bytes(self.path(shard)))
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            raise A2pipeError(
-                f"{path} could not be read ({error.strerror}): check the disk."
-            ) from error
+        # A marker that was copied to another shard's name has a fitting checksum all the same.
         return marker if marker is not None and marker.shard == shard else None
 
     def write(self, marker: Marker) -> None:
-        """Commit a shard: from now on it counts. Its files have to be on disk already."""
+        """Commit a shard: from now on it counts.
+
+        Its files have to be flushed to disk before. Raises A2pipeError if the disk is full or the
+        cache may not be written.
+        """
         make_folder(self.folder)
-        atomic_write_bytes(self.path(marker.shard), marker.to_json())
+        write_checked_json(self.path(marker.shard), asdict(marker))
 
     def discard(self, shard: int) -> None:
-        """Drop a shard's marker, if there is one: the shard counts as not done."""
-        path = self.path(shard)
-        if path.exists():
-            with explained(path):
-                path.unlink(missing_ok=True)
-                fsync_dir(self.folder)
+        """Drop a shard's marker, if there is one, so that the shard counts as not done.
+
+        Raises A2pipeError if the cache may not be written.
+        """
+        # Looked for first: where nothing is to be dropped, a cache that may only be read will do.
+        if self.path(shard).exists():
+            delete_file(self.path(shard))
 
 
-def listed(folder: Path) -> list[Path]:
-    """What is in a folder; nothing where there is none; A2pipeError if it may not be listed."""
+def entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, nothing where there is none; A2pipeError if it cannot be read."""
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):

@@ -15,8 +15,7 @@ from urllib.parse import quote
 from ..errors import A2pipeError, DamagedError, UsageError
 from ..files import (
     FORMAT,
-    explained,
-    fsync_dir,
+    delete_file,
     make_folder,
     read_checked_json,
     write_checked_json,
@@ -88,7 +87,7 @@ def forget(root: Path, label: str) -> bool:
             f"{', '.join(origins)}."
         )
     for path in found.values():
-        _unlink(path)
+        delete_file(path)
     return bool(found)
 
 
@@ -165,13 +164,7 @@ def _drop_old_note(root: Path, label: str, uses: set[str]) -> None:
     with suppress(OSError):  # a name too long for a file has no note of an earlier version
         path.stat()
         if _uses_or_none(path) <= uses:
-            _unlink(path)
-
-
-def _unlink(path: Path) -> None:
-    with explained(path), suppress(FileNotFoundError):
-        path.unlink()
-        fsync_dir(path.parent)
+            delete_file(path)
 
 
 def _path(root: Path, reference: Reference) -> Path:

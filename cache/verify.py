@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import A2pipeError, DamagedError, NotCachedError
-from ..files import explained, fsync_dir, sha256_file
+from ..files import delete_file, sha256_file
 from .artifact import Artifact
 from .catalog import Cache, stage_folders
 from .layout import FINGERPRINT_NAME, SPEC
@@ -17,7 +18,11 @@ from .records import read_record
 
 @dataclass(frozen=True)
 class Problem:
-    """folder: the artifact, or a record's document; shard: None for the whole; what: in words."""
+    """Something that is not as it was written.
+
+    folder: the artifact's folder, or a record's document. shard: the number of the shard; None if
+    the whole is concerned. what: what is wrong, in words.
+    """
 
     folder: Path
     shard: int | None
@@ -25,14 +30,19 @@ class Problem:
 
 
 _Finding = tuple[Problem, Callable[[], object]]
+"""A problem, and what mends it."""
 
 
 def verify(cache: Cache, deep: bool = False, repair: bool = False) -> list[Problem]:
-    """Everything in the cache that is not as its markers say.
+    """Return everything in the cache that is not as its markers and checksums say.
 
-    Shallow: documents, markers, presence and size of files. deep: also the SHA-256 of every file.
-    repair: damaged shards and records are dropped (to be computed again), views and headers are
-    made anew; whatever is not damaged stays. Shards still to be computed are no problem.
+    Documents, markers, and the presence and size of files are looked at. Shards still to be
+    computed are no problem.
+
+    deep: also read every file and compare its SHA-256. repair: drop damaged shards and records, so
+    that they are computed again, and make views and headers anew; what is not damaged stays.
+
+    Raises A2pipeError if a repair is not permitted.
     """
     findings = [found for folder in cache.folders() for found in _in_folder(folder, deep)]
     findings += [found for path in record_paths(cache.root) for found in _in_record(path)]
@@ -43,7 +53,7 @@ def verify(cache: Cache, deep: bool = False, repair: bool = False) -> list[Probl
 
 
 def record_paths(root: Path) -> list[Path]:
-    """The documents of all records under a cache root."""
+    """Return the paths of the documents of all records under a cache root."""
     found = [path for stage in stage_folders(root) for path in sorted(stage.glob("*.json"))]
     return [path for path in found if FINGERPRINT_NAME.match(path.stem)]
 
@@ -51,37 +61,34 @@ def record_paths(root: Path) -> list[Path]:
 def _in_folder(folder: Path, deep: bool) -> Iterator[_Finding]:
     try:
         artifact = Artifact(folder)
-    except NotCachedError:
-        return
-    except DamagedError as error:
-        yield Problem(folder, None, str(error)), lambda: _drop(folder / SPEC)
-        return
-    except A2pipeError as error:
-        yield Problem(folder, None, str(error)), lambda: None
-        return
-    yield from _in_whole(artifact)
-    try:
+        yield from _in_documents(artifact)
         yield from _in_shards(artifact, deep)
-    except A2pipeError as error:
+    except NotCachedError:
+        return  # half-made: `create` goes on with it, `gc` removes it
+    except DamagedError as error:
+        # Without spec.json the folder is half-made, and the next run makes it anew around its
+        # shards: they are told by their address and their markers.
+        yield Problem(folder, None, str(error)), lambda: delete_file(folder / SPEC)
+    except A2pipeError as error:  # of a newer version, or not readable: nothing to be mended here
         yield Problem(folder, None, str(error)), lambda: None
+
+
+def _in_documents(artifact: Artifact) -> Iterator[_Finding]:
+    try:
+        _ = artifact.layout
+    except DamagedError as error:
+        drop = partial(delete_file, artifact.folder / SPEC)
+        yield Problem(artifact.folder, None, str(error)), drop
+    faults = artifact.store.faults()
+    if faults:
+        yield Problem(artifact.folder, None, "; ".join(faults)), artifact.store.create
 
 
 def _in_shards(artifact: Artifact, deep: bool) -> Iterator[_Finding]:
     for shard in artifact.ledger.written():
         what = _shard_fault(artifact, shard, deep)
         if what is not None:
-            problem = Problem(artifact.folder, shard, what)
-            yield problem, lambda shard=shard: artifact.discard(shard)  # type: ignore[misc]
-
-
-def _in_whole(artifact: Artifact) -> Iterator[_Finding]:
-    try:
-        _ = artifact.layout
-    except DamagedError as error:
-        yield Problem(artifact.folder, None, str(error)), lambda: _drop(artifact.folder / SPEC)
-    faults = artifact.store.faults()
-    if faults:
-        yield Problem(artifact.folder, None, "; ".join(faults)), artifact.store.create
+            yield Problem(artifact.folder, shard, what), partial(artifact.discard, shard)
 
 
 def _shard_fault(artifact: Artifact, shard: int, deep: bool) -> str | None:
@@ -111,12 +118,6 @@ def _in_record(path: Path) -> Iterator[_Finding]:
     try:
         read_record(path)
     except DamagedError as error:
-        yield Problem(path, None, str(error)), lambda: _drop(path)
+        yield Problem(path, None, str(error)), lambda: delete_file(path)
     except A2pipeError as error:
         yield Problem(path, None, str(error)), lambda: None
-
-
-def _drop(path: Path) -> None:
-    with explained(path):
-        path.unlink(missing_ok=True)
-        fsync_dir(path.parent)

@@ -33,7 +33,7 @@ def test_the_rows_id_follows_images_order_cut_and_backend():
 
 def test_no_images_and_unknown_backends_are_one_sentence():
     with pytest.raises(A2pipeError, match="no readable image"):
-        _ = Layout(()).shards
+        _ = Layout(()).cut
     with pytest.raises(A2pipeError, match="choose one of zarr, hdf5"):
         Layout(("a",), backend="tar")  # type: ignore[arg-type]
     with pytest.raises(A2pipeError, match="shard size"):
