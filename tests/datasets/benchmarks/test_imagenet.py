@@ -1,6 +1,5 @@
 """ImageNet's validation set in small, in every layout it is published in."""
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from a2pipe.datasets.benchmarks.voc_xml import parse_annotation, read_annotations
 from a2pipe.datasets.collection import Collection
 from a2pipe.datasets.registry import load
 from a2pipe.errors import UsageError
+
+from .voc import annotation
 
 Write = Callable[..., Path]
 
@@ -27,18 +27,6 @@ DEVKIT = {"n03126707": 1, "n01440764": 2, "n02012849": 3}
 
 def name(number: int) -> str:
     return f"ILSVRC2012_val_{number:08d}"
-
-
-def annotation(synset: str, boxes: list[tuple[int, ...]], size: tuple[int, int] = (10, 8)) -> str:
-    objects = "".join(
-        f"<object><name>{synset}</name><pose>Unspecified</pose><bndbox><xmin>{x0}</xmin>"
-        f"<ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox>\n</object>"
-        for x0, y0, x1, y1 in boxes
-    )
-    return (
-        f"<annotation>\n\t<folder>val</folder><size><width>{size[0]}</width><height>{size[1]}"
-        f"</height><depth>3</depth></size>\n<segmented>0</segmented>{objects}</annotation>\n"
-    )
 
 
 def write_boxes(folder: Path) -> None:
@@ -246,63 +234,3 @@ def test_a_class_that_the_devkit_does_not_know(tmp_path: Path, flat: Callable[[s
     (tmp_path / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n2\n1001\n")
     with pytest.raises(UsageError, match=r"meta\.mat has no class 1001"):
         load("imagenet-val", tmp_path)
-
-
-# XML
-
-GOOD = annotation("n01440764", [(1, 2, 8, 7)])
-LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha"}">' for i in range(12))
-HOSTILE = f"<?xml version='1.0'?><!DOCTYPE annotation [{LAUGHS}]><annotation>&l11;</annotation>"
-FETCHES = (
-    '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><object><bndbox>'
-    "<xmin>&x;</xmin></bndbox></object></annotation>"
-)
-
-
-def test_parts_of_an_object_are_not_boxes() -> None:
-    part = "<part><bndbox><xmin>0</xmin></bndbox></part></object>"
-    found = parse_annotation(GOOD.replace("</object>", part).encode())
-    assert found.boxes.tolist() == [[1, 2, 8, 7]]
-    assert found.size == (10, 8)
-
-
-def test_an_image_without_objects_or_size() -> None:
-    found = parse_annotation(b"<annotation></annotation>")
-    assert found.boxes.shape == (0, 4)
-    assert found.size is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        HOSTILE.encode(),
-        HOSTILE.encode("utf-16"),
-        FETCHES.encode(),
-        FETCHES.encode("utf-16"),
-        GOOD[:-20].encode(),
-        b"",
-        b"\x00\x01",
-        GOOD.replace("<xmax>8</xmax>", "").encode(),
-        GOOD.replace("<xmax>8</xmax>", "<xmax>wide</xmax>").encode(),
-        GOOD.replace("<xmax>8</xmax>", "<xmax>inf</xmax>").encode(),
-        GOOD.encode() + b" " * 1_000_000,
-    ],
-    ids=lambda content: repr(content[:24]),
-)
-def test_bad_xml_is_refused_at_once_and_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.xml"
-    path.write_bytes(content)
-    start = time.perf_counter()
-    with pytest.raises(UsageError, match=r"a\.xml is not an annotation of an image") as caught:
-        read_annotations([str(path)])
-    assert time.perf_counter() - start < 2
-    assert "\n" not in str(caught.value)
-
-
-def test_annotations_keep_their_order_and_gaps(tmp_path: Path) -> None:
-    for index in range(0, 600, 2):
-        (tmp_path / f"{index}.xml").write_text(annotation("n0", [(index, 0, index + 1, 1)]))
-    found = read_annotations([str(tmp_path / f"{index}.xml") for index in range(600)])
-    assert [None if a is None else a.boxes[0, 0] for a in found] == [
-        None if index % 2 else index for index in range(600)
-    ]

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from a2pipe.cli import cli
 from a2pipe.datasets.benchmarks.metashift_cat_dog import FACTS, GROUPS, unmixed_pairs
-from a2pipe.datasets.benchmarks.metashift_pairs import load_pairs
 from a2pipe.datasets.benchmarks.metashift_subsets import Subsets
 from a2pipe.datasets.collection import Collection
 from a2pipe.datasets.registry import load
@@ -184,18 +183,6 @@ def test_unknown_context(command: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, command)
     assert isinstance(done.exception, UsageError)
     assert "no subset 'cat(rof)': did you mean 'cat(roof)'" in str(done.exception)
-
-
-def test_a_built_manifest_names_no_absolute_path(write: Write, tmp_path: Path) -> None:
-    image = write("elsewhere/1.jpg")
-    manifest = tmp_path / "manifest.csv"
-    for path in ("elsewhere/1.jpg", image):
-        manifest.write_text(f"path,label,class,split\n{path},0,cat,train\n")
-        if path != image:
-            assert load_pairs(manifest, NAME, ("cat", "dog"), None).paths == (str(image),)
-            continue
-        with pytest.raises(UsageError, match="is absolute, where one relative to the manifest"):
-            load_pairs(manifest, NAME, ("cat", "dog"), None)
 
 
 def test_hidden_folders_are_passed_over(write: Write, tmp_path: Path) -> None:

@@ -205,13 +205,6 @@ def test_rows_that_name_one_file_stay_samples_of_their_own(tmp_path: Path) -> No
     assert len(found.images) == 1
 
 
-@pytest.mark.parametrize("splits", ["null", "3", "[1]"])
-def test_a_dict_without_its_splits(tmp_path: Path, splits: str) -> None:
-    (tmp_path / "dataset_dict.json").write_text(f'{{"splits": {splits}}}')
-    with pytest.raises(UsageError, match=r"dataset_dict\.json does not list its splits"):
-        load_saved(tmp_path)
-
-
 @pytest.mark.parametrize("path", ["/etc/0.png", "../0.png", "a/../../0.png"])
 def test_a_row_that_names_a_file_elsewhere(tmp_path: Path, path: str) -> None:
     named = {"image": [{"bytes": None, "path": path}], "label": [7]}

@@ -216,34 +216,6 @@ def test_tables_that_cannot_be_used(manifest: Load, text: str, message: str) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_column_that_was_asked_for_and_is_absent(manifest: Load) -> None:
-    with pytest.raises(UsageError, match=r"no column 'y' \(its columns: path, label\)"):
-        manifest("path,label\na.png,x", columns={"label": "y"})
-
-
-def test_unknown_name_of_a_column(manifest: Load) -> None:
-    with pytest.raises(UsageError, match="did you mean 'label'"):
-        manifest("path,label\na.png,x", columns={"lable": "y"})
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("none.csv", None, "does not exist"),
-        ("t.parquet", b"PAR1 broken", "cannot be read as a table"),
-        ("t.csv", b"path,label\n\xff\xfe,x\n", "cannot be read as a table"),
-        ("t.xlsx", b"", "neither .csv nor .parquet"),
-    ],
-)
-def test_file_that_is_no_table(
-    tmp_path: Path, name: str, content: bytes | None, message: str
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(UsageError, match=message):
-        load_manifest(tmp_path / name)
-
-
 def test_a_users_own_manifest_may_name_images_anywhere(write: Write, tmp_path: Path) -> None:
     image = write("images/a.png")
     table = tmp_path / "tables" / "table.csv"
