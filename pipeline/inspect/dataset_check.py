@@ -1,4 +1,4 @@
-"""Checking a dataset on disk: against its published counts, image by image, box by box."""
+"""Check a dataset on disk: against its published counts, image by image, box by box."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ...datasets.collection import Collection
 from ...datasets.registry import facts_of
 from ...errors import BadImageError
 from ...machine import cores
-from ...metrics.localization import covers_a_centre
 from ...stages.geometry import Canvas
 from ...stages.pixels import decode
 from ..experiment.toml import load_experiment
@@ -25,25 +24,20 @@ from ..planning.collection import load_collection
 from ..shards.bad_images import BadImage
 from ..shards.prefetch import prefetch
 from ..shards.progress import Progress
+from .box_traits import WRONG, Boxes, BoxFinding, Size, find_traits
 
 BATCH, BATCHES_AHEAD = 64, 4
-EXAMPLES = 3
 PUBLISHED, DIFFERS, BAD_IMAGES = 0, 1, 3
-
+"""The exit codes of `a2pipe datasets check`."""
 CANVAS = Canvas(224)
-
-OUTSIDE, WITHOUT_AREA = "outside the image", "without area"
-BEYOND, CUT_AWAY = "that reach beyond the edge", "cut away by image.geometry"
-VANISHING = "without a pixel on the canvas"
-WRONG_BOXES = (OUTSIDE, WITHOUT_AREA)
-
-Size = tuple[int, int]
-Boxes = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Count:
-    """Samples of one group (or class, or all) of a split: as published, and here."""
+    """The number of samples in one part of a split, as it was published and as it is here.
+
+    split: "train", "val", "test" or "". name: of the group or class, or `ALL` for the whole split.
+    """
 
     split: str
     name: str
@@ -52,18 +46,15 @@ class Count:
 
 
 @dataclass(frozen=True)
-class BoxFinding:
-    """Boxes that share one trait: how many, and the first images that have one."""
-
-    trait: str
-    boxes: int
-    examples: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class DatasetCheck:
-    """What was found. images: unique images that were decoded, bad ones included; boxes: those of
-    images that decode."""
+    """What a check found.
+
+    name: of the dataset. title: under which it was published, "" if it was not. samples: number of
+    samples. images: number of unique images that were decoded, bad ones included. counts: of all
+    parts that were published or are here. bad: images that cannot be used. boxes: number of boxes
+    of images that decode. findings: what is the matter with them. remarks: what a reader of the
+    dataset should know.
+    """
 
     name: str
     title: str
@@ -82,8 +73,8 @@ class DatasetCheck:
 
     @property
     def wrong_boxes(self) -> int:
-        """Boxes that no image of this collection can have."""
-        return sum(found.boxes for found in self.findings if found.trait in WRONG_BOXES)
+        """The number of boxes that no image can have."""
+        return sum(found.boxes for found in self.findings if found.trait in WRONG)
 
     @property
     def exit_code(self) -> int:
@@ -107,18 +98,18 @@ class DatasetCheck:
         return f"{self.name} is as {self.title} was published, and every image decodes."
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, with the verdict and the exit code."""
+        """Return all fields, the verdict and the exit code as plain JSON values."""
         return {**asdict(self), "verdict": self.verdict, "exit_code": self.exit_code}
 
     def count_table(self) -> list[dict[str, Any]]:
-        """Published counts beside those here, with what differs marked."""
+        """Return a line for each count, in which a difference is marked."""
         return [
             {**asdict(count), "differs": "" if count.here == count.published else "differs"}
             for count in self.counts
         ]
 
     def lines(self) -> list[str]:
-        """Below the table of counts, for a person; the verdict comes last."""
+        """Return what a person reads below the table of counts; the verdict comes last."""
         bad = [f"bad image: {image.path}: {image.reason}" for image in self.bad]
         boxes = [
             f"boxes {found.trait}: {found.boxes:,} (first in {', '.join(found.examples)})"
@@ -132,7 +123,11 @@ class DatasetCheck:
 def check_dataset(
     overrides: Mapping[str, Any], cache_root: Path | None, progress: Progress
 ) -> DatasetCheck:
-    """Load the dataset that `overrides` name ("dataset.name", "dataset.root", …) and check it."""
+    """Load the dataset that overrides such as "dataset.name" and "dataset.root" name, and check it.
+
+    Raises:
+        UsageError: the dataset is unknown or is not where it should be.
+    """
     experiment = load_experiment(None, overrides)
     collection = load_collection(experiment, cache=cache_root)
     facts = facts_of(experiment.dataset.name)
@@ -147,9 +142,10 @@ def check_collection(
     workers: int | None = None,
     canvas: Canvas = CANVAS,
 ) -> DatasetCheck:
-    """Compare a collection with published facts, decode every image and map every box.
+    """Compare a collection with what was published, decode every image and map every box.
 
-    workers: decoding threads, one a core unless given. canvas: what boxes are mapped to.
+    facts: what was published, None if nothing was. workers: number of decoding threads, one a core
+    unless given. canvas: what images and boxes are mapped to.
     """
     decoded = _decode_all(collection, progress, workers or cores())
     return DatasetCheck(
@@ -160,7 +156,7 @@ def check_collection(
         counts=tuple(_counts(collection, facts)) if facts else (),
         bad=tuple(_bad_images(collection, decoded)),
         boxes=sum(len(boxes) for _, boxes, _ in _boxed(collection, decoded)),
-        findings=tuple(_box_findings(collection, decoded, canvas)),
+        findings=tuple(find_traits(_boxed(collection, decoded), canvas)),
         remarks=(*(facts.notes if facts else ()), *collection.remarks),
     )
 
@@ -169,7 +165,7 @@ def check_collection(
 
 
 def _counts(collection: Collection, facts: BenchmarkFacts) -> Iterator[Count]:
-    """Every published count beside the one here; then splits that were not published."""
+    """Yield every published count beside the one here, then the splits that were not published."""
     for split, published in facts.counts.items():
         for name, count in published.items():
             here = (collection.splits == split) & _named(collection, name)
@@ -195,23 +191,21 @@ def _decode_all(
     collection: Collection, progress: Progress, workers: int
 ) -> dict[str, Size | BadImageError]:
     """Digest -> width and height of the decoded image, or why it cannot be decoded."""
-    paths = collection.path_of
-    digests = list(paths)
-    batches = [digests[start : start + BATCH] for start in range(0, len(digests), BATCH)]
-    jobs = ((batch, [paths[digest] for digest in batch]) for batch in batches)
-    found: dict[str, Size | BadImageError] = {}
+    paths = list(collection.path_of.values())
+    batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
+    found: list[Size | BadImageError] = []
     with (
-        progress.bar("images", len(digests)) as advance,
+        progress.bar("images", len(paths)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
-        closing(prefetch(jobs, _decoded_size, pool, BATCHES_AHEAD)) as results,
+        closing(prefetch(((None, each) for each in batches), _size, pool, BATCHES_AHEAD)) as sizes,
     ):
-        for batch, sizes in results:
-            found.update(zip(batch, sizes, strict=True))
-            advance(len(batch))
-    return found
+        for _, decoded in sizes:
+            found += decoded
+            advance(len(decoded))
+    return dict(zip(collection.path_of, found, strict=True))
 
 
-def _decoded_size(path: str) -> Size | BadImageError:
+def _size(path: str) -> Size | BadImageError:
     try:
         height, width, _ = decode(path).shape
     except BadImageError as error:
@@ -230,52 +224,14 @@ def _bad_images(
             yield BadImage(path, digest, str(reason))
 
 
-# --- boxes --------------------------------------------------------------------------------------
-
-
 def _boxed(
     collection: Collection, decoded: Mapping[str, Size | BadImageError]
 ) -> Iterator[tuple[str, Boxes, Size]]:
-    """Image id, boxes and size of every sample that has boxes and decodes."""
+    """Id, boxes and size of the image of every sample that has boxes and decodes."""
     for index, boxes in enumerate(collection.boxes):
         size = decoded.get(collection.digests[index])
         if len(boxes) and isinstance(size, tuple):
             yield collection.image_ids[index], boxes, size
-
-
-def _box_findings(
-    collection: Collection, decoded: Mapping[str, Size | BadImageError], canvas: Canvas
-) -> Iterator[BoxFinding]:
-    """Traits of boxes that a user should know."""
-    traits = (*WRONG_BOXES, BEYOND, CUT_AWAY, VANISHING)
-    found: dict[str, list[str]] = {trait: [] for trait in traits}
-    for image, boxes, size in _boxed(collection, decoded):
-        for trait in filter(None, (_trait(box, size, canvas) for box in boxes)):
-            found[trait].append(image)
-    words = {
-        VANISHING: f"{VANISHING} of {canvas.side}",
-        CUT_AWAY: f"{CUT_AWAY} {canvas.geometry}",
-    }
-    for trait, images in found.items():
-        if images:
-            examples = tuple(dict.fromkeys(images))[:EXAMPLES]
-            yield BoxFinding(words.get(trait, trait), len(images), examples)
-
-
-def _trait(box: Boxes, size: Size, canvas: Canvas) -> str:
-    """What is the matter with a box, or an empty string."""
-    x0, y0, x1, y1 = box.tolist()
-    width, height = size
-    if x1 <= x0 or y1 <= y0:
-        return WITHOUT_AREA
-    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-        return OUTSIDE
-    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
-        return BEYOND
-    mapped = canvas.frame(width, height).to_canvas(box)
-    if not len(mapped):
-        return CUT_AWAY
-    return "" if covers_a_centre(mapped, canvas.side) else VANISHING
 
 
 def _some(count: int, one: str, many: str) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...datasets.collection import Collection
 from ...datasets.registry import facts_of, names
@@ -49,15 +50,19 @@ def known_datasets() -> list[KnownDataset]:
 class Summary:
     """A collection in numbers.
 
-    groups: samples, images and boxes by split and group, without empty lines.
-    classes: split -> class -> samples. sizes: width x height -> images, the commonest first.
-    dimensions: width and height, each as least, median and most in pixels; square: share of the
-        images that are as wide as high; aspect: median of the longer side over the shorter, the
-        factor by which squashing distorts. Empty where no image can be read.
-    boxes: samples with boxes, with several, most boxes of a sample, median share of the image that
-        its boxes cover (None without boxes). Boxes that overlap count twice.
-    duplicates: samples whose image an earlier sample shows; images that stand in several splits,
-        in train and test, and under several classes.
+    name: of the collection. samples: their number. images: the number of unique images.
+    groups: a line for each split and group that has samples, with samples, images, unreadable files
+        and samples with boxes.
+    classes: split -> class -> samples.
+    sizes: "WIDTHxHEIGHT" -> images, the commonest first.
+    dimensions: "width" and "height", each as least, median and most in pixels; "square": the share
+        of images that are as wide as high; "aspect": the median of the longer side over the
+        shorter, by which squashing distorts. Empty if no image can be read.
+    boxes: numbers of samples with boxes and with several; the most boxes of a sample; the median
+        share of the image that its boxes cover, overlaps counted twice, None without boxes.
+    duplicates: the number of samples whose image an earlier sample shows; numbers of images that
+        stand in several splits, in both train and test, and under several classes.
+    remarks: what a reader of the dataset should know.
     """
 
     name: str
@@ -75,7 +80,7 @@ class Summary:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Below the table of groups, for a person."""
+        """Return what a person reads below the table of groups."""
         classes = [_class_line(split, found) for split, found in self.classes.items()]
         notes = [f"note: {remark}" for remark in self.remarks]
         sizes = _size_lines(self.sizes, self.dimensions)
@@ -104,21 +109,26 @@ class Summary:
 def summarize_dataset(
     source: Path | None, overrides: Mapping[str, Any], cache_root: Path | None
 ) -> Summary:
-    """The collection that an experiment, or flags alone, are about, in numbers."""
+    """Return the numbers of the collection that an experiment file, or flags alone, name.
+
+    Raises:
+        UsageError: the experiment is wrong, or the dataset cannot be found.
+    """
     experiment = load_experiment(source, overrides)
     return summarize(load_collection(experiment, cache=cache_root))
 
 
 def summarize(collection: Collection) -> Summary:
-    """A collection in numbers; no image is decoded."""
+    """Return a collection in numbers, without decoding an image."""
+    sizes = _image_sizes(collection)
     return Summary(
         name=collection.name,
         samples=len(collection),
         images=len(collection.images),
         groups=group_table(collection),
         classes=class_counts(collection),
-        sizes=_sizes(collection),
-        dimensions=_dimensions(collection),
+        sizes=_sizes(sizes),
+        dimensions=_dimensions(sizes),
         boxes=_boxes(collection),
         duplicates=_duplicates(collection),
         remarks=collection.remarks,
@@ -126,7 +136,7 @@ def summarize(collection: Collection) -> Summary:
 
 
 def group_table(collection: Collection) -> Table:
-    """Samples, images, unreadable files and boxes of every split and group that has samples."""
+    """Return a line for every split and group that has samples, as `Summary.groups` has it."""
     groups = [*range(len(collection.group_names)), -1]
     cells = itertools.product(dict.fromkeys(collection.splits.tolist()), groups)
     lines = [_group_line(collection, split, group) for split, group in cells]
@@ -134,7 +144,7 @@ def group_table(collection: Collection) -> Table:
 
 
 def class_counts(collection: Collection) -> dict[str, dict[str, int]]:
-    """Split -> class -> samples, for the classes that occur; empty where nothing has a class."""
+    """Return split -> class -> samples, for the classes that occur; empty if no sample has one."""
     found: dict[str, dict[str, int]] = {}
     for split in dict.fromkeys(collection.splits.tolist()):
         labels = collection.labels[collection.splits == split]
@@ -157,18 +167,21 @@ def _group_line(collection: Collection, split: str, group: int) -> dict[str, Any
     }
 
 
-def _sizes(collection: Collection) -> dict[str, int]:
-    size_of = dict(zip(collection.digests, map(tuple, collection.sizes.tolist()), strict=True))
-    size_of.pop("", None)
-    counted = Counter(size for size in size_of.values() if all(size))
+def _image_sizes(collection: Collection) -> NDArray[np.int64]:
+    """Width and height of every image that can be read, once, (n, 2)."""
+    row_of = dict(zip(collection.digests, range(len(collection)), strict=True))
+    row_of.pop("", None)
+    sizes = collection.sizes[list(row_of.values())]
+    return np.asarray(sizes[(sizes > 0).all(axis=1)])
+
+
+def _sizes(sizes: NDArray[np.int64]) -> dict[str, int]:
+    counted = Counter(map(tuple, sizes.tolist()))
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return {f"{width}x{height}": count for (width, height), count in ordered}
 
 
-def _dimensions(collection: Collection) -> dict[str, Any]:
-    first = {digest: row for row, digest in reversed(list(enumerate(collection.digests))) if digest}
-    sizes = collection.sizes[sorted(first.values())]
-    sizes = sizes[(sizes > 0).all(axis=1)]
+def _dimensions(sizes: NDArray[np.int64]) -> dict[str, Any]:
     if not len(sizes):
         return {}
     spread = np.stack([sizes.min(axis=0), np.median(sizes, axis=0), sizes.max(axis=0)], axis=1)
@@ -213,7 +226,7 @@ def _images_of(collection: Collection, split: str) -> set[str]:
 
 
 def _images_of_several(collection: Collection, values: list[Any]) -> int:
-    """Images whose samples do not all have one value."""
+    """The number of images whose samples do not all have the same value."""
     pairs = {(digest, value) for digest, value in zip(collection.digests, values, strict=True)}
     return sum(count > 1 for count in Counter(digest for digest, _ in pairs if digest).values())
 
@@ -231,23 +244,15 @@ def _class_line(split: str, counts: Mapping[str, int]) -> str:
 def _size_lines(sizes: Mapping[str, int], dimensions: Mapping[str, Any]) -> list[str]:
     if not dimensions:
         return ["sizes: no image can be read"]
-    shape = (
-        f"{dimensions['square']:.1%} are square; aspect ratio {dimensions['aspect']:.2f} (median)"
-    )
-    common, count = next(iter(sizes.items()))
+    square, aspect = f"{dimensions['square']:.1%}", f"{dimensions['aspect']:.2f}"
+    shape = f"{square} are square; aspect ratio {aspect} (median)"
+    common, count = next((size.replace("x", " x "), count) for size, count in sizes.items())
     if len(sizes) == 1:
-        return [f"sizes: {_by(common)} px, all images; {shape}"]
-    (width, height) = (_spread(dimensions[side]) for side in ("width", "height"))
+        return [f"sizes: {common} px, all images; {shape}"]
+    width, height = (
+        ", ".join(f"{number:g}" for number in dimensions[side]) for side in ("width", "height")
+    )
     return [
-        f"sizes: {len(sizes):,} different; the commonest is {_by(common)} ({count:,} images); "
-        f"{shape}",
+        f"sizes: {len(sizes):,} different; the commonest is {common} ({count:,} images); {shape}",
         f"least, median and most: {width} px wide, {height} px high",
     ]
-
-
-def _spread(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{number:g}" for number in numbers)
-
-
-def _by(size: str) -> str:
-    return size.replace("x", " x ")

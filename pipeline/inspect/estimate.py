@@ -1,4 +1,4 @@
-"""What a plan still has to compute, found without computing anything."""
+"""Estimate what a plan still has to compute, from the markers of the cache alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cache.artifact import Artifact
 from ...cache.catalog import Cache
 from ...cache.fingerprint import fingerprint
 from ...stages.geometry import Canvas
@@ -23,7 +22,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Need:
-    """One spec of a plan: how many of its rows are stored, reusable, and missing."""
+    """One spec of a plan, and how many of its rows are still to be written.
+
+    stage, what, fingerprint: the spec, in words and by its address. rows, shards: of the whole
+    collection. shards_done: shards that are committed. rows_reusable: rows of the other shards that
+    another row folder of the cache holds, so that they are copied. rows_missing: rows that have to
+    be computed. bytes_to_write: of both.
+    """
 
     stage: str
     what: str
@@ -36,16 +41,17 @@ class Need:
     bytes_to_write: int
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by name."""
+        """Return the fields as plain values by name."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take: an entry a spec, upstream first, and the sums.
+    """What a run would take.
 
-    forward_passes: images through each model; decodes: files, each as often as it is decoded. A bad
-    image makes both smaller.
+    needs: an entry for each spec, those that others read from first. forward_passes: name of a
+    model -> images that pass through it. decodes: image files, each counted as often as it is
+    decoded. bytes_free: on the disk of the cache. Bad images make passes and decodes fewer.
     """
 
     needs: list[Need]
@@ -55,11 +61,11 @@ class Estimate:
 
     @property
     def bytes_to_write(self) -> int:
-        """Of all specs."""
+        """The bytes that all specs together still have to write."""
         return sum(need.bytes_to_write for need in self.needs)
 
     def totals(self) -> dict[str, Any]:
-        """The sums as plain values."""
+        """Return the sums over all specs as plain values by name."""
         return {
             "forward_passes": self.forward_passes,
             "forward_passes_total": sum(self.forward_passes.values()),
@@ -69,7 +75,7 @@ class Estimate:
         }
 
     def words(self) -> list[str]:
-        """The sums as lines for a person."""
+        """Return the sums over all specs as lines for a person."""
         by_model = ", ".join(f"{name} {count:,}" for name, count in self.forward_passes.items())
         passes = sum(self.forward_passes.values())
         room = f"{size_words(self.bytes_to_write)}, and {size_words(self.bytes_free)} are free"
@@ -82,41 +88,56 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
-    """What there is of one spec. open: rows of shards that are missing; lacks: those of them that
-    no other row folder has; both (n,)."""
+class _Rows:
+    """The rows of one spec that are not committed.
+
+    unwritten: rows of the shards that are not done, (n,). lacking: those of them that no other row
+    folder holds either, so that they have to be computed, (n,).
+    """
 
     spec: Stored
     shards_done: int
-    open: Mask
-    lacks: Mask
+    unwritten: Mask
+    lacking: Mask
 
 
 def needs(plan: Plan, cache: Cache, through: str = "embeddings") -> list[Need]:
-    """One entry a spec, upstream first; reads markers only, writes nothing."""
-    return [_need(plan, _look(plan, cache, spec)) for spec in plan.specs(through)]
+    """Return an entry for each spec up to a stage, those that others read from first.
+
+    Only markers are read, and nothing is written.
+    """
+    return [_need(plan, _rows(plan, cache, spec)) for spec in plan.specs(through)]
 
 
 def estimate(plan: Plan, cache: Cache, through: str = "embeddings") -> Estimate:
-    """What is missing up to a stage and what it takes; reads markers only, writes nothing."""
-    looks = {spec: _look(plan, cache, spec) for spec in plan.specs(through)}
-    pixels = {canvas: _of_pixels(plan, cache, canvas, looks) for canvas in plan.pixels(looks)}
+    """Return what is missing up to a stage, and what it takes to compute it.
+
+    Only markers are read, and nothing is written. Stored canvases are counted where the experiment
+    has them stored.
+    """
+    specs = {spec: _rows(plan, cache, spec) for spec in plan.specs(through)}
+    pixels = {canvas: _pixel_rows(plan, cache, canvas, specs) for canvas in plan.pixels(specs)}
+    passes: dict[str, int] = defaultdict(int)
+    for (model, _, _), count in model_inputs({s: r.lacking for s, r in specs.items()}).items():
+        passes[model.name] += count
     return Estimate(
-        needs=[_need(plan, look) for look in (*pixels.values(), *looks.values())],
-        forward_passes=_forward_passes(looks),
-        decodes=_decodes(looks, pixels),
+        needs=[_need(plan, rows) for rows in (*pixels.values(), *specs.values())],
+        forward_passes=dict(passes),
+        decodes=_decodes(specs, pixels),
         bytes_free=free_bytes(cache.root),
     )
 
 
-def model_inputs(estimated: Mapping[Spec, Mask]) -> dict[tuple[ModelSpec, int, str], int]:
-    """Passes by model, side of its input and stage, of the rows that each spec lacks.
+def model_inputs(lacking: Mapping[Spec, Mask]) -> dict[tuple[ModelSpec, int, str], int]:
+    """Return how many images pass through each model: (model, side of its input, stage) -> images.
 
-    Blocks of one model share a pass, and so does the embedding of the same pixels.
+    lacking: the rows of each spec that have to be computed, (n,), in the order of the plan. Specs
+    that share a forward pass, such as the blocks of a model and the embedding of the same pixels,
+    are counted once, under the stage of the first.
     """
     passes: dict[tuple[ModelSpec, int, str], int] = defaultdict(int)
     covered: dict[ForwardPass, Mask] = {}
-    for spec, lacks in estimated.items():
+    for spec, lacks in lacking.items():
         shared = spec.forward_pass
         if shared is not None:
             before = covered.get(shared, np.zeros_like(lacks))
@@ -125,75 +146,55 @@ def model_inputs(estimated: Mapping[Spec, Mask]) -> dict[tuple[ModelSpec, int, s
     return {key: count for key, count in passes.items() if count}
 
 
-def lacking(plan: Plan, cache: Cache, through: str = "embeddings") -> dict[Spec, Mask]:
-    """Which rows (n,) of each spec have to be computed."""
-    return {spec: _look(plan, cache, spec).lacks for spec in plan.specs(through)}
+def lacking_rows(plan: Plan, cache: Cache, through: str = "embeddings") -> dict[Spec, Mask]:
+    """Return which rows of each spec up to a stage have to be computed, (n,)."""
+    return {spec: _rows(plan, cache, spec).lacking for spec in plan.specs(through)}
 
 
-def _forward_passes(looks: Mapping[Spec, _Look]) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for (model, _, _), count in model_inputs({s: look.lacks for s, look in looks.items()}).items():
-        counts[model.name] += count
-    return dict(counts)
-
-
-def _decodes(looks: Mapping[Spec, _Look], pixels: Mapping[Canvas, _Look]) -> int:
-    """Once for the canvases of an image, and once more for its crops from the original."""
-    canvases = [_undecoded(spec, look, pixels) for spec, look in looks.items()]
-    canvases += [look.lacks for look in pixels.values()]
-    originals = [look.lacks for spec, look in looks.items() if spec.reads_original]
+def _decodes(specs: Mapping[Spec, _Rows], pixels: Mapping[Canvas, _Rows]) -> int:
+    """Files to decode: an image once for its canvases, and once more for crops of the original."""
+    # A canvas that is stored is decoded only where its own rows lack.
+    canvases = [rows.lacking for spec, rows in specs.items() if spec.pixels not in (None, *pixels)]
+    canvases += [rows.lacking for rows in pixels.values()]
+    originals = [rows.lacking for spec, rows in specs.items() if spec.reads_original]
     return sum(int(np.any(masks, axis=0).sum()) for masks in (canvases, originals) if masks)
 
 
-def _undecoded(spec: Spec, look: _Look, pixels: Mapping[Canvas, _Look]) -> Mask:
-    """Rows that a spec needs a canvas for; where canvases are stored, those tell what to decode."""
-    if spec.pixels is None or spec.pixels in pixels:
-        return np.zeros_like(look.lacks)
-    return look.lacks
+def _pixel_rows(plan: Plan, cache: Cache, canvas: Canvas, specs: Mapping[Spec, _Rows]) -> _Rows:
+    """The rows of a canvas to store: those in whose shards a spec that reads it is missing."""
+    rows = _rows(plan, cache, canvas)
+    readers = [each.unwritten for spec, each in specs.items() if spec.pixels == canvas]
+    wanted = np.any(readers, axis=0)
+    return _Rows(canvas, rows.shards_done, rows.unwritten & wanted, rows.lacking & wanted)
 
 
-def _of_pixels(plan: Plan, cache: Cache, canvas: Canvas, looks: Mapping[Spec, _Look]) -> _Look:
-    """Canvases are stored in those shards in which a spec that reads them is missing."""
-    look = _look(plan, cache, canvas)
-    wanted = np.any([each.open for spec, each in looks.items() if spec.pixels == canvas], axis=0)
-    return _Look(canvas, look.shards_done, look.open & wanted, look.lacks & wanted)
-
-
-def _look(plan: Plan, cache: Cache, spec: Stored) -> _Look:
+def _rows(plan: Plan, cache: Cache, spec: Stored) -> _Rows:
     run, images = plan.experiment.run, plan.collection.images
-    shards = -(-len(images) // run.shard_size)
     found = cache.find(spec, images, run.shard_size, run.backend)
-    missing = found.missing() if found else list(range(shards))
-    is_open = np.zeros(len(images), bool)
-    for number in missing:
-        is_open[number * run.shard_size : (number + 1) * run.shard_size] = True
-    lacks = is_open.copy()
-    lacks[is_open] = ~_reusable(cache, spec, _chosen(images, is_open), found)
-    return _Look(spec, shards - len(missing), is_open, lacks)
+    shards = np.arange(len(images)) // run.shard_size
+    missing = found.missing() if found else np.unique(shards)
+    unwritten = np.isin(shards, missing)
+    lacking = unwritten.copy()
+    if unwritten.any():  # else the other row folders need not even be opened
+        # The very same tuple for all specs where all rows are unwritten, as the look-up in other
+        # folders is then shared.
+        rows = np.flatnonzero(unwritten)
+        chosen = images if unwritten.all() else tuple(images[row] for row in rows)
+        own = found.folder if found else None
+        lacking[unwritten] = ~cache.gather(fingerprint(spec), chosen, own).offered
+    return _Rows(spec, -(-len(images) // run.shard_size) - len(missing), unwritten, lacking)
 
 
-def _chosen(images: tuple[str, ...], mask: Mask) -> tuple[str, ...]:
-    """The images of a mask; the very same tuple for all, so that looking them up is shared."""
-    return images if mask.all() else tuple([images[row] for row in np.flatnonzero(mask)])
-
-
-def _reusable(cache: Cache, spec: Stored, images: tuple[str, ...], own: Artifact | None) -> Mask:
-    """Whose rows can be taken over; siblings are not even opened where none is asked for."""
-    if not images:
-        return np.zeros(0, bool)
-    return cache.gather(fingerprint(spec), images, own.folder if own else None).offered
-
-
-def _need(plan: Plan, look: _Look) -> Need:
-    rows, lacking = int(look.open.sum()), int(look.lacks.sum())
+def _need(plan: Plan, rows: _Rows) -> Need:
+    unwritten, lacking = int(rows.unwritten.sum()), int(rows.lacking.sum())
     return Need(
-        stage=look.spec.stage,
-        what=look.spec.words,
-        fingerprint=fingerprint(look.spec),
-        rows=len(look.open),
-        shards=-(-len(look.open) // plan.experiment.run.shard_size),
-        shards_done=look.shards_done,
-        rows_reusable=rows - lacking,
+        stage=rows.spec.stage,
+        what=rows.spec.words,
+        fingerprint=fingerprint(rows.spec),
+        rows=len(rows.unwritten),
+        shards=-(-len(rows.unwritten) // plan.experiment.run.shard_size),
+        shards_done=rows.shards_done,
+        rows_reusable=unwritten - lacking,
         rows_missing=lacking,
-        bytes_to_write=rows * (plan.field(look.spec).row_bytes + 1),
+        bytes_to_write=unwritten * (plan.field(rows.spec).row_bytes + 1),  # 1 for its status
     )

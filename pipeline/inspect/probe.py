@@ -1,4 +1,4 @@
-"""A small probe: a few images decoded and a batch through each model, for an estimate of time."""
+"""Estimate the time of a run: decode a few images, and time a batch through each model."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ...stages.pixels import load_crops
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
-from .estimate import Estimate, lacking, model_inputs
+from .estimate import Estimate, lacking_rows, model_inputs
 
 DECODES = 16
-"""Images that are decoded, spread over the collection."""
+"""The number of images that are decoded, spread over the collection."""
 
 
 @dataclass(frozen=True)
 class Probe:
     """What was timed, in seconds.
 
-    decode: of one image by one of the decoding threads; passes: of one image through a model, by
-    "NAME at SIDE px, STAGE"; total: what all that is missing would take.
+    decode: for one image on one thread. passes: "NAME at SIDE px, STAGE" -> for one image through
+    this model. total: for everything that is missing.
     """
 
     decode: float
@@ -38,29 +38,33 @@ class Probe:
     total: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by name."""
+        """Return the fields as plain values by name."""
         return dict(vars(self))
 
     def words(self) -> list[str]:
-        """Lines for a person."""
+        """Return the times as lines for a person."""
         lines = [f"decoding takes {1000 * self.decode:.2f} ms an image and thread"]
         lines += [f"{what} takes {1000 * s:.2f} ms an image" for what, s in self.passes.items()]
         return [*lines, f"all that is missing takes about {_duration(self.total)}"]
 
 
 def probe(session: Session, estimated: Estimate) -> Probe:
-    """Time a batch of each model and a few decodes; nothing is stored.
+    """Time a few decodes and a batch through each model that is needed, and store nothing.
 
-    On the CPU the models share the cores with the decoding threads, so that both add up; elsewhere
-    the slower of the two counts. Writing is not timed.
+    estimated: what is missing of the session's plan. The time to write rows is not in the total.
+
+    Raises:
+        A2pipeError: a model cannot be loaded.
     """
-    inputs = model_inputs(lacking(session.plan, session.cache))
+    inputs = model_inputs(lacking_rows(session.plan, session.cache))
     decode = _decoding(session) if estimated.decodes else 0.0
     run, memo = session.experiment.run, weights_memo(session.cache)
     backbones = Backbones(session.plan.backbones, run, memo)
     passes = {key: _passing(session, backbones, *key) for key in inputs}
     decoding = decode * estimated.decodes / (run.workers or cores())
     computing = sum(passes[key] * count for key, count in inputs.items())
+    # On the CPU the models share the cores with the decoding threads, so the times add up. On a GPU
+    # both go on at once, and the slower one counts.
     shared = backbones.device() in ("", "cpu")
     return Probe(
         decode,
@@ -70,7 +74,7 @@ def probe(session: Session, estimated: Estimate) -> Probe:
 
 
 def _decoding(session: Session) -> float:
-    """Seconds of one image, on this thread."""
+    """Seconds to decode one image on this thread to all canvases of the plan."""
     read = {spec.pixels for spec in session.plan.specs() if spec.pixels}
     crops = [whole_canvas(canvas) for canvas in sorted(read) or [Canvas(1)]]
     paths = list(_spread(session))
@@ -91,7 +95,7 @@ def _spread(session: Session) -> Iterator[str]:
 def _passing(
     session: Session, backbones: Backbones, model: ModelSpec, side: int, stage: str
 ) -> float:
-    """Seconds of one image in a full batch: the quicker of two, after one to warm up."""
+    """Seconds of one image in a full batch."""
     backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
@@ -103,7 +107,7 @@ def _passing(
         return backbone.embed(pixels)
 
     work = attend if stage == "attention" else embed
-    work()
+    work()  # the first pass also allocates memory and chooses kernels
     return min(_seconds(work), _seconds(work)) / size
 
 

@@ -1,4 +1,4 @@
-"""Repair: drop what is damaged in a cache, and compute just that again for named experiments."""
+"""Repair a cache: drop what is damaged, and compute just that again for given experiments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..shards.progress import Progress
 
 @dataclass(frozen=True)
 class Mended:
-    """A problem that was found, and whether its shard has been computed again since."""
+    """A problem that was found and dropped, and whether its shard has been computed again."""
 
     problem: Problem
     computed: bool
@@ -25,21 +25,25 @@ class Mended:
 
 @dataclass(frozen=True)
 class Repair:
-    """What a repair found and did; forward_passes: images sent through models."""
+    """The outcome of a repair: what was found, and how many images went through models again."""
 
     mended: tuple[Mended, ...]
     forward_passes: int
 
 
 def repair(cache: Cache, experiments: Sequence[Path], deep: bool, progress: Progress) -> Repair:
-    """Drop damaged shards and records; compute the shards that one of the experiments needs.
+    """Drop damaged shards and records, and compute the shards that the experiments need.
 
-    Only shards that hold damage are looked at: what an experiment lacks elsewhere stays missing.
-    A record that is dropped is fitted by the next `build-matrix`. The experiments are read first,
-    so that a wrong one changes nothing.
+    experiments: TOML files. deep: read the data too and compare it with its checksums, instead of
+    markers and sizes alone.
 
-    Raises A2pipeError as `open_session` and a run do; what was dropped is then still missing.
+    What an experiment lacks in other shards stays missing. A record that is dropped is fitted by
+    the next `build-matrix`.
+
+    Raises:
+        A2pipeError: as `open_session` and a run do. What was dropped by then is still missing.
     """
+    # Before anything is dropped, so that an experiment that cannot be read changes nothing.
     sessions = [open_session(source, cache.root, progress) for source in experiments]
     problems = verify(cache, deep=deep, repair=True)
     dropped = _by_folder(problems)
