@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from .matrix import Cell, Interval, Matrix, Metric, Row
+from .matrix import Cell, Interval, Localization, Matrix, Metric, Row
 
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",
@@ -79,6 +79,15 @@ class Grid:
         return (min(every), max(every)) if every else (0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Place:
+    """A row of the matrix with its title and the localisation that was measured for it."""
+
+    row: Row
+    title: str
+    found: Localization
+
+
 def percent(share: float | None) -> str:
     """A share in [0, 1] in per cent with one decimal, as the paper prints; a dash for none."""
     return DASH if share is None or math.isnan(share) else f"{100 * share:.1f}"
@@ -140,14 +149,24 @@ def settings(row: Row) -> str:
     return crops if row.smooth <= 1 else f"{crops}, {row.smooth}×{row.smooth} mean"
 
 
-def legend(shown: list[Grid]) -> str:
-    """What the marks that occur in these grids mean, in words."""
+def located(matrix: Matrix) -> list[Place]:
+    """Return the rows that have a localisation, in the order of `ordered_rows`."""
+    names = titles(matrix)
+    pairs = [(row, matrix.localization_of(row.key)) for row in ordered_rows(matrix)]
+    return [Place(row, names[row.key], found) for row, found in pairs if found]
+
+
+def legend(shown: list[Grid], *, intervals: bool = True) -> str:
+    """Return what the marks that occur in these grids mean, in words.
+
+    intervals: whether confidence intervals are shown, so that a word on them is due.
+    """
     entries = [entry for each in shown for line in each.lines for entry in line.entries]
     parts = [
         ("Bold: best attention of a column.", any(e.best for e in entries)),
         ("Italic: one model attends and embeds.", any(e.diagonal for e in entries)),
         (f"{DAGGER} control or baseline at or above the bold one.", any(e.rival for e in entries)),
-        (INTERVALS, any(e.interval for e in entries)),
+        (INTERVALS, intervals and any(e.interval for e in entries)),
         (f"{DASH} not computed.", any(math.isnan(e.value) for e in entries)),
     ]
     return " ".join(text for text, occurs in parts if occurs)

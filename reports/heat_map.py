@@ -1,19 +1,19 @@
-"""Heat maps of a matrix as PNG: accuracy and worst-group accuracy side by side, a row a head.
+"""Heat maps of a matrix as PNG: the metrics side by side, with a row of panels for each head.
 
-Drawn on matplotlib's Figure with the Agg canvas: no pyplot, no global state, no display. The colour
-map is ColorBrewer's YlGnBu: its lightness falls steadily, so it reads alike with every kind of
-colour vision and in grey print.
+The colour map is ColorBrewer's YlGnBu: its lightness falls steadily, so it reads alike with every
+kind of colour vision and in grey print.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .drawing import INK, MUTED, RULE, png
 from .grid import DAGGER, Entry, Grid, grids, legend
+from .labels import shortened
 from .matrix import Matrix
 
 if TYPE_CHECKING:
@@ -24,18 +24,11 @@ if TYPE_CHECKING:
 _CELL = 0.72, 0.36  # inches
 _GAP = 0.3  # of a cell's height, between attention rows, controls and baselines
 _MAP = "YlGnBu"
-_INK, _MUTED, _EMPTY = "#1b1f24", "#5b6470", "#e6e8eb"
 
 
-def heat_map_png(matrix: Matrix, dpi: int = 150) -> bytes:
-    """The picture `heat_map` draws, as PNG on white."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = heat_map(matrix)
-    FigureCanvasAgg(figure)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=dpi, facecolor="white", metadata={"Software": "a2pipe"})
-    return png.getvalue()
+def heat_map_png(matrix: Matrix) -> bytes:
+    """Return the picture that `heat_map` draws as PNG on white."""
+    return png(heat_map(matrix), cropped=False)
 
 
 def heat_map(matrix: Matrix) -> Figure:
@@ -51,20 +44,21 @@ def heat_map(matrix: Matrix) -> Figure:
     for panel, each in zip(panels.flat, shown, strict=False):
         _draw(panel, each, colours)
     bar = figure.colorbar(colours, ax=panels, shrink=0.9, pad=0.02, aspect=24)
-    bar.set_label("per cent", color=_MUTED, fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=2, colors=_MUTED)
+    bar.set_label("per cent", color=MUTED, fontsize=8)
+    bar.ax.tick_params(labelsize=8, length=2, colors=MUTED)
     bar.outline.set_visible(False)
-    title = _short(f"{matrix.name}  ·  {matrix.dataset}", 90)
-    figure.suptitle(title, fontsize=11, color=_INK, parse_math=False)
-    figure.supxlabel(legend(shown), fontsize=7.5, color=_MUTED, parse_math=False, wrap=True)
+    title = shortened("  ·  ".join(dict.fromkeys((matrix.name, matrix.dataset))), 90)
+    figure.suptitle(title, fontsize=11, color=INK, parse_math=False)
+    marks = legend(shown, intervals=False)
+    figure.supxlabel(marks, fontsize=7.5, color=MUTED, parse_math=False, wrap=True)
     return figure
 
 
 def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
     """Inches that give every cell room, and the labels beside and below theirs."""
     columns, lines = len(matrix.columns), len(matrix.rows)
-    labels = max((len(_short(line.title)) for line in shown[0].lines), default=0) if shown else 0
-    names = max((len(_short(name, 32)) for name in matrix.columns), default=0)
+    labels = max((len(shortened(line.title)) for line in shown[0].lines), default=0) if shown else 0
+    names = max((len(shortened(name, 32)) for name in matrix.columns), default=0)
     panel = max(2.2, columns * _CELL[0])
     below = 0.25 if names <= 8 else 0.15 + 0.062 * names
     height = (lines * _CELL[1] + 0.5 + below) * max(1, len(matrix.heads)) + 0.9
@@ -89,17 +83,19 @@ def _draw(panel: Axes, grid: Grid, colours: ScalarMappable) -> None:
             _draw_cell(panel, x, y, entry, colours)
     panel.set_xlim(0, max(1, len(grid.columns)))
     panel.set_ylim((heights[-1] if heights else 0) + 1, 0)
-    panel.set_title(f"{grid.title}, {_short(grid.head)}", fontsize=9, color=_INK, parse_math=False)
-    names = [_short(name, 32) for name in grid.columns]
-    _label(panel, names, [y + 0.5 for y in heights], [_short(line.title) for line in grid.lines])
+    panel.set_title(
+        f"{grid.title}, {shortened(grid.head)}", fontsize=9, color=INK, parse_math=False
+    )
+    names = [shortened(name, 32) for name in grid.columns]
+    _label(panel, names, [y + 0.5 for y in heights], [shortened(line.title) for line in grid.lines])
 
 
 def _label(panel: Axes, names: list[str], heights: list[float], titles: list[str]) -> None:
     slanted: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     style = slanted if max(map(len, names), default=0) > 8 else {}
     ticks = [x + 0.5 for x in range(len(names))]
-    panel.set_xticks(ticks, names, fontsize=8, color=_INK, parse_math=False, **style)
-    panel.set_yticks(heights, titles, fontsize=8, color=_INK, parse_math=False)
+    panel.set_xticks(ticks, names, fontsize=8, color=INK, parse_math=False, **style)
+    panel.set_yticks(heights, titles, fontsize=8, color=INK, parse_math=False)
     panel.tick_params(length=0, pad=4)
     for spine in panel.spines.values():
         spine.set_visible(False)
@@ -118,7 +114,7 @@ def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMap
     from matplotlib.patches import Rectangle
 
     missing = math.isnan(entry.value)
-    face = _EMPTY if missing else colours.to_rgba(np.asarray(entry.value))
+    face = RULE if missing else colours.to_rgba(np.asarray(entry.value))
     panel.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", linewidth=1.2))
     panel.text(
         x + 0.5,
@@ -129,7 +125,7 @@ def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMap
         fontsize=8.5,
         fontweight="bold" if entry.best else "normal",
         fontstyle="italic" if entry.diagonal else "normal",
-        color=_MUTED if missing else _ink_on(face),
+        color=MUTED if missing else _ink_on(face),
     )
 
 
@@ -138,12 +134,3 @@ def _ink_on(face: Any) -> str:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in face[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "black" if luminance > 0.179 else "white"
-
-
-def _short(text: str, longest: int = 44) -> str:
-    """The text on one line, its middle left out when it is too long."""
-    text = " ".join(text.split())
-    if len(text) <= longest:
-        return text
-    kept = longest - 1
-    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

@@ -122,6 +122,11 @@ class Localization:
     hit: FloatOrNaN
     crop_hit: FloatOrNaN | None = None
 
+    @property
+    def shares(self) -> tuple[float, float, float | None]:
+        """The mass, hit rate and crop hit rate, in [0, 1], in the order of tables."""
+        return self.mass, self.hit, self.crop_hit
+
 
 @dataclass(frozen=True)
 class Matrix:

@@ -21,8 +21,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import DAGGER, Entry, Grid, Line, grids, legend, ordered_rows, percent, span, titles
-from .matrix import Cell, GalleryItem, Localization, Matrix, Row
+from .grid import (
+    DAGGER,
+    Entry,
+    Grid,
+    Line,
+    Place,
+    grids,
+    legend,
+    located,
+    ordered_rows,
+    percent,
+    span,
+    titles,
+)
+from .matrix import Cell, GalleryItem, Matrix
 from .overlay import draw_attention, draw_boxes
 
 if TYPE_CHECKING:
@@ -52,15 +65,6 @@ class GroupTable:
     grid: Grid
 
 
-@dataclass(frozen=True)
-class Place:
-    """A row of the matrix with its title and the localisation that was measured for it."""
-
-    row: Row
-    title: str
-    found: Localization
-
-
 def render_page(
     matrix: Matrix, gallery: Sequence[GalleryItem] = (), about_gallery: str = ""
 ) -> str:
@@ -70,8 +74,7 @@ def render_page(
     gallery: images to show; the page sorts them by group and by right and wrong.
     about_gallery: one sentence on which attention and which embedding the gallery shows.
     """
-    names, shown = titles(matrix), grids(matrix)
-    places = [(row, matrix.localization_of(row.key)) for row in ordered_rows(matrix)]
+    shown = grids(matrix)
     others = sorted({item.group for item in gallery} - set(matrix.group_names))
     record = {key.replace("_", " "): value for key, value in matrix.run.items()}
     return (
@@ -85,7 +88,7 @@ def render_page(
             legend=legend(shown),
             left_out=max((cell.n_left_out for cell in matrix.cells), default=0),
             groups=list(_group_tables(matrix)),
-            places=[Place(row, names[row.key], found) for row, found in places if found],
+            places=located(matrix),
             gallery=gallery,
             gallery_groups=[*matrix.group_names, *others],
             about_gallery=about_gallery,

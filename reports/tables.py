@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from .grid import DAGGER, Entry, Grid, grids, legend, ordered_rows, percent, span, titles
-from .matrix import MATRIX_FILE, Cell, Interval, Matrix
+from .grid import DAGGER, Entry, Grid, grids, legend, located, percent, span
+from .matrix import MATRIX_FILE, Cell, Matrix
 
 MEASURES = ("balanced_accuracy", "adjusted_accuracy", "macro_f1", "ece")
 _COLUMNS = [
@@ -23,25 +22,53 @@ _COLUMNS = [
 
 
 def to_json(matrix: Matrix) -> str:
-    """The whole matrix as indented JSON text; `Matrix.from_json` reads its content."""
+    """Return the whole matrix as indented JSON text, of which `read_matrix` makes it again."""
     return MATRIX_FILE.text(matrix)
 
 
 def to_csv(matrix: Matrix) -> str:
-    """One line a cell, shares in [0, 1] at full precision, and one column a group's accuracy.
+    """Return one line for each cell, with shares in [0, 1] at full precision.
 
-    Several crops are joined by "+". What is not defined is empty; missing cells have no line.
+    Every group has a column for its accuracy. Several crops are joined by "+". A field is empty
+    where a value is not defined; a cell that was not computed has no line.
     """
     groups = [f"accuracy of {name}" for name in matrix.group_names]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*_COLUMNS, *groups], lineterminator="\n")
+    writer = csv.DictWriter(text, [*_COLUMNS, *groups], lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(_record(matrix, cell) for cell in matrix.cells)
+    for cell in matrix.cells:
+        values = _values(matrix, cell).items()
+        writer.writerow({key: "" if value != value else value for key, value in values})
     return text.getvalue()
 
 
+def _values(matrix: Matrix, cell: Cell) -> dict[str, Any]:
+    """A cell with its row and localisation by the names of columns, and more that have none."""
+    row = next(each for each in matrix.rows if each.key == cell.row)
+    place = matrix.localization_of(cell.row)
+    limits = {
+        f"{metric}_{end}": limit
+        for metric in ("accuracy", "wga", "worst_class")
+        for end, limit in zip(
+            ("low", "high"), getattr(cell, f"{metric}_interval") or (), strict=False
+        )
+    }
+    return {
+        **vars(matrix),
+        **(vars(place) if place else {}),
+        **vars(row),
+        **vars(cell),
+        **limits,
+        **cell.measures,
+        **{f"accuracy of {group.name}": group.accuracy for group in cell.groups},
+        "matrix": matrix.name,
+        "crops": "+".join(map(str, row.crops)),
+        "embedding": cell.column,
+    }
+
+
 def to_markdown(matrix: Matrix) -> str:
-    """Notes, one table a head and metric, and the localisation table, for a README or an issue."""
+    """Return the notes, a table for each head and metric, and the localisation table."""
     shown = grids(matrix)
     parts = [f"# {escape(matrix.name)}", *map(escape, matrix.notes)]
     parts += [f"Dataset: {escape(matrix.dataset)}. Values in per cent, on the test split."]
@@ -51,52 +78,8 @@ def to_markdown(matrix: Matrix) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Return text that Markdown shows as it is, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
-
-
-def _record(matrix: Matrix, cell: Cell) -> dict[str, Any]:
-    row = next(each for each in matrix.rows if each.key == cell.row)
-    place = matrix.localization_of(cell.row)
-    return {
-        "matrix": matrix.name,
-        "dataset": matrix.dataset,
-        "collection": matrix.collection,
-        "row": row.key,
-        "label": row.label,
-        "kind": row.kind,
-        "attention": row.attention,
-        "crops": "+".join(map(str, row.crops)),
-        "smooth": row.smooth,
-        "baseline": row.baseline,
-        "embedding": cell.column,
-        "head": cell.head,
-        "n_train": cell.n_train,
-        "n_test": cell.n_test,
-        "n_left_out": cell.n_left_out,
-        "accuracy": _number(cell.accuracy),
-        "wga": _number(cell.wga),
-        "worst_group": cell.worst_group,
-        "worst_class": _number(cell.worst_class),
-        **_limits("accuracy", cell.accuracy_interval),
-        **_limits("wga", cell.wga_interval),
-        **_limits("worst_class", cell.worst_class_interval),
-        **{name: _number(cell.measures.get(name)) for name in MEASURES},
-        "mass": _number(place.mass if place else None),
-        "hit": _number(place.hit if place else None),
-        "crop_hit": _number(place.crop_hit if place else None),
-        "record": cell.record,
-        **{f"accuracy of {group.name}": _number(group.accuracy) for group in cell.groups},
-    }
-
-
-def _limits(metric: str, interval: Interval | None) -> dict[str, Any]:
-    low, high = interval or (None, None)
-    return {f"{metric}_low": _number(low), f"{metric}_high": _number(high)}
-
-
-def _number(share: float | None) -> float | str:
-    return "" if share is None or math.isnan(share) else float(share)
 
 
 def _grid_table(grid: Grid, heading: str) -> str:
@@ -112,22 +95,19 @@ def _marked(entry: Entry) -> str:
 
 
 def _localization_table(matrix: Matrix) -> str:
-    if not matrix.localization:
-        return ""
-    names = titles(matrix)
     head = ["attention", "images", "mass in box", "hit", "crop hit"]
-    places = [(row, matrix.localization_of(row.key)) for row in ordered_rows(matrix)]
     body = [
-        [escape(names[row.key]), str(place.n)]
-        + [percent(share) for share in (place.mass, place.hit, place.crop_hit)]
-        for row, place in places
-        if place is not None
+        [escape(place.title), str(place.found.n), *map(percent, place.found.shares)]
+        for place in located(matrix)
     ]
-    return f"## Localisation\n\n{markdown_table([head, *body])}"
+    return f"## Localisation\n\n{markdown_table([head, *body])}" if body else ""
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
-    """The first line as the head; the first column left-aligned, the others right-aligned."""
+    """Return a table with the first line as its head.
+
+    The first column is aligned to the left, all others to the right.
+    """
     head, *body = lines
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *body])

@@ -1,0 +1,36 @@
+"""What all plots share: the colours of their text, and how a figure becomes a PNG.
+
+Figures are drawn on matplotlib's Agg canvas without pyplot, so that there is no global state and no
+display is needed.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE = "#1b1f24", "#5b6470", "#e6e8eb"
+
+
+def png(figure: Figure, *, cropped: bool, dpi: int = 150) -> bytes:
+    """Return the figure as PNG on white; equal figures give equal bytes.
+
+    cropped: whether the picture is cut to what is drawn instead of having the figure's size.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    figure.savefig(
+        content,
+        format="png",
+        dpi=dpi,
+        facecolor="white",
+        bbox_inches="tight" if cropped else None,
+        # Else matplotlib writes its version, and another version would give other bytes.
+        metadata={"Software": "a2pipe"},
+    )
+    return content.getvalue()

@@ -1,0 +1,31 @@
+"""Names of models and other long texts, made to fit where they stand."""
+
+from __future__ import annotations
+
+import re
+from textwrap import TextWrapper
+
+
+class _NameWrapper(TextWrapper):
+    """A wrapper of lines that breaks after the signs which join the parts of a model's name too."""
+
+    wordsep_re = re.compile(r"([^ _./-]*[_./-]| +)")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text in lines of at most `width` characters.
+
+    Lines are broken after spaces, underscores, hyphens, dots and slashes, and anywhere in a part
+    that is longer than a line.
+    """
+    return "\n".join(_NameWrapper(width).wrap(text))
+
+
+def shortened(text: str, longest: int = 44) -> str:
+    """Return the text on one line, with "…" for its middle if it has more than `longest`
+    characters."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    kept = longest - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
