@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .grid import DAGGER, Entry, Grid, grids, legend, located, percent, span
@@ -33,12 +33,20 @@ def to_csv(matrix: Matrix) -> str:
     where a value is not defined; a cell that was not computed has no line.
     """
     groups = [f"accuracy of {name}" for name in matrix.group_names]
+    return csv_text([*_COLUMNS, *groups], (_values(matrix, cell) for cell in matrix.cells))
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return a head with the names of the columns, then a line for each mapping.
+
+    A mapping may have more keys. A value that it lacks, None and NaN are empty.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*_COLUMNS, *groups], lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for cell in matrix.cells:
-        values = _values(matrix, cell).items()
-        writer.writerow({key: "" if value != value else value for key, value in values})
+    for line in lines:
+        # NaN alone differs from itself.
+        writer.writerow({key: "" if value != value else value for key, value in line.items()})
     return text.getvalue()
 
 

@@ -1,57 +1,47 @@
 """Plots of localisation studies as PNG: by model size, by block, and the shares of token groups.
 
-Drawn on matplotlib's Figure with the Agg canvas: no pyplot, no global state, no display.
-Several studies stand side by side, as the columns of A²'s figures 2 and 9 to 14.
+Several studies stand side by side, as the columns of figures 2 and 9 to 14 of A² (arXiv
+2606.03148).
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import chain, combinations
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import A2pipeError
-from .panels import (
-    INK,
-    MUTED,
-    add_legend,
-    draw_blocks,
-    draw_controls,
-    draw_family,
-    draw_tokens,
-    figure_of,
-    label_blocks,
-    label_millions,
-    style_of,
-    title_of,
-    wrapped,
-)
+from ..drawing import INK, MUTED, png
+from ..labels import wrapped
+from .axes import add_legend, figure_of, label_blocks, label_millions, title_of
+from .panels import draw_blocks, draw_controls, draw_family, draw_tokens, style_of
 from .study import Line, Study, shown, way_words
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Plot: TypeAlias = "Callable[[Sequence[Study]], Figure]"
 
-_ACROSS = 6
-"""Panels in a row of models."""
-
-
-_UNKNOWN_FAMILY = "timm"
-"""Of models whose name says nothing of how they were trained: they are no series."""
-_SAME_SIZE = 1.05
+_ACROSS = 6  # panels in a row of models
+_UNKNOWN_FAMILY = "timm"  # of models whose name says nothing of their training: they are no series
+_SAME_SIZE = 1.05  # ratio of parameters up to which two models have one size
 
 
 class TooLittleError(Exception):
-    """Why a plot cannot be drawn."""
+    """A plot cannot be drawn, and the message says what it needs."""
 
 
 @dataclass(frozen=True)
 class Plots:
-    """PNG by file name; why the others were not drawn; and what else is to be said of them."""
+    """The plots that could be drawn of some studies.
+
+    drawn: the PNG by file name.
+    left_out: why each of the others was not drawn, by file name.
+    remarks: what else a reader must know: which study a plot lacks, which way of reading is drawn.
+    """
 
     drawn: dict[str, bytes]
     left_out: dict[str, str]
@@ -59,7 +49,7 @@ class Plots:
 
 
 def study_plots(studies: Sequence[Study]) -> Plots:
-    """Every plot there is data for, of the studies that have it.
+    """Draw every plot for which there is data, each with the studies that have it.
 
     Of several ways of reading attention (heads, reading, smoothing, evaluation) each study's first
     is drawn. Raises A2pipeError for a study without lines.
@@ -71,6 +61,7 @@ def study_plots(studies: Sequence[Study]) -> Plots:
     left_out: dict[str, str] = {}
     remarks: list[str] = []
     for name, plot in PLOTS.items():
+        # A study is drawn alone first, as one that lacks the data would fail the plot of all.
         tried = [_tried(plot, study) for study in studies]
         figures = [each for each in tried if not isinstance(each, str)]
         missing = {place: why for place, why in enumerate(tried) if isinstance(why, str)}
@@ -78,7 +69,7 @@ def study_plots(studies: Sequence[Study]) -> Plots:
             left_out[name] = missing[0]
             continue
         chosen = [study for place, study in enumerate(studies) if place not in missing]
-        drawn[name] = png(figures[0] if len(figures) == 1 else plot(chosen))
+        drawn[name] = png(figures[0] if len(figures) == 1 else plot(chosen), cropped=True)
         remarks += [
             f"{name}: without study {place + 1} ({studies[place].name}), as {why}"
             for place, why in missing.items()
@@ -102,89 +93,81 @@ def _which_way(study: Study) -> str:
     return f"{study.name}: plots show the first of {ways} ways ({way_words(study.lines[0])})"
 
 
-def png(figure: Figure, dpi: int = 150) -> bytes:
-    """The figure as PNG on white: equal figures give equal bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
-    content = io.BytesIO()
-    figure.savefig(
-        content,
-        format="png",
-        dpi=dpi,
-        facecolor="white",
-        bbox_inches="tight",
-        metadata={"Software": "a2pipe"},
-    )
-    return content.getvalue()
-
-
 def by_size(studies: Sequence[Study], names: Sequence[str]) -> Figure:
-    """Measures of the last block against parameters, a line a family (A², figures 2 and 11).
+    """Draw measures of the last block against parameters, with a curve for each family.
 
-    Contrastive families are dashed, controls dotted; bars are the intervals. Raises TooLittleError
-    unless some study has a measure of two sizes.
+    As figures 2 and 11 of A². CLIP's families are dashed and controls dotted; bars are the
+    intervals. names: of measures, a row of panels each. Raises TooLittleError unless some study has
+    models of two sizes.
     """
     last = [[line for line in shown(study) if line.block == line.blocks] for study in studies]
     sized = [[line for line in lines if line.parameters > 0] for lines in last]
-    if not any(len({line.parameters for line in _attention(lines)}) > 1 for lines in sized):
+    attention = [_attention(lines) for lines in sized]
+    if not any(len({line.parameters for line in lines}) > 1 for lines in attention):
         raise TooLittleError("it needs the last block of two models of different, known size")
     names = _taken(names, sized)
-    every = [line for lines in sized for line in _attention(lines)]
-    families = list(dict.fromkeys(series(line, every) for line in every))
+    every = list(chain(*attention))
     figure, panels = figure_of(studies, names)
-    for column, lines in enumerate(sized):
-        for row, name in enumerate(names):
-            draw_controls(panels[row][column], last[column], name)
-            for number, family in enumerate(families):
-                members = [line for line in _attention(lines) if series(line, every) == family]
-                draw_family(panels[row][column], members, name, style_of(number, family))
+    for row, name in zip(panels, names, strict=True):
+        for panel, lines in zip(row, last, strict=True):
+            draw_controls(panel, lines, name)
+    families = [_grouped(lines, lambda line: series(line, every)) for lines in attention]
+    _draw_curves(panels, families, names, draw_family)
     label_millions(panels[-1])
     add_legend(figure, panels)
     return figure
 
 
 def by_block(studies: Sequence[Study], names: Sequence[str]) -> Figure:
-    """Measures block by block, a line a model, its last block starred (A², figures 9, 12 to 14).
+    """Draw measures block by block, with a curve for each model and a star at its last block.
 
-    Bands are the intervals. Raises TooLittleError unless some model has two blocks.
+    As figures 9 and 12 to 14 of A²; bands are the intervals. names: of measures, a row of panels
+    each. Raises TooLittleError unless some model has two blocks.
     """
     lines = [shown(study) for study in studies]
-    if not any(len(each) > 1 for chosen in lines for each in by_model(chosen).values()):
+    models = [by_model(each) for each in lines]
+    if not any(len(blocks) > 1 for each in models for blocks in each.values()):
         raise TooLittleError("it needs two blocks of one model (attention.layers)")
     names = _taken(names, lines)
-    models = list(dict.fromkeys(line.model for chosen in lines for line in chosen))
     figure, panels = figure_of(studies, names)
-    for column, chosen in enumerate(lines):
-        blocks = by_model(chosen)
-        for row, name in enumerate(names):
-            for number, model in enumerate(models):
-                draw_blocks(
-                    panels[row][column], blocks.get(model, []), name, style_of(number, model)
-                )
+    _draw_curves(panels, models, names, draw_blocks)
     for panel, chosen in zip(panels[-1], lines, strict=True):
         label_blocks(panel, chosen)
     add_legend(figure, panels)
     return figure
 
 
+def _draw_curves(
+    panels: Any,
+    curves: Sequence[dict[str, list[Line]]],
+    names: Sequence[str],
+    draw: Callable[[Axes, Sequence[Line], str, dict[str, Any]], None],
+) -> None:
+    """Draw each study's curves in its column of panels; equal names look alike in all of them."""
+    labels = list(dict.fromkeys(chain(*curves)))
+    for row, name in zip(panels, names, strict=True):
+        for panel, here in zip(row, curves, strict=True):
+            for number, label in enumerate(labels):
+                draw(panel, here.get(label, []), name, style_of(number, label))
+
+
 def by_token(studies: Sequence[Study]) -> Figure:
-    """Shares of the token groups block by block, with mass in box, a panel a model (figure 10)."""
-    rows = [
-        {model: each for model, each in by_model(shown(study)).items() if len(each) > 1}
-        for study in studies
-    ]
-    if not any(rows):
-        raise TooLittleError("it needs two blocks of one model (attention.layers)")
-    _taken(("cls", "registers", "patches"), [shown(study) for study in studies])
+    """Draw the shares of the token groups block by block, with the mass in box.
+
+    As figure 10 of A², with a panel for each model. Raises TooLittleError unless some model has two
+    blocks and shares.
+    """
     from matplotlib.figure import Figure
 
-    lines = list(_panel_rows(studies, rows))
-    across = max(len(chosen) for _, chosen in lines)
-    size = max(2.4 * across, 4.8) + 0.6, 2.5 * len(lines) + 0.9
+    rows = list(_panel_rows(studies))
+    if not rows:
+        raise TooLittleError("it needs two blocks of one model (attention.layers)")
+    _taken(("cls", "registers", "patches"), [shown(study) for study in studies])
+    across = max(len(chosen) for _, chosen in rows)
+    size = max(2.4 * across, 4.8) + 0.6, 2.5 * len(rows) + 0.9
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(lines), across, squeeze=False, sharey=True)
-    for (study, chosen), row in zip(lines, panels, strict=True):
+    panels = figure.subplots(len(rows), across, squeeze=False, sharey=True)
+    for (study, chosen), row in zip(rows, panels, strict=True):
         for panel in row[len(chosen) :]:
             panel.set_axis_off()
         for (model, blocks), panel in zip(chosen, row, strict=False):
@@ -197,27 +180,34 @@ def by_token(studies: Sequence[Study]) -> Figure:
     return figure
 
 
-def _panel_rows(
-    studies: Sequence[Study], models: Sequence[dict[str, list[Line]]]
-) -> Iterator[tuple[Study, list[tuple[str, list[Line]]]]]:
-    """Models of one study with their blocks, at most _ACROSS in a row of panels."""
-    for study, found in zip(studies, models, strict=True):
-        chosen = list(found.items())
-        for start in range(0, len(chosen), _ACROSS):
-            yield study, chosen[start : start + _ACROSS]
+def _panel_rows(studies: Sequence[Study]) -> Iterator[tuple[Study, list[tuple[str, list[Line]]]]]:
+    """Models of one study that have several blocks, with these, at most _ACROSS in a row."""
+    for study in studies:
+        models = [each for each in by_model(shown(study)).items() if len(each[1]) > 1]
+        for start in range(0, len(models), _ACROSS):
+            yield study, models[start : start + _ACROSS]
 
 
 def by_model(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """The blocks of every model, in order of depth."""
-    models: dict[str, list[Line]] = {}
-    for line in sorted(lines, key=lambda line: line.block):
-        models.setdefault(line.model, []).append(line)
-    return {model: models[model] for model in dict.fromkeys(line.model for line in lines)}
+    """Return the lines of every model, in order of depth."""
+    models = _grouped(lines, lambda line: line.model)
+    return {model: sorted(each, key=lambda line: line.block) for model, each in models.items()}
+
+
+def _grouped(lines: Sequence[Line], key: Callable[[Line], str]) -> dict[str, list[Line]]:
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(key(line), []).append(line)
+    return groups
 
 
 def series(line: Line, lines: Sequence[Line]) -> str:
-    """The family, whether it has registers where some of its models do and others do not, and the
-    patch where models of one size differ in it. The model itself where the family is unknown."""
+    """Return the name of the curve on which a line stands among others.
+
+    It is the family, with what tells two curves of it apart: whether there are registers, if only
+    some of its models have them, and the patch, if models of one size differ in it. Where the
+    family is unknown, it is the model.
+    """
     if line.family == _UNKNOWN_FAMILY:
         return line.model
     family = [each for each in _attention(lines) if each.family == line.family]

@@ -1,13 +1,11 @@
-"""The localisation study: what every attention map holds, with intervals; `localization.json`.
+"""The localisation study: what was measured of every attention map, with intervals.
 
-Plain frozen data that the tables and plots of this folder read. Shares, hits and the normalised
-entropy are in [0, 1]; NaN means not defined.
+Plain frozen data that `localization.json` holds and the tables and plots read. All measures are in
+[0, 1]; NaN means that a number is not defined.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,28 +14,31 @@ from typing import Any, Literal
 
 from ...errors import A2pipeError
 from ..json_file import FloatOrNaN, JsonFile
+from ..tables import csv_text
 
 _MOST_BLOCKS = 10_000
 _MOST_MILLIONS = 1e9
 _ROUNDING = 1e-6
 
 _WAY = ["heads", "reading", "smooth", "evaluation"]
-_STUDY = ["name", "dataset", "collection", "split", "image_size", "geometry", "level"]
-_LINE = [
+_COLUMNS = [
+    *("study", "dataset", "collection", "split", "image_size", "geometry", "level"),
     *("model", "family", "parameters", "kind", "block", "blocks", "registers", "patch"),
     *(*_WAY, "n_left_out", "record"),
+    *("measure", "crops", "n", "mean", "std", "low", "high"),
 ]
-_MEASURE = ["name", "crops", "n", "mean", "std", "low", "high"]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One number over n images: mean, standard deviation (n - 1), bootstrap interval of the mean.
-
-    The last two are NaN for a single image.
+    """One number of an attention map, over n images.
 
     name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
-    crops: sides of the crops in pixels of the canvas, for "crop_hit".
+    n: the images that have the number.
+    mean: over these images, in [0, 1].
+    std: the standard deviation over images (n - 1 in the denominator); NaN for a single image.
+    low, high: the ends of the bootstrap interval of the mean; NaN for a single image.
+    crops: the sides of the crops in pixels of the canvas, for "crop_hit"; else empty.
     """
 
     name: str
@@ -56,14 +57,22 @@ class Measure:
 
 @dataclass(frozen=True)
 class Line:
-    """One attention map: a block of a model, and how its heads become a map.
+    """One attention map and what was measured of it: a block of a model, read in one way.
 
-    model: name; family: of models, such as "DINOv2". parameters: millions, 0 where unknown.
-    kind: "control" is a model that never saw an image. block: 1..blocks, counted from the input.
-    registers: register tokens beside the CLS token. heads, reading, smooth: as in the experiment.
-    evaluation: "pixels", "patch-centre" or "patch-overlap".
-    n: images measured; n_left_out: images without an answer.
-    record: fingerprint of the stored values per image. patch: side in pixels, 0 where unknown.
+    model: its name.
+    family: the models that it belongs to, such as "DINOv2".
+    parameters: of the model, in millions; 0 where unknown.
+    kind: "control" for a model with random weights.
+    block: from 1 to `blocks`, counted from the input.
+    blocks: of the model.
+    registers: the number of register tokens beside the CLS token.
+    heads, reading, smooth: how the heads become a map, as in the experiment.
+    evaluation: where it is compared: "pixels", "patch-centre" or "patch-overlap".
+    n: the images that were measured.
+    n_left_out: the images for which some measure has no answer.
+    measures: in the order in which they are shown.
+    record: the fingerprint of the stored values of each image.
+    patch: the side of a patch in pixels; 0 where unknown.
     """
 
     model: str
@@ -85,23 +94,31 @@ class Line:
 
     @property
     def way(self) -> tuple[str, str, int, str]:
-        """Aggregation of heads, reading, smoothing, evaluation: all that is not the model's."""
+        """Aggregation of heads, reading, smoothing and evaluation: all but the model and block."""
         return self.heads, self.reading, self.smooth, self.evaluation
 
     def measure(self, name: str) -> Measure | None:
-        """The first measure of that name, or None if it was not taken or has no mean."""
+        """Return the first measure of that name, or None if it was not taken or has no mean."""
         known = (each for each in self.measures if not math.isnan(each.mean))
         return next((each for each in known if each.name == name), None)
 
 
 @dataclass(frozen=True)
 class Study:
-    """Every map of an experiment over the images of one split.
+    """Every attention map of an experiment, measured over the images of one split.
 
-    collection: digest of images, labels, groups, splits and boxes. split: "all" is every image.
-    image_size, geometry: of the canvas, its side in pixels and how an image comes to stand on it.
-    created: ISO 8601. version: of the package. resamples, level, seed: of the bootstrap.
-    run: versions, device, host, command, seconds, forward passes, bad images.
+    name: of the experiment.
+    dataset: its name.
+    collection: the digest of images, labels, groups, splits and boxes.
+    split: "train", "val", "test", or "all" for every image.
+    image_size: the side of the canvas in pixels.
+    created: the moment in ISO 8601.
+    version: of the package.
+    resamples, level, seed: of the bootstrap intervals; level is a share such as 0.95.
+    lines: one for each map.
+    notes: paragraphs that a reader must see before any number.
+    run: versions, device, host, command, seconds, forward passes and bad images.
+    geometry: how an image is brought to the canvas, as in the experiment.
     """
 
     name: str
@@ -134,7 +151,10 @@ STUDY_FILE = JsonFile(
 
 
 def read_study(path: Path) -> Study:
-    """The study in a `localization.json`. Raises A2pipeError when it is missing or is not one."""
+    """Return the study in a `localization.json`.
+
+    Raises A2pipeError if the file is missing, is none, or holds numbers that cannot be.
+    """
     study = STUDY_FILE.read(path)
     for line in study.lines:
         _check_line(line, str(path))
@@ -142,31 +162,38 @@ def read_study(path: Path) -> Study:
 
 
 def study_csv(study: Study) -> str:
-    """One line a measure of a map, at full precision; several crops are joined by "+"."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["study", *_STUDY[1:], *_LINE, "measure", *_MEASURE[1:]])
-    for line in study.lines:
-        for measure in line.measures:
-            writer.writerow(
-                [*_cells(study, _STUDY), *_cells(line, _LINE), *_cells(measure, _MEASURE)]
-            )
-    return text.getvalue()
+    """Return one line for each measure of a map, at full precision, with several crops joined by
+    "+"."""
+    return csv_text(
+        _COLUMNS,
+        (
+            {
+                **vars(study),
+                **vars(line),
+                **vars(measure),
+                "study": study.name,
+                "measure": measure.name,
+                "crops": joined(measure.crops),
+            }
+            for line in study.lines
+            for measure in line.measures
+        ),
+    )
 
 
 def shown(study: Study) -> list[Line]:
-    """The lines of the way of reading attention that comes first in the study."""
+    """Return the lines that read attention in the way of the study's first line."""
     return [line for line in study.lines if line.way == study.lines[0].way]
 
 
 def way_words(line: Line) -> str:
-    """How attention is read: "heads: mean, slice, pixels"."""
+    """Return how a map was made of attention, such as "heads: mean, slice, pixels"."""
     smoothed = "" if line.smooth == 1 else f"smooth {line.smooth}, "
     return f"heads: {line.heads}, {line.reading}, {smoothed}{line.evaluation}"
 
 
 def left_out_words(study: Study) -> str:
-    """How many images count for nothing and why; "" if all count."""
+    """Return how many images were left out and why, or "" if none was."""
     bad = study.run.get("bad_images")
     unusable = len(bad) if isinstance(bad, list) else 0
     counts = [line.n_left_out for line in study.lines]
@@ -178,7 +205,10 @@ def left_out_words(study: Study) -> str:
 
 
 def study_table(study: Study) -> list[dict[str, Any]]:
-    """One line a map for a terminal: means only, and of `way` what is not the same everywhere."""
+    """Return a line for each map, with the means of its measures, for a terminal.
+
+    Of the `way` only that stands there which differs between lines.
+    """
     varying = [key for key in _WAY if len({getattr(line, key) for line in study.lines}) > 1]
     labels = dict.fromkeys(each.label for line in study.lines for each in line.measures)
     return [_table_line(line, varying, labels) for line in study.lines]
@@ -195,23 +225,13 @@ def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> di
     }
 
 
-def _cells(data: Any, keys: Iterable[str]) -> list[Any]:
-    """Fields as cells of a CSV: what is not defined is empty."""
-    values = (getattr(data, key) for key in keys)
-    return [joined(value) if isinstance(value, tuple) else _cell(value) for value in values]
-
-
-def _cell(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def joined(crops: Iterable[int]) -> str:
-    """A crop list in words: "64+32"."""
+    """Return a crop list in words, such as "64+32"."""
     return "+".join(map(str, crops))
 
 
 def _check_line(line: Line, where: str) -> None:
-    """Refuse what no measuring gives, and no plot could show."""
+    """Refuse numbers that no measuring gives; of an axis up to 1e300 no plot could be drawn."""
     shares = [each for m in line.measures for each in (m.mean, m.low, m.high)]
     if any(not -_ROUNDING <= share <= 1 + _ROUNDING for share in shares if not math.isnan(share)):
         raise A2pipeError(f"{where} has a measure of {line.model} that is not in [0, 1]; mend it.")

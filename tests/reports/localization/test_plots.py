@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.localization.panels import millions, wrapped
+from a2pipe.reports.drawing import png
+from a2pipe.reports.labels import wrapped
+from a2pipe.reports.localization.axes import millions
 from a2pipe.reports.localization.plots import (
     PLOTS,
     by_block,
     by_size,
     by_token,
-    png,
     series,
     study_plots,
 )
