@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache.artifact import OK, Artifact
+from ..cache.artifact import OK
 from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..reports.matrix import Matrix
@@ -25,37 +25,6 @@ from .shards.progress import make_progress
 
 Form = Literal["numpy", "dask", "zarr"]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """Rows of the cache, one for each unique image of a collection.
-
-    values: (images, ...) as numpy.ndarray, dask.array.Array, or the stored zarr.Array (h5py.Dataset
-        on the HDF5 backend); NumPy and Dask check every byte they read against its checksum.
-    status: uint8 (images,); 1 is good, 2 unreadable, 3 not finite; bad rows hold NaN (boxes: -1).
-    images: content digests, in row order.
-    collection: the samples; several may share one image.
-    """
-
-    values: Any
-    status: NDArray[np.uint8]
-    images: tuple[str, ...]
-    collection: Collection
-
-    @property
-    def row_of_sample(self) -> NDArray[np.int64]:
-        """Row of each sample of the collection; one past the last, so that indexing with it fails,
-        where the file could not even be read."""
-        row_of = {image: row for row, image in enumerate(self.images)}
-        none = len(self.images)
-        return np.array([row_of.get(digest, none) for digest in self.collection.digests], np.int64)
-
-    @property
-    def usable(self) -> NDArray[np.bool_]:
-        """Which samples of the collection have a good row."""
-        good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
-        return good
 
 
 def build_matrix(
@@ -82,6 +51,41 @@ def build_matrix(
     return matrix.build_matrix(session).matrix
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """Rows of the cache, one for each unique image of a collection.
+
+    values: (images, ...), as a numpy.ndarray, a dask.array.Array, or the stored zarr.Array
+        (h5py.Dataset on the HDF5 backend). NumPy and Dask check every byte they read against its
+        checksum; the stored array checks none.
+    status: uint8 (images,); 1 is good, 2 unreadable, 3 not finite. Bad rows hold NaN (boxes: -1).
+    images: content digests, in the order of rows.
+    collection: the samples; several of them may share one image.
+    """
+
+    values: Any
+    status: NDArray[np.uint8]
+    images: tuple[str, ...]
+    collection: Collection
+
+    @property
+    def row_of_sample(self) -> NDArray[np.int64]:
+        """The row of each sample of the collection, int64 (samples,).
+
+        A sample whose file could not be read has no row. It gets the number after the last row, so
+        that indexing with it raises IndexError instead of returning another image's row.
+        """
+        row_of = {image: row for row, image in enumerate(self.images)}
+        none = len(self.images)
+        return np.array([row_of.get(digest, none) for digest in self.collection.digests], np.int64)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Whether each sample of the collection has a good row, bool (samples,)."""
+        good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
+        return good
+
+
 def open_attention(
     experiment: Source,
     model: str | None = None,
@@ -90,9 +94,12 @@ def open_attention(
     form: Form = "numpy",
     cache: Path | str | None = None,
 ) -> View:
-    """CLS rows of the softmax attention: float32 (images, heads, tokens), prefix tokens first.
+    """Open the attention of the CLS token: float32 (images, heads, tokens).
 
-    model, block: which; may be left out where the experiment has one.
+    A row is the full softmax of one block, prefix tokens first, so it sums to 1.
+
+    experiment, cache: as for `build_matrix`. model, block: which attention; either may be left out
+    where the experiment has one. form: the kind of array.
 
     Raises:
         UsageError: the experiment has no such model or block, or several and none was named.
@@ -116,10 +123,13 @@ def open_boxes(
     form: Form = "numpy",
     cache: Path | str | None = None,
 ) -> View:
-    """Crop boxes: int32 (images, 4), x0, y0, x1, y1 half-open, in pixels of the resized image.
+    """Open crop boxes: int32 (images, 4).
 
-    row: label or key of a row of the matrix, or an attention model that has one row; crop: which
-    of the row's crops, from 0.
+    A box is x0, y0, x1, y1 in pixels of the resized image, half-open.
+
+    experiment, cache: as for `build_matrix`. row: the label or key of a row of the matrix, or an
+    attention model that has one row; may be left out where there is one. crop: which of the row's
+    crops, from 0. form: the kind of array.
 
     Raises:
         UsageError: the experiment has no such row or crop, or several rows and none was named.
@@ -140,13 +150,15 @@ def open_features(
     form: Form = "numpy",
     cache: Path | str | None = None,
 ) -> View:
-    """Embeddings of a row's crops under one embedding model: float32 (images, crops * d).
+    """Open the embeddings of a row's crops under one embedding model: float32 (images, crops * d).
 
-    row: as for `open_boxes`; model: an embedding model, may be left out where there is one. The
-    stored array of form "zarr" is one crop's, so a row of several crops has none.
+    experiment, cache: as for `build_matrix`. row: as for `open_boxes`. model: an embedding model;
+    may be left out where there is one. form: the kind of array; "zarr" is the stored array of one
+    crop, so a row of several crops has none.
 
     Raises:
-        UsageError: the experiment has no such row or model, or several and none was named.
+        UsageError: the experiment has no such row or model, or several and none was named; or the
+            form is "zarr" and the row has several crops.
         NotCachedError: the embeddings have not been computed.
     """
     session = open_session(experiment, cache)
@@ -160,9 +172,17 @@ def open_features(
     if form == "zarr":
         raise UsageError("Several crops are several stored arrays; open them as numpy or dask.")
     status = np.max([view.status for view in views.values()], axis=0)
-    blocks = [_mean([views[spec].values for spec in parts_of(part)], form) for part in features]
-    values = _concatenate(blocks, form)
+    blocks = [_mean([views[spec].values for spec in parts_of(part)]) for part in features]
+    # NumPy hands Dask arrays on to Dask's own function of the same name.
+    values = np.concatenate(blocks, axis=1)
     return View(values, status, views[specs[0]].images, session.collection)
+
+
+def _mean(parts: list[Any]) -> Any:
+    """Return the mean of NumPy or Dask arrays of one shape, computed in float64."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.stack(parts).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
@@ -174,35 +194,8 @@ def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
 
 def _view(session: Session, spec: Spec, form: Form) -> View:
     artifact = session.artifact(spec)
-    values = _values(artifact, session.plan.field(spec).name, form)
-    status = artifact.read("status")
-    return View(values, status, artifact.layout.images, session.collection)
-
-
-def _values(artifact: Artifact, name: str, form: Form) -> Any:
-    if form == "numpy":
-        return artifact.read(name)
-    if form == "dask":
-        return artifact.dask(name)
-    if form == "zarr":
-        return artifact.open(name)
-    raise UsageError(f"There is no form {form!r}; choose numpy, dask or zarr.")
-
-
-def _concatenate(blocks: list[Any], form: Form) -> Any:
-    if form == "dask":
-        from dask.array import concatenate
-
-        return concatenate(blocks, axis=1)  # type: ignore[no-untyped-call]
-    return np.concatenate(blocks, axis=1)
-
-
-def _mean(parts: list[Any], form: Form) -> Any:
-    """The mean of arrays of one shape, computed in float64; of one, the array itself."""
-    if len(parts) == 1:
-        return parts[0]
-    if form == "dask":
-        from dask.array import stack
-
-        return stack(parts).mean(axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[no-untyped-call]
-    return np.mean(parts, axis=0, dtype=np.float64).astype(np.float32)
+    ways = {"numpy": artifact.read, "dask": artifact.dask, "zarr": artifact.open}
+    if form not in ways:
+        raise UsageError(f"There is no form {form!r}; choose numpy, dask or zarr.")
+    values = ways[form](session.plan.field(spec).name)
+    return View(values, artifact.read("status"), artifact.layout.images, session.collection)

@@ -31,7 +31,8 @@ from .shards.stats import RunStats
 from .shards.task import prepare
 
 TIMES_TO_COMPUTE_AGAIN = 3
-"""What is damaged or was dropped; another process may drop shards while this one computes."""
+"""How often `read` computes what it did not find. Once is not always enough: another process may
+drop shards, as `cache verify --repair` does, while this one computes them."""
 
 
 @dataclass
@@ -55,10 +56,12 @@ class Session:
 
     @property
     def experiment(self) -> Experiment:
+        """The experiment that was opened."""
         return self.plan.experiment
 
     @property
     def collection(self) -> Collection:
+        """The samples of the experiment; those of bad images are among them."""
         return self.plan.collection
 
     def compute(
@@ -94,19 +97,19 @@ class Session:
             )
 
     def stored(self, spec: Spec) -> Artifact | None:
-        """What the cache has of a spec, complete or not; None if nothing."""
+        """Return the artifact of a spec, complete or not; None if there is none."""
         run = self.experiment.run
         return self.cache.find(spec, self.collection.images, run.shard_size, run.backend)
 
     def is_complete(self) -> bool:
-        """Whether every row that the plan needs is stored."""
+        """Tell whether every row that the plan needs is stored."""
         return all((found := self.stored(spec)) and found.complete for spec in self.plan.specs())
 
     def artifact(self, spec: Spec) -> Artifact:
-        """Where the rows of a spec lie.
+        """Return the artifact of a spec, with the rows of all images.
 
         Raises:
-            NotCachedError: they have not been computed, or not all of them.
+            NotCachedError: not all of them have been computed.
         """
         found = self.stored(spec)
         if found is None or not found.complete:
@@ -121,15 +124,16 @@ class Session:
         )
 
     def read(self, spec: Spec, images: list[str]) -> NDArray[Any]:
-        """Rows of a spec for these image digests, checked against their checksums.
+        """Return rows of a spec, (len(images), ...), checked against their checksums.
 
-        Only the shards that hold these images are looked at.
+        images: digests, in any order. Only the shards that hold these images are read. Rows that
+        are damaged, or that another process has dropped since they were computed, are computed
+        again where `may_compute` is on.
 
         Raises:
-            NotCachedError: nothing is stored of the spec, or not these rows and `may_compute` is
-                off; else they are computed, as another process has dropped them.
-            DamagedError: stored bytes are damaged and `may_compute` is off; else they are computed
-                again.
+            NotCachedError: nothing is stored of the spec; or not these rows, and `may_compute` is
+                off.
+            DamagedError: stored bytes are damaged, and `may_compute` is off.
         """
         for _ in range(TIMES_TO_COMPUTE_AGAIN):
             try:
@@ -152,13 +156,17 @@ class Session:
         return rows
 
     def read_features(self, spec: FeatureSpec, images: list[str]) -> NDArray[np.float32]:
-        """Features of these images, float32 (len(images), d). Raises as `read`."""
+        """Return features of these images, float32 (len(images), d); raises as `read`.
+
+        Features that are the mean of several embeddings are averaged in float64.
+        """
         parts = [self.read(each, images) for each in parts_of(spec)]
         mean = parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float64)
         return np.asarray(mean, np.float32)
 
     def _compute_again(self, artifact: Artifact, damaged: bool) -> None:
         """Compute the shards that an artifact lacks, and before that drop damaged ones."""
+        # A damaged shard has a marker still, so it would not be missing.
         if damaged:
             self._drop_damaged(artifact)
         self.compute(artifact.stage)
@@ -175,8 +183,11 @@ class Session:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """To write what is of use later but not to this run, such as its record: where the cache
-        may only be read, one line says so, once, and the run goes on."""
+        """Let the block fail to write where the cache may only be read.
+
+        For what is of use later but not to this run, such as its record. One line says so, once in
+        a session, and the run goes on.
+        """
         try:
             yield
         except UnwritableError:
@@ -212,35 +223,34 @@ class Session:
             remember(root, reference, uses if replace else uses | uses_of(root, reference))
 
     def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
-        """Images that could not be used, each once, with the reason.
+        """Return the images that could not be used, each once, with the reason.
 
-        so_far: those of the shards that are done; else NotCachedError unless all are.
+        through: the last stage that is looked at. so_far: look only at the shards that are done.
+
+        Raises:
+            NotCachedError: some shards are not done, and `so_far` is off.
         """
         rows = [row for spec in self.plan.specs(through) for row in self._bad_rows(spec, so_far)]
         return find_bad_images(self.collection, rows)
 
     def _bad_rows(self, spec: Spec, so_far: bool) -> list[BadRow]:
-        """One look at the markers, which may be many thousands, tells what is done and what bad."""
         found = self.stored(spec)
+        # Markers may be many thousands: one look at them tells what is done and what is bad.
         markers = found.markers() if found else {}
         if not so_far and not (found and len(markers) == found.cut.shards):
             raise self._lacks(spec)
         return [row for marker in markers.values() for row in marker.bad]
 
     def usable(self, bad: list[BadImage]) -> Collection:
-        """The collection without the samples of bad images."""
+        """Return the collection without the samples of bad images."""
         if not bad:
             return self.collection
         paths = {image.path for image in bad}
+        # The same image may lie under other paths too. One that could not be read has no digest.
         digests = {image.digest for image in bad if image.digest}
-        good = [
-            index
-            for index, (path, digest) in enumerate(
-                zip(self.collection.paths, self.collection.digests, strict=True)
-            )
-            if path not in paths and digest not in digests
-        ]
-        return self.collection.take(np.array(good, np.int64))
+        samples = zip(self.collection.paths, self.collection.digests, strict=True)
+        good = [path not in paths and digest not in digests for path, digest in samples]
+        return self.collection.take(np.array(good, np.bool_))
 
 
 def open_session(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError
@@ -28,14 +29,15 @@ def make_executor(
     if not (scheduler or local_workers or cluster):
         return LocalExecutor()
     _require_dask(jobs=bool(cluster))
-    from .dask.clusters import JobWorkers, LocalWorkers, RunningWorkers
+    from .dask import clusters, jobqueue
     from .dask.run import DaskExecutor
 
     if cluster:
-        return DaskExecutor(JobWorkers(load_cluster(Path(cluster))))
-    if scheduler:
-        return DaskExecutor(RunningWorkers(scheduler).checked())
-    return DaskExecutor(LocalWorkers(local_workers))
+        return DaskExecutor(partial(jobqueue.job_workers, load_cluster(Path(cluster))))
+    if local_workers:
+        return DaskExecutor(partial(clusters.local_workers, local_workers))
+    clusters.check_scheduler(scheduler)  # before a dataset is read, which may take long
+    return DaskExecutor(partial(clusters.running_workers, scheduler))
 
 
 def _require_dask(jobs: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,20 @@ class Task:
         """How many images these shards have."""
         cut = next(iter(self.artifacts.values())).cut
         return sum(cut.length_of(number) for number in shards)
+
+    @property
+    def asked_for(self) -> list[Stored]:
+        """The specs whose rows are asked for: all but those that are stored on the way."""
+        return [spec for spec in self.artifacts if not spec.only_when_read]
+
+    def only(self, shards: Iterable[int]) -> Task:
+        """Return the part of this task that these shards are, without what is done by now."""
+        missing = {
+            spec: {number for number in shards if not artifact.has(number)}
+            for spec, artifact in self.artifacts.items()
+        }
+        lacking = set().union(*(missing[spec] for spec in self.asked_for))
+        return replace(self, missing=missing, shards=sorted(lacking))
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""Dask workers: those of a cluster that runs, or some that are started and stopped with a run."""
+"""Where Dask workers come from: a scheduler that runs already, or processes of this machine."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ....errors import A2pipeError, UsageError, first_line
 from ....machine import cores
 from ...experiment.schema import RunSection
-from ..description import Cluster
-from .jobqueue import Jobs
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from distributed import Client
 
 SECONDS_TO_ANSWER = 5.0
 SECONDS_TO_CLOSE = 10.0
-GUARD = "a2pipe.pipeline.cluster.dask.device"
+GPU_PRELOAD = "a2pipe.pipeline.cluster.dask.device"
+"""The module that a nanny loads to give its worker one GPU."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONFIG = {
+    # A task whose worker is lost fails at once: tries are counted in run.py, for each shard.
     "distributed.scheduler.allowed-failures": 0,
+    # Dask sets MALLOC_TRIM_THRESHOLD_, so that memory which torch frees goes back to the system at
+    # once, only to be asked for again by the next batch: measured on a CPU, that halves the rate.
     "distributed.nanny.pre-spawn-environ": {},
 }
-"""A task whose worker is lost fails at once, as tries are counted here; and memory that torch frees
-is kept for its next batch: Dask's setting, to give it back at once, halves the rate on a CPU."""
 
 
 @dataclass(frozen=True)
 class Connection:
     """Workers that can be given tasks.
 
-    words: what they are, for a person. decoders: decoding threads of each, if that is known here.
-    mend: start again what was lost of them, where they are this run's own; returns what went wrong.
+    client: the connection to their scheduler. words: what they are, for a person. decoders: how
+    many threads decode in each; None leaves that to the worker. mend: starts again what was lost of
+    this run's own jobs, and returns why the system refused one, or an empty string.
     """
 
     client: Client
@@ -50,51 +49,26 @@ class Connection:
     mend: Callable[[], str] = lambda: ""
 
 
-class Workers(Protocol):
-    """Where workers come from; what was started is stopped at the end, whatever happens."""
-
-    def connect(self, run: RunSection, logs: Path) -> AbstractContextManager[Connection]:
-        """Connect for a run; logs: the folder for what jobs have to say."""
-        ...
+Connect = Callable[[RunSection, Path], AbstractContextManager[Connection]]
+"""Connects to workers for a run with these settings. The folder is for what jobs print. Workers
+that were started for the run are stopped when the context is left, whatever happens in it."""
 
 
-@dataclass(frozen=True)
-class RunningWorkers:
-    """Those of a scheduler that runs already; it is left as it is."""
-
-    address: str
-
-    def checked(self) -> RunningWorkers:
-        """These, or A2pipeError if no scheduler answers at their address within seconds."""
-        try:
-            asyncio.run(asyncio.wait_for(_identify(self.address), SECONDS_TO_ANSWER))
-        except TimeoutError as error:
-            raise self._unreachable("no answer in time") from error
-        except Exception as error:  # whatever reading the words of another protocol gives
-            raise self._unreachable(first_line(error)) from error
-        return self
-
-    @contextmanager
-    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
-        from distributed import Client
-
-        del run, logs
-        try:
-            client = Client(self.address, timeout=SECONDS_TO_ANSWER)
-        except (OSError, ValueError) as error:
-            raise self._unreachable(first_line(error)) from error
-        with closing(client):
-            yield Connection(client, f"the scheduler at {self.address}")
-
-    def _unreachable(self, reason: str) -> A2pipeError:
-        return A2pipeError(
-            f"No Dask scheduler answers at {self.address} ({reason}): start one with "
+def check_scheduler(address: str) -> None:
+    """Raise A2pipeError if no Dask scheduler answers at an address within seconds."""
+    try:
+        asyncio.run(asyncio.wait_for(_identify(address), SECONDS_TO_ANSWER))
+    except Exception as error:  # of any kind, where something answers that is no scheduler
+        late = isinstance(error, TimeoutError)
+        raise A2pipeError(
+            f"No Dask scheduler answers at {address} "
+            f"({'no answer in time' if late else first_line(error)}): start one with "
             "`dask scheduler`, or check the address."
-        )
+        ) from error
 
 
 async def _identify(address: str) -> None:
-    """Ask a scheduler who it is; a client would wait for ever for one that says nothing."""
+    # A Client would wait for ever for something that accepts the connection and says nothing.
     from distributed.core import rpc
     from distributed.security import Security
 
@@ -102,57 +76,64 @@ async def _identify(address: str) -> None:
         await remote.identity(n_workers=0)
 
 
-@dataclass(frozen=True)
-class LocalWorkers:
-    """Processes of this machine: one a GPU, or sharing its cores where there is none."""
+@contextmanager
+def running_workers(address: str, run: RunSection, logs: Path) -> Iterator[Connection]:
+    """Connect to the workers of a scheduler that runs already; raises as `check_scheduler`."""
+    from distributed import Client
 
-    count: int
-
-    @contextmanager
-    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
-        from distributed import LocalCluster
-
-        del logs
-        gpus, threads = _gpus(run.device), max(1, cores() // self.count)
-        if gpus and self.count > gpus:
-            raise UsageError(
-                f"There are {gpus} GPUs for {self.count} local workers: ask for {gpus} or fewer, "
-                "or for --device cpu."
-            )
-        settings = {
-            "n_workers": 0,
-            "threads_per_worker": 1,
-            "host": "127.0.0.1",
-            "dashboard_address": "127.0.0.1:0",
-            "memory_limit": 0,
-            "silence_logs": logging.CRITICAL,
-            "env": {name: os.environ.get(name, str(threads)) for name in THREADS},
-            **({"resources": {"GPU": 1}, "preload_nanny": [GUARD]} if gpus else {}),
-        }
-        with _own(lambda: LocalCluster(**settings)) as (client, cluster):
-            cluster.scale(self.count)
-            workers = f"{self.count} worker{'' if self.count == 1 else 's'}"
-            yield Connection(client, f"{workers} on this machine", threads)
-
-
-@dataclass(frozen=True)
-class JobWorkers:
-    """Jobs of a batch system, each with a worker a GPU, or with one worker."""
-
-    cluster: Cluster
-
-    @contextmanager
-    def connect(self, run: RunSection, logs: Path) -> Iterator[Connection]:
-        del run
-        jobs = Jobs(self.cluster)
-        with _own(lambda: jobs.start(GUARD, logs)) as (client, _):
-            jobs.submit()
-            yield Connection(client, jobs.words, jobs.threads, jobs.submit)
+    del run, logs
+    check_scheduler(address)
+    with closing(Client(address, timeout=SECONDS_TO_ANSWER)) as client:
+        yield Connection(client, f"the scheduler at {address}")
 
 
 @contextmanager
-def _own(start: Callable[[], Any]) -> Iterator[tuple[Client, Any]]:
-    """A client and the cluster of this run's own that it is connected to, closed with the run."""
+def local_workers(count: int, run: RunSection, logs: Path) -> Iterator[Connection]:
+    """Start `count` processes of this machine: one a GPU, or sharing the cores if there is none.
+
+    Raises UsageError if there are fewer GPUs than workers, or the run names one GPU of several.
+    """
+    from distributed import LocalCluster
+
+    del logs
+    gpus, threads = _gpus(run.device), max(1, cores() // count)
+    if gpus and count > gpus:
+        raise UsageError(
+            f"There are {gpus} GPUs for {count} local workers: ask for {gpus} or fewer, "
+            "or for --device cpu."
+        )
+    settings = {
+        "n_workers": 0,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "memory_limit": 0,
+        "silence_logs": logging.CRITICAL,
+        "env": {name: os.environ.get(name, str(threads)) for name in THREADS},
+        **({"resources": {"GPU": 1}, "preload_nanny": [GPU_PRELOAD]} if gpus else {}),
+    }
+    with own_cluster(lambda: LocalCluster(**settings)) as (client, cluster):
+        cluster.scale(count)
+        words = f"{count} worker{'' if count == 1 else 's'} on this machine"
+        yield Connection(client, words, threads)
+
+
+def _gpus(device: str) -> int:
+    """Return how many GPUs the local workers of a run may share out."""
+    if device not in ("auto", "cuda"):
+        if ":" in device:
+            raise UsageError(
+                f"Local workers share out all GPUs: write --device cuda, not {device}."
+            )
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def own_cluster(start: Callable[[], Any]) -> Iterator[tuple[Client, Any]]:
+    """Start a cluster, connect a client to it, and close both when the context is left."""
     import dask
     from distributed import Client
 
@@ -168,24 +149,15 @@ def _own(start: Callable[[], Any]) -> Iterator[tuple[Client, Any]]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Threads that begin meanwhile, and the processes that these start, are not interrupted from
-    the keyboard: this process is, and takes them down in order."""
-    resource_tracker.ensure_running()  # which, started later, would undo the mask
+    """Keep Ctrl-C from the threads that begin in the block, and from the processes they start.
+
+    A terminal sends SIGINT to every process of the group. Only this one is to act on it, and takes
+    the others down in order; a thread inherits the mask of the thread that starts it.
+    """
+    # Started by multiprocessing in the block, the tracker would set the mask back on its return.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _gpus(device: str) -> int:
-    """How many GPUs the local workers of a run may share out."""
-    if device not in ("auto", "cuda"):
-        if ":" in device:
-            raise UsageError(
-                f"Local workers share out all GPUs: write --device cuda, not {device}."
-            )
-        return 0
-    import torch
-
-    return torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""What the guard of a Dask worker loads before it: the worker of a number sees the GPU of it."""
+"""One GPU for each worker, set by the nanny that starts it: a preload module of Dask."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any
 
 
 def dask_setup(nanny: Any) -> None:
-    """Let the worker that this nanny is about to start see one GPU, the one of its number.
-
-    Workers are numbered by the end of their name: 0, 1, ... on one machine, JOB-0, JOB-1, ... in
-    one job. A batch system that gives a job some GPUs names them in CUDA_VISIBLE_DEVICES.
-    """
-    nanny.env["CUDA_VISIBLE_DEVICES"] = device_of(
-        str(nanny.name), os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    )
+    """Show the worker that this nanny is about to start one GPU, that of the worker's number."""
+    # CUDA reads the variable once, when it starts, so it has to be there before the worker is.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    nanny.env["CUDA_VISIBLE_DEVICES"] = device_of(str(nanny.name), visible)
 
 
 def device_of(name: str, visible: str) -> str:
-    """The device for a worker by its name, of those that are visible (all, if none is named)."""
+    """Return the device for a worker.
+
+    name: of the worker. Its end is the worker's number: workers of this machine are named 0, 1, ...
+    and those of a job JOB-0, JOB-1, ..., while the only worker of a job has no number. visible: the
+    devices to choose from, separated by commas, as a batch system names those that it gives to a
+    job; all, if empty.
+    """
     last = name.rpartition("-")[2]
     number = int(last) if last.isdigit() else 0
     devices = [device for device in visible.split(",") if device]

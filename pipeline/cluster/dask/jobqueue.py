@@ -1,93 +1,136 @@
-"""A cluster file in the words of dask-jobqueue, which knows seven batch systems."""
+"""Jobs of a batch system as Dask workers, through dask-jobqueue, which knows seven systems."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....errors import A2pipeError, first_line
+from ...experiment.schema import RunSection
 from ..description import Cluster
+from .clusters import GPU_PRELOAD, Connection, own_cluster
 
 SECONDS_UNTIL_LOST = 30.0
-CLASSES = {
-    "slurm": "SLURMCluster",
-    "pbs": "PBSCluster",
-    "lsf": "LSFCluster",
-    "sge": "SGECluster",
-    "htcondor": "HTCondorCluster",
-    "oar": "OARCluster",
-    "moab": "MoabCluster",
+
+
+@dataclass(frozen=True)
+class System:
+    """How dask-jobqueue asks a batch system for what a description says, as templates.
+
+    kind: the class of dask-jobqueue. account: its word for the account. gpus: what asks for GPUs;
+    cores: what stands there without any. resources: the text around these two, where they are part
+    of the job's resources; else `gpus` is a directive of its own. time: of a job.
+    """
+
+    kind: str
+    account: str = "account"
+    gpus: str = ""
+    cores: str = ""
+    resources: str = ""
+    time: str = "{clock}"
+
+
+SYSTEMS = {
+    "slurm": System("SLURMCluster", gpus="--gres=gpu:{gpus}", time="{time}"),
+    "pbs": System(
+        "PBSCluster",
+        gpus=":ngpus={gpus}",
+        resources="select=1:ncpus={cores}:mem={memory}{asked}",
+    ),
+    "moab": System(
+        "MoabCluster", gpus=":gpus={gpus}", resources="nodes=1:ppn={cores}{asked},mem={memory}"
+    ),
+    "lsf": System("LSFCluster", "project", gpus="-gpu num={gpus}", time="{hours_minutes}"),
+    "sge": System("SGECluster", "project", gpus="gpu={gpus}", resources="{asked}"),
+    "oar": System("OARCluster", "project", "gpu={gpus}", "core={cores}", "/nodes=1/{asked}"),
+    "htcondor": System("HTCondorCluster"),
 }
 
 
+@contextmanager
+def job_workers(cluster: Cluster, run: RunSection, logs: Path) -> Iterator[Connection]:
+    """Submit jobs of a batch system, each with a worker a GPU or with one; cancel them at the end.
+
+    cluster: what a job may use. logs: the folder for the output of jobs. `run` is not read.
+
+    Raises:
+        A2pipeError: dask-jobqueue cannot make jobs of the description.
+    """
+    del run
+    jobs = Jobs(cluster)
+    with own_cluster(lambda: jobs.start(logs)) as (client, _):
+        jobs.submit()
+        yield Connection(client, jobs.words, _threads_of(cluster), jobs.submit)
+
+
 class Jobs:
-    """The jobs of one run: started as a cluster without any, then submitted and kept up."""
+    """The jobs of one run. count: how many at a time. words: what they are, for a person."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.count = min(cluster.at_once or cluster.tasks, cluster.tasks)
-        self.threads = max(1, cluster.cores // processes_of(cluster))
         self.words = f"{self.count} {cluster.system} job{'s' if self.count > 1 else ''}"
-        self._cluster = cluster
-        self._started: Any = None
-        self._problems: list[str] = []
-        self._seen: dict[str, float] = {}
+        self._description = cluster
+        self._cluster: Any = None
+        self._refusals: list[str] = []
+        self._last_seen: dict[str, float] = {}
 
-    def start(self, guard: str, logs: Path) -> Any:
-        """The dask-jobqueue cluster, which has no job yet.
+    def start(self, logs: Path) -> Any:
+        """Return the cluster of dask-jobqueue, which has no job yet; raises as `job_workers`.
 
-        guard: the module by which the guard of a worker gives it its GPU. logs: the folder for the
-        output of jobs. What the description leaves open is taken from the site's own jobqueue.yaml.
-
-        Raises:
-            A2pipeError: dask-jobqueue cannot make one of the description.
+        What the description leaves open is taken from the site's own jobqueue.yaml.
         """
         import dask
         import dask_jobqueue
 
-        kind = getattr(dask_jobqueue, CLASSES[self._cluster.system])
-        name = f"jobqueue.{self._cluster.system}.scheduler-options"
+        system = self._description.system
+        kind = getattr(dask_jobqueue, SYSTEMS[system].kind)
+        options = dask.config.get(f"jobqueue.{system}.scheduler-options", {})
         try:
-            self._started = kind(
-                **job_settings(self._cluster, guard),
-                job_cls=_reporting(kind.job_cls, self._problems),
+            self._cluster = kind(
+                **job_settings(self._description),
+                job_cls=_reporting(kind.job_cls, self._refusals),
                 log_directory=str(logs),
                 silence_logs=logging.CRITICAL,
-                scheduler_options={"dashboard_address": ":0", **dask.config.get(name, {})},
+                scheduler_options={"dashboard_address": ":0", **options},
             )
         except (ValueError, OSError, RuntimeError) as error:
             raise A2pipeError(f"No {self.words} can be had: {first_line(error)}") from error
-        return self._started
+        return self._cluster
 
     def submit(self) -> str:
-        """Submit the jobs that are not there, or no more; returns why an earlier one was refused,
-        or an empty string."""
-        problem = self._problems.pop() if self._problems else ""
+        """Submit the jobs that are lacking or lost.
+
+        Returns why the system refused an earlier one, or an empty string.
+        """
+        refusal = self._refusals.pop() if self._refusals else ""
         for name in self._lost():
-            job = self._started.workers.pop(name, None)
-            if job is not None:
-                self._started.sync(job.close)
-        self._started.scale(jobs=self.count)
-        return problem
+            if job := self._cluster.workers.pop(name, None):
+                self._cluster.sync(job.close)
+        self._cluster.scale(jobs=self.count)
+        return refusal
 
     def _lost(self) -> list[str]:
-        """Jobs that had workers and have had none for a while; dask-jobqueue itself notices the
-        loss of those with one worker only."""
-        now, names = time.monotonic(), self._started.scheduler_info["workers"].values()
-        workers = {str(worker["name"]) for worker in names}
-        for job in self._started.workers:
-            if workers & {job, *(f"{job}-{n}" for n in range(processes_of(self._cluster)))}:
-                self._seen[job] = now
-        lost = [job for job, seen in self._seen.items() if now - seen > SECONDS_UNTIL_LOST]
+        """Return the jobs that had workers once and have had none for a while."""
+        # dask-jobqueue 0.9 looks for a worker by its job's name, and so notices the loss only of
+        # jobs of one worker: those of a job of several are named JOB-0, JOB-1, ...
+        now, infos = time.monotonic(), self._cluster.scheduler_info["workers"].values()
+        names = {str(worker["name"]) for worker in infos}
+        for job in self._cluster.workers:
+            if any(name == job or name.startswith(f"{job}-") for name in names):
+                self._last_seen[job] = now
+        lost = [job for job, at in self._last_seen.items() if now - at > SECONDS_UNTIL_LOST]
         for job in lost:
-            del self._seen[job]
+            del self._last_seen[job]
         return lost
 
 
-def _reporting(kind: Any, problems: list[str]) -> Any:
-    """The class of a job that, where it cannot be submitted, adds the reason to the problems; an
-    error would go to a log of the event loop."""
+def _reporting(kind: Any, refusals: list[str]) -> Any:
+    """Return the class of a job that adds the reason to `refusals` if it cannot be submitted."""
     from distributed import Status
 
     class Job(kind):  # type: ignore[misc]
@@ -95,92 +138,71 @@ def _reporting(kind: Any, problems: list[str]) -> Any:
             try:
                 await super().start()
             except Exception as error:
+                # Raised here it would only reach a log, and the run would wait for ever.
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                problems.append(lines[-1] if lines else type(error).__name__)
+                refusals.append(lines[-1] if lines else type(error).__name__)
                 self.status = Status.running
 
     return Job
 
 
-def job_settings(cluster: Cluster, guard: str) -> dict[str, Any]:
-    """The arguments of the dask-jobqueue class for a description."""
-    threads = max(1, cluster.cores // processes_of(cluster))
-    settings: dict[str, Any] = {
+def job_settings(cluster: Cluster) -> dict[str, Any]:
+    """Return the arguments of the dask-jobqueue class for a description."""
+    settings = {
         "cores": cluster.cores,
         "memory": cluster.memory,
-        "processes": processes_of(cluster),
+        "processes": cluster.gpus or 1,
         "job_name": "a2pipe",
-        "job_script_prologue": [*cluster.setup, *_environment(threads)],
-        "worker_extra_args": _worker_arguments(cluster, guard),
-        **_by_system(cluster),
+        "job_script_prologue": [*cluster.setup, *_environment(_threads_of(cluster))],
+        "worker_extra_args": _worker_arguments(cluster),
     }
-    if cluster.queue and cluster.system != "htcondor":
-        settings["queue"] = cluster.queue
-    if cluster.account and cluster.system != "htcondor":
-        key = "account" if cluster.system in ("slurm", "pbs", "moab") else "project"
-        settings[key] = cluster.account
-    return settings
+    return settings | (_for_condor if cluster.system == "htcondor" else _for_others)(cluster)
 
 
-def processes_of(cluster: Cluster) -> int:
-    """Workers of one job: one a GPU, or one."""
-    return cluster.gpus or 1
+def _for_others(cluster: Cluster) -> dict[str, Any]:
+    system, clock = SYSTEMS[cluster.system], cluster.clock
+    values = {**dict(cluster), "clock": clock, "hours_minutes": clock.rpartition(":")[0]}
+    asked = (system.gpus if cluster.gpus else system.cores).format(**values)
+    directive = [asked] if asked and not system.resources else []
+    settings = {
+        "walltime": system.time.format(**values),
+        "job_extra_directives": [*directive, *cluster.directives],
+        "resource_spec": system.resources.format(**values, asked=asked),
+        "queue": cluster.queue,
+        system.account: cluster.account,
+    }
+    if cluster.system == "oar":  # whose memory comes with its cores
+        settings["memory_per_core_property_name"] = "not_applicable"
+    # An empty text would hide what the site's own jobqueue.yaml says.
+    return {name: value for name, value in settings.items() if value != ""}
+
+
+def _for_condor(cluster: Cluster) -> dict[str, Any]:
+    # HTCondor has neither queues nor a limit of time, and its directives are pairs.
+    pairs = [line.partition("=") for line in cluster.directives]
+    extra = {key.strip(): value.strip() for key, _, value in pairs}
+    extra |= {"request_gpus": str(cluster.gpus)} if cluster.gpus else {}
+    extra |= {"accounting_group": cluster.account} if cluster.account else {}
+    return {"disk": "1GB", "job_extra_directives": extra}
+
+
+def _threads_of(cluster: Cluster) -> int:
+    """Return how many threads each worker of a job has."""
+    return max(1, cluster.cores // (cluster.gpus or 1))
 
 
 def _environment(threads: int) -> list[str]:
-    """Threads of a worker, which wait without spinning, as those of the command line do; and memory
-    as the C library would keep it, which Dask changes."""
+    # As on the command line, threads wait without spinning. The last two variables are the C
+    # library's own values: Dask lowers them, which halves the rate on a CPU.
     names = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
     kept = ["MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=67108864"]
     return [f"export {line}" for line in (*names, "OMP_WAIT_POLICY=PASSIVE", *kept)]
 
 
-def _worker_arguments(cluster: Cluster, guard: str) -> list[str]:
-    """One shard at a time; the batch system bounds memory; an end before the job's end."""
+def _worker_arguments(cluster: Cluster) -> list[str]:
+    # A worker computes one shard at a time, and the batch system bounds its memory. It leaves
+    # before its job's time is over, as a shard that is cut off counts as failed.
     arguments = ["--nthreads", "1", "--memory-limit", "0"]
-    life = cluster.seconds - cluster.stop_before
-    if life > 0:
-        arguments += ["--lifetime", f"{life}s"]
-    if cluster.gpus:
-        arguments += ["--resources", "GPU=1"]
-    if processes_of(cluster) > 1:
-        arguments += ["--preload-nanny", guard]
-    return arguments
-
-
-def _by_system(cluster: Cluster) -> dict[str, Any]:
-    """How a system is asked for GPUs and time, and given further directives."""
-    gpus, clock = cluster.gpus, cluster.clock
-    directives = list(cluster.directives)
-    if cluster.system == "htcondor":
-        pairs = [line.partition("=") for line in directives]
-        extra = {key.strip(): value.strip() for key, _, value in pairs}
-        extra |= {"request_gpus": str(gpus)} if gpus else {}
-        extra |= {"accounting_group": cluster.account} if cluster.account else {}
-        return {"disk": "1GB", "job_extra_directives": extra}
-    if cluster.system == "slurm":
-        asked = [f"--gres=gpu:{gpus}"] if gpus else []
-        return {"walltime": cluster.time, "job_extra_directives": asked + directives}
-    if cluster.system == "lsf":
-        asked = [f"-gpu num={gpus}"] if gpus else []
-        hours_minutes = clock.rpartition(":")[0]
-        return {"walltime": hours_minutes, "job_extra_directives": asked + directives}
-    settings = {"walltime": clock, "job_extra_directives": directives}
-    if resources := _resources(cluster):
-        settings["resource_spec"] = resources
-    if cluster.system == "oar":  # whose memory comes with its cores
-        settings["memory_per_core_property_name"] = "not_applicable"
-    return settings
-
-
-def _resources(cluster: Cluster) -> str:
-    """The resources of a job where they are one word, which GPUs are a part of."""
-    gpus, cores = cluster.gpus, cluster.cores
-    if cluster.system == "pbs":
-        return f"select=1:ncpus={cores}:mem={cluster.memory}" + (f":ngpus={gpus}" if gpus else "")
-    if cluster.system == "moab":
-        nodes = f"nodes=1:ppn={cores}" + (f":gpus={gpus}" if gpus else "")
-        return f"{nodes},mem={cluster.memory}"
-    if cluster.system == "oar":
-        return f"/nodes=1/gpu={gpus}" if gpus else f"/nodes=1/core={cores}"
-    return f"gpu={gpus}" if gpus else ""
+    arguments += ["--lifetime", f"{cluster.seconds - cluster.stop_before}s"]
+    arguments += ["--resources", "GPU=1"] if cluster.gpus else []
+    return arguments + (["--preload-nanny", GPU_PRELOAD] if cluster.gpus > 1 else [])

@@ -1,7 +1,7 @@
-"""What a Dask worker does: open the experiment on the cache once, compute shards of its plan.
+"""What a Dask worker does: open the experiment on the cache once, and compute shards of its plan.
 
-A request and a report are plain JSON values. Whatever is large, models and pixels and rows, is read
-and written by the worker itself.
+A request and a report are plain JSON values. What is large, models and pixels and rows, is read and
+written by the worker itself.
 """
 
 from __future__ import annotations
@@ -33,13 +33,20 @@ from ...shards.task import Task, prepare
 Request = Mapping[str, Any]
 Cause = Literal["", "shard", "worker", "disk"]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# A device holds one task, however many threads a worker that somebody else started may have.
+_one_at_a_time = Lock()
+_executor = LocalExecutor()
+_opened: dict[str, Task] = {}
+"""The task of the last run, by the name of the run."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of some shards: counts, which of them are not done, and why.
+    """What came of some shards.
 
-    cause: what the error is about: this shard alone, this worker, or the disk they all write to.
+    stats: what was done. undone: the shards that are not. cause: what the error is about: these
+    shards, this worker, or the disk that all workers write to. error: the sentence. host, worker:
+    the name of the machine and the address of the worker.
     """
 
     stats: RunStats
@@ -51,23 +58,19 @@ class Report:
 
 
 def report_from(content: Mapping[str, Any]) -> Report:
-    """The report that a worker sent as a mapping."""
+    """Return the report that a worker sent as a mapping."""
     return TypeAdapter(Report).validate_python(content)
 
 
-_one_at_a_time = Lock()
-_opened: dict[str, Task] = {}
-_executor = LocalExecutor()
-
-
 def make_request(task: Task, run: str, decoders: int | None) -> Request:
-    """The request for shards of a task.
+    """Return the request for shards of a task.
 
-    run: a name for this run, by which a worker knows whether it has opened the experiment before.
-    decoders: decoding threads of a worker, where the experiment does not say.
+    run: a name for this run, by which a worker knows whether it has opened the experiment already.
+    decoders: decoding threads of a worker, for an experiment that does not say.
     """
-    experiment, specs = task.plan.experiment, asked_for(task.artifacts)
-    read = experiment.dataset.model_copy(update={"rehash": False})  # this process just did
+    experiment, specs = task.plan.experiment, task.asked_for
+    # This process has just hashed the files again, if it was told to; no worker need do so.
+    read = experiment.dataset.model_copy(update={"rehash": False})
     how = experiment.run.model_copy(update={"workers": experiment.run.workers or decoders})
     experiment = experiment.model_copy(update={"dataset": read, "run": how})
     return {
@@ -81,50 +84,27 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
     }
 
 
-def asked_for(specs: Iterable[Stored]) -> list[Stored]:
-    """Without canvases, which are stored where a model needs them and are no reason to compute."""
-    return [spec for spec in specs if not spec.only_when_read]
-
-
 def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
-    """Compute shards of a request's plan on this worker; returns a `Report` as a mapping.
-
-    However many threads the worker has, one shard after the other: a device holds one task.
-    """
+    """Compute shards of a request's plan on this worker, and return a `Report` as a mapping."""
     with _one_at_a_time:
+        report, task = Report(RunStats(), host=socket.gethostname(), worker=_address()), None
         try:
             task = _open(request)
+            part = task.only(shards)
+            if part.shards:
+                _executor.compute(part, SilentProgress(), report.stats)
         except Exception as error:
-            return asdict(_report(RunStats(), shards, error, "worker"))
-        return asdict(_compute(task, shards))
+            undone = task.only(shards).shards if task else shards
+            report = _failed(report, undone, "shard" if task else "worker", error)
+    return asdict(report)
 
 
-def _compute(task: Task, shards: Sequence[int]) -> Report:
-    stats = RunStats()
-    failure: Exception | None = None
-    try:
-        part = _only(task, shards)
-        if part.shards:
-            _executor.compute(part, SilentProgress(), stats)
-    except Exception as error:
-        failure = error
-    undone = _only(task, shards).shards if failure else ()
-    return _report(stats, undone, failure, "shard")
-
-
-def _report(
-    stats: RunStats, undone: Sequence[int], error: Exception | None, cause: Cause
-) -> Report:
-    if error is None:
-        return Report(stats, host=socket.gethostname(), worker=_address())
+def _failed(report: Report, undone: Sequence[int], cause: Cause, error: Exception) -> Report:
     if any(getattr(each, "errno", 0) in _FULL for each in (error, error.__cause__)):
         cause = "disk"
-    words = str(error) if isinstance(error, A2pipeError) else _words(error)
-    return Report(stats, tuple(undone), cause, words, socket.gethostname(), _address())
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
+    known = isinstance(error, A2pipeError)
+    words = str(error) if known else f"{type(error).__name__}: {first_line(error)}"
+    return replace(report, undone=tuple(undone), cause=cause, error=words)
 
 
 def _address() -> str:
@@ -132,38 +112,24 @@ def _address() -> str:
 
     try:
         return str(get_worker().address)
-    except ValueError:
+    except ValueError:  # this is no worker
         return ""
 
 
-def _only(task: Task, shards: Iterable[int]) -> Task:
-    """The part of a task that these shards are, without what is done by now."""
-    missing = {
-        spec: {number for number in shards if not artifact.has(number)}
-        for spec, artifact in task.artifacts.items()
-    }
-    lacking = set().union(*(missing[spec] for spec in asked_for(missing)))
-    return replace(task, missing=missing, shards=sorted(lacking))
-
-
 def _open(request: Request) -> Task:
-    """The experiment as this worker sees it; kept until another run comes.
+    """Return the task of a request as this worker sees it, and keep it until another run comes.
 
     Raises:
         A2pipeError: this worker has another a2pipe, or sees another dataset or other weights.
     """
-    if request["run"] not in _opened:
-        _opened.clear()
-        if request["version"] != __version__:
-            raise A2pipeError(
-                f"The worker has a2pipe {__version__}, the run a2pipe {request['version']}: "
-                "install the same on both."
-            )
-        _opened[request["run"]] = _opened_by(request)
-    return _opened[request["run"]]
-
-
-def _opened_by(request: Request) -> Task:
+    if request["run"] in _opened:
+        return _opened[request["run"]]
+    _opened.clear()
+    if request["version"] != __version__:
+        raise A2pipeError(
+            f"The worker has a2pipe {__version__}, the run a2pipe {request['version']}: "
+            "install the same on both."
+        )
     experiment = anchored(copy.deepcopy(request["experiment"]), Path(request["folder"]))
     session = open_session(Experiment.model_validate(experiment), request["cache"])
     specs = session.plan.specs(request["through"])
@@ -172,10 +138,10 @@ def _opened_by(request: Request) -> Task:
             "The worker sees other images or other weights under the same names: "
             "give it the same files."
         )
-    return prepare(session.plan, session.cache, specs)
+    return _opened.setdefault(request["run"], prepare(session.plan, session.cache, specs))
 
 
 def _digest(plan: Plan, specs: Iterable[Stored]) -> str:
-    """What a worker has to agree on: the addresses of all rows."""
+    """Return a digest of the addresses of all rows, on which a worker has to agree."""
     words = [plan.collection.digest, *map(fingerprint, specs)]
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from a2pipe.pipeline.cluster.dask.jobqueue import CLASSES, Jobs
+from a2pipe.pipeline.cluster.dask.jobqueue import SYSTEMS, Jobs
 from a2pipe.pipeline.cluster.description import Cluster
 
 pytest.importorskip("dask_jobqueue")
@@ -21,7 +21,7 @@ ASKED = {
 def script(tmp_path, system, **more):
     """The script of one job, as dask-jobqueue hands it to the system."""
     jobs = Jobs(Cluster(system=system, **{**ASKED, **more}))
-    cluster = jobs.start("a2pipe.pipeline.cluster.dask.device", tmp_path / "logs")
+    cluster = jobs.start(tmp_path / "logs")
     try:
         return cluster.job_script()
     finally:
@@ -39,7 +39,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("system", CLASSES)
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_job_asks_for_what_the_file_says(system, tmp_path):
     text = script(tmp_path, system)
     assert [line for line in LINES[system] if line not in text] == []
@@ -47,7 +47,7 @@ def test_a_job_asks_for_what_the_file_says(system, tmp_path):
     assert "export OMP_NUM_THREADS=4" in text
 
 
-@pytest.mark.parametrize("system", CLASSES)
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_job_has_a_worker_a_gpu_that_computes_one_shard_at_a_time(system, tmp_path):
     text = script(tmp_path, system)
     assert "--nworkers 2" in text

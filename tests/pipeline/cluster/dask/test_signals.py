@@ -20,7 +20,8 @@ def group_of(leader):
             words = (folder / "cmdline").read_text()
         except OSError:
             continue
-        if int(group) == leader and state != "Z":
+        # One that is ending has given back its memory, and its command line with it.
+        if int(group) == leader and state != "Z" and words:
             left[int(folder.name)] = words
     return left
 

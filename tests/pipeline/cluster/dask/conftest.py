@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.pipeline.cluster.dask.clusters import RunningWorkers
+from a2pipe.pipeline.cluster.dask.clusters import running_workers
 from a2pipe.pipeline.cluster.dask.run import DaskExecutor
 from a2pipe.pipeline.results.matrix import MatrixRun, build_matrix
 from a2pipe.pipeline.session import Session, open_session
@@ -119,7 +120,7 @@ def on_cluster(
     """Open the study on a cache of its own, to be computed on the cluster."""
 
     def opened(source: Any = study.experiment) -> Session:
-        executor = DaskExecutor(RunningWorkers(cluster.scheduler_address))
+        executor = DaskExecutor(partial(running_workers, cluster.scheduler_address))
         return open_session(source, tmp_path / "cache", executor=executor)
 
     return opened

@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
 from a2pipe.errors import A2pipeError
 from a2pipe.pipeline.cluster.dask import jobqueue as dask_jobs
-from a2pipe.pipeline.cluster.dask.clusters import JobWorkers
+from a2pipe.pipeline.cluster.dask.jobqueue import job_workers
 from a2pipe.pipeline.cluster.dask.run import DaskExecutor
 from a2pipe.pipeline.cluster.description import Cluster
 from a2pipe.pipeline.experiment.schema import RunSection
@@ -39,7 +40,9 @@ def test_jobs_give_the_same_bits_though_one_is_cancelled(study, tmp_path):
     """Two jobs of one worker each; the first is cancelled in the middle."""
     cache = tmp_path / "cache"
     cluster = Cluster(cores=1, memory="1GB", time="00:20:00", tasks=2)
-    session = open_session(study.experiment, cache, executor=DaskExecutor(JobWorkers(cluster)))
+    session = open_session(
+        study.experiment, cache, executor=DaskExecutor(partial(job_workers, cluster))
+    )
     before = jobs()
     thread = when(lambda: markers(cache) >= 4, lambda: cancel(min(jobs() - before)))
     run = build_matrix(session)
@@ -57,7 +60,7 @@ def test_a_job_of_two_gpus_has_a_worker_for_each_and_is_submitted_again(tmp_path
     monkeypatch.setattr(dask_jobs, "SECONDS_UNTIL_LOST", 3.0)
     before = jobs()
     cluster = Cluster(cores=2, memory="1GB", time="00:20:00", tasks=1, gpus=2)
-    with JobWorkers(cluster).connect(RunSection(), tmp_path) as connection:
+    with job_workers(cluster, RunSection(), tmp_path) as connection:
         client = connection.client
         client.wait_for_workers(2, PATIENCE)
         assert {*client.run(os.getenv, "CUDA_VISIBLE_DEVICES").values()} == {"0", "1"}
@@ -74,7 +77,7 @@ def test_a_job_of_two_gpus_has_a_worker_for_each_and_is_submitted_again(tmp_path
 
 @pytest.mark.usefixtures("slurm")
 def test_jobs_that_are_refused_end_the_run_with_the_reason(study, tmp_path):
-    executor = DaskExecutor(JobWorkers(Cluster(queue="none", memory="1GB", tasks=1)))
+    executor = DaskExecutor(partial(job_workers, Cluster(queue="none", memory="1GB", tasks=1)))
     session = open_session(study.experiment, tmp_path / "cache", executor=executor)
     with pytest.raises(A2pipeError, match="No worker of 1 slurm job can be started: sbatch: error"):
         session.compute()

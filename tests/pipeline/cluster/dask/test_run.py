@@ -69,11 +69,10 @@ def deal(threads, session, monkeypatch):
 
         monkeypatch.setattr(dask_run, "compute_shards", answer)
         monkeypatch.setattr(dask_run, "SECONDS_TO_BE_SEEN", 0.0)
-        workers = type("Threads", (), {"connect": staticmethod(connect)})()
         task = prepare(session.plan, session.cache, session.plan.specs())
         stats, progress = RunStats(), Record()
         try:
-            DaskExecutor(workers).compute(task, progress, stats)
+            DaskExecutor(connect).compute(task, progress, stats)
         except A2pipeError as error:
             return stats, progress, error
         return stats, progress, None
