@@ -121,8 +121,10 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def fitted_on_validation(self) -> str:
-        """If this head is fitted on the validation samples, the parameter that fits it on others;
-        else an empty string."""
+        """Return "variant=train" if the head is fitted on the validation samples, else "".
+
+        It is the setting that fits the head on other samples.
+        """
         return "variant=train" if self.variant == "val" else ""
 
     def check_parameters(self) -> None:

@@ -1,10 +1,10 @@
-"""Heads by name. A head is a scikit-learn classifier; other packages add theirs by entry point.
+"""Make heads by name, and name heads. A head is a scikit-learn classifier.
 
-The entry point group is `a2pipe.heads`: its name is the head's kind, its object a class or function
-that takes the head's parameters as keywords and returns an unfitted classifier. A head may have a
-method `check_parameters()` that raises UsageError, so that a wrong value is found before any work,
-and a class attribute `arrays` with the names of parameters that code alone can give, as no file
-could.
+Other packages add heads through the entry-point group `a2pipe.heads`. The entry point's name is the
+kind of head; its object is a class or function that takes the head's parameters as keywords and
+returns an unfitted classifier. A head may have a method `check_parameters()` that raises
+UsageError, so that a wrong value is found before any work, and a class attribute `arrays` with the
+names of parameters that only code can give, not an experiment file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEADS: Registry[Callable[..., Any]] = Registry(
 
 
 def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
-    """An unfitted head: a classifier with fit, predict and decision_function or predict_proba.
+    """Return an unfitted head of a kind, with fit, predict and decision_function or predict_proba.
 
     Raises UsageError for an unknown kind, an unknown parameter or a value that the head refuses.
     """
@@ -46,7 +46,7 @@ def make_head(kind: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def defaults(kind: str) -> dict[str, Any]:
-    """The parameters of a head that may be left out, with the values they then have.
+    """Return the parameters of a kind that may be left out, with the values that they then have.
 
     Raises UsageError for an unknown kind.
     """
@@ -55,14 +55,17 @@ def defaults(kind: str) -> dict[str, Any]:
 
 
 def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as every way of writing them comes out: without defaults, 1 as 1.0.
+    """Return the parameters in the one form that all ways of writing them share.
 
-    Those of other packages keep their numbers, for 1 may be a count there and 1.0 a share. Without
-    parameters nothing is imported. Raises UsageError for an unknown kind that has some.
+    Parameters that equal their defaults are left out, and a whole number is a float where the
+    default is one. Raises UsageError for an unknown kind, unless there are no parameters.
     """
+    # Nothing is imported for a head without parameters, so that a warm matrix does not load
+    # scikit-learn to name its heads.
     if not parameters:
         return {}
     default = defaults(kind)
+    # Heads of other packages keep their numbers: there 1 may be a count and 1.0 a share.
     if kind in HEADS.built_in:
         parameters = {name: _alike(value, default.get(name)) for name, value in parameters.items()}
     return {
@@ -73,9 +76,10 @@ def canonical(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kind_of(head: Any) -> str:
-    """The kind that a head is of, by its class.
+    """Return the kind of a head by its class.
 
-    Raises UsageError for a class that is not in the registry; a function that makes heads is none.
+    Raises UsageError for a class that is not in the registry, as that of a head which a registered
+    function makes.
     """
     for kind in HEADS.names():
         if HEADS.load(kind) is type(head):
@@ -85,7 +89,7 @@ def kind_of(head: Any) -> str:
 
 
 def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[..., Any]) -> None:
-    """Refuse parameters that the factory does not take."""
+    """Raise UsageError for the first parameter that the factory does not take."""
     known = _writable(factory)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
@@ -96,14 +100,14 @@ def _check_names(kind: str, parameters: Mapping[str, Any], factory: Callable[...
 
 
 def _writable(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The parameters that an experiment may give."""
+    """Return the parameters of a factory that an experiment may give: all but its arrays."""
     arrays = getattr(factory, "arrays", ())
     known = inspect.signature(factory).parameters
     return {name: parameter for name, parameter in known.items() if name not in arrays}
 
 
 def _alike(value: Any, default: Any) -> Any:
-    """A whole number as a float, and so in lists, where the default is of floats."""
+    """Return whole numbers as floats where the default is a float or a list of floats."""
     if type(value) is int and type(default) is float:
         return float(value)
     if isinstance(value, list | tuple):
@@ -113,6 +117,7 @@ def _alike(value: Any, default: Any) -> Any:
 
 
 def _same(value: Any, default: Any) -> bool:
+    """Return whether a value equals its default; 1 and True are not the same."""
     if isinstance(value, list) and isinstance(default, list | tuple):
         return value == list(default)
     return type(value) is type(default) and bool(value == default)

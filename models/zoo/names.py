@@ -1,10 +1,10 @@
-"""Which backbones there are, by the names people call them.
+"""Find backbones by the names that people call them.
 
-A name is one of the table of `families` (the official hub names and the models that ship with the
-package), one that an installed package adds through the entry-point group `a2pipe.models` (an entry
-point loads to a `ModelEntry` or an iterable of them), another name of either (the paper's, the
-official code's), or any timm model name of a ViT with a CLS token. Nothing here loads torch or timm
-unless a name is in neither table.
+A name may be one of the table in `families`: the official hub names, and the models that ship with
+the package. It may be one that an installed package adds through the entry-point group
+`a2pipe.models`, whose object is a `ModelEntry` or an iterable of them. It may be another name of
+either, such as the paper's, or any timm model name of a ViT with a CLS token. timm is imported only
+for a name that is none of the first three.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def _entries_of(point: EntryPoint) -> list[ModelEntry]:
 
 
 def entries() -> list[ModelEntry]:
-    """All backbones that have a name of their own (any timm ViT works beside them)."""
+    """Return all backbones of plug-ins and of the table; any timm ViT works beside them."""
     return list({**_plugins(), **TABLE}.values())
 
 
 def canonical(name: str) -> str:
-    """The one name of a backbone that goes by several; any other name as it is.
+    """Return the one name of a backbone that goes by several; an unknown name as it is.
 
     Names are matched whole: the paper's and the official code's in any case, the table's exactly.
     """
@@ -57,10 +57,7 @@ def canonical(name: str) -> str:
 
 
 def resolve(name: str) -> ModelEntry:
-    """The backbone called `name`.
-
-    Raises UsageError, with the nearest names, if there is none.
-    """
+    """Return the backbone called `name`; raise UsageError, with the nearest names, if none is."""
     entry = _named(name) or _timm_entry(name)
     if entry is None:
         raise UsageError(_unknown(name))
@@ -68,17 +65,19 @@ def resolve(name: str) -> ModelEntry:
 
 
 def _named(name: str) -> ModelEntry | None:
-    """The table wins over packages, and a name over what others are called."""
+    """Return the backbone of that name in the table or in a plug-in, or None."""
+    # A plug-in can take over no name of the table, nor what the paper calls one of its models.
     return _find(name, TABLE) or _find(name, _plugins())
 
 
 def _find(name: str, known: Mapping[str, ModelEntry]) -> ModelEntry | None:
+    """Return the backbone of that name, or else the one that goes by it in any case, or None."""
     by_alias = {called.casefold(): entry for entry in known.values() for called in entry.called}
     return known.get(name) or by_alias.get(name.casefold())
 
 
 def _timm_entry(name: str) -> ModelEntry | None:
-    """An entry made from what timm knows of one of its own names."""
+    """Return an entry made from what timm knows of one of its own names, or None."""
     import timm
     from timm.models import get_pretrained_cfg
 
@@ -112,14 +111,15 @@ def _unknown(name: str) -> str:
 
 
 def _without_family(name: str) -> list[str]:
-    """The paper's names that end so: some of its tables print the size and not the family."""
+    """Return one name, such as the paper's, of each backbone that has a name ending in `name`."""
+    # Some of the paper's tables print "ViT-S/16" and leave the family to the reader.
     ending = f" {name}".casefold()
     ends = ([n for n in entry.called if n.casefold().endswith(ending)] for entry in entries())
     return [names[0] for names in ends if names]
 
 
 def _nearest(name: str) -> str:
-    """The names most like a wrong one, of all that this package and timm know."""
+    """Return the advice that names what is most like a wrong name, of all known names."""
     import timm
 
     known = [each for entry in entries() for each in (entry.name, *entry.called)]
