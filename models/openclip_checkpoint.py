@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import A2pipeError
 from .weights.checkpoint import digest_tensors, read_tensors
-from .weights.memo import file_key, recall, remember
+from .weights.memo import file_key, remembered
 from .zoo.model_entry import ModelEntry
 
 if TYPE_CHECKING:
@@ -42,14 +42,12 @@ def text_digest(path: Path, memo: Path | None = None) -> str:
     memo: a JSON file that keeps the answer, so that asking again about an unchanged file neither
     reads it nor imports torch. Raises A2pipeError if the file cannot be read.
     """
-    key = f"text {file_key(path)}"
-    known = recall(memo, key)
-    if isinstance(known, str):
-        return known
-    found = text_tensors(read_tensors(path))
-    digest = digest_tensors(sorted(found.items())) if found else ""
-    remember(memo, key, digest)
-    return digest
+
+    def digest() -> str:
+        found = text_tensors(read_tensors(path))
+        return digest_tensors(sorted(found.items())) if found else ""
+
+    return remembered(memo, f"text {file_key(path)}", str, digest)
 
 
 def projection_in(tensors: Mapping[str, Tensor], origin: str) -> Tensor:
@@ -71,6 +69,7 @@ def projection_in(tensors: Mapping[str, Tensor], origin: str) -> Tensor:
 
 
 def _is_biased(tensors: Mapping[str, Tensor], layer: str) -> bool:
+    """Return whether a layer has a bias that is not zero."""
     bias = tensors.get(f"{layer}.bias")
     return bias is not None and bool((bias != 0).any())
 
@@ -86,15 +85,12 @@ def same_image_tower(
     Raises A2pipeError if a file cannot be read or holds no projection.
     """
     key = f"same tower {entry.name} {file_key(first)} {file_key(second)}"
-    known = recall(memo, key)
-    if isinstance(known, bool):
-        return known
-    same = _agree(_image_tower(entry, first), _image_tower(entry, second))
-    remember(memo, key, same)
-    return same
+    towers = (_image_tower(entry, path) for path in (first, second))
+    return remembered(memo, key, bool, lambda: _agree(*towers))
 
 
 def _image_tower(entry: ModelEntry, path: Path) -> Tensors:
+    """Return the image tower in a file under timm's names, with its "projection"."""
     from .architecture import architecture_of, empty_network
     from .weights.conversion import to_timm
 
@@ -105,6 +101,7 @@ def _image_tower(entry: ModelEntry, path: Path) -> Tensors:
 
 
 def _agree(first: Tensors, second: Tensors) -> bool:
+    """Return whether tensors have the same names and shapes, and values up to half precision."""
     if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in second.items()}:
         return False
     return all(

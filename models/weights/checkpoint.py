@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import A2pipeError, first_line
-from .memo import file_key, recall, remember
+from .memo import file_key, remembered
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,12 +30,7 @@ def tensor_digest(path: Path, memo: Path | None = None) -> str:
     Raises A2pipeError if the file cannot be read.
     """
     key = f"tensors {file_key(path)}"
-    known = recall(memo, key)
-    if isinstance(known, str):
-        return known
-    digest = digest_tensors(_stream(path))
-    remember(memo, key, digest)
-    return digest
+    return remembered(memo, key, str, lambda: digest_tensors(_stream(path)))
 
 
 def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:

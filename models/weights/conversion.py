@@ -75,6 +75,7 @@ def to_timm(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Te
 
 
 def _renamed(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
+    """Return the tensors under timm's names; a name that only one format has tells the format."""
     if "visual.class_embedding" in tensors:
         return _from_openclip(tensors)
     if "visual.trunk.cls_token" in tensors:
@@ -107,6 +108,7 @@ def _from_dinov2(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def _from_dinov3(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
+    """Return DINOv3's tensors, with the biases of attention that the module has."""
     wanted, found = module.state_dict().keys(), {}
     for name, tensor in tensors.items():
         if name.endswith(".attn.qkv.bias"):

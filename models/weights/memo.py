@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...files import replace_file
+
+T = TypeVar("T", str, bool)
+
+
+def remembered(memo: Path | None, key: str, kind: type[T], work_out: Callable[[], T]) -> T:
+    """Return the value that was remembered under `key`, or work it out and remember it.
+
+    kind: the type of the value; anything else under `key` is worked out again.
+    """
+    known = recall(memo, key)
+    if isinstance(known, kind):
+        return known
+    found = work_out()
+    remember(memo, key, found)
+    return found
 
 
 def recall(memo: Path | None, key: str) -> Any | None:

@@ -2,7 +2,9 @@
 
 import os
 
-from a2pipe.models.weights.memo import file_key, recall, remember
+import pytest
+
+from a2pipe.models.weights.memo import file_key, recall, remember, remembered
 
 
 def test_what_was_remembered_is_recalled(tmp_path) -> None:
@@ -50,3 +52,17 @@ def test_a_file_rewritten_with_its_time_set_back_has_another_key(tmp_path) -> No
     path.write_text("two")
     os.utime(path, (1e9, 1e9))
     assert file_key(path) != before
+
+
+def test_what_is_known_is_not_worked_out_again(tmp_path) -> None:
+    memo = tmp_path / "memo.json"
+    assert remembered(memo, "digest", str, lambda: "abc") == "abc"
+    assert remembered(memo, "digest", str, lambda: pytest.fail("worked out again")) == "abc"
+    assert remembered(None, "digest", str, lambda: "anew") == "anew"
+
+
+def test_a_value_of_another_type_is_worked_out_again(tmp_path) -> None:
+    memo = tmp_path / "memo.json"
+    remember(memo, "same", "yes")
+    assert remembered(memo, "same", bool, lambda: False) is False
+    assert recall(memo, "same") is False
