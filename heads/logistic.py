@@ -193,6 +193,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _forget(self) -> None:
         """Drop the attributes of an earlier fit that this one may not set."""
+        # A saved head is all its attributes that end in "_", so none may be left over.
         for name in {"mean_", "scale_", "calibration_"} & vars(self).keys():
             delattr(self, name)
 
@@ -254,6 +255,7 @@ def _fit_once(model: LogisticRegression, X: Floats, y: NDArray[Any]) -> str:
         warnings.simplefilter("always")
         model.fit(X, y)
     failures = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
+    # What was caught beside them is raised again where it came from, so that filters still apply.
     for other in caught:
         if other not in failures:
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -138,6 +138,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = check_samples(self, X, y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         network = self._train(X, labels)
+        # A saved head is all its attributes that end in "_", so none may be left over.
         for name in {"projection_", "projection_bias_"} & vars(self).keys():
             delattr(self, name)
         for name, tensor in network.items():

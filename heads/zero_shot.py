@@ -94,6 +94,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.text_ = self._checked_text()
         self.classes_ = self._checked_classes(y)
         self.projection_ = None if self.projection is None else np.asarray(self.projection)
+        # One sample shows whether features fit the arrays; the others are of the same width.
         self._features(X[:1])
         return self
 

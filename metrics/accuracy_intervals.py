@@ -94,6 +94,7 @@ def wga_interval(
     """
     right = _checked(correct, groups, images)
     found, effects = _count_members(right, np.asarray(groups), images)
+    # Hits and sizes shrink alike: the share stays, and its interval is that of fewer samples.
     low, high = worst_limits(found.hits / effects, found.sizes / effects, level)
     return float(low), float(high)
 

@@ -64,6 +64,7 @@ def calibration_bins(
     if not ((table >= 0) & (table <= 1)).all():
         raise A2pipeError("Calibration needs probabilities, between 0 and 1; these are not.")
     confidence, right = table.max(axis=1), table.argmax(axis=1) == np.asarray(labels)
+    # Bins are open below, so a confidence of 0 would belong to none; clip puts it into the first.
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     n = np.bincount(place, minlength=bins)
     means = [

@@ -29,4 +29,6 @@ def design_effect(residuals: Floats, images: NDArray[Any] | None) -> float:
     if apart == 0:
         return together
     by_image = np.bincount(image, weights=residuals)
+    # An estimate below 1 would make samples count for more than they are, and an estimate from few
+    # images may lie above what is possible.
     return float(np.clip((by_image**2).sum() / apart, 1.0, together))

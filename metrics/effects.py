@@ -72,4 +72,5 @@ def _pairs(first: Values, second: Values) -> NDArray[np.float64]:
 
 def _ratio(mean: float, spread: float) -> float:
     """Return mean / spread; NaN if the spread is nothing but rounding."""
+    # Differences that are all 0.1 have a spread of some 1e-17, and would give an effect of 1e16.
     return float(mean / spread) if spread > 1e-12 * max(1.0, abs(mean)) else math.nan

@@ -49,6 +49,7 @@ def per_group(
     belong to no group. Raises ValueError if labels and predictions differ in shape.
     """
     right = _right(labels, predictions)
+    # bincount refuses negative indices, so samples without a group are taken out first.
     members = groups >= 0
     sizes = np.bincount(groups[members], minlength=len(names))
     hits = np.bincount(groups[members], weights=right[members], minlength=len(names))

@@ -76,6 +76,7 @@ def permutation_test(
     observed = _difference(units.totals[None], metric)[0]
     outcomes = all_swaps(units, resamples)
     if outcomes is None:
+        # What was observed counts as one more draw, so that p is never 0.
         draws = _differences(swapped_totals(units, resamples, seed), metric)
         tails = [(1 + beyond.sum()) / (1 + resamples) for beyond in _tails(draws, observed)]
         return _result("permutation", units, metric, 2 * min(tails), resamples)
@@ -128,6 +129,7 @@ def mcnemar_test(
     only_first = int(np.sum(np.asarray(first, np.bool_) & ~np.asarray(second, np.bool_)))
     only_second = int(np.sum(np.asarray(second, np.bool_) & ~np.asarray(first, np.bool_)))
     discordant = only_first + only_second
+    # Without a sample that tells the two apart there is nothing to test, and scipy refuses n = 0.
     p = binomtest(only_first, discordant).pvalue if discordant else 1.0
     return _result("mcnemar", units, "accuracy", float(p))
 
@@ -164,6 +166,7 @@ def _metrics_of_both(totals: NDArray[Any], metric: Metric) -> Floats:
     n, right = totals[..., :1], totals[..., 1:]
     if metric == "accuracy":
         return np.asarray(right.sum(axis=-2) / n.sum(axis=-2))
+    # A draw may leave a group empty: an image with samples of two groups is drawn with one of them.
     return np.asarray(np.where(n > 0, right / np.maximum(n, 1), np.inf).min(axis=-2))
 
 

@@ -64,6 +64,7 @@ def architecture_of(entry: ModelEntry, path: Path | None) -> Architecture:
     written = None if path is None else read_architecture(path)
     arguments = dict(entry.arguments) if written is None else written
     wanted = sorted({*KEYWORDS, "grid"})
+    # type() and not isinstance: True is an int in Python, and no number of heads.
     wrong = [key for key in wanted if type(arguments.get(key)) is not int or arguments[key] < 1]
     if wrong:
         raise A2pipeError(

@@ -59,6 +59,7 @@ class Backbone:
         self.compiled = compiled
         self._module: Any = cast_projections(module, PRECISIONS[precision]).to(device)
         self._positions = positions
+        # Every other size is resampled from the positions as they were trained.
         self._native = cast("Tensor | None", self._module.pos_embed)
         self._size = info.input_size
         if compiled:
@@ -180,6 +181,7 @@ def load_backbone(
     """
     if precision not in PRECISIONS:
         raise UsageError(f"There is no precision {precision!r}; use {', '.join(PRECISIONS)}.")
+    # Before `identify`, which may fetch gigabytes, everything that can be refused is refused.
     chosen = choose_device(device)
     info = identify(name, weights=weights, offline=offline, memo=memo)
     module, positions = _load(name, weights), resolve(name).positions

@@ -116,13 +116,16 @@ def refuse_unreadable(entry: ModelEntry) -> None:
 
 def _key(entry: ModelEntry, path: Path | None) -> str:
     """Return the key of the memo, which holds everything that the answer depends on."""
+    # Another release of timm may build another network under the same name.
     versions = [version(name) for name in ("timm", "torch")]
     parts = (repr(entry), "" if path is None else file_key(path), __version__, *versions)
     return f"model {entry.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
 def _recalled(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo | None:
+    """Return what the memo says of a backbone, or None."""
     known = recall(memo, _key(entry, path))
+    # The memo is a file that anything may have written to: it counts only with the very fields.
     if not isinstance(known, dict) or known.keys() != FIELDS:
         return None
     return BackboneInfo(**{**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])})

@@ -96,6 +96,7 @@ def details(entry: ModelEntry) -> dict[str, Any]:
     For a timm model that is not in the table, its network is built without weights and measured.
     Raises UsageError if the CLS attention of such a model cannot be read.
     """
+    # The table gives parameters of all its models, so that only a timm name imports torch here.
     if not entry.parameters:
         entry = _measured(entry)
     path = on_this_machine(entry)

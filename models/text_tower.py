@@ -201,6 +201,7 @@ def _empty_tower(entry: ModelEntry, open_clip: Any) -> Any:
     gelu = config.get("quick_gelu", False)
     with torch.device("meta"):
         model = open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"], gelu)
+    # Only the text tower is filled and compared with the file, so nothing else may be in the model.
     model.visual = model.logit_scale = None
     return model
 

@@ -32,6 +32,7 @@ def split_by_group(
     taken, others = [], []
     for group in np.unique(groups):
         members = generator.permutation(np.flatnonzero(groups == group))
+        # Halves up: round() would take none of one half sample and two of one and a half.
         count = min(int(share * len(members) + 0.5), len(members) - 1)
         taken.append(members[:count])
         others.append(members[count:])

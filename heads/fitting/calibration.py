@@ -90,6 +90,7 @@ def try_grid(
             model = clone(head).set_params(features=features, C=C, calibrate=False)
             for trial, fitted in _try_lengths(model, train, validation):
                 trials.append(trial)
+                # Only a better score replaces the best, so the first of equal settings stays.
                 if trial.score is not None and trial.score > best[0]:
                     best = (trial.score, trial, fitted)
     return trials, best[1], best[2]
@@ -128,6 +129,8 @@ def _try_one(model: Any, train: LabelledSamples, validation: LabelledSamples) ->
         warnings.simplefilter("always", ConvergenceWarning)
         try:
             model.fit(train.X, train.y)
+        # Samples that no setting can be fitted on end the calibration, while a setting that cannot
+        # converge is recorded and passed over. The first error is a kind of the second.
         except SamplesError:
             raise
         except A2pipeError as error:
@@ -197,5 +200,6 @@ def holdout_mask(samples: LabelledSamples, share: float, seed: int) -> NDArray[n
     mask = np.zeros(len(samples.y), bool)
     for stratum in range(int(strata.max()) + 1):
         members = generator.permutation(np.flatnonzero(strata == stratum))
+        # round() alone could hold out none or all of a small stratum.
         mask[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
     return mask

@@ -90,6 +90,8 @@ def _fit_row(
     X: Floats, positive: NDArray[np.bool_], settings: LiblinearSettings
 ) -> tuple[NDArray[np.float64], float, int]:
     """Fit one class against the rest; return coefficients, intercept and iterations."""
+    # The samples to tune on may lack one of several classes, and scikit-learn refuses to fit labels
+    # that are all the same.
     if not positive.any():
         return np.zeros(X.shape[1]), -np.inf, 0
     model = LogisticRegression(
@@ -101,6 +103,7 @@ def _fit_row(
         **L1,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told by the iterations
+        # One warning a fit would be hundreds; the iterations tell, and the head warns once.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, positive.astype(np.int64))
     return model.coef_[0].astype(np.float64), float(model.intercept_[0]), int(model.n_iter_[0])

@@ -150,6 +150,7 @@ def _reachable(address: str) -> bool:
     try:
         with urlopen(Request(address, method="HEAD"), timeout=TIMEOUT):
             return True
+    # Any answer, a refusal too, shows that the hub can be reached.
     except HTTPError:
         return True
     except (OSError, ValueError):
@@ -161,6 +162,7 @@ def _download(wanted: HubFile) -> Path:
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
     for name in wanted.files:
+        # In huggingface_hub the first of these errors is a kind of the second, so it comes first.
         try:
             return _hub_file(wanted.repo, name)
         except LocalEntryNotFoundError as error:
@@ -173,6 +175,8 @@ def _download(wanted: HubFile) -> Path:
                 f"{ENDPOINT}/{wanted.repo}, log in with `hf auth login`, or use "
                 f"`--weights {wanted.model}=FILE`."
             ) from error
+        # The client raises errors of its own and of the HTTP library that it uses, which differ by
+        # version.
         except Exception as error:
             raise _missing(wanted, f"the hub said: {first_line(error)}") from error
     raise _missing(wanted, f"{wanted.repo} holds none of {', '.join(wanted.files)}")
