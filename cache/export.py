@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,18 @@ _Writer = Callable[[Artifact, Sequence[ArrayField], Path], None]
 
 
 def export(artifact: Artifact, target: Path, name: str | None = None) -> list[Path]:
-    """Write all rows of a complete artifact to `target`; returns the paths written.
+    """Write all rows of a complete artifact to `target`, and return the paths written.
 
-    name: one array only; all by default, but .npy holds exactly one. Every row comes with its image
-    digest and status: in a column or array `image` and `status`, or for .npy in files beside it
-    (`x.images.npy`, `x.status.npy`). A Parquet cell holds its row flattened; the shape stands in
-    the metadata of the column. UsageError for another suffix, a target that exists, or a choice to
-    be made; NotCachedError if shards are missing; DamagedError if stored bytes are damaged.
+    Every row comes with its image's digest and its status: in columns or arrays `image` and
+    `status`, or for .npy in files beside it (`x.images.npy`, `x.status.npy`). A Parquet cell holds
+    its row flattened; the shape stands in the metadata of the column.
+
+    target: a file that does not exist yet. name: one array only; all by default, but a .npy holds
+    exactly one.
+
+    Raises UsageError for another suffix, a target that exists, or several arrays for a .npy;
+    NotCachedError if shards are missing; DamagedError if stored bytes are damaged; A2pipeError if
+    the target cannot be written.
     """
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:
@@ -49,7 +53,7 @@ def _put(writer: _Writer, artifact: Artifact, fields: Sequence[ArrayField], targ
 
 
 def _parts(artifact: Artifact) -> Iterator[tuple[slice, dict[str, Any]]]:
-    """Rows and verified arrays, shard by shard."""
+    """Yield rows and verified arrays shard by shard, as all of them may not fit into memory."""
     for shard in range(artifact.cut.shards):
         yield artifact.cut.rows_of(shard), artifact.read_shard(shard)
 
@@ -61,6 +65,7 @@ def _export_npy(artifact: Artifact, fields: Sequence[ArrayField], target: Path) 
     images, status = _beside(target)
     _put(_write_image_npy, artifact, fields, images)
     _put(_write_npy, artifact, [STATUS_FIELD], status)
+    # Last, so that the two files that explain it are there if it is.
     _put(_write_npy, artifact, fields, target)
     return [target, images, status]
 
@@ -79,9 +84,7 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
 
 def _write_image_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:  # noqa: ARG001
     with temp.open("xb") as out:
-        buffer = io.BytesIO()
-        np.save(buffer, np.array(artifact.layout.images, dtype=np.str_))
-        out.write(buffer.getbuffer())
+        np.save(out, np.array(artifact.layout.images, dtype=np.str_))
 
 
 def _write_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:
@@ -111,12 +114,8 @@ def _write_parquet(artifact: Artifact, fields: Sequence[ArrayField], temp: Path)
 def _column(field: ArrayField) -> Any:
     import pyarrow as pa
 
-    shape = ",".join(map(str, field.shape))
-    return pa.field(
-        field.name,
-        _cells(field, np.empty((0, *field.shape), field.dtype)).type,
-        metadata={"shape": shape},
-    )
+    kind = _cells(field, np.empty((0, *field.shape), field.dtype)).type
+    return pa.field(field.name, kind, metadata={"shape": ",".join(map(str, field.shape))})
 
 
 def _cells(field: ArrayField, rows: Any) -> Any:
@@ -132,24 +131,17 @@ def _write_zarr(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) ->
     import zarr
 
     stored = (*fields, STATUS_FIELD)
-    group = zarr.create_group(str(temp))
+    group: Any = zarr.create_group(str(temp))
     group.attrs.update({"fingerprint": artifact.fingerprint, "stage": artifact.stage})
     images = np.array(artifact.layout.images, dtype=object)
     group.create_array(_IMAGE, shape=images.shape, dtype=str)[:] = images
-    targets = {field.name: _zarr_array(group, artifact, field) for field in stored}
+    for field in stored:
+        shape, chunks = (artifact.cut.rows, *field.shape), (artifact.cut.chunk, *field.shape)
+        kind = {"dtype": field.dtype, "fill_value": field.fill}
+        group.create_array(field.name, shape=shape, chunks=chunks, **kind)
     for rows, arrays in _parts(artifact):
-        for name, array in targets.items():
-            array[rows] = arrays[name]
-
-
-def _zarr_array(group: Any, artifact: Artifact, field: ArrayField) -> Any:
-    return group.create_array(
-        field.name,
-        shape=(artifact.cut.rows, *field.shape),
-        chunks=(artifact.cut.chunk, *field.shape),
-        dtype=field.dtype,
-        fill_value=field.fill,
-    )
+        for field in stored:
+            group[field.name][rows] = arrays[field.name]
 
 
 def _write_hdf5(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:

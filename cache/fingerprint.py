@@ -1,8 +1,8 @@
 """A spec's address: the digest of its canonical JSON.
 
-A spec is a frozen dataclass with the class variables `stage` and `version`. Labels, and fields
-that still have their default, are left out, so a later version may add a field without moving what
-is stored.
+A spec is a frozen dataclass with the class variables `stage` and `version`. Labels, and fields that
+still have their default, are left out of the address, so that a later version may add a field
+without moving what is stored.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 AT_ONCE = 4096
-"""Strings that stand as JSON in memory together."""
+"""Strings that stand as JSON in memory together, as a list may have a million."""
 
 
 def canonical(spec: Any) -> dict[str, Any]:
-    """What shapes the result: stage, version and every field required or not at its default.
+    """Return what shapes a spec's result: stage, version and every field not at its default.
 
-    An upstream spec stands as its fingerprint, a tuple as a list. TypeError for other values than
-    specs, tuples, strings, numbers, booleans and None, or for an object that is no spec.
+    A spec within the spec stands as its fingerprint, a tuple as a list. Raises TypeError for other
+    values than specs, tuples, strings, numbers, booleans and None, and for an object that is no
+    spec.
     """
     document = _identity(spec)
     for field in fields(spec):
@@ -32,17 +33,20 @@ def canonical(spec: Any) -> dict[str, Any]:
 
 
 def canonical_json(spec: Any) -> str:
-    """`canonical` as JSON: sorted keys, no spaces, ASCII, floats by repr; ValueError for NaN."""
+    """Return `canonical` as JSON with sorted keys, no spaces, ASCII alone and floats by repr.
+
+    Raises ValueError for NaN and infinity.
+    """
     return json.dumps(canonical(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint(spec: Any) -> str:
-    """The spec's address: the first 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    """Return the first 32 hexadecimal digits of the SHA-256 of a spec's canonical JSON."""
     return _digest(canonical_json(spec))
 
 
 def describe(spec: Any) -> dict[str, Any]:
-    """The spec in full, for people: upstream specs nested, labels and defaults included."""
+    """Return the spec in full, for people: specs within it nested, labels and defaults included."""
     document = _identity(spec)
     for field in fields(spec):
         document[field.name] = _plain(getattr(spec, field.name), describe)
@@ -50,13 +54,16 @@ def describe(spec: Any) -> dict[str, Any]:
 
 
 def digest_of(items: Iterable[str]) -> str:
-    """32 hexadecimal digits of a list of strings, as JSON; order, number and boundaries count."""
-    strings, whole = list(items), hashlib.sha256(b"[")
+    """Return 32 hexadecimal digits of the SHA-256 of strings as a JSON list.
+
+    As JSON, order, number and boundaries count: ["a", "b"] differs from ["ab"].
+    """
+    strings, digest = list(items), hashlib.sha256(b"[")
     for start in range(0, len(strings), AT_ONCE):
         part = json.dumps(strings[start : start + AT_ONCE], separators=(",", ":"))
-        whole.update(("," if start else "").encode() + part[1:-1].encode())
-    whole.update(b"]")
-    return whole.hexdigest()[:32]
+        digest.update(("," if start else "").encode() + part[1:-1].encode())
+    digest.update(b"]")
+    return digest.hexdigest()[:32]
 
 
 def _digest(text: str) -> str:

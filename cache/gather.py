@@ -20,13 +20,17 @@ from .stores.protocol import Arrays
 Rows = NDArray[np.int64]
 
 KEPT_BYTES = 1 << 30
+"""How much of what is read from other row folders stays in memory, unless said otherwise."""
 
 
 class Gathered:
-    """Where each image's row can be taken from. Rows that were bad there are not offered.
+    """Where the row of each image can be taken from: other row folders of the same fingerprint.
 
-    A sibling shard is read and checked once, and kept while the shards kept sum up to less than
-    `kept_bytes`, so reading shard after shard does not read it again.
+    Rows that are bad there are not offered: they are tried again. A shard is read and checked once,
+    and kept while the shards kept sum up to less than `kept_bytes`, so that rows wanted shard after
+    shard do not have it read again and again.
+
+    siblings: the other artifacts. images: the digests of the rows that are wanted.
     """
 
     def __init__(
@@ -41,12 +45,12 @@ class Gathered:
 
     @property
     def offered(self) -> NDArray[np.bool_]:
-        """Of each image asked for whether it is available, (n,)."""
+        """Whether the row of each image asked for is available, (n,)."""
         return self._row >= 0
 
     @cached_property
     def available(self) -> frozenset[str]:
-        """The images whose row lies in a sibling's finished shard."""
+        """The images whose good row lies in a finished shard elsewhere."""
         return frozenset(self._positions)
 
     @cached_property
@@ -56,14 +60,15 @@ class Gathered:
 
     @property
     def fields(self) -> tuple[ArrayField, ...]:
-        """The fields of the rows offered; none if no sibling exists."""
+        """The fields of the rows offered; none if there is no other row folder."""
         return self._siblings[0].fields if self._siblings else ()
 
     def read(self, images: Sequence[str]) -> tuple[Arrays, Any]:
-        """Rows of `images` in their order, (len(images), ...) by field, and their status (uint8).
+        """Return rows of `images` in their order, (len(images), ...) by field, and their status.
 
-        Every row given is OK and verified. PENDING, with the fill value in the arrays, means that
-        it has to be computed: not available, or its sibling turned out to be damaged or gone.
+        The status is (len(images),) uint8. A row that is OK was verified as it was read. One that
+        is PENDING holds the fill value and has to be computed: it is not available, or where it lay
+        turned out to be damaged or gone.
         """
         status = np.full(len(images), PENDING, np.uint8)
         arrays = {f.name: np.full((len(images), *f.shape), f.fill, f.dtype) for f in self.fields}
@@ -97,13 +102,14 @@ class Gathered:
             return None
         try:
             arrays = self._siblings[key[0]].read_shard(key[1])
-        except (DamagedError, NotCachedError):
+        except (DamagedError, NotCachedError):  # another process may have dropped it meanwhile
             self._damaged.add(key)
             return None
         self._keep(key, arrays)
         return arrays
 
     def _keep(self, key: tuple[int, int], arrays: Arrays) -> None:
+        """Keep a shard, and drop those that were used the longest ago."""
         self._kept[key] = arrays
         self._room -= _nbytes(arrays)
         while self._room < 0 and self._kept:
@@ -119,7 +125,7 @@ def _alike(siblings: Sequence[Artifact]) -> list[Artifact]:
 
 
 def _find(siblings: Sequence[Artifact], images: tuple[str, ...]) -> tuple[Rows, Rows]:
-    """Of each image the first sibling that offers it, and its row there; (n,), -1 where none."""
+    """Return for each image the first artifact that offers it and its row there, -1 where none."""
     which = np.full(len(images), -1, np.int64)
     rows = which.copy()
     for number, sibling in enumerate(siblings):
@@ -133,14 +139,16 @@ def _find(siblings: Sequence[Artifact], images: tuple[str, ...]) -> tuple[Rows, 
 
 @lru_cache(maxsize=4)
 def _rows_in(layout: Layout, images: tuple[str, ...]) -> Rows:
-    """The row of each image in a layout, -1 where it has none; artifacts mostly share layouts, and
-    to look a million images up takes half a second."""
+    """Return the row of each image in a layout, -1 where it has none.
+
+    Cached, as artifacts mostly share layouts, and to look a million images up takes half a second.
+    """
     row_of = layout.row_of
     return np.fromiter((row_of.get(image, -1) for image in images), np.int64, len(images))
 
 
 def _is_good(sibling: Artifact) -> NDArray[np.bool_]:
-    """Which rows of an artifact are done and not bad; none where its markers may not be listed."""
+    """Return which rows are done and not bad; none where the markers may not be listed."""
     good = np.zeros(sibling.cut.rows, bool)
     row_of = sibling.layout.row_of
     with suppress(A2pipeError):

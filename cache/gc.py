@@ -1,4 +1,7 @@
-"""Free what no named experiment refers to; listing and deleting are two calls."""
+"""Free what no named experiment refers to.
+
+Listing and deleting are two calls, so that a person sees what would go before it goes.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,16 @@ from .references import is_referred, referred
 from .verify import record_paths
 
 STRAY_AFTER = 3600.0
+"""Seconds without a change after which what is incomplete is taken for left behind."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """path: row folder, record's document or stray; bytes: what it frees; why: in words."""
+    """Something that may be deleted.
+
+    path: a row folder, a record's document, or a file that was left behind. bytes: what deleting it
+    frees. why: why it may go, in words.
+    """
 
     path: Path
     bytes: int
@@ -30,13 +38,13 @@ class Candidate:
 
 
 def gc_candidates(cache: Cache) -> list[Candidate]:
-    """What may go; deletes nothing.
+    """Return what may go, and delete nothing.
 
-    Row folders and records that no named experiment refers to, and half-made folders and stray
+    These are row folders and records that no named experiment refers to, and half-made folders and
     temporary files older than an hour. A folder that lacks shards and changed within the hour is
-    taken for one that is being written.
+    taken for one that is being filled. Folders of a newer version stay.
 
-    A2pipeError if the notes of a named experiment cannot be read. Folders of a newer version stay.
+    Raises A2pipeError if the note of a named experiment cannot be read.
     """
     uses = referred(cache.root)
     return [
@@ -47,30 +55,29 @@ def gc_candidates(cache: Cache) -> list[Candidate]:
 
 
 def gc(cache: Cache, apply: bool = False) -> list[Candidate]:
-    """List what may go and, with `apply`, delete it; returns what was listed or deleted."""
+    """Return what may go and, with `apply`, delete it; see `gc_candidates` and `delete`."""
     candidates = gc_candidates(cache)
     return delete(cache, candidates) if apply else candidates
 
 
 def delete(cache: Cache, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Delete those of `candidates` that nothing refers to by now; returns what is gone.
+    """Delete those of `candidates` that nothing refers to by now, and return them.
 
-    A folder disappears at once (by a rename), so a half-deleted one is never taken for an artifact.
-    A2pipeError if the cache may not be written.
+    Raises A2pipeError if the cache may not be written.
     """
     gone = []
     for candidate in candidates:
-        path = candidate.path
-        if is_temporary(path.name) or not is_referred(
-            path.relative_to(cache.root), referred(cache.root)
-        ):
+        path = candidate.path.relative_to(cache.root)
+        # Read anew for each: an experiment that began since they were listed has noted what it
+        # uses, and would else lose it while it runs.
+        if is_temporary(path.name) or not is_referred(path, referred(cache.root)):
             _delete(candidate.path)
             gone.append(candidate)
     return gone
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
+    """Return the bytes of a file, or of all files below a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(_size(file) for file in files)
 
@@ -91,7 +98,7 @@ def _why(folder: Path) -> str | None:
         return "half-made more than an hour ago" if _is_old(folder) else None
     except DamagedError:
         return "its spec.json is damaged, and no named experiment refers to it"
-    except A2pipeError:
+    except A2pipeError:  # of a newer version, which may know what it is for
         return None
     if not _is_old(folder) and not Artifact(folder).complete:
         return None
@@ -135,7 +142,7 @@ def _is_old(path: Path) -> bool:
 def _changed(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except OSError:
+    except OSError:  # renamed or deleted meanwhile: somebody is at work here
         return time.time()
 
 
@@ -149,17 +156,14 @@ def _size(path: Path) -> int:
 def _delete(path: Path) -> None:
     with explained(path):
         if path.is_dir():
-            away = path if is_temporary(path.name) else path.rename(temporary(path))
-            remove(away)
+            # Renamed first, it is gone at once: half deleted, it could be taken for an artifact.
+            remove(path if is_temporary(path.name) else path.rename(temporary(path)))
         else:
+            # The document before its arrays, as it is what makes a record of them.
             path.unlink(missing_ok=True)
-            _delete_arrays(path)
+            if FINGERPRINT_NAME.match(path.stem):
+                path.with_suffix(".npz").unlink(missing_ok=True)
         fsync_dir(path.parent)
-    with suppress(OSError):
+    with suppress(OSError):  # as long as it holds other rows of this fingerprint
         if FINGERPRINT_NAME.match(path.parent.name):
             path.parent.rmdir()
-
-
-def _delete_arrays(document: Path) -> None:
-    if FINGERPRINT_NAME.match(document.stem):
-        document.with_suffix(".npz").unlink(missing_ok=True)

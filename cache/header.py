@@ -1,4 +1,8 @@
-"""`spec.json`: what an artifact is, in words; written last: a folder without it is half-made."""
+"""`spec.json`: what an artifact is, in words.
+
+It is written last, so that a folder without it is half-made and a folder with it is complete but
+for its shards.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,12 @@ _PACKAGES = ("a2pipe", "h5py", "numpy", "pillow", "timm", "torch", "zarr")
 class Header:
     """The content of `spec.json`.
 
-    spec: everything, labels and defaults included; address: what the fingerprint is the digest of.
-    rows_id: the name of the row folder. made: versions, host, user, time and the caller's notes.
+    format: number of the format. stage, version: of the code that computes the rows.
+    fingerprint: the spec's address. rows_id: the name of the row folder.
+    rows, shard_size, backend: how many rows there are, and how they are cut and stored.
+    fields: the arrays of a row, without the status.
+    address: the part of the spec that the fingerprint is the digest of. spec: all of it, labels
+    and defaults included. made: versions, host, user, time and the caller's notes.
     """
 
     format: int
@@ -49,13 +57,17 @@ class Header:
 
     @property
     def cut(self) -> Cut:
+        """How the rows are cut into shards."""
         return Cut(self.rows, self.shard_size)
 
 
 def header_of(
     spec: Any, fields: Sequence[ArrayField], layout: Layout, notes: Mapping[str, Any]
 ) -> Header:
-    """The header of a spec's artifact over a layout, made here and now."""
+    """Return the header of a spec's artifact over a layout, made here and now.
+
+    notes: what else is kept in it for people.
+    """
     return Header(
         FORMAT,
         spec.stage,
@@ -73,16 +85,19 @@ def header_of(
 
 
 def write_header(folder: Path, header: Header) -> None:
-    """Put `spec.json` in place: from now on the folder is an artifact."""
+    """Put `spec.json` in place: from now on the folder is an artifact.
+
+    Raises A2pipeError if the disk is full or the cache may not be written.
+    """
     document = {**asdict(header), "fields": [field.to_json() for field in header.fields]}
     write_checked_json(folder / SPEC, document)
 
 
 def read_header(folder: Path) -> Header:
-    """The header of an artifact's folder.
+    """Return the header of an artifact's folder.
 
-    NotCachedError if there is none, DamagedError if it is torn or altered, A2pipeError if a newer
-    version wrote it.
+    Raises NotCachedError if there is none, DamagedError if it is cut short or altered, and
+    A2pipeError if a newer version wrote it.
     """
     path = folder / SPEC
     try:
@@ -96,7 +111,7 @@ def read_header(folder: Path) -> Header:
 
 
 def provenance() -> dict[str, Any]:
-    """Who makes something here and now: versions, host, user and time."""
+    """Return who makes something here and now: versions, host, user and time."""
     return {**_versions(), "host": host_name(), "user": _user(), "time": now()}
 
 

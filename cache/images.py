@@ -16,14 +16,17 @@ from .layout import IMAGES, Backend, Layout, layout_of
 
 
 def write_images(folder: Path, images: Sequence[str]) -> None:
-    """Write the digests (ASCII) in their order."""
+    """Write the digests (ASCII) in their order; A2pipeError if that is not possible."""
     buffer = io.BytesIO()
     np.save(buffer, np.array(images, dtype=np.bytes_))
     atomic_write_bytes(folder / IMAGES, buffer.getbuffer())
 
 
 def read_layout(folder: Path, header: Header) -> Layout:
-    """The artifact's layout; DamagedError if the digests are not those the folder is named for."""
+    """Return the layout of the artifact in `folder`, whose header is given.
+
+    Raises DamagedError if the digests are gone, or not those that the folder is named for.
+    """
     try:
         layout = _parsed((folder / IMAGES).read_bytes(), header.shard_size, header.backend)
     except Exception as error:  # whatever a damaged file makes numpy raise
@@ -35,10 +38,11 @@ def read_layout(folder: Path, header: Header) -> Layout:
 
 @lru_cache(maxsize=4)
 def _parsed(data: bytes, shard_size: int, backend: Backend) -> Layout:
-    """The layout of a file's bytes, which artifacts over the same images have alike."""
+    """The layout of a file's bytes, which artifacts over the same images share."""
     stored = np.load(io.BytesIO(data))
     if stored.dtype.kind != "S" or stored.ndim != 1:
         raise ValueError("not a list of digests")
+    # Decoded as one text, as there may be a million.
     images = tuple(b"\n".join(stored.tolist()).decode("ascii").split("\n"))
     return layout_of(images, shard_size, backend)
 

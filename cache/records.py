@@ -1,7 +1,8 @@
-"""Records: dataset-level results, one JSON document with its arrays beside it.
+"""Records: results of a whole data set, one JSON document with its arrays beside it.
 
-`<root>/<stage>/<fingerprint>.json` and `.npz`. The arrays are written first; the document, which
-holds their checksum and its own, is the commit.
+They lie at `<root>/<stage>/<fingerprint>.json` and `.npz`. The arrays are written first; the
+document, which holds their checksum and its own, commits them. In the other order a crash between
+the two would leave a document whose arrays are not there.
 """
 
 from __future__ import annotations
@@ -33,20 +34,22 @@ Record = tuple[dict[str, Any], dict[str, Any]]
 
 
 class Records:
-    """The records under one cache root."""
+    """The records under one cache root, each at the fingerprint of its spec."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
     def path(self, spec: Any) -> Path:
-        """Where the spec's document lies, or would lie."""
+        """Return where the spec's document lies, or would lie."""
         return self.root / str(spec.stage) / f"{fingerprint(spec)}.json"
 
     def write(self, spec: Any, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
-        """Store a result; returns the document's path.
+        """Store a result and return its document's path.
 
-        content: JSON without NaN. arrays: numbers or fixed-width text, no objects. ValueError for
-        what cannot be stored; A2pipeError if the disk is full or the cache may not be written.
+        content: values of JSON, without NaN. arrays: numbers or fixed-width text, no objects.
+
+        Raises ValueError for what cannot be stored, and A2pipeError if the disk is full or the
+        cache may not be written.
         """
         path = self.path(spec)
         make_folder(path.parent)
@@ -64,9 +67,10 @@ class Records:
         return path
 
     def read(self, spec: Any) -> Record | None:
-        """Content and arrays; None if there is no record or a damaged one: it has to be made anew.
+        """Return the content and the arrays of a spec's record.
 
-        A2pipeError if a newer version wrote it.
+        Returns None if there is none, or a damaged one: it has to be made anew. Raises A2pipeError
+        if a newer version wrote it.
         """
         try:
             return read_record(self.path(spec))
@@ -75,9 +79,10 @@ class Records:
 
 
 def read_record(path: Path) -> Record:
-    """Content and arrays of the document at `path`.
+    """Return the content and the arrays of the record whose document is at `path`.
 
-    FileNotFoundError, DamagedError, or A2pipeError if a newer version wrote it.
+    Raises FileNotFoundError if there is none, DamagedError if it or its arrays are altered, and
+    A2pipeError if a newer version wrote it.
     """
     document = read_checked_json(path)
     if document is None:
@@ -88,7 +93,10 @@ def read_record(path: Path) -> Record:
 
 
 def npz_bytes(arrays: Mapping[str, Any]) -> memoryview:
-    """The arrays as .npz: the same arrays always give the same bytes. ValueError for objects."""
+    """Return arrays as the bytes of an .npz; the same arrays always give the same bytes.
+
+    Raises ValueError for arrays of objects.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):

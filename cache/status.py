@@ -11,19 +11,24 @@ from .layout import STATUS_FIELD, ArrayField
 from .ledger import BadRow
 
 PENDING, OK, UNREADABLE, NOT_FINITE = 0, 1, 2, 3
+"""Not computed yet; good; the image could not be read; the result holds a NaN or an infinity."""
 
 
 def settle(
     fields: Sequence[ArrayField], arrays: Mapping[str, Any], status: Any
 ) -> tuple[dict[str, Any], Any]:
-    """Copies of a shard's arrays, ready to be stored, with their status (rows,) uint8.
+    """Return copies of a shard's arrays as they are to be stored, and their status (rows,) uint8.
 
-    A row that is OK but holds a NaN or an infinity becomes NOT_FINITE; every row that is not OK is
-    overwritten by the fill value. ValueError where names, shapes, types or status do not fit.
+    arrays: by field, (rows, ...). status: (rows,), of the states above, none PENDING. A row that is
+    OK but holds a NaN or an infinity becomes NOT_FINITE; every row that is not OK is overwritten by
+    the fill value. The status is also among the copies, as "status".
+
+    Raises ValueError where names, shapes, types or status do not fit.
     """
     settled = np.array(status, dtype=np.uint8)
     if not np.isin(settled, (OK, UNREADABLE, NOT_FINITE)).all():
         raise ValueError("a committed row is OK, UNREADABLE or NOT_FINITE")
+    # After the cast to the stored type, in which a number may have become an infinity.
     with np.errstate(over="ignore", invalid="ignore"):
         copies = _copies(fields, arrays, len(settled))
     settled[(settled == OK) & ~_finite(copies.values(), len(settled))] = NOT_FINITE
@@ -35,9 +40,10 @@ def settle(
 def bad_rows_of(
     status: Any, images: Sequence[str], first: int, told: Sequence[BadRow]
 ) -> tuple[BadRow, ...]:
-    """One BadRow for every row that is not OK; reasons are taken from `told` by image.
+    """Return one BadRow for every row of a shard that is not OK.
 
-    images: those of the shard; first: row of the first of them in the artifact.
+    status: (rows,) of the shard. images: its images. first: the row of the first of them in the
+    artifact. told: the reasons that are known, matched by image.
     """
     reasons = {bad.image: bad.reason for bad in told}
     return tuple(
