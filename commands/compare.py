@@ -13,7 +13,9 @@ from .options import cache_option, json_option
 from .output import emit
 
 if TYPE_CHECKING:
+    from ..pipeline.results.across import Across
     from ..pipeline.results.comparison import Comparison, Method
+    from ..reports.matrix import Matrix
 
 _TESTS = {
     "permutation": "Permutation test",
@@ -26,9 +28,12 @@ _TESTS = {
 @click.argument("cells", nargs=-1, metavar="[A B]")
 @click.option(
     "--matrix",
+    "matrices",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A matrix.json: compare all its cells, or name A and B within it.",
+    multiple=True,
+    help="A matrix.json: compare all its cells, or name A and B within it. May be repeated for "
+    "--test wilcoxon.",
 )
 @click.option(
     "--against", metavar="CELL", help="Compare all with this cell.  [the best of the matrix]"
@@ -38,15 +43,22 @@ _TESTS = {
     type=click.Choice(["wga", "accuracy", "worst_class"]),
     default="wga",
     show_default=True,
+    help="What is compared.",
 )
 @click.option(
     "--test",
-    type=click.Choice(["permutation", "bootstrap", "mcnemar"]),
+    type=click.Choice([*_TESTS, "wilcoxon"]),
     default="permutation",
     show_default=True,
+    help="How it is tested: wilcoxon over several matrices, the others over test samples.",
 )
 @click.option(
-    "--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, metavar="N"
+    "--resamples",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Draws of the permutation test and the bootstrap.",
 )
 @click.option(
     "--alpha",
@@ -61,14 +73,21 @@ _TESTS = {
     type=click.Choice(["holm", "bonferroni", "none"]),
     default="holm",
     show_default=True,
-    help="For several comparisons at once.",
+    help="Correction for several comparisons at once.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the draws.",
+)
 @cache_option
 @json_option
 def compare(
     cells: tuple[str, ...],
-    matrix: Path | None,
+    matrices: tuple[Path, ...],
     against: str | None,
     cache_root: Path | None,
     as_json: bool,
@@ -82,33 +101,48 @@ def compare(
       ROW::COLUMN::HEAD                              in the matrix of --matrix
       3f9c01ab7e55                                   a record, by the beginning of its fingerprint
 
-    With --matrix alone, every cell is compared with the best. Reads stored predictions; computes no
-    feature and fits nothing.
+    With --matrix alone, every cell is compared with the best. With --test wilcoxon, B is compared
+    with A over the matrices that are given. This reads stored predictions; it computes no feature
+    and fits nothing.
     """
+    from ..cache.catalog import Cache
+    from ..pipeline.results.across import compare_across
+    from ..pipeline.results.cell_names import matrix_file
     from ..pipeline.results.comparison import Method
+    from ..reports.matrix import read_matrix
 
-    found = _compared(cells, matrix, against, cache_root, Method(**method))
-    if as_json:
-        click.echo(json.dumps(found.to_json()))
+    root, how = Cache(cache_root).root, Method(**method)
+    read = [read_matrix(matrix_file(file)) for file in matrices]
+    if how.test != "wilcoxon":
+        if len(read) > 1:
+            raise UsageError("Several matrices are compared with --test wilcoxon alone.")
+        found = _compared(cells, read[0] if read else None, against, root, how)
+        _show(found.to_json(), _lines(found), _words(found), as_json)
         return
-    emit(_lines(found), as_json)
-    click.echo(_words(found))
+    if len(cells) != 2 or against is not None:
+        raise UsageError("Wilcoxon's test is over two cells, A and B, of several matrices.")
+    across = compare_across(*cells, read, root, how)
+    _show(across.to_json(), _pairs(across), _across_words(across), as_json)
+
+
+def _show(content: dict[str, Any], lines: list[dict[str, Any]], words: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(content))
+        return
+    emit(lines, as_json)
+    click.echo(words)
 
 
 def _compared(
     cells: tuple[str, ...],
-    file: Path | None,
+    matrix: Matrix | None,
     against: str | None,
-    cache_root: Path | None,
+    root: Path,
     method: Method,
 ) -> Comparison:
-    from ..cache.catalog import Cache
-    from ..pipeline.results.cell_names import find_cell, matrix_file
+    from ..pipeline.results.cell_names import find_cell
     from ..pipeline.results.comparison import compare_cells, compare_matrix
-    from ..reports.matrix import read_matrix
 
-    root = Cache(cache_root).root
-    matrix = read_matrix(matrix_file(file)) if file else None
     if len(cells) == 2 and against is None:
         first, second = (find_cell(cell, matrix, root) for cell in cells)
         return compare_cells(first, [second], root, method)
@@ -164,3 +198,27 @@ def _words(found: Comparison) -> str:
     words = f"{_TESTS[method.test]} ({drawn}) on {unit}{family_words}; alpha {method.alpha:g}."
     best = " The reference is the best of them on these same samples, so its lead is flattered."
     return words + best * found.chosen
+
+
+def _pairs(found: Across) -> list[dict[str, Any]]:
+    """One line a matrix."""
+    return [
+        {"matrix": pair.matrix, "A": pair.reference, "B": pair.value, "difference": pair.difference}
+        for pair in found.pairs
+    ]
+
+
+def _across_words(found: Across) -> str:
+    """Both effect sizes, as they differ, and the rank test."""
+    paired, pooled = (
+        "not defined" if d is None else f"{d:.2f}"
+        for d in (found.cohen_d_paired, found.cohen_d_pooled)
+    )
+    shown = "differs" if found.differs else "no difference shown"
+    few = f"; with {found.n} pairs p is at least {found.smallest_p:.2g}"
+    return (
+        f"Mean difference of {found.metric} {found.difference:+.4f}; Cohen's d {paired} (paired), "
+        f"{pooled} (pooled). Wilcoxon's signed-rank test over {found.n} matrices that differ: "
+        f"W = {found.statistic:g}, p = {found.p:.2g}; alpha {found.alpha:g}: {shown}"
+        f"{few * (found.smallest_p > found.alpha)}."
+    )

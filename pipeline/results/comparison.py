@@ -105,7 +105,7 @@ def compare_matrix(
     if len(cells) < 2:
         raise UsageError(f"Matrix {matrix.name} has {len(cells)} cells: nothing to compare.")
     found = {cell: read_predictions(root, cell.record) for cell in cells}
-    best = max(cells, key=lambda cell: _value(found[cell], method.metric))
+    best = max(cells, key=lambda cell: metric_of(found[cell], method.metric))
     return compare_cells(best, [c for c in cells if c is not best], root, method, chosen=True)
 
 
@@ -214,8 +214,8 @@ def _groups(found: Predictions, metric: str) -> NDArray[np.int64]:
     return found.labels if metric == "worst_class" else found.groups
 
 
-def _value(found: Predictions, metric: str) -> float:
-    """The metric in [0, 1]."""
+def metric_of(found: Predictions, metric: str) -> float:
+    """Return a metric of METRICS, in [0, 1]."""
     if metric == "accuracy":
         return float(found.correct.mean())
     groups = _groups(found, metric)
@@ -227,4 +227,4 @@ def _shown(found: Predictions, metric: str) -> tuple[float, float, float]:
     """The metric and its 95 % interval, low and high."""
     measure = accuracy_interval if metric == "accuracy" else wga_interval
     low, high = measure(found.correct, _groups(found, metric), found.images)
-    return _value(found, metric), low, high
+    return metric_of(found, metric), low, high

@@ -1,7 +1,7 @@
 """Cells compared on stored predictions: what is chosen, what is tested, what is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,15 +49,20 @@ def store(root: Path, name: str, right: np.ndarray, collection: str = "c" * 32, 
     return fingerprint(spec)
 
 
+def small_matrix(root: Path, name: str, right: Mapping[str, np.ndarray]) -> Matrix:
+    """A row a name x one column and head; the records lie in `root`, by matrix and row."""
+    cells = tuple(
+        Cell(row, "E", "LR", 1, N, 0, 0.5, 0.5, "g", record=store(root, f"{name} {row}", each))
+        for row, each in right.items()
+    )
+    rows = tuple(Row(row, f"the {row} one", "baseline", baseline=row) for row in right)
+    return Matrix(name, "d", "c" * 32, "", "", (), (), rows, ("E",), ("LR",), cells)
+
+
 @pytest.fixture
 def matrix(tmp_path: Path) -> Matrix:
-    """Rows best, close and far x one column and head, their records in tmp_path."""
-    cells = tuple(
-        Cell(name, "E", "LR", 1, N, 0, 0.5, 0.5, "g", record=store(tmp_path, name, right))
-        for name, right in RIGHT.items()
-    )
-    rows = tuple(Row(name, f"the {name} one", "baseline", baseline=name) for name in RIGHT)
-    return Matrix("m", "d", "c" * 32, "", "", (), (), rows, ("E",), ("LR",), cells)
+    """Rows best, close and far."""
+    return small_matrix(tmp_path, "m", RIGHT)
 
 
 @pytest.fixture
