@@ -1,8 +1,9 @@
 """HDF5 store: `data/000017.h5` holds shard 17, `data.h5` shows all shards as one virtual dataset.
 
-Every file is built in memory and renamed into place. Files are opened without HDF5's own locks,
-which fail or hang on some network file systems; the markers make them needless. `data.h5.json`
-holds the checksum of `data.h5`, as HDF5 may crash or hang on a damaged file.
+A file for each shard, as HDF5 has no two writers of one file. Every file is built in memory and
+renamed into place. Files are opened without HDF5's own locks, which fail or hang on some network
+file systems; the markers make them needless. `data.h5.json` holds the checksum of `data.h5`, as
+HDF5 may crash or hang on a damaged file, which therefore has to be found before it is opened.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ from ...files import (
 )
 from ..layout import ArrayField, Cut
 
-FOLDER, WHOLE, WHOLE_SUM = "data", "data.h5", "data.h5.json"
+FOLDER, VIEW, VIEW_SUM = "data", "data.h5", "data.h5.json"
 _SPOILT = (OSError, KeyError, RuntimeError, ValueError)
 """What h5py raises for a damaged file."""
 
 
 @dataclass(frozen=True)
 class Hdf5Store:
-    """The arrays of one artifact in `folder/data/` and `folder/data.h5`."""
+    """The arrays of one artifact in `folder/data/` and `folder/data.h5`; see `ShardStore`.
+
+    folder: the artifact's. fields: the arrays. cut: how their rows are cut into shards.
+    """
 
     folder: Path
     fields: tuple[ArrayField, ...]
@@ -41,11 +45,11 @@ class Hdf5Store:
     def create(self) -> None:
         """Write the virtual dataset; shards still to come read as the fill value."""
         make_folder(self.folder / FOLDER)
-        total = atomic_write_bytes(self.folder / WHOLE, self._virtual())
-        write_checked_json(self.folder / WHOLE_SUM, asdict(total))
+        total = atomic_write_bytes(self.folder / VIEW, self._virtual())
+        write_checked_json(self.folder / VIEW_SUM, asdict(total))
 
     def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
-        """Write the shard's file: one contiguous dataset an array."""
+        """Write the shard's file, with one contiguous dataset for each array."""
         import h5py
 
         image = io.BytesIO()
@@ -58,10 +62,11 @@ class Hdf5Store:
     def read(
         self, shard: int, files: Mapping[str, FileSum], names: Collection[str], verify: bool
     ) -> dict[str, Any]:
-        """The named arrays of a shard, (rows of the shard, ...)."""
+        """Return the named arrays of a shard, (rows, ...)."""
         import h5py
 
         path = self.folder / file_name(shard)
+        # Read whole and checked before HDF5 sees it; no copy on disk can change in between.
         data = read_checked(path, files[file_name(shard)], verify)
         try:
             with h5py.File(io.BytesIO(data), "r") as file:
@@ -72,38 +77,38 @@ class Hdf5Store:
             raise DamagedError(f"{path} is no whole HDF5 file: compute its shard again.") from error
 
     def files(self, shard: int) -> list[str]:
-        """One file for all arrays."""
+        """Return the one path that holds all arrays."""
         return [file_name(shard)]
 
     def open(self, name: str) -> Any:
-        """The array as a read-only h5py.Dataset, which keeps its file open."""
+        """Return the array as a read-only h5py.Dataset, which keeps its file open."""
         import h5py
 
-        return h5py.File(self.folder / WHOLE, "r", locking=False)[name]
+        return h5py.File(self.folder / VIEW, "r", locking=False)[name]
 
     def faults(self) -> list[str]:
-        """What `data.h5` lacks or shows wrongly."""
+        """Return a sentence for each thing that `data.h5` lacks or shows wrongly."""
         import h5py
 
         try:
             if not self._is_as_written():
-                return [f"{WHOLE} or {WHOLE_SUM} is altered"]
-            with h5py.File(self.folder / WHOLE, "r", locking=False) as file:
+                return [f"{VIEW} or {VIEW_SUM} is altered"]
+            with h5py.File(self.folder / VIEW, "r", locking=False) as file:
                 return [
-                    f"{WHOLE} does not show the array {field.name}"
+                    f"{VIEW} does not show the array {field.name}"
                     for field in self.fields
                     if field.name not in file or not self._shows(file[field.name], field)
                 ]
         except _SPOILT:
-            return [f"{WHOLE} is gone or no whole HDF5 file"]
+            return [f"{VIEW} is gone or no whole HDF5 file"]
 
     def _is_as_written(self) -> bool:
         """Whether `data.h5` has its checksum, which earlier versions did not write."""
         try:
-            document = parse_checked_json((self.folder / WHOLE_SUM).read_bytes())
+            document = parse_checked_json((self.folder / VIEW_SUM).read_bytes())
         except FileNotFoundError:
             return True
-        return document == asdict(sha256_file(self.folder / WHOLE))
+        return document == asdict(sha256_file(self.folder / VIEW))
 
     def _shows(self, dataset: Any, field: ArrayField) -> bool:
         sources = dataset.virtual_sources() if dataset.is_virtual else []
@@ -132,5 +137,6 @@ class Hdf5Store:
 
 
 def file_name(shard: int) -> str:
-    """Path of a shard's file, relative to the artifact's folder and so to `data.h5`."""
+    """Return the path of a shard's file, relative to the artifact's folder and so to `data.h5`."""
+    # Relative names in the view let the folder be moved.
     return f"{FOLDER}/{shard:06d}.h5"

@@ -20,30 +20,42 @@ class ShardStore(Protocol):
     """Arrays of fixed shape over all rows, written and read shard by shard, under one folder."""
 
     def create(self) -> None:
-        """Write what shows the shards as whole arrays; safe to repeat, and by many at once."""
+        """Write the files that show all shards as whole arrays.
+
+        It may be repeated, by many processes at once. Raises A2pipeError if that fails.
+        """
 
     def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
-        """Put a shard's arrays on disk, flushed; relative path -> sum of every file written."""
+        """Put a shard's arrays on disk; they are flushed when it returns.
+
+        arrays: for each field its rows, (rows, ...). Returns the size and checksum of every file
+        written, by its path relative to the folder. Raises A2pipeError if that fails.
+        """
 
     def read(
         self, shard: int, files: Mapping[str, FileSum], names: Collection[str], verify: bool
     ) -> Arrays:
-        """Arrays of a shard. The bytes that are checked against `files` are the bytes returned."""
+        """Return the named arrays of a shard, (rows, ...).
+
+        files: the sums that its marker tells. verify: whether to compare checksums as well as
+        sizes. What was compared is what is returned: nothing is read twice. Raises DamagedError if
+        a file is gone or another.
+        """
 
     def files(self, shard: int) -> list[str]:
-        """Relative paths of the files that hold a shard."""
+        """Return the paths, relative to the folder, of the files that hold a shard."""
 
     def open(self, name: str) -> Any:
-        """All rows of one array as zarr.Array or h5py.Dataset, read-only and unverified."""
+        """Return all rows of one array as zarr.Array or h5py.Dataset, read-only, unverified."""
 
     def faults(self) -> list[str]:
-        """What is wrong with the files that `create` wrote; empty if nothing is."""
+        """Return what is wrong with the files that `create` wrote; empty if nothing is."""
 
 
 def make_store(
     backend: Backend, folder: Path, fields: Sequence[ArrayField], cut: Cut
 ) -> ShardStore:
-    """The store of that backend under `folder`."""
+    """Return the store of that backend under an artifact's folder."""
     if backend == "hdf5":
         return Hdf5Store(folder, tuple(fields), cut)
     return ZarrStore(folder, tuple(fields), cut)
