@@ -13,7 +13,7 @@ from typing import Any
 from ....errors import A2pipeError, first_line
 from ...experiment.schema import RunSection
 from ..description import Cluster
-from .clusters import GPU_PRELOAD, Connection, own_cluster
+from .clusters import GPU_PRELOAD, THREADS, Connection, own_cluster
 
 SECONDS_UNTIL_LOST = 30.0
 
@@ -107,26 +107,20 @@ class Jobs:
 
         Returns why the system refused an earlier one, or an empty string.
         """
-        refusal = self._refusals.pop() if self._refusals else ""
-        for name in self._lost():
-            if job := self._cluster.workers.pop(name, None):
-                self._cluster.sync(job.close)
-        self._cluster.scale(jobs=self.count)
-        return refusal
-
-    def _lost(self) -> list[str]:
-        """Return the jobs that had workers once and have had none for a while."""
         # dask-jobqueue 0.9 looks for a worker by its job's name, and so notices the loss only of
         # jobs of one worker: those of a job of several are named JOB-0, JOB-1, ...
         now, infos = time.monotonic(), self._cluster.scheduler_info["workers"].values()
-        names = {str(worker["name"]) for worker in infos}
+        names = [str(worker["name"]) for worker in infos]
         for job in self._cluster.workers:
             if any(name == job or name.startswith(f"{job}-") for name in names):
                 self._last_seen[job] = now
-        lost = [job for job, at in self._last_seen.items() if now - at > SECONDS_UNTIL_LOST]
-        for job in lost:
+        # A job that has had no worker yet may still wait in the queue, and is not lost.
+        for job in [job for job, at in self._last_seen.items() if now - at > SECONDS_UNTIL_LOST]:
             del self._last_seen[job]
-        return lost
+            if lost := self._cluster.workers.pop(job, None):
+                self._cluster.sync(lost.close)
+        self._cluster.scale(jobs=self.count)
+        return self._refusals.pop() if self._refusals else ""
 
 
 def _reporting(kind: Any, refusals: list[str]) -> Any:
@@ -194,14 +188,14 @@ def _threads_of(cluster: Cluster) -> int:
 def _environment(threads: int) -> list[str]:
     # As on the command line, threads wait without spinning. The last two variables are the C
     # library's own values: Dask lowers them, which halves the rate on a CPU.
-    names = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
+    names = [f"{name}={threads}" for name in THREADS]
     kept = ["MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=67108864"]
     return [f"export {line}" for line in (*names, "OMP_WAIT_POLICY=PASSIVE", *kept)]
 
 
 def _worker_arguments(cluster: Cluster) -> list[str]:
-    # A worker computes one shard at a time, and the batch system bounds its memory. It leaves
-    # before its job's time is over, as a shard that is cut off counts as failed.
+    # A worker computes one shard at a time, the batch system bounds its memory, and it ends before
+    # its job's time is over and the system kills it.
     arguments = ["--nthreads", "1", "--memory-limit", "0"]
     arguments += ["--lifetime", f"{cluster.seconds - cluster.stop_before}s"]
     arguments += ["--resources", "GPU=1"] if cluster.gpus else []

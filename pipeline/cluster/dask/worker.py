@@ -86,8 +86,11 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
 
 def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
     """Compute shards of a request's plan on this worker, and return a `Report` as a mapping."""
+    from distributed import get_worker
+
+    address = str(get_worker().address)
     with _one_at_a_time:
-        report, task = Report(RunStats(), host=socket.gethostname(), worker=_address()), None
+        report, task = Report(RunStats(), host=socket.gethostname(), worker=address), None
         try:
             task = _open(request)
             part = task.only(shards)
@@ -105,15 +108,6 @@ def _failed(report: Report, undone: Sequence[int], cause: Cause, error: Exceptio
     known = isinstance(error, A2pipeError)
     words = str(error) if known else f"{type(error).__name__}: {first_line(error)}"
     return replace(report, undone=tuple(undone), cause=cause, error=words)
-
-
-def _address() -> str:
-    from distributed import get_worker
-
-    try:
-        return str(get_worker().address)
-    except ValueError:  # this is no worker
-        return ""
 
 
 def _open(request: Request) -> Task:

@@ -1,7 +1,10 @@
 """One description of a cluster in the words of seven batch systems: the job scripts."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from a2pipe.pipeline.cluster.dask import jobqueue
 from a2pipe.pipeline.cluster.dask.jobqueue import SYSTEMS, Jobs
 from a2pipe.pipeline.cluster.description import Cluster
 
@@ -83,3 +86,45 @@ def test_the_sites_own_settings_fill_what_is_open(tmp_path):
         text = script(tmp_path, "slurm", queue="")
     assert "#SBATCH -p site" in text
     assert "#SBATCH -A vision" in text
+
+
+class Site:
+    """A cluster of dask-jobqueue that only notes what it is asked; every job has two workers."""
+
+    def __init__(self, *jobs):
+        self.workers = {job: SimpleNamespace(close=f"close {job}") for job in jobs}
+        self.scheduler_info = {"workers": {}}
+        self.asked = []
+
+    def show(self, *names):
+        self.scheduler_info["workers"] = {name: {"name": name} for name in names}
+
+    def scale(self, jobs):
+        self.asked.append(jobs)
+
+    def sync(self, call):
+        self.asked.append(call)
+
+
+def test_a_job_whose_workers_are_lost_is_closed_and_one_more_is_asked_for(monkeypatch):
+    """Two jobs had workers, one of a longer number has none yet; then one of the two has none."""
+    jobs, site, now = Jobs(Cluster(tasks=3, gpus=2)), Site("j-1", "j-2", "j-11"), [0.0]
+    jobs._cluster = site
+    monkeypatch.setattr(jobqueue.time, "monotonic", lambda: now[0])
+    site.show("j-1-0", "j-1-1", "j-2-0")
+    assert jobs.submit() == ""
+    site.show("j-2-0")
+    now[0] = jobqueue.SECONDS_UNTIL_LOST
+    assert jobs.submit() == ""
+    assert site.asked == [3, 3]
+    now[0] += 1.0
+    jobs.submit()
+    assert site.asked == [3, 3, "close j-1", 3]
+    assert site.workers.keys() == {"j-2", "j-11"}
+
+
+def test_a_refusal_is_told_once():
+    jobs = Jobs(Cluster(tasks=1))
+    jobs._cluster = Site()
+    jobs._refusals.append("sbatch: error: no such partition")
+    assert [jobs.submit(), jobs.submit()] == ["sbatch: error: no such partition", ""]
