@@ -7,7 +7,7 @@ images in `img_align_celeba`. The aligned images have no boxes.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -82,27 +82,23 @@ def _samples(name: str, images: Path, faces: Faces, splits: list[str]) -> Sample
 
 def _images(name: str, root: Path) -> Path:
     """Return the folder of images."""
-    places = [root / folder / IMAGES for folder in FOLDERS]
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
-        raise _missing(name, IMAGES, places)
+    found = _find(name, root, (IMAGES,), Path.is_dir)
     # Some copies hold the folder within a folder of the same name.
     return found / IMAGES if (found / IMAGES).is_dir() else found
 
 
 def _table(name: str, root: Path, stem: str) -> Path:
-    places = [
-        root / folder / f"{stem}{suffix}" for folder in FOLDERS for suffix in (".csv", ".txt")
-    ]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise _missing(name, f"{stem}.csv or .txt", places)
-    return found
+    return _find(name, root, (f"{stem}.csv", f"{stem}.txt"), Path.is_file)
 
 
-def _missing(name: str, what: str, places: Iterable[Path]) -> UsageError:
-    folders = dict.fromkeys(str(place.parent) for place in places)
-    return not_found(name, f"there is no {what} in {', '.join(folders)}", FACTS)
+def _find(name: str, root: Path, names: tuple[str, ...], is_there: Callable[[Path], bool]) -> Path:
+    """Return the first of some names in the root or a usual folder below it."""
+    for folder in FOLDERS:
+        for each in names:
+            if is_there(root / folder / each):
+                return root / folder / each
+    places = ", ".join(str(root / folder) for folder in FOLDERS)
+    raise not_found(name, f"there is no {' or '.join(names)} in {places}", FACTS)
 
 
 def _attributes(path: Path) -> Faces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -42,13 +42,8 @@ class CubBoxes:
 
         An image without a box gives an array of shape (0, 4).
         """
-        return tuple([self._corners(number) for number in ids])
-
-    def _corners(self, number: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        if number not in self.rectangles:
-            return NO_BOXES
-        x, y, width, height = self.rectangles[number]
-        return np.array([[x, y, x + width, y + height]])
+        boxes = {i: np.array([[x, y, x + w, y + h]]) for i, (x, y, w, h) in self.rectangles.items()}
+        return tuple([boxes.get(number, NO_BOXES) for number in ids])
 
     def require_same_files(self, names: Mapping[int, str]) -> None:
         """Raise UsageError if images.txt gives an image another file name.
@@ -130,21 +125,18 @@ def _rectangle(words: list[str]) -> Rectangle:
 
 def _read(path: Path, value: Callable[[list[str]], T]) -> dict[int, T]:
     """Read the lines "id value ..." of a file; return what `value` makes of the rest, by id."""
-    found: dict[int, T] = {}
-    for line, (number, *words) in _lines(path):
-        try:
-            found[int(number)] = value(words)
-        except ValueError as error:
-            raise UsageError(
-                f"{path}, line {line} is not as CUB-200-2011 has it ({error}): take that file."
-            ) from error
-    return found
-
-
-def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
-    """Return number and words of every line that is not blank."""
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as text ({error}): take CUB's file.") from error
-    return [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    found: dict[int, T] = {}
+    for place, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                number, *words = line.split()
+                found[int(number)] = value(words)
+        except ValueError as error:
+            raise UsageError(
+                f"{path}, line {place} is not as CUB-200-2011 has it ({error}): take that file."
+            ) from error
+    return found

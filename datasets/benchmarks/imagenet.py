@@ -17,13 +17,7 @@ from .imagenet_labels import SYNSET, GroundTruth, class_words, find_truth
 from .voc_xml import Annotation, read_annotations
 
 # Places as the official archives, the Kaggle download and common scripts leave them, in order.
-IMAGES = (
-    "val",
-    "Data/CLS-LOC/val",
-    "ILSVRC/Data/CLS-LOC/val",
-    "ILSVRC2012_img_val",
-    ".",
-)
+IMAGES = ("val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val", "ILSVRC2012_img_val", ".")
 BOXES = (
     "Annotations/CLS-LOC/val",
     "ILSVRC/Annotations/CLS-LOC/val",

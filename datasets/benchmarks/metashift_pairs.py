@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import A2pipeError, UsageError
-from ...files import replace_file
 from ..collection import Collection
 from ..formats.manifest import load_manifest
+from .built_files import write_built
 
 MANIFEST = "manifest.parquet"
 SUFFIX = ".jpg"
@@ -86,11 +86,9 @@ def write_pairs(
     missing = _missing(images, pairs)
     content = _parquet(out, images, pairs, classes, recipe)
     path = out / MANIFEST
-    if not force and path.exists() and path.read_bytes() != content:
-        raise UsageError(f"{path} is there with other content: --force replaces it.")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
+        write_built({path: content}, force)
     except OSError as error:
         raise A2pipeError(
             f"{path} cannot be written ({error.strerror}): choose another --out."

@@ -14,21 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UsageError
-from ...files import replace_file
 from ..benchmark_facts import BenchmarkFacts, benchmark_root, not_found
 from ..collection import Collection
 from ..request import Request, check_options
 from ..safe_paths import join_inside
 from ..sample_table import SampleTable, read_collection
+from .built_files import write_built
 from .cub_boxes import BOXES, IMAGES, CubBoxes, cub_boxes_at, find_cub_boxes
 
 CLASSES = ("landbird", "waterbird")
-GROUPS = (
-    "landbird on land",
-    "landbird on water",
-    "waterbird on land",
-    "waterbird on water",
-)
+GROUPS = ("landbird on land", "landbird on water", "waterbird on land", "waterbird on water")
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 METADATA = "metadata.csv"
 
@@ -164,13 +159,7 @@ def build_boxes(root: Path, cub: Path, force: bool = False) -> list[Path]:
     boxes = "".join(f"{b.img_id} {' '.join(map(str, found.rectangles[b.img_id]))}\n" for b in birds)
     names = "".join(f"{bird.img_id} {bird.file}\n" for bird in birds)
     contents = {root / BOXES: boxes.encode(), root / IMAGES: names.encode()}
-    # Both files are looked at before either is written: they belong together.
-    differing = [path for path, content in contents.items() if not _holds(path, content)]
-    there = [path for path in differing if path.exists()]
-    if there and not force:
-        raise UsageError(f"{there[0]} is there with other content: --force replaces it.")
-    for path in differing:
-        replace_file(path, contents[path])
+    write_built(contents, force)
     return list(contents)
 
 
@@ -184,7 +173,3 @@ def _require_all(found: CubBoxes, birds: list[Bird]) -> None:
                 f"{found.path.parent} lacks image {bird.img_id} ({bird.file}): give the whole "
                 "CUB_200_2011 folder."
             )
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content

@@ -1,7 +1,6 @@
 """Load the demo collections, which are built when they are first asked for."""
 
 import json
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,7 @@ from ..formats.manifest import load_manifest
 from ..request import Request, check_options
 from .build import DemoRecipe, build_demo, demo_recipe
 
-OPTIONS: dict[str, Callable[[Any], Any]] = {
-    "seed": int,
-    "split_seed": int,
-    "train": int,
-    "test": int,
-    "spurious": float,
-}
+OPTIONS = {"seed": int, "split_seed": int, "train": int, "test": int, "spurious": float}
 
 
 def load_demo(request: Request) -> Collection:

@@ -39,7 +39,7 @@ def load_folder(root: Path, *, name: str | None = None, memo: Path | None = None
     """
     root = root.expanduser().absolute()
     _require_folder(root)
-    found = list(_find(root))
+    found = _find(root)
     if not found:
         raise UsageError(
             f"No images in {root}: expected [split/]class/*.jpg, or .png, .webp, .tif."
@@ -68,65 +68,47 @@ def _require_folder(root: Path) -> None:
         raise UsageError(f"{root} is not a folder: give the folder that holds the images.")
 
 
-def _find(root: Path) -> Iterator[_Found]:
-    """Yield every image with its split and class, both in the order of their names."""
-    folders = _folders_with_images(root)
-    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
-    kinds = {SPLIT_NAMES[folder.name.lower()] for folder in splits}
+def _find(root: Path) -> list[_Found]:
+    """Return every image with its split and class, both in the order of their names."""
+    paths = list(images_below(root))
+    prefix = len(str(root)) + 1
+    below = [path[prefix:].split("/") for path in paths]
+    # How many folders stand above those of the classes.
+    splits = int(_are_splits(root, sorted({names[0] for names in below if len(names) > 1})))
+    _require_one_layout(root, below, splits)
+    return [
+        _Found(
+            path,
+            SPLIT_NAMES[names[0].lower()] if splits else "",
+            names[splits] if len(names) > splits + 1 else "",
+        )
+        for path, names in zip(paths, below, strict=True)
+    ]
 
+
+def _are_splits(root: Path, folders: list[str]) -> bool:
+    """Tell whether the folders with images are splits; raise UsageError if only some are."""
+    splits = [name for name in folders if name.lower() in SPLIT_NAMES]
+    kinds = {SPLIT_NAMES[name.lower()] for name in splits}
     # A single folder called train may be a class, but two splits and something else beside them are
     # a mistake that would make classes of the splits.
     if len(splits) < len(folders) and "train" in kinds and len(kinds) > 1:
-        others = ", ".join(folder.name for folder in folders if folder not in splits)
+        others = ", ".join(name for name in folders if name not in splits)
         raise UsageError(
             f"{root} has split folders and others beside them ({others}): move those away."
         )
-    if not splits or len(splits) < len(folders):
-        yield from _find_classes(root, "", folders)
-        return
-    _require_no_images(root)
-    for folder in splits:
-        split = SPLIT_NAMES[folder.name.lower()]
-        yield from _find_classes(folder, split, _folders_with_images(folder))
+    return bool(splits) and len(splits) == len(folders)
 
 
-def _find_classes(folder: Path, split: str, classes: list[Path]) -> Iterator[_Found]:
-    """Yield the images of class folders, or those right in `folder` if there are none."""
-    if classes:
-        _require_no_images(folder)
-    for path in [] if classes else images_in(folder):
-        yield _Found(path, split, "")
-    for each in classes:
-        for path in images_below(each):
-            yield _Found(path, split, each.name)
-
-
-def _require_no_images(folder: Path) -> None:
-    beside = images_in(folder)
-    if beside:
-        raise UsageError(
-            f"{folder} holds images beside its subfolders ({Path(beside[0]).name}): "
-            "put every image in a class folder, or none."
-        )
-
-
-def _folders_with_images(folder: Path) -> list[Path]:
-    return [each for each in images_and_subfolders(folder)[1] if _holds_images(each)]
-
-
-def _holds_images(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> bool:
-    """Tell whether there is an image at any depth, without listing more than it takes."""
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return False
-    below = []
-    for entry in _visible(folder):
-        if has_image_suffix(entry.name):
-            return True
-        if _is_folder(entry):
-            below.append(Path(entry.path))
-    return any(_holds_images(each, (*above, here)) for each in below)
+def _require_one_layout(root: Path, below: list[list[str]], splits: int) -> None:
+    """Raise UsageError for an image beside split folders or class folders."""
+    with_classes = {tuple(names[:splits]) for names in below if len(names) > splits + 1}
+    for *folders, name in below:
+        if len(folders) < splits or (len(folders) == splits and tuple(folders) in with_classes):
+            raise UsageError(
+                f"{root.joinpath(*folders)} holds images beside its subfolders ({name}): "
+                "put every image in a class folder, or none."
+            )
 
 
 def images_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[str]:

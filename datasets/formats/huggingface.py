@@ -21,7 +21,7 @@ from ..sample_table import collection_from
 from .arrow_index import ArrowImage, index_rows, rows_of
 from .manifest import sample_table_of
 from .manifest_table import ALIASES, SAMPLE_COLUMNS, check_columns
-from .records import cell_text, table_from_records
+from .records import cell_text, parse_boxes, table_from_records
 from .saved_folder import SavedDataset, saved_datasets
 
 WORKERS = 4
@@ -160,16 +160,9 @@ def _boxes(part: SavedDataset, column: str) -> Iterator[list[list[float]]]:
         # `datasets` stores a sequence of structs as a struct of lists or as a list of structs.
         if isinstance(found, list) and found and isinstance(found[0], dict):
             found = [each.get("bbox") for each in found]
-        yield [_corners(part, column, box) for box in found or ()]
-
-
-def _corners(part: SavedDataset, column: str, box: Any) -> list[float]:
-    if not (isinstance(box, list) and len(box) == 4 and None not in box):
-        raise UsageError(
-            f"{part.folder}: {column}.bbox must be lists of [x, y, width, height] in pixels."
-        )
-    x, y, width, height = box
-    return [x, y, x + width, y + height]
+        must = f"{column}.bbox must be lists of [x, y, width, height]"
+        found = parse_boxes(str(part.folder), found, must)
+        yield [[x, y, x + width, y + height] for x, y, width, height in found]
 
 
 def _remarks(parts: Sequence[SavedDataset]) -> tuple[str, ...]:

@@ -54,15 +54,20 @@ def table_from_records(
     )
 
 
-def parse_boxes(where: str, value: Any) -> list[list[float]]:
-    """Return the boxes [x0, y0, x1, y1] that a JSON value lists, as floats; none for None.
+def parse_boxes(
+    where: str, value: Any, must: str = "boxes must be a list of [x0, y0, x1, y1]"
+) -> list[list[float]]:
+    """Return the boxes of four numbers that a JSON value lists, as floats; none for None.
 
-    where: the file or member that an error names. Raises UsageError for any other value.
+    where: the file or member that an error names.
+    must: what an error says that the value must be.
+
+    Raises UsageError for any other value.
     """
     listed = [] if value is None else value
     if isinstance(listed, list) and all(map(_is_box, listed)):
         return [list(map(float, box)) for box in listed]
-    raise UsageError(f"{where}: boxes must be a list of [x0, y0, x1, y1] in pixels.")
+    raise UsageError(f"{where}: {must} in pixels.")
 
 
 def _is_box(value: Any) -> bool:
