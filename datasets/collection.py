@@ -1,4 +1,4 @@
-"""The collection: one table of samples, whatever dataset it came from."""
+"""Define the collection: one table of samples, whatever dataset it came from."""
 
 import hashlib
 import json
@@ -58,6 +58,7 @@ class Collection:
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # Plug-ins make collections too: a field of another length would shift labels silently.
         for field in ("labels", "groups", "splits", "boxes", "image_ids", "digests", "sizes"):
             if len(getattr(self, field)) != len(self.paths):
                 raise UsageError(
@@ -112,6 +113,7 @@ class Collection:
 
         indices: integers, or a bool mask of length N.
         """
+        # An empty list would become an array of floats, which cannot index.
         chosen = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
         order = chosen.tolist()
         paths = _pick(self.paths, order)

@@ -34,7 +34,7 @@ class _Entry:
 
 
 def _benchmark(summary: str, loader: str, facts: str = "FACTS") -> _Entry:
-    """An entry whose facts lie beside its loader, "module:function" in the folder benchmarks."""
+    """Return the entry of a benchmark whose facts lie in the same module as its loader."""
     module = loader.partition(":")[0]
     return _Entry(summary, f"benchmarks.{loader}", f"benchmarks.{module}:{facts}")
 
@@ -51,10 +51,7 @@ _BUILT_IN = {
     "manifest": _Entry(
         "a CSV or Parquet table with a row for every sample", "formats.loaders:manifest"
     ),
-    "webdataset": _Entry(
-        "tar shards: KEY.jpg, KEY.cls or KEY.json",
-        "formats.loaders:webdataset",
-    ),
+    "webdataset": _Entry("tar shards: KEY.jpg, KEY.cls or KEY.json", "formats.loaders:webdataset"),
     "huggingface": _Entry(
         "a folder that save_to_disk of Hugging Face datasets wrote", "formats.loaders:saved"
     ),

@@ -1,4 +1,4 @@
-"""What a loader is asked for, and the check of its options."""
+"""Say what a loader is asked for, and check its options."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

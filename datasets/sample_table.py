@@ -1,4 +1,4 @@
-"""The table of samples that a loader makes, and the collection it becomes once files are read."""
+"""Make a collection of the table of samples that a loader knows, by reading the image files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Groups of a benchmark that shows each class in certain places, other ones in train and test."""
+"""Read benchmarks whose groups are a class in a place: other places in train than in test."""
 
 from __future__ import annotations
 

@@ -119,6 +119,7 @@ def split_pairs(subsets: Subsets, seed: int, minimum: int) -> list[Pair]:
     with fewer than two such contexts.
     """
     halves = {name: _halves(subsets, name, seed, minimum) for name in CLASSES}
+    # Test goes first, as train loses the images that test shows.
     test = _pairs(subsets, "test", {name: second for name, (_, second) in halves.items()})
     shown = {pair.image_id for pair in test}
     train = _pairs(subsets, "train", {name: first for name, (first, _) in halves.items()})

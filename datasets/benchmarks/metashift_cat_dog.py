@@ -64,6 +64,7 @@ def load_cat_dog(request: Request) -> Collection:
     should not have, and for the script's mixed output.
     """
     check_options(request, ())
+    # Before the root is required to be a folder, as it may be the manifest itself.
     if request.root is not None and (built := manifest_at(request.root)).is_file():
         return load_pairs(built, request.name, CLASSES, request.memo)
     root = benchmark_root(request.name, request.root, FACTS)

@@ -144,7 +144,8 @@ def _parquet(
     import pyarrow as pa
     from pyarrow import parquet
 
-    # Real paths on both sides: the system resolves `..` behind links, not before.
+    # Relative, so that manifest and images can be moved together; of real paths on both sides, as
+    # the system resolves `..` behind links, not before.
     folder = os.path.relpath(images.resolve(), out.resolve())
     columns = {
         "path": [f"{folder}/{pair.image_id}{SUFFIX}" for pair in pairs],
@@ -155,6 +156,7 @@ def _parquet(
         "image_id": [pair.image_id for pair in pairs],
     }
     table = pa.table(columns).replace_schema_metadata({RECIPE: json.dumps(dict(recipe)).encode()})
+    # In memory first, to be compared with the file that is there.
     buffer = io.BytesIO()
     parquet.write_table(table, buffer)
     return buffer.getvalue()

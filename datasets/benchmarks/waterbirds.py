@@ -79,6 +79,8 @@ def load_waterbirds(request: Request) -> Collection:
     check_options(request, ("boxes",))
     root = benchmark_root(request.name, request.root, FACTS)
     birds = read_metadata(request.name, root)
+
+    # Boxes of other images are refused before the images are read, which takes far longer.
     found = find_cub_boxes(root, request.options.get("boxes"))
     if isinstance(found, CubBoxes):
         found.require_same_files({bird.img_id: bird.file for bird in birds})

@@ -108,7 +108,7 @@ def _manifest(request: Request, path: Path, root: Path | None) -> Collection:
 
 
 def _columns(request: Request, names: Sequence[str]) -> Mapping[str, str]:
-    """`columns` is an option of its own, and so is each column: label = "species"."""
+    """Return the columns that the options name, in the table `columns` or each as an option."""
     columns = request.options.get("columns", {})
     if not isinstance(columns, Mapping):
         raise UsageError('Dataset option columns must be a table, such as columns = {label = "y"}.')

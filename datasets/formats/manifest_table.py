@@ -144,6 +144,7 @@ def samples_with_boxes(table: ManifestTable, keys: Sequence[Any]) -> SampleBoxes
         return SampleBoxes(np.arange(count), (NO_BOXES,) * count)
     has_box = np.asarray(~np.isnan(corners).any(axis=1))
     sample = _numbered_rows(keys)
+    # Numbers above all others, so that a row without a box joins no other row.
     sample[~has_box] = len(sample) + np.flatnonzero(~has_box)
 
     # np.unique numbers samples by key; they are to stand in the order of their first rows.
@@ -193,6 +194,7 @@ def _numbers(table: ManifestTable, name: str) -> NDArray[np.float64]:
     text = table.required(name)
     numbers = pd.to_numeric(text, errors="coerce")
     values = numbers.to_numpy(np.float64, na_value=np.nan)
+    # An empty cell is no box; anything else that is no finite number is a mistake.
     wrong = ~np.isfinite(values) & (text != "").to_numpy(bool)
     table.refuse_rows(wrong, name, "is not a number")
     return values
@@ -206,6 +208,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".csv":
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            # pandas takes the surplus cells of rows that are longer than the header for an index.
             if not isinstance(frame.index, pd.RangeIndex):
                 raise ValueError("its rows have more cells than its header")
             return frame.fillna("")

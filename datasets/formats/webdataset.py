@@ -94,6 +94,7 @@ def _samples(
     for key, image in keyed.items():
         said = _note(shard.archive, index, key, "json", names) or {}
         values = {name: cell_text(value) for name, value in said.items() if name != BOXES}
+        # An empty split in a .json says nothing; the shard's own then counts.
         values["split"] = values.get("split") or shard.split
         cls = _note(shard.archive, index, key, "cls", names) or ""
         values |= _label(shard.archive, key, cls, values, columns)
@@ -167,6 +168,7 @@ def _by_key(archive: str, images: Iterable[TarImage], wanted: str | None) -> dic
 
 def _key(name: str) -> tuple[str, str]:
     """Split a member's name into key and extension, at the first dot of its last part."""
+    # As WebDataset's own reader does: `left.jpg` is the extension of `7.left.jpg`.
     folder, slash, last = name.rpartition("/")
     stem, _, ending = last.partition(".")
     return f"{folder}{slash}{stem}", ending.lower()

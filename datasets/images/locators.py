@@ -1,4 +1,4 @@
-"""Locators: the place of an image in an archive, as text that can stand wherever a path can.
+"""Write and parse locators: where an image lies in an archive, as text that can stand for a path.
 
 A member of a tar is `/data/train-000.tar@1536+20480/cat/7.jpg`: the archive (a path or a URL), the
 first byte, the number of bytes, the member's name. A row of an Arrow file is
