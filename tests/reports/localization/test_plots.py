@@ -121,7 +121,7 @@ def test_models_of_one_size_are_told_by_their_patch() -> None:
 def test_sizes_that_are_nearly_equal_have_ticks_that_differ() -> None:
     lines = [line("a", parameters=21.6), line("b", parameters=22.1)]
     figure = by_size([study(lines)], ("mass",))
-    png(figure)
+    png(figure, cropped=True)
     (panel,) = figure.axes
     low, high = panel.get_xlim()
     ticks = [
