@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,20 @@ def make_item(label: str, predicted: str, group: str, name: str, seed: int = 0) 
 @pytest.fixture
 def matrix() -> Matrix:
     return make_matrix()
+
+
+@pytest.fixture
+def with_intervals(matrix: Matrix) -> Matrix:
+    """Every cell with the interval 2.04 per cent around its accuracy and 7.04 around its WGA."""
+    cells = tuple(
+        replace(
+            cell,
+            accuracy_interval=(max(0, cell.accuracy - 0.0204), min(1, cell.accuracy + 0.0204)),
+            wga_interval=(max(0, cell.wga - 0.0704), min(1, cell.wga + 0.0704)),
+        )
+        for cell in matrix.cells
+    )
+    return replace(matrix, cells=cells)
 
 
 @pytest.fixture

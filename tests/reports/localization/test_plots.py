@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +15,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.drawing import png
-from a2pipe.reports.labels import wrapped
-from a2pipe.reports.localization.axes import millions
 from a2pipe.reports.localization.plots import (
     PLOTS,
     by_block,
@@ -27,56 +23,9 @@ from a2pipe.reports.localization.plots import (
     series,
     study_plots,
 )
-from a2pipe.reports.localization.study import Line, Measure, Study
-from a2pipe.reports.localization.write import write_plots, write_study
+from a2pipe.reports.localization.study import Line, Study
 
-SHARES = {"cls": 0.1, "registers": 0.3, "patches": 0.6}
-CONCENTRATION = {"entropy": 0.9, "top10": 0.4, "top25": 0.7}
-ALL = {"mass": 0.6, "hit": 0.8, **SHARES, **CONCENTRATION}
-
-
-def line(model: str, block: int = 12, blocks: int = 12, **changes: object) -> Line:
-    """A map whose every measure is known; `means` replaces them."""
-    means = changes.pop("means", ALL)
-    assert isinstance(means, dict)
-    measures = tuple(Measure(k, 50, v, 0.2, v - 0.05, v + 0.03) for k, v in means.items())
-    plain = Line(
-        model=model,
-        family="DINOv2",
-        parameters=22.0,
-        kind="attention",
-        block=block,
-        blocks=blocks,
-        registers=4,
-        heads="mean",
-        reading="slice",
-        smooth=1,
-        evaluation="pixels",
-        n=50,
-        n_left_out=0,
-        measures=measures,
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def study(lines: Sequence[Line], name: str = "birds") -> Study:
-    return Study(name, name, "ab" * 16, "test", 224, "2026", "0", 1000, 0.95, 0, tuple(lines))
-
-
-SIZES = [
-    line("s", parameters=22, means={**ALL, "mass": 0.8}),
-    line("g", parameters=1100, means={**ALL, "mass": 0.6}),
-    line("clip_b", family="OpenCLIP", parameters=86, registers=0),
-    line("clip_l", family="OpenCLIP", parameters=303, registers=0),
-    line("s_random", kind="control", means={**ALL, "mass": 0.3}),
-]
-BLOCKS = [line("s", block, 3) for block in (3, 1, 2)] + [line("l", block, 4) for block in (1, 2)]
-
-
-def curves(panel: object) -> dict[str, object]:
-    """Lines of a panel by what the legend calls them."""
-    handles, labels = panel.get_legend_handles_labels()  # type: ignore[attr-defined]
-    return dict(zip(labels, handles, strict=True))
+from .studies import BLOCKS, SIZES, curves, line, study
 
 
 def test_sizes_are_joined_along_a_family() -> None:
@@ -116,67 +65,6 @@ def test_models_of_one_size_are_told_by_their_patch() -> None:
     sizes = {"b": (86, 16), "l": (304, 16), "h": (632, 14)}
     mae = [line(n, family="MAE", parameters=p, patch=patch) for n, (p, patch) in sizes.items()]
     assert {series(each, [*mae, *dino]) for each in mae} == {"MAE"}
-
-
-def test_sizes_that_are_nearly_equal_have_ticks_that_differ() -> None:
-    lines = [line("a", parameters=21.6), line("b", parameters=22.1)]
-    figure = by_size([study(lines)], ("mass",))
-    png(figure, cropped=True)
-    (panel,) = figure.axes
-    low, high = panel.get_xlim()
-    ticks = [
-        t.get_text()
-        for x, t in zip(panel.get_xticks(), panel.get_xticklabels(), strict=True)
-        if low <= x <= high
-    ]
-    assert len(ticks) == len(set(ticks)) >= 2
-
-
-def test_ticks_stand_at_the_blocks_that_were_measured() -> None:
-    some = [line("s", block, 12) for block in (2, 5, 12)]
-    (panel,) = by_token([study(some)]).axes
-    assert panel.get_xticks().tolist() == [2, 5, 12]
-    (panel,) = by_block([study(some)], ("mass",)).axes
-    assert panel.get_xticks().tolist() == [2, 5, 12]
-
-
-@pytest.mark.parametrize("name", [name for name in PLOTS if "size" not in name])
-def test_long_names_fit_into_the_picture(name: str) -> None:
-    long = "vit_base_patch16_clip_quickgelu_224.metaclip_400m"
-    lines = [
-        line(f"{long}_{i}", block, 2, heads="head_pruned_registers:0.5")
-        for i in range(9)
-        for block in (1, 2)
-    ]
-    figure = PLOTS[name]([study(lines, f"{long}, {long}")])
-    figure.draw_without_rendering()
-    texts = [panel.title for panel in figure.axes] + figure.legends[0].get_texts()
-    extents = [text.get_window_extent() for text in texts if text.get_text()]
-    assert len(extents) > 9
-    assert all(each.x0 >= 0 and each.x1 <= figure.bbox.width for each in extents)
-
-
-@pytest.mark.parametrize("width", [1, 5, 12, 200])
-def test_wrapping_loses_nothing_and_keeps_to_the_width(width: int) -> None:
-    text = "vit_base_patch16_clip.openai, slice with-out end"
-    lines = wrapped(text, width).split("\n")
-    assert max(map(len, lines)) <= width
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-
-
-def test_blocks_are_in_order_and_the_last_is_starred() -> None:
-    mass, hit = by_block([study(BLOCKS)], ("mass", "hit")).axes
-    found = curves(mass)
-    assert found["s"].get_xdata().tolist() == [1, 2, 3]  # type: ignore[attr-defined]
-    stars = [each for each in hit.lines if each.get_marker() == "*" and len(each.get_xdata())]
-    assert [each.get_xydata().tolist() for each in stars] == [[[3, 80]]]  # `l` was not seen whole
-
-
-def test_shares_are_stacked_to_one_with_the_mass_on_top() -> None:
-    panel, _ = by_token([study(BLOCKS)]).axes
-    areas = [area.get_paths()[0].get_extents() for area in panel.collections]
-    assert [(round(a.y0, 3), round(a.y1, 3)) for a in areas] == [(0, 0.6), (0.6, 0.9), (0.9, 1)]
-    assert curves(panel)["mass in box"].get_linestyle() == "--"  # type: ignore[attr-defined]
 
 
 def test_several_studies_are_columns_and_many_models_rows() -> None:
@@ -277,37 +165,9 @@ def test_dollar_signs_are_no_formulas() -> None:
     assert len(study_plots([study(strange, r"$\frac{$")]).drawn) == len(PLOTS)
 
 
-def test_an_interval_beside_its_mean_is_drawn() -> None:
-    skewed = [replace(each, measures=(Measure("mass", 9, 0.5, 0.2, 0.6, 0.7),)) for each in SIZES]
-    assert "localization-by-size.png" in study_plots([study(skewed)]).drawn
-
-
 def test_nothing_at_all_is_an_error() -> None:
     with pytest.raises(A2pipeError, match="nothing to plot"):
         study_plots([study(SIZES), study([])])
-
-
-def test_files_are_written_and_an_outdated_plot_is_removed(tmp_path: Path) -> None:
-    whole = write_study(study(SIZES + BLOCKS), tmp_path)
-    assert set(whole.files) == {*PLOTS, "localization.json", "localization.csv"}
-    written = write_plots([study(SIZES)], tmp_path)
-    assert "token-shares.png" in written.left_out
-    assert not (tmp_path / "token-shares.png").exists()
-    assert (tmp_path / "localization.json").exists()
-
-
-def test_a_folder_in_place_of_a_plot_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "token-shares.png").mkdir()
-    with pytest.raises(A2pipeError, match="Cannot remove the outdated plot"):
-        write_plots([study(SIZES)], tmp_path)
-    with pytest.raises(A2pipeError, match="Cannot write"):
-        write_plots([study(BLOCKS)], tmp_path)
-
-
-def test_numbers_of_parameters_are_short() -> None:
-    assert [millions(v) for v in (0.47, 22.06, 304.4, 1136, 6716)] == [
-        *("470k", "22.1M", "304M", "1.1B", "6.7B")
-    ]
 
 
 def test_pyplot_stays_unloaded() -> None:
