@@ -39,7 +39,12 @@ class Sections(click.Group):
 
 
 @click.group(
-    cls=Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Sections,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
 )
 @click.version_option(__version__, prog_name="a2pipe")
 def cli() -> None:
@@ -64,31 +69,10 @@ def cli() -> None:
     """
 
 
-for _command in (
-    demo,
-    extract_attn,
-    select_crops,
-    embed_crops,
-    fit_heads,
-    build_matrix,
-    run,
-    localize,
-    plot,
-    plan,
-    status,
-    report,
-    submit,
-    finish,
-    logs,
-    save_head,
-    predict,
-    compare,
-    paper,
-    experiment,
-    cache,
-    models,
-    datasets,
-):
+_WORK = (demo, extract_attn, select_crops, embed_crops, fit_heads, build_matrix, run)
+_SEEN = (localize, plot, plan, status, report)
+_MORE = (submit, finish, logs, save_head, predict, compare, paper)
+for _command in (*_WORK, *_SEEN, *_MORE, experiment, cache, models, datasets):
     cli.add_command(_command)
 
 

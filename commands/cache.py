@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import A2pipeError, UsageError
-from .options import cache_option, json_option, quiet_option
+from .options import PATH, cache_option, json_option, session_options
 from .output import emit
 
 if TYPE_CHECKING:
@@ -56,14 +56,12 @@ def cache_show(fingerprint: str, cache_root: Path | None) -> None:
 @click.option(
     "--experiment",
     "experiments",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     multiple=True,
-    help="With --repair: compute the dropped shards of this experiment again; may be repeated.",
+    help="With --repair, compute the dropped shards of this experiment again. May be repeated.",
 )
-@cache_option
-@quiet_option
-@json_option
+@session_options
 def cache_verify(
     deep: bool,
     repair: bool,
@@ -147,7 +145,7 @@ def cache_forget(name: str, cache_root: Path | None) -> None:
 
 @cache.command("export")
 @click.argument("fingerprint")
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=PATH)
 @cache_option
 def cache_export(fingerprint: str, target: Path, cache_root: Path | None) -> None:
     """Write an artifact as .npy, .parquet, .zarr or .h5, by the suffix of TARGET."""

@@ -12,11 +12,11 @@ import click
 from ..errors import NotCachedError, UsageError
 from .flags import ADDRESS, DATASET_NAME, FEATURES, MATRIX, NAME, RUN
 from .options import (
-    Decorator,
     HeadedCommand,
     cache_option,
     experiment_options,
     out_option,
+    path_option,
     session_options,
 )
 from .output import emit
@@ -30,28 +30,19 @@ resubmit_option = click.option(
     "--resubmit",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     metavar="N",
     help="Submit what is missing at the end again, at most N times.",
 )
 
 
-def cluster_option(required: bool) -> Decorator:
-    """The file that describes the cluster."""
-    return click.option(
-        "--cluster",
-        type=click.Path(path_type=Path),
-        required=required,
-        metavar="FILE",
-        help="What a job may use and what it needs, as TOML.",
-    )
+_ABOUT_CLUSTER = "--cluster", "FILE", "TOML file of what a job may use and what it needs."
 
 
 @click.command(cls=HeadedCommand)
 @experiment_options(*MATRIX, RUN)
-@cluster_option(required=True)
-@click.option("--dry-run", is_flag=True, help="Print the scripts, write and submit nothing.")
-@click.option("--wait", is_flag=True, help="Wait for the matrix (SLURM).")
+@path_option(*_ABOUT_CLUSTER, required=True)
+@click.option("--dry-run", is_flag=True, help="Print the scripts; write and submit nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the matrix; for SLURM alone.")
 @resubmit_option
 @out_option
 @session_options
@@ -90,7 +81,7 @@ def submit(
 
 @click.command(cls=HeadedCommand)
 @experiment_options(*MATRIX, RUN)
-@cluster_option(required=False)
+@path_option(*_ABOUT_CLUSTER)
 @resubmit_option
 @out_option
 @session_options
@@ -150,7 +141,9 @@ def status(
 @click.command(cls=HeadedCommand)
 @experiment_options(NAME, DATASET_NAME)
 @cache_option
-@click.option("--task", type=int, metavar="N", help="Only this task, by its rank.")
+@click.option(
+    "--task", type=int, metavar="N", help="Print the log of this task alone, by its rank."
+)
 def logs(
     task: int | None, cache_root: Path | None, source: Path | None, overrides: Mapping[str, Any]
 ) -> None:

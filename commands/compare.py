@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from .options import cache_option, json_option
+from .options import PATH, cache_option, json_option
 from .output import emit
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _TESTS = {
 @click.option(
     "--matrix",
     "matrices",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     multiple=True,
     help="A matrix.json: compare all its cells, or name A and B within it. May be repeated for "
@@ -42,21 +42,18 @@ _TESTS = {
     "--metric",
     type=click.Choice(["wga", "accuracy", "worst_class"]),
     default="wga",
-    show_default=True,
     help="What is compared.",
 )
 @click.option(
     "--test",
     type=click.Choice([*_TESTS, "wilcoxon"]),
     default="permutation",
-    show_default=True,
     help="How it is tested: wilcoxon over several matrices, the others over test samples.",
 )
 @click.option(
     "--resamples",
     type=click.IntRange(min=1),
     default=10_000,
-    show_default=True,
     metavar="N",
     help="Draws of the permutation test and the bootstrap.",
 )
@@ -64,7 +61,6 @@ _TESTS = {
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.005,
-    show_default=True,
     metavar="P",
     help="Cells differ where the corrected p-value is at most this.",
 )
@@ -72,14 +68,12 @@ _TESTS = {
     "--correction",
     type=click.Choice(["holm", "bonferroni", "none"]),
     default="holm",
-    show_default=True,
     help="Correction for several comparisons at once.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     metavar="N",
     help="Seed of the draws.",
 )

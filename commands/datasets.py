@@ -18,6 +18,7 @@ from .options import (
     experiment_options,
     json_option,
     key_flags,
+    path_option,
     session_options,
 )
 from .output import emit
@@ -101,20 +102,8 @@ def datasets_build() -> None:
 
 
 @datasets_build.command("waterbirds-boxes")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    required=True,
-    help="The Waterbirds archive, with metadata.csv.",
-)
-@click.option(
-    "--cub",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    required=True,
-    help="CUB_200_2011, with bounding_boxes.txt and images.txt.",
-)
+@path_option("--root", "DIR", "The Waterbirds archive, with metadata.csv.", required=True)
+@path_option("--cub", "DIR", "CUB_200_2011, with bounding_boxes.txt and images.txt.", required=True)
 @click.option("--force", is_flag=True, help="Replace files with other content.")
 def build_waterbirds_boxes(root: Path, cub: Path, force: bool) -> None:
     """Write the boxes of CUB-200-2011 beside metadata.csv."""
@@ -126,37 +115,21 @@ def build_waterbirds_boxes(root: Path, cub: Path, force: bool) -> None:
 
 def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
     """Where the published files lie and where the manifest goes."""
-    path = click.Path(path_type=Path)
-    flags = [
-        click.option(
-            "--subsets",
-            type=path,
-            metavar="FILE",
-            required=True,
-            help="MetaShift's full-candidate-subsets.pkl.",
-        ),
-        click.option(
-            "--images", type=path, metavar="DIR", required=True, help="The images of GQA, ID.jpg."
-        ),
-        click.option(
-            "--out", type=path, metavar="DIR", required=True, help="Folder for manifest.parquet."
-        ),
-        click.option("--force", is_flag=True, help="Replace a manifest with other content."),
-        json_option,
-    ]
-    return decorated(command, flags)
+    paths = {
+        "--subsets": ("FILE", "MetaShift's full-candidate-subsets.pkl."),
+        "--images": ("DIR", "Folder of GQA's images, ID.jpg."),
+        "--out": ("DIR", "Folder for manifest.parquet."),
+    }
+    flags = [path_option(name, *words, required=True) for name, words in paths.items()]
+    force = click.option("--force", is_flag=True, help="Replace a manifest with other content.")
+    return decorated(command, (*flags, force, json_option))
 
 
 @datasets_build.command("metashift-animals")
 @_metashift_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Which contexts go where.")
+@click.option("--seed", type=int, default=0, help="Seed that deals the contexts to the splits.")
 @click.option(
-    "--minimum",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=25,
-    show_default=True,
-    help="Images a context needs.",
+    "--minimum", type=click.IntRange(min=1), default=25, help="How many images a context needs."
 )
 def build_metashift_animals(as_json: bool, **given: Any) -> None:
     """Eight animals; train and test show different contexts.
@@ -172,12 +145,11 @@ def build_metashift_animals(as_json: bool, **given: Any) -> None:
 
 @datasets_build.command("metashift-cat-dog")
 @_metashift_options
-@click.option(
+@path_option(
     "--contexts",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    "FILE",
+    "JSON or TOML with lists named cat indoor, cat outdoor, dog indoor and dog outdoor.",
     required=True,
-    help="JSON or TOML: lists named cat indoor, cat outdoor, dog indoor, dog outdoor.",
 )
 def build_metashift_cat_dog(as_json: bool, **given: Any) -> None:
     """Cats indoors and dogs outdoors in train, the other way round in test.

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import HeadedOption, decorated
+from .options import PATH, HeadedOption, decorated
 
 _option = functools.partial(click.option, cls=HeadedOption, heading="Run")
 _OPTIONS = [
@@ -22,7 +22,7 @@ _OPTIONS = [
     ),
     _option(
         "--cluster",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         help="Compute in jobs of the batch system that FILE describes, through dask-jobqueue.",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .flags import EVERY
-from .options import HeadedCommand, experiment_options, json_option
+from .options import PATH, HeadedCommand, experiment_options, json_option
 
 
 @click.group()
@@ -18,8 +18,8 @@ def experiment() -> None:
 
 
 @experiment.command("new")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", default="images", show_default=True, help="Name or path.")
+@click.argument("path", type=PATH)
+@click.option("--dataset", default="images", help="Name or path of the dataset.")
 def experiment_new(path: Path, dataset: str) -> None:
     """Write a commented experiment file to start from."""
     from ..pipeline.experiment.demo import new_experiment

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .flags import ATTENTION, CROPS, DATASET, IMAGE, INTERVALS, LOCALIZATION, NAME, RUN
-from .options import HeadedCommand, experiment_options, out_option, session_options
+from .options import (
+    PATH,
+    HeadedCommand,
+    experiment_options,
+    out_option,
+    path_option,
+    session_options,
+)
 from .output import emit
 from .session import open_experiment
 
@@ -49,13 +56,8 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the plots.  [beside the file; of several, results/A+B]",
-)
+@click.argument("studies", nargs=-1, required=True, type=PATH)
+@path_option("--out", "DIR", "Folder of the plots.  [beside the file; of several, results/A+B]")
 def plot(studies: tuple[Path, ...], out: Path | None) -> None:
     """Draw the plots of `localize` again.
 

@@ -22,13 +22,13 @@ _FROM_CACHE = (ADDRESS, WORKERS, CACHE_PIXELS, SKIP_BAD_IMAGES)
 
 
 @click.command()
-@click.option("--digits", type=click.Choice(["01", "38"]), default="01", show_default=True)
+@click.option("--digits", type=click.Choice(["01", "38"]), default="01", help="Which two digits.")
+@click.option("--balanced", is_flag=True, help="Train without the spurious correlation.")
+@click.option("--seed", default=0, help="Seed of the composition of the images.")
+@click.option("--limit", type=int, metavar="N", help="Take N of the 2,100 images only.")
 @click.option(
-    "--balanced", is_flag=True, help="Train without the spurious correlation: the control."
+    "--backend", type=click.Choice(["zarr", "hdf5"]), default="zarr", help="How arrays are stored."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the composition of the images.")
-@click.option("--limit", type=int, metavar="N", help="Only N of the 2,100 images.")
-@click.option("--backend", type=click.Choice(["zarr", "hdf5"]), default="zarr", show_default=True)
 @out_option
 @session_options
 def demo(

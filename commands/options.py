@@ -51,21 +51,24 @@ class HeadedCommand(click.Command):
                     formatter.write_dl(found)
 
 
+PATH = click.Path(path_type=Path)
+
+
+def path_option(name: str, metavar: str, sentence: str, **settings: Any) -> Decorator:
+    """An option whose value is a path; settings: as `click.option` has them."""
+    return click.option(name, type=PATH, metavar=metavar, help=sentence, **settings)
+
+
 cache_option = click.option(
     "--cache",
     "cache_root",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Folder of the cache.  [$A2PIPE_CACHE, else the user's cache folder]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print no progress on stderr.")
-out_option = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the report.  [results/NAME]",
-)
+out_option = path_option("--out", "DIR", "Folder of the report.  [results/NAME]")
 
 
 def decorated(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:
@@ -134,13 +137,9 @@ def experiment_options(*groups: Group, short: Mapping[str, str] | None = None) -
                 )
             return command(source=experiment or config, **values)
 
-        path = click.Path(path_type=Path)
-        argument = click.argument("experiment", type=path, required=False)
-        config = click.option(
-            "--config",
-            type=path,
-            metavar="FILE",
-            help="Experiment file, instead of the argument; flags win over it.",
+        argument = click.argument("experiment", type=PATH, required=False)
+        config = path_option(
+            "--config", "FILE", "Experiment file, instead of the argument; flags win over it."
         )
         return decorated(wrapped, (argument, config, key_flags(*groups, short=short)))
 

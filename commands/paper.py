@@ -21,12 +21,14 @@ from .flags import (
     pairs,
 )
 from .options import (
+    PATH,
     HeadedCommand,
     HeadedOption,
     experiment_options,
     json_option,
     key_flags,
     out_option,
+    path_option,
     session_options,
 )
 from .output import emit
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from ..paper.results import PaperResult
     from ..paper.settings import Settings
 
-RESULTS = click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+RESULTS = click.argument("results", nargs=-1, required=True, type=PATH)
 REPLACE = click.option(
     "--replace",
     "replacements",
@@ -53,7 +55,7 @@ ROOTS = click.option(
     help="Where a dataset lies. May be repeated.",
 )
 ONLY = click.option(
-    "--only", multiple=True, metavar="DATASET", help="Only this dataset. May be repeated."
+    "--only", multiple=True, metavar="DATASET", help="Take this dataset only. May be repeated."
 )
 
 
@@ -187,10 +189,9 @@ def paper_run(
 @click.option(
     "--tolerance",
     default=1.0,
-    show_default=True,
     type=click.FloatRange(min=0),
     metavar="POINTS",
-    help="Difference, in points of a hundred, up to which a number is within.",
+    help="How far, in points of a hundred, a number may differ and count as within.",
 )
 @json_option
 def paper_compare(results: tuple[Path, ...], tolerance: float, as_json: bool) -> None:
@@ -209,11 +210,9 @@ def paper_compare(results: tuple[Path, ...], tolerance: float, as_json: bool) ->
 
 
 @paper.command("plot")
-@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--published", is_flag=True, help="The paper's own numbers, drawn the same way.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder.  [results/figures]"
-)
+@click.argument("results", nargs=-1, type=PATH)
+@click.option("--published", is_flag=True, help="Draw the paper's own numbers the same way.")
+@path_option("--out", "DIR", "Folder of the figures.  [results/figures]")
 def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> None:
     """Draw figures 6, 7, 16 and 20 to 22 in the paper's form.
 
@@ -238,9 +237,8 @@ def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> 
     "--choose-by",
     "metric",
     default="accuracy",
-    show_default=True,
     metavar="NAME",
-    help="accuracy, wga or worst_class, on the validation split.",
+    help="Metric on the validation split: accuracy, wga or worst_class.",
 )
 @session_options
 def paper_choose_crops(

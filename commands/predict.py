@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .flags import FEATURES, HEADS, NAME, RUN, weights_files
-from .options import HeadedCommand, experiment_options, session_options
+from .options import PATH, HeadedCommand, experiment_options, path_option, session_options
 from .output import emit
 from .session import open_experiment
 
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.option("--row", metavar="ROW", help="Label or key of the row, attention model or baseline.")
 @click.option("--column", metavar="MODEL", help="Embedding model.")
 @click.option("--head-name", metavar="NAME", help="Which head, where there are several.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    required=True,
-    help="The file to write, e.g. birds.head.",
-)
+@path_option("--out", "FILE", "The file to write, e.g. birds.head.", required=True)
 @session_options
 def save_head(
     row: str | None,
@@ -53,29 +47,24 @@ def save_head(
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=PATH)
 @click.option(
     "--head",
     "head_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     required=True,
     help="What `save-head` wrote.",
 )
+@path_option("--out", "FILE", "Write all to this .csv or .json file instead of printing it.")
+@path_option("--save-overlays", "DIR", "Draw each image with its attention and crops in DIR.")
+@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1 or mps.  [auto]")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write all to a .csv or .json file instead of printing it.",
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images in a forward pass.  [as of the head]",
 )
-@click.option(
-    "--save-overlays",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A picture of each image with its attention and crops.",
-)
-@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.  [auto]")
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="[as the head's]")
 @click.option(
     "--weights",
     multiple=True,

@@ -69,10 +69,8 @@ def embed_crops(**options: Any) -> None:
 @experiment_options(*_TO_BOXES, EMBEDDING, RUN)
 @executor_options
 @session_options
-@click.option("--rank", default=0, show_default=True, help="Which share of the shards to compute.")
-@click.option(
-    "--world-size", default=1, show_default=True, help="How many shares the shards are dealt into."
-)
+@click.option("--rank", default=0, help="Which share of the shards to compute.")
+@click.option("--world-size", default=1, help="How many shares the shards are dealt into.")
 def run(rank: int, world_size: int, **options: Any) -> None:
     """Compute missing shards and fit nothing.
 
