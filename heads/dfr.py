@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ CS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 WEIGHTS = (1.0, 2.0, 3.0, 10.0, 100.0, 300.0, 1000.0)
 
 
+@dataclass(eq=False, repr=False)
 class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Deep feature reweighting on cached features: DFR(Val) and DFR(Train).
 
@@ -93,31 +95,17 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     notes_: one sentence for each weakness of the pool; `fit` gives each as a warning too.
     """
 
-    def __init__(
-        self,
-        variant: str = "val",
-        Cs: Sequence[float] = CS,
-        class_weights: Sequence[float] | None = WEIGHTS,
-        draws: int = 20,
-        scaler: str = "pool",
-        retrain_on: str | None = None,
-        pseudo_val: float = 0.2,
-        group_by: str = "group",
-        max_iter: int = 100,
-        seed: int = 0,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.variant = variant
-        self.Cs = Cs
-        self.class_weights = class_weights
-        self.draws = draws
-        self.scaler = scaler
-        self.retrain_on = retrain_on
-        self.pseudo_val = pseudo_val
-        self.group_by = group_by
-        self.max_iter = max_iter
-        self.seed = seed
-        self.n_jobs = n_jobs
+    variant: str = "val"
+    Cs: Sequence[float] = CS
+    class_weights: Sequence[float] | None = WEIGHTS
+    draws: int = 20
+    scaler: str = "pool"
+    retrain_on: str | None = None
+    pseudo_val: float = 0.2
+    group_by: str = "group"
+    max_iter: int = 100
+    seed: int = 0
+    n_jobs: int | None = None
 
     @property
     def fitted_on_validation(self) -> str:

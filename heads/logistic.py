@@ -7,6 +7,7 @@ precision of the features that it is given.
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,9 @@ BUDGETS = (1_000, 10_000, 100_000)
 is that of a fit with the last number alone."""
 
 
+# Every head is a dataclass: its fields are the parameters, and the __init__ that it gets is the one
+# that scikit-learn reads them from. Equality and representation stay scikit-learn's own.
+@dataclass(eq=False, repr=False)
 class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression with lbfgs over cached features (A², sections 3 and 4).
 
@@ -71,27 +75,15 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     standardised, and `calibration_` (see `calibration.calibration_record`) if it calibrates.
     """
 
-    def __init__(
-        self,
-        features: str = "raw",
-        C: float = 1.0,
-        tol: float = 1e-4,
-        max_iter: int | None = None,
-        class_weight: str | dict[Any, float] | None = None,
-        calibrate: bool = False,
-        choose_by: str = ACCURACY,
-        validation_share: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        self.features = features
-        self.C = C
-        self.tol = tol
-        self.max_iter = max_iter
-        self.class_weight = class_weight
-        self.calibrate = calibrate
-        self.choose_by = choose_by
-        self.validation_share = validation_share
-        self.seed = seed
+    features: str = "raw"
+    C: float = 1.0
+    tol: float = 1e-4
+    max_iter: int | None = None
+    class_weight: str | dict[Any, float] | None = None
+    calibrate: bool = False
+    choose_by: str = ACCURACY
+    validation_share: float = 0.2
+    seed: int = 0
 
     @property
     def uses(self) -> frozenset[str]:

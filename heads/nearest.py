@@ -8,6 +8,7 @@ similarity, 20 neighbours, and votes weighted by exp(similarity / 0.07).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ METRICS = ("cosine", "euclidean")
 WEIGHTS = ("dino", "uniform", "distance")
 
 
+@dataclass(eq=False, repr=False)
 class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Votes of the nearest training samples, by scikit-learn's KNeighborsClassifier.
 
@@ -41,17 +43,10 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     the first wins.
     """
 
-    def __init__(
-        self,
-        k: int = 20,
-        metric: str = "cosine",
-        weights: str = "dino",
-        temperature: float = 0.07,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.weights = weights
-        self.temperature = temperature
+    k: int = 20
+    metric: str = "cosine"
+    weights: str = "dino"
+    temperature: float = 0.07
 
     def check_parameters(self) -> None:
         """Raise UsageError for a value that no fit can use."""
@@ -108,6 +103,7 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return lambda distances: _softened(1 - distances**2 / 2, self.temperature)
 
 
+@dataclass(eq=False, repr=False)
 class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The class whose mean embedding is nearest.
 
@@ -118,8 +114,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes that are equally near the first wins. There are no probabilities.
     """
 
-    def __init__(self, metric: str = "cosine") -> None:
-        self.metric = metric
+    metric: str = "cosine"
 
     def check_parameters(self) -> None:
         """Raise UsageError for a value that no fit can use."""

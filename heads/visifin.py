@@ -12,6 +12,7 @@ switched off prevent it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ EPSILON = 1e-5
 """What LayerNorm adds to the variance, as PyTorch does by default."""
 
 
+@dataclass(eq=False, repr=False)
 class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Linear classifier of projected, layer-normalised features, trained on weighted samples.
 
@@ -67,39 +69,21 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     and `n_iter_`. Without feature extraction there is no projection, and d' is d.
     """
 
-    def __init__(
-        self,
-        dimension: int = 128,
-        alpha: float = 1.71,
-        l2_weight: float = 0.0097,
-        kl_weight: float = 0.048,
-        feature_extraction: bool = True,
-        weighting: bool = True,
-        regularization: bool = True,
-        stop_gradient: bool = False,
-        optimizer: str = "lbfgs",
-        epochs: int = 200,
-        learning_rate: float = 1e-3,
-        batch_size: int | None = None,
-        tol: float = 1e-4,
-        seed: int = 0,
-        device: str = "cpu",
-    ) -> None:
-        self.dimension = dimension
-        self.alpha = alpha
-        self.l2_weight = l2_weight
-        self.kl_weight = kl_weight
-        self.feature_extraction = feature_extraction
-        self.weighting = weighting
-        self.regularization = regularization
-        self.stop_gradient = stop_gradient
-        self.optimizer = optimizer
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.tol = tol
-        self.seed = seed
-        self.device = device
+    dimension: int = 128
+    alpha: float = 1.71
+    l2_weight: float = 0.0097
+    kl_weight: float = 0.048
+    feature_extraction: bool = True
+    weighting: bool = True
+    regularization: bool = True
+    stop_gradient: bool = False
+    optimizer: str = "lbfgs"
+    epochs: int = 200
+    learning_rate: float = 1e-3
+    batch_size: int | None = None
+    tol: float = 1e-4
+    seed: int = 0
+    device: str = "cpu"
 
     def __sklearn_tags__(self) -> Any:
         """Promise scikit-learn's checks no score, as the minimum may give up classes."""

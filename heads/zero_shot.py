@@ -7,8 +7,8 @@ that is learned lies in the text tower.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import A2pipeError, UsageError
 from .fitting.projection import project
+from .parameters import check_positive
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
 
@@ -29,6 +30,7 @@ CLIP_SCALE = 100.0
 PRECISIONS = (np.float32, np.float64)
 
 
+@dataclass(eq=False, repr=False)
 class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cosine of projected image features with the text features of the classes.
 
@@ -49,23 +51,13 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     arrays: ClassVar[tuple[str, ...]] = ("text", "projection", "classes")
 
-    def __init__(
-        self,
-        templates: Sequence[str] = (TEMPLATE,),
-        class_names: Sequence[str] | None = None,
-        combine: str | None = None,
-        logit_scale: float = CLIP_SCALE,
-        text: Floats | None = None,
-        projection: Floats | None = None,
-        classes: NDArray[Any] | None = None,
-    ) -> None:
-        self.templates = templates
-        self.class_names = class_names
-        self.combine = combine
-        self.logit_scale = logit_scale
-        self.text = text
-        self.projection = projection
-        self.classes = classes
+    templates: Sequence[str] = (TEMPLATE,)
+    class_names: Sequence[str] | None = None
+    combine: str | None = None
+    logit_scale: float = CLIP_SCALE
+    text: Floats | None = None
+    projection: Floats | None = None
+    classes: NDArray[Any] | None = None
 
     def check_parameters(self) -> None:
         """Raise UsageError for a value that no fit can use; arrays are checked by `fit` alone."""
@@ -79,7 +71,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError(
                 f'The zero-shot head combines crops by "mean" or not at all, not {self.combine!r}.'
             )
-        _check_scale(self.logit_scale)
+        check_positive("zero-shot", "logit_scale", self.logit_scale)
 
     def fit(self, X: Any, y: Any) -> ZeroShotHead:
         """Check features (N, crops * d) against the arrays, and labels (N,) against the classes.
@@ -180,9 +172,3 @@ def _check_texts(name: str, values: Any) -> None:
     right = isinstance(values, list | tuple) and all(isinstance(v, str) for v in values)
     if not right or not all(value.strip() for value in values) or not values:
         raise UsageError(f"The zero-shot head's {name} is a list of texts, not {values!r}.")
-
-
-def _check_scale(value: Any) -> None:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not math.isfinite(value) or value <= 0:
-        raise UsageError(f"The zero-shot head's logit_scale is a positive number, not {value!r}.")

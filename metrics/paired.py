@@ -110,9 +110,7 @@ def paired_bootstrap(
     return _result("bootstrap", units, metric, 2 * min(tails), resamples, low, high)
 
 
-def mcnemar_test(
-    first: NDArray[Any], second: NDArray[Any], images: NDArray[Any] | None = None
-) -> PairedTest:
+def mcnemar_test(first: Values, second: Values, images: Values | None = None) -> PairedTest:
     """Test by McNemar's exact test of equal accuracy, on samples that one set alone has right.
 
     Arguments as for `permutation_test`. Raises UsageError if samples share images, as the test
@@ -135,11 +133,7 @@ def mcnemar_test(
 
 
 def _units(
-    first: NDArray[Any],
-    second: NDArray[Any],
-    groups: NDArray[Any],
-    images: NDArray[Any] | None,
-    metric: Metric,
+    first: Values, second: Values, groups: Values, images: Values | None, metric: Metric
 ) -> Units:
     """Gather the samples that count for the metric into units of resampling."""
     arrays = [np.asarray(each) for each in (first, second, groups)]
