@@ -14,38 +14,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .attention import AttentionSpec, ForwardPass, MapSpec, ModelSpec, label
-from .boxes.box import BoxSpec
-from .boxes.center import CenterBox
-from .boxes.full import FullBox
-from .boxes.greedy import GreedyBox
-from .boxes.random import RandomBox
-from .boxes.tile import TileBox
-from .embeddings import EmbeddingSpec, FeatureSpec, MeanSpec, parts_of
-
-__all__ = [
-    "AttentionSpec",
-    "BoxSpec",
-    "CenterBox",
-    "CoverageSpec",
-    "EmbeddingSpec",
-    "FeatureSpec",
-    "FitSpec",
-    "ForwardPass",
-    "FullBox",
-    "GreedyBox",
-    "HeadSpec",
-    "LocalizeSpec",
-    "MapSpec",
-    "MeanSpec",
-    "ModelSpec",
-    "ProjectionSpec",
-    "RandomBox",
-    "TextModelSpec",
-    "TextSpec",
-    "TileBox",
-    "parts_of",
-]
+from .attention import AttentionSpec as AttentionSpec
+from .attention import ForwardPass as ForwardPass
+from .attention import MapSpec as MapSpec
+from .attention import ModelSpec as ModelSpec
+from .attention import label
+from .boxes.box import BoxSpec as BoxSpec
+from .boxes.center import CenterBox as CenterBox
+from .boxes.full import FullBox as FullBox
+from .boxes.greedy import GreedyBox as GreedyBox
+from .boxes.random import RandomBox as RandomBox
+from .boxes.tile import TileBox as TileBox
+from .embeddings import EmbeddingSpec as EmbeddingSpec
+from .embeddings import FeatureSpec as FeatureSpec
+from .embeddings import MeanSpec as MeanSpec
+from .embeddings import parts_of as parts_of
 
 
 @dataclass(frozen=True)

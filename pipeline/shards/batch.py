@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,15 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
 def crops_wanted(batch: Batch) -> list[tuple[Crop, ...]]:
     """For each row of the batch the crops to cut from its original; `place_crops` comes before."""
     arrays = [each for each in batch.shard.unfinished(EmbeddingSpec) if each.spec.reads_original]
-    return [tuple(_crops_of(batch, int(row), arrays)) for row in batch.rows]
+    placed = [(each, batch.shard.arrays[each.spec.box]) for each in arrays]
+    return [
+        tuple(
+            _crop(array.spec, boxes, row)
+            for array, boxes in placed
+            if array.status[row] == PENDING and boxes.status[row] == OK
+        )
+        for row in batch.rows.tolist()
+    ]
 
 
 def embed_crops(batch: Batch, backbones: Backbones) -> None:
@@ -113,16 +121,6 @@ def embed_crops(batch: Batch, backbones: Backbones) -> None:
     for embeddings in batch.shard.unfinished(EmbeddingSpec):
         with embeddings.timed():
             _embed(batch, embeddings, backbones)
-
-
-def _crops_of(
-    batch: Batch, row: int, arrays: Sequence[ShardArray[EmbeddingSpec]]
-) -> Iterator[Crop]:
-    """Crops of those arrays that still lack the row and know where its box lies."""
-    for array in arrays:
-        boxes = batch.shard.arrays[array.spec.box]
-        if array.status[row] == PENDING and boxes.status[row] == OK:
-            yield _crop(array.spec, boxes, row)
 
 
 def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Crop:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import BadImageError
 from ...stages.crops import Crop, whole_canvas
-from ...stages.geometry import Canvas
 from ...stages.pixels import load_crops
 from .batch import Batch, Decoded, crops_wanted
 from .prefetch import Room
@@ -51,19 +50,15 @@ def canvas_jobs(batch: Batch, path_of: Mapping[str, str]) -> Iterator[Job]:
 
     path_of: the path of each image, by its digest.
     """
-    needed, canvases = batch.shard.rows_to_decode(), batch.shard.canvases()
-    for row, pixels in zip(batch.rows.tolist(), batch.originals, strict=True):
-        yield _canvas_job(batch, row, canvases, path_of, pixels) if needed[row] else None
-
-
-def _canvas_job(
-    batch: Batch, row: int, canvases: Sequence[Canvas], path_of: Mapping[str, str], pixels: int
-) -> Job:
-    lacking, image = batch.shard.lacking(row, canvases), batch.shard.images[row]
-    if isinstance(lacking, str):
-        return BadImageError(lacking)
-    crops = tuple(map(whole_canvas, lacking))
-    return Decode(path_of[image], image, crops, pixels) if crops else None
+    wanted = batch.shard.to_decode(batch.rows)
+    for row, canvases, pixels in zip(batch.rows, wanted, batch.originals, strict=True):
+        image = batch.shard.images[row]
+        if isinstance(canvases, str):
+            yield BadImageError(canvases)
+        elif canvases:
+            yield Decode(path_of[image], image, tuple(map(whole_canvas, canvases)), pixels)
+        else:
+            yield None
 
 
 def original_jobs(batch: Batch, path_of: Mapping[str, str]) -> Iterator[Job]:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 
 from ...machine import cores
-from ...stages.boxes.box import NoRoomError
+from ...stages.boxes.squares import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, Decoded, embed_crops, place_crops

@@ -98,39 +98,31 @@ class Shard:
         found = [array for array in self.open_arrays if array.spec.stage == kind.stage]
         return cast("list[ShardArray[S]]", found)
 
-    def lacking(self, row: int, canvases: Iterable[Canvas]) -> tuple[Canvas, ...] | str:
-        """Return those canvases whose pixels of a row are not stored; or, where it is stored that
-        the image is bad, the reason."""
-        lacking = []
-        for canvas in canvases:
-            pixels = self.arrays.get(canvas)
-            if pixels is not None and pixels.status[row] == UNREADABLE:
-                return pixels.reasons.get(row, "bad")
-            if pixels is None or pixels.status[row] == PENDING:
-                lacking.append(canvas)
-        return tuple(lacking)
-
     def rows_to_compute(self) -> NDArray[np.int64]:
         """Return the rows that at least one spec still lacks."""
         lacking = [array.status == PENDING for array in self.open_arrays]
         return np.flatnonzero(np.any(lacking, axis=0)) if lacking else np.empty(0, np.int64)
 
-    def rows_to_decode(self) -> NDArray[np.bool_]:
-        """Return for each row whether it needs a canvas: attention does, and so do embeddings of
-        crops that are cut from it.
+    def to_decode(self, rows: NDArray[np.int64]) -> Iterator[tuple[Canvas, ...] | str]:
+        """Yield for each row the canvases whose pixels are needed and not stored.
 
-        Crops that are cut from the original are decoded once their boxes are known.
+        Attention needs a canvas, and so do embeddings of crops that are cut from it; crops from the
+        original are decoded once their boxes are known. Where it is stored that the image is bad,
+        the reason is yielded instead.
         """
-        needs = np.zeros(len(self.images), bool)
+        needed: dict[Canvas, NDArray[np.bool_]] = {}
         for array in self.open_arrays:
             if array.spec.pixels:
-                needs |= array.status == PENDING
-        return needs
-
-    def canvases(self) -> tuple[Canvas, ...]:
-        """Return the canvases that rows still to be computed are made from."""
-        lacking = [array for array in self.open_arrays if (array.status == PENDING).any()]
-        return tuple(sorted({array.spec.pixels for array in lacking if array.spec.pixels}))
+                others = needed.get(array.spec.pixels, np.zeros(len(rows), bool))
+                needed[array.spec.pixels] = others | (array.status[rows] == PENDING)
+        for index, row in enumerate(rows.tolist()):
+            canvases = sorted(canvas for canvas, wanted in needed.items() if wanted[index])
+            stored = {each: self.arrays[each] for each in canvases if each in self.arrays}
+            bad = [each for each in stored.values() if each.status[row] == UNREADABLE]
+            if bad:
+                yield bad[0].reasons.get(row, "bad")
+            else:
+                yield tuple(c for c in canvases if c not in stored or stored[c].status[row] != OK)
 
 
 def open_shard(number: int, task: Task) -> Shard:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.layout import ArrayField
-from ...errors import UsageError
 from ...models.preprocessing import crop_resize
 from ..geometry import Canvas
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ..attention import AttentionSpec, MapSpec
 
 Boxes = NDArray[np.int32]
-Square = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,17 @@ class NamedBoxes:
 class BoxSpec:
     """One box of an image; each kind is a frozen dataclass derived from this class.
 
-    A kind has the fields `canvas`, the side of the square canvas in pixels, `geometry`, how an
-    image becomes that square (`geometry.Canvas`), unless a map knows it, and `kind`, its name. All
-    fields are part of the address, except those at their default; so a kind of another package
+    A kind has these fields, and more of its own:
+
+    canvas: side of the square canvas, in pixels.
+    kind: its name.
+    geometry: how an image becomes that square (`geometry.Canvas`); not for a kind with a map.
+    map: the attention map that the box is placed by, for a kind that needs one.
+    previous: the box placed before this one, for a kind that stays off earlier ones, or None.
+
+    All fields are part of the address, except those at their default; so a kind of another package
     gives `kind` no default, or its addresses could be those of another kind with the same fields.
+    And a kind has these class variables:
 
     form: how an experiment names the kind, "center:SIZE"; an empty string if it cannot.
     option: the regular expression that what follows the colon has to match; empty for nothing.
@@ -122,24 +127,21 @@ class BoxSpec:
         return self.name + self.image_canvas.suffix
 
     @property
-    def image_canvas(self) -> Canvas:
-        """The canvas that the box is placed on."""
-        return Canvas(self.canvas, self.geometry)
-
-    @property
     def placed_by(self) -> MapSpec | None:
         """The attention map that the box is placed by, if any."""
-        return None
+        return getattr(self, "map", None)
 
     @property
-    def before(self) -> Self | None:
-        """The box placed before this one, which it stays off, if any."""
-        return None
+    def image_canvas(self) -> Canvas:
+        """The canvas that the box is placed on."""
+        placed_by = self.placed_by
+        return Canvas(self.canvas, placed_by.attention.geometry if placed_by else self.geometry)
 
     @property
-    def chain(self) -> tuple[Self, ...]:
-        """The boxes placed before this one, first to last."""
-        return (*self.before.chain, self.before) if self.before else ()
+    def chain(self) -> tuple[BoxSpec, ...]:
+        """The boxes placed before this one, first to last, which it stays off."""
+        before: BoxSpec | None = getattr(self, "previous", None)
+        return (*before.chain, before) if before else ()
 
     @property
     def upstream(self) -> tuple[AttentionSpec | BoxSpec, ...]:
@@ -151,68 +153,3 @@ class BoxSpec:
         """Return what is stored of an image: int32 (4,), -1 where the image is bad."""
         del models
         return ArrayField("box", (4,), "int32", -1)
-
-
-class NoRoomError(UsageError):
-    """An image has no room for a crop off its earlier ones.
-
-    image: the image's name, as it was given. problem: the sentence without its subject.
-    """
-
-    def __init__(self, image: str, problem: str) -> None:
-        super().__init__(f"Image {image} {problem}")
-        self.image = image
-        self.problem = problem
-
-
-def no_room(size: int, canvas: int, taken: Sequence[Square], image: str) -> NoRoomError:
-    """Return the error for an image whose taken squares leave no room for one of `size` pixels."""
-    earlier = "its earlier crop" if len(taken) == 1 else f"its {len(taken)} earlier crops"
-    return NoRoomError(
-        image,
-        f"has no room for a crop of {size} px off {earlier} on a canvas of {canvas} px: use "
-        "smaller or fewer crops.",
-    )
-
-
-def check_size(size: int, canvas: int) -> None:
-    """Raise UsageError unless a square of `size` pixels fits the canvas."""
-    if not 1 <= size <= canvas:
-        raise UsageError(
-            f"A crop of {size} px does not fit a canvas of {canvas} px: use 1 to {canvas}."
-        )
-
-
-def repeated(square: Square, count: int) -> Boxes:
-    """Return the same square for `count` images: int32 (count, 4)."""
-    return np.tile(np.array(square, dtype=np.int32), (count, 1))
-
-
-def squares_by_image(previous: NDArray[Any] | None, count: int) -> list[list[Square]]:
-    """Return boxes (k, count, 4) as a list of k squares for each image; None has none.
-
-    Raises ValueError for another shape.
-    """
-    if previous is None or len(previous) == 0:
-        return [[] for _ in range(count)]
-    boxes = np.asarray(previous, dtype=np.int64)
-    if boxes.shape[1:] != (count, 4):
-        raise ValueError(f"previous boxes have shape {boxes.shape}, expected (k, {count}, 4)")
-    return [
-        [(x0, y0, x1, y1) for x0, y0, x1, y1 in image.tolist()] for image in boxes.swapaxes(0, 1)
-    ]
-
-
-def intersecting(square: Square, size: int) -> tuple[slice, slice]:
-    """Return rows and columns of the top-left corners at which a square of `size` pixels meets it.
-
-    Squares that only touch do not meet.
-    """
-    x0, y0, x1, y1 = square
-    return slice(max(y0 - size + 1, 0), max(y1, 0)), slice(max(x0 - size + 1, 0), max(x1, 0))
-
-
-def square_at(position: int, size: int, canvas: int) -> Square:
-    """Return the square at an index into the top-left corners of the canvas in row-major order."""
-    y, x = divmod(position, canvas - size + 1)
-    return x, y, x + size, y + size

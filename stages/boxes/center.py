@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from ...errors import UsageError
 from ..geometry import Canvas
-from .box import Boxes, BoxSpec, NamedBoxes, check_size, repeated
+from . import squares
+from .box import Boxes, BoxSpec, NamedBoxes
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class CenterBox(BoxSpec):
         return NamedBoxes(f"center:{size}", box.name, (box,), crops=(size,))
 
     def place(self, images: Sequence[str], *_: Any) -> Boxes:
-        check_size(self.size, self.canvas)
+        squares.check_size(self.size, self.canvas)
         start = (self.canvas - self.size) // 2
-        return repeated((start, start, start + self.size, start + self.size), len(images))
+        return squares.repeated((start, start, start + self.size, start + self.size), len(images))
 
     @property
     def name(self) -> str:

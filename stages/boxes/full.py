@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..geometry import Canvas
-from .box import Boxes, BoxSpec, NamedBoxes, repeated
+from . import squares
+from .box import Boxes, BoxSpec, NamedBoxes
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FullBox(BoxSpec):
         return NamedBoxes("full", "full image", (cls(canvas.side, canvas.geometry),))
 
     def place(self, images: Sequence[str], *_: Any) -> Boxes:
-        return repeated((0, 0, self.canvas, self.canvas), len(images))
+        return squares.repeated((0, 0, self.canvas, self.canvas), len(images))
 
     @property
     def name(self) -> str:

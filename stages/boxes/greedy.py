@@ -27,17 +27,8 @@ from ...errors import A2pipeError
 from ..attention import MapSpec
 from ..geometry import Canvas
 from ..maps import Floats, upsampled_sums, upsampling_numerators
-from .box import (
-    Boxes,
-    BoxSpec,
-    NamedBoxes,
-    Square,
-    check_size,
-    intersecting,
-    no_room,
-    square_at,
-    squares_by_image,
-)
+from . import squares
+from .box import Boxes, BoxSpec, NamedBoxes
 
 WindowSums = Callable[[int], Floats]
 """From the side of a square to its sums at every position, (M - side + 1, M - side + 1), rows y."""
@@ -76,18 +67,6 @@ class GreedyBox(BoxSpec):
     ) -> Boxes:
         assert maps is not None, "a kind that needs a map is given one"
         return greedy_box(maps, self.size, previous, canvas=self.canvas, images=images)
-
-    @property
-    def placed_by(self) -> MapSpec:
-        return self.map
-
-    @property
-    def before(self) -> GreedyBox | None:
-        return self.previous
-
-    @property
-    def image_canvas(self) -> Canvas:
-        return Canvas(self.canvas, self.map.attention.geometry)
 
     @property
     def name(self) -> str:
@@ -141,8 +120,8 @@ def greedy_boxes(
     maps = np.asarray(maps, dtype=np.float64)
     canvas = maps.shape[-1] if canvas is None else canvas
     for size in sizes:
-        check_size(size, canvas)
-    taken = squares_by_image(previous, len(maps))
+        squares.check_size(size, canvas)
+    taken = squares.by_image(previous, len(maps))
     boxes = np.empty((len(sizes), len(maps), 4), dtype=np.int32)
     for row, (total, sums) in enumerate(_window_sums(maps, canvas)):
         boxes[:, row] = _place(total, sums, sizes, taken[row], canvas, _name(images, row))
@@ -194,30 +173,30 @@ def _place(
     total: float,
     sums: WindowSums,
     sizes: Sequence[int],
-    taken: list[Square],
+    taken: list[squares.Square],
     canvas: int,
     name: str,
-) -> list[Square]:
+) -> list[squares.Square]:
     """Boxes of all sizes for one image."""
     if not (np.isfinite(total) and total > 0):
         raise A2pipeError(f"The attention map of image {name} is empty or not finite.")
-    placed: list[Square] = []
+    placed: list[squares.Square] = []
     for size in sizes:
         placed.append(_best(total, sums(size), size, [*taken, *placed], canvas, name))
     return placed
 
 
 def _best(
-    total: float, sums: Floats, size: int, taken: list[Square], canvas: int, name: str
-) -> Square:
+    total: float, sums: Floats, size: int, taken: list[squares.Square], canvas: int, name: str
+) -> squares.Square:
     """The square of largest sum off the taken boxes."""
     for box in taken:
-        sums[intersecting(box, size)] = -np.inf
+        sums[squares.intersecting(box, size)] = -np.inf
     largest = sums.max()
     if largest == -np.inf:
-        raise no_room(size, canvas, taken, name)
+        raise squares.no_room(size, canvas, taken, name)
     first = (sums >= largest - tolerance(canvas) * total).argmax()
-    return square_at(int(first), size, canvas)
+    return squares.at(int(first), size, canvas)
 
 
 def _name(images: Sequence[str] | None, row: int) -> str:

@@ -11,17 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Canvas
-from .box import (
-    Boxes,
-    BoxSpec,
-    NamedBoxes,
-    Square,
-    check_size,
-    intersecting,
-    no_room,
-    square_at,
-    squares_by_image,
-)
+from . import squares
+from .box import Boxes, BoxSpec, NamedBoxes
 
 
 @dataclass(frozen=True)
@@ -54,29 +45,25 @@ class RandomBox(BoxSpec):
         return NamedBoxes(f"random:{seed}/{crops}", label, tuple(chain), crops=sizes)
 
     def place(self, images: Sequence[str], previous: NDArray[Any] | None, *_: Any) -> Boxes:
-        check_size(self.size, self.canvas)
-        taken = squares_by_image(previous, len(images))
-        squares = [self._drawn(*each) for each in zip(images, taken, strict=True)]
-        return np.array(squares, np.int32).reshape(-1, 4)
-
-    @property
-    def before(self) -> RandomBox | None:
-        return self.previous
+        squares.check_size(self.size, self.canvas)
+        taken = squares.by_image(previous, len(images))
+        drawn = [self._drawn(*each) for each in zip(images, taken, strict=True)]
+        return np.array(drawn, np.int32).reshape(-1, 4)
 
     @property
     def name(self) -> str:
         return f"random crop {len(self.chain) + 1}, {self.size} px"
 
-    def _drawn(self, image: str, taken: list[Square]) -> Square:
+    def _drawn(self, image: str, taken: list[squares.Square]) -> squares.Square:
         corners = self.canvas - self.size + 1
         free = np.ones((corners, corners), dtype=np.bool_)
         for square in taken:
-            free[intersecting(square, self.size)] = False
+            free[squares.intersecting(square, self.size)] = False
         places = np.flatnonzero(free)
         if not len(places):
-            raise no_room(self.size, self.canvas, taken, image)
+            raise squares.no_room(self.size, self.canvas, taken, image)
         draw = self._generator(image, len(taken)).integers(len(places))
-        return square_at(int(places[draw]), self.size, self.canvas)
+        return squares.at(int(places[draw]), self.size, self.canvas)
 
     def _generator(self, image: str, order: int) -> np.random.Generator:
         """A generator of its own for one draw: seeded by text, as `hash` differs by process."""

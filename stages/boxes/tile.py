@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from ...errors import UsageError
 from ...models.preprocessing import crop_resize
 from ..geometry import Canvas
-from .box import Boxes, BoxSpec, NamedBoxes, repeated
+from . import squares
+from .box import Boxes, BoxSpec, NamedBoxes
 from .full import FullBox
 
 
@@ -38,7 +39,7 @@ class TileBox(BoxSpec):
         return NamedBoxes("s2", "S², scales 1 and 2", (FullBox(side, geometry),), averaged=tiles)
 
     def place(self, images: Sequence[str], *_: Any) -> Boxes:
-        return repeated(self._square(self.canvas), len(images))
+        return squares.repeated(self._square(self.canvas), len(images))
 
     def crops(self, canvases: Any, boxes: Boxes, size: int) -> Any:
         """Cut the tile out of the canvas enlarged to grid * size pixels, as S² does.
@@ -50,13 +51,13 @@ class TileBox(BoxSpec):
 
         side = self.grid * size
         enlarged = interpolate(canvases, size=(side, side), mode="bicubic", align_corners=False)
-        return crop_resize(enlarged, repeated(self._square(side), len(boxes)), size)
+        return crop_resize(enlarged, squares.repeated(self._square(side), len(boxes)), size)
 
     @property
     def name(self) -> str:
         return f"tile {self.number + 1} of {self.grid} x {self.grid}"
 
-    def _square(self, canvas: int) -> tuple[int, int, int, int]:
+    def _square(self, canvas: int) -> squares.Square:
         """The tile on a canvas of this side."""
         side = canvas // self.grid
         x, y = self.number % self.grid * side, self.number // self.grid * side

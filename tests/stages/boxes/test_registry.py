@@ -68,14 +68,6 @@ class PeakBox(BoxSpec):
         return (np.stack([x, y, x + 1, y + 1], axis=1) * side).astype(np.int32)
 
     @property
-    def placed_by(self) -> MapSpec:
-        return self.map
-
-    @property
-    def image_canvas(self) -> Any:
-        return self.map.attention.pixels
-
-    @property
     def name(self) -> str:
         return "peak patch"
 
