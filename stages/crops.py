@@ -18,7 +18,11 @@ about zero, so that padding is no signal of its own."""
 
 @dataclass(frozen=True)
 class Crop:
-    """A box of a canvas, in its pixels, to be cut from the original and resized to size x size."""
+    """A box to be cut from an original.
+
+    canvas: how the original becomes a square. box: x0, y0, x1, y1 in pixels of that square.
+    size: side in pixels to which the crop is resized.
+    """
 
     canvas: Canvas
     box: Corners

@@ -30,7 +30,7 @@ _WORDS = {"squash": "", "center-crop": ", centre-cropped", "letterbox": ", lette
 
 @dataclass(frozen=True)
 class Frame:
-    """The geometry of one image.
+    """How one image stands on a canvas.
 
     shown: x0, y0, x1, y1 of the part of the upright original that is on the canvas, in its pixels;
         edges may lie between pixels.
@@ -41,7 +41,7 @@ class Frame:
     filled: Corners
 
     def to_canvas(self, boxes: NDArray[Any]) -> Floats:
-        """Boxes (k, 4) in pixels of the original as boxes (n, 4) in pixels of the canvas.
+        """Map boxes (k, 4) in pixels of the original to the canvas: float64 (n, 4), n <= k.
 
         They are clipped to what the image fills; those that have no part in it drop out.
         """
@@ -51,13 +51,19 @@ class Frame:
         return np.array(inside, dtype=np.float64).reshape(-1, 4)
 
     def to_original(self, box: Corners) -> Rectangle:
-        """A box in pixels of the canvas, inside `filled`, as the rectangle that it shows."""
+        """Return the rectangle of the original that a box of the canvas shows.
+
+        box: in pixels of the canvas, inside `filled`.
+        """
         x0, y0, x1, y1 = box
         return self._back(x0, 0), self._back(y0, 1), self._back(x1, 0), self._back(y1, 1)
 
     def seen(self, box: Corners) -> Rectangle:
-        """What a box in pixels of the canvas shows of the original, without padding; a box that
-        shows nothing of it has no area."""
+        """Return what a box of the canvas shows of the original, without padding.
+
+        box: in pixels of the canvas, anywhere on it. If it shows padding alone, the rectangle that
+        is returned has no area.
+        """
         x0, y0, x1, y1 = box
         left, top, right, bottom = self.filled
         across = (min(max(x, left), right) for x in (x0, x1))
@@ -66,14 +72,16 @@ class Frame:
         return self.to_original((a, b, c, d))
 
     def _forth(self, start: float, stop: float, axis: int) -> tuple[float, float]:
-        """Both edges of a box along an axis; plain numbers, as most images have a box or two."""
+        """Map both edges of a box along an axis, and clip them."""
+        # Plain numbers: most images have a box or two, for which arrays cost more than they save.
         origin, first, last = self.shown[axis], self.filled[axis], self.filled[axis + 2]
         scale = (last - first) / (self.shown[axis + 2] - origin)
         start, stop = (start - origin) * scale + first, (stop - origin) * scale + first
         return min(max(start, first), last), min(max(stop, first), last)
 
     def _back(self, place: int, axis: int) -> float:
-        """Multiplied before divided, so that edges of the image come out exact."""
+        """Map a place on the canvas along an axis to the original."""
+        # Multiplied before it is divided, so that edges of the image come out exact.
         length = self.shown[axis + 2] - self.shown[axis]
         steps = self.filled[axis + 2] - self.filled[axis]
         return self.shown[axis] + (place - self.filled[axis]) * length / steps
@@ -109,8 +117,10 @@ class Canvas:
 
     @property
     def suffix(self) -> str:
-        """What sets the canvas apart from a squashed one, to be put after a name: "",
-        ", letterboxed", ", drafted"."""
+        """What sets the canvas apart from a squashed one, in words to be put after a name.
+
+        "" for a squashed canvas, ", letterboxed", ", drafted", ", letterboxed, drafted".
+        """
         return _WORDS[self.geometry] + (", drafted" if self.draft else "")
 
     @property
@@ -124,13 +134,19 @@ class Canvas:
         return ArrayField("pixels", (self.side, self.side, 3), "uint8", 0)
 
     def least(self, width: int, height: int) -> tuple[int, int]:
-        """The size to which an upright original may be reduced without being enlarged later."""
+        """Return the least width and height to which an upright original may be reduced.
+
+        At a smaller size it would be enlarged to fill the canvas.
+        """
         frame = self.frame(width, height)
         (x0, y0, x1, y1), (left, top, right, bottom) = frame.shown, frame.filled
         return ceil(width * (right - left) / (x1 - x0)), ceil(height * (bottom - top) / (y1 - y0))
 
     def frame(self, width: int, height: int) -> Frame:
-        """How an upright original of width x height pixels, both at least 1, comes to stand."""
+        """Return how an upright original of width x height pixels, both at least 1, stands.
+
+        Raises ValueError for a geometry that does not exist.
+        """
         whole = (0, 0, self.side, self.side)
         if self.geometry == "squash":
             return Frame((0, 0, width, height), whole)

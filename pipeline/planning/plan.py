@@ -1,4 +1,4 @@
-"""From an experiment to the specs it needs: rows and columns of the matrix, and their sources."""
+"""The plan: from an experiment to the rows and columns of its matrix and the specs they need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ STAGES = ("attention", "boxes", "embeddings")
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything an experiment needs, as specs; knows nothing of what is already stored."""
+    """Everything an experiment needs, as specs. It does not know what is stored already.
+
+    experiment: what was asked for. collection: the images. backbones: what is known of each model
+    that the experiment names, by its name. attention: the attention to store, model by model.
+    rows: the rows of the matrix.
+    """
 
     experiment: Experiment
     collection: Collection
@@ -41,28 +46,32 @@ class Plan:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The names of the embedding models."""
         return self.experiment.embedding.models
 
     def features(self, row: PlanRow, column: str) -> tuple[FeatureSpec, ...]:
-        """What is concatenated in one cell, in order of blocks and of selection."""
+        """Return the features that are concatenated in one cell, in the order of its boxes."""
         model = self.model_spec(column)
         return tuple(spec for block in row.blocks for spec in block.features(model))
 
     def width(self, row: PlanRow, column: str) -> int:
-        """How many features one sample has in a cell."""
+        """Return how many numbers one sample has in a cell."""
         return self.backbones[column].dim * len(self.features(row, column))
 
     def only(self, row: PlanRow) -> Plan:
-        """The plan of one row, with the attention that its boxes are placed on."""
+        """Return the plan of one row alone, with the attention that its boxes are placed by."""
         read = {box.placed_by.attention for box in row.boxes if box.placed_by}
         attention = tuple(spec for spec in self.attention if spec in read)
         return replace(self, attention=attention, rows=(row,))
 
     def model_spec(self, name: str) -> ModelSpec:
+        """Return the spec of a model that the experiment names."""
         return _model_spec(self.backbones[name], self.experiment.run)
 
     def specs(self, through: str = "embeddings") -> tuple[Spec, ...]:
-        """Unique specs of the stages up to `through`, each after those it reads from.
+        """Return the specs of the stages up to `through`, each once and after those it reads.
+
+        through: "attention", "boxes" or "embeddings".
 
         Raises:
             UsageError: they include crops that are larger than the image.
@@ -83,20 +92,27 @@ class Plan:
         return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
 
     def pixels(self, specs: Iterable[Spec]) -> tuple[Canvas, ...]:
-        """The canvases that specs are computed from, where the run is to store them."""
+        """Return the canvases that specs are computed from, if the run is to store pixels."""
         if not self.experiment.run.cache_pixels:
             return ()
         return tuple(sorted({spec.pixels for spec in specs if spec.pixels}))
 
     def field(self, spec: Stored) -> ArrayField:
-        """Return name, shape of a row and type of what the spec stores."""
+        """Return the name, shape of a row and type of what is stored for a spec."""
         return spec.array(self.backbones)
 
 
 def make_plan(
     experiment: Experiment, collection: Collection, backbones: Mapping[str, BackboneInfo]
 ) -> Plan:
-    """The plan of an experiment over a collection; `backbones` has every model it names."""
+    """Return the plan of an experiment over a collection.
+
+    backbones: what is known of every model that the experiment names, by its name.
+
+    Raises:
+        UsageError: a model lacks a block or has too few heads, its patches do not divide its input,
+            boxes do not fit the image, or a combination names no row or several.
+    """
     attention = [
         spec
         for name in experiment.attention.models
@@ -118,11 +134,12 @@ def make_plan(
 
 
 def _input_sizes(experiment: Experiment, rows: Iterable[PlanRow]) -> set[int]:
-    """Sides of what embedding models are shown."""
+    """The sides in pixels of what embedding models are shown."""
     return {experiment.embedding_input, *(b.input_size for row in rows for b in row.blocks)}
 
 
 def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[AttentionSpec]:
+    """One spec for each block of a model that the experiment asks for."""
     section = experiment.attention
     size = section.input_size or experiment.image.size
     tokens(info, size)
@@ -137,6 +154,7 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
 
 
 def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
+    """The numbers of the blocks that `layers` names, from 1."""
     if layers == "last":
         return (info.blocks,)
     if layers == "all":

@@ -29,8 +29,11 @@ from ..experiment.schema import CombineSection, Experiment
 class Block:
     """Boxes of one row that are embedded alike.
 
-    input_size: side to which they are resized for the embedding model; source: what they are cut
-    from; mean: their embeddings are averaged, and not concatenated; draft: of the canvas.
+    boxes: in the order of selection.
+    input_size: side in pixels to which they are resized for the embedding model.
+    source: what they are cut from, "resized" (the canvas) or "original".
+    mean: whether their embeddings are averaged; else they are concatenated.
+    draft: whether the canvas is that of an image decoded at a fraction of its size.
     """
 
     boxes: tuple[BoxSpec, ...]
@@ -40,12 +43,12 @@ class Block:
     draft: bool = False
 
     def features(self, model: ModelSpec) -> tuple[FeatureSpec, ...]:
-        """What a model makes of the boxes, in their order."""
+        """Return the features that a model makes of the boxes, in their order."""
         found = tuple(self._embedding(box, model) for box in self.boxes)
         return (MeanSpec(found),) if self.mean else found
 
     def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
-        """Originals are decoded in full; only what is cut from the canvas may be of a draft."""
+        """The spec of one box. Originals are decoded in full, so only a canvas may be a draft."""
         source = _source(self.source, box, self.input_size)
         draft = self.draft and source == "resized"
         return EmbeddingSpec(box, model, self.input_size, source, draft)
@@ -55,8 +58,15 @@ class Block:
 class PlanRow:
     """One row of the matrix: where to look.
 
-    key: unique within the plan; blocks: what is concatenated, in order; map: the attention map the
-    boxes were placed on, None for a row that is not of one attention model.
+    key: unique within the plan, and the same in every run, so that matrices can be compared.
+    label: what people call the row.
+    kind: "control" is the attention of a model with random weights.
+    blocks: what is concatenated, in order.
+    attention: name of the attention model; empty for a row that is not of one.
+    crops: sides in pixels that tables show, in the order of selection.
+    smooth: side of the mean filter over the map; 1 is off.
+    map: the attention map that the boxes are placed by; None for a row that is not of one.
+    baseline: the text in `embedding.baselines` that the row comes from; empty for other rows.
     """
 
     key: str
@@ -71,16 +81,16 @@ class PlanRow:
 
     @property
     def boxes(self) -> tuple[BoxSpec, ...]:
-        """One spec a crop, in order of selection."""
+        """The boxes of all blocks, in order."""
         return tuple(box for block in self.blocks for box in block.boxes)
 
     def is_called(self, name: str) -> bool:
-        """Whether a person may mean this row by the name."""
+        """Whether a name means this row: its key, label, attention model or baseline."""
         return name in (self.key, self.label, self.attention, self.baseline) and name != ""
 
 
 def find_row(rows: Sequence[PlanRow], name: str | None) -> PlanRow:
-    """The one row of that key, label, attention model or baseline; the only row, if None.
+    """Return the one row that a name means; None means the only row there is.
 
     Raises:
         UsageError: there is no such row, or several.
@@ -137,7 +147,9 @@ def baseline_rows(
 
 
 def combined_row(section: CombineSection, rows: Sequence[PlanRow]) -> PlanRow:
-    """The features of several rows, one after the other.
+    """Return the row that has the features of several rows, one after the other.
+
+    section: names the rows. rows: all others of the plan.
 
     Raises:
         UsageError: a row that it names is not there, or several are.
@@ -200,6 +212,7 @@ def _input_size(experiment: Experiment, baseline: Baseline | None) -> tuple[int,
 
 
 def _blocks(experiment: Experiment, named: NamedBoxes, size: int) -> tuple[Block, ...]:
+    """The boxes that a name stands for, as blocks of a row."""
     source, draft = experiment.crops.source, experiment.image.draft
     block = Block(named.boxes, size, source, draft=draft)
     averaged = Block(named.averaged, size, source, mean=True, draft=draft)

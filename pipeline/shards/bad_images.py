@@ -1,4 +1,4 @@
-"""Images that could not be used: found, listed once each, counted."""
+"""Find the images that could not be used, and refuse to go on with them unless told to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from ...errors import A2pipeError
 
 @dataclass(frozen=True)
 class BadImage:
-    """A file that gives no features. digest is empty where not even its bytes could be read."""
+    """A file that gives no features.
+
+    path: of the file. digest: of its bytes, or an empty string if they could not be read. reason:
+    why it gives none, a clause without the path.
+    """
 
     path: str
     digest: str
@@ -20,7 +24,7 @@ class BadImage:
 
 
 class BadImagesError(A2pipeError):
-    """The run is complete except for these images."""
+    """The run is complete except for these images; the exit code is 3."""
 
     exit_code = 3
 
@@ -39,7 +43,11 @@ def refuse_bad_images(bad: list[BadImage], skip: bool) -> None:
 
 
 def find_bad_images(collection: Collection, rows: Iterable[BadRow]) -> list[BadImage]:
-    """Unreadable files and bad rows, in the collection's order, one entry a file."""
+    """Return the files that give no features, each once, in the collection's order.
+
+    rows: bad rows of the shards that are done. A file counts if one of them is of its image, or if
+    its bytes could not be read when the dataset was indexed.
+    """
     reasons = {row.image: row.reason for row in rows}
     found: dict[str, BadImage] = {}
     if not reasons and not collection.unreadable:

@@ -1,10 +1,10 @@
-"""Computing one batch of one shard: attention, then boxes, then embeddings.
+"""One batch of a shard on the device: attention, then boxes, then embeddings.
 
-Crops from the original lie between the two: only when boxes are placed is it known what to cut, and
-then images are decoded once more, for no batch keeps originals in memory.
+Crops from originals are cut between boxes and embeddings, for only then is it known where they lie.
+The images are decoded a second time for that, as no batch keeps originals in memory.
 
-Where one model is asked for the attention and the embedding of the same pixels, that is of whole
-images at one size, a single pass gives both.
+Where a model is asked for the attention and the embedding of the same pixels (whole images at one
+size), a single pass gives both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from .shard import Shard, ShardArray
 Rows = NDArray[np.int64]
 Squares = Mapping[Crop, NDArray[np.uint8]]
 Decoded = Squares | BadImageError | None
-"""What became of one image: its squares, or why it is bad, or None where no pixels were needed."""
+"""What decoding gave for one image: the pixels of each crop that was wanted, uint8 (size, size, 3);
+or why the image is bad; or None where no pixels were wanted."""
 
 
 @dataclass
@@ -40,11 +41,13 @@ class Batch:
 
     rows: int64 (n,), positions in the shard, ascending.
     originals: pixels of each row's original, 0 where unknown.
-    images: how many images of the collection are done when this batch is.
+    images: by how many images this batch brings the run on; the first batch of a shard counts those
+        of its images too for which there is nothing to compute.
     last: whether the shard is complete after this batch.
     decoded: for each row its canvases, once they are decoded.
     crops: for each row its crops from the original, once its boxes are known and they are decoded.
-    tensors, maps: what several specs share, by what it is made of and the rows it is of.
+    tensors: canvases on the device, by canvas and bytes of the rows; several models share them.
+    maps: attention maps over patches, by spec and bytes of the rows; several boxes share them.
     """
 
     shard: Shard
@@ -103,7 +106,10 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
 
 
 def crops_wanted(batch: Batch) -> list[tuple[Crop, ...]]:
-    """For each row of the batch the crops to cut from its original; `place_crops` comes before."""
+    """Return for each row of the batch the crops to cut from its original.
+
+    `place_crops` has to come before: a row without a box has nothing to cut.
+    """
     arrays = [each for each in batch.shard.unfinished(EmbeddingSpec) if each.spec.reads_original]
     placed = [(each, batch.shard.arrays[each.spec.box]) for each in arrays]
     return [
@@ -139,7 +145,11 @@ def _attend(
     embeddings: Sequence[ShardArray[EmbeddingSpec]],
     backbones: Backbones,
 ) -> None:
-    """Fill blocks of a model on one canvas and the embeddings of the same pixels, in one pass."""
+    """Fill blocks of a model on one canvas and the embeddings of the same pixels, in one pass.
+
+    group: arrays of one forward pass. embeddings: those that the same pass can give. The seconds
+    are shared equally among the arrays that are filled.
+    """
     start, spec = time.perf_counter(), group[0].spec
     wanted = np.unique(np.concatenate([each.todo(batch.rows) for each in group]))
     rows = _readable(batch, group, wanted)
@@ -203,7 +213,10 @@ def _embed(batch: Batch, array: ShardArray[EmbeddingSpec], backbones: Backbones)
 def _readable(
     batch: Batch, arrays: Sequence[ShardArray[Any]], rows: Rows, original: bool = False
 ) -> Rows:
-    """The rows whose image was decoded; the others are marked as bad."""
+    """Return the rows whose image was decoded, and mark the others as bad.
+
+    original: whether it is the crops from the original that are needed, and not the canvases.
+    """
     good = []
     for row in rows:
         decoded = batch.at(row, original)
@@ -217,7 +230,7 @@ def _readable(
 
 
 def _inherit(array: ShardArray[Any], upstream: ShardArray[Any], rows: Rows) -> Rows:
-    """The rows that are good upstream; the others inherit status and reason."""
+    """Return the rows that are good upstream; the others take over its status and reason."""
     good = upstream.status[rows] == OK
     for row in rows[~good]:
         array.refuse(int(row), int(upstream.status[row]), upstream.reasons.get(int(row), "bad"))

@@ -1,4 +1,4 @@
-"""What a decoding thread is given and gives back: one image, and the crops to cut from it."""
+"""Decoding: what a batch needs of each image, and the work of one decoding thread."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Decode:
 
 
 Job = Decode | BadImageError | None
-"""None where no pixels are needed; an image that is known to be bad is not decoded again."""
+"""One image to decode; or why it is bad, if that is known already; or None if it is not needed."""
 
 
 def weight(job: Job) -> int:

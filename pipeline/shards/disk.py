@@ -1,4 +1,4 @@
-"""Room on the disk of the cache, asked for before anything is computed."""
+"""Check that the disk has room for the results before anything is computed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from ...errors import A2pipeError
 
 
 def free_bytes(root: Path) -> int:
-    """Bytes that are free on the disk of a folder, which need not exist yet; quotas aside."""
+    """Return the bytes that are free on the disk of a folder, which need not exist yet.
+
+    A user's quota may be less; it is not looked at.
+    """
     there = next(folder for folder in (root, *root.parents) if folder.exists())
     return shutil.disk_usage(there).free
 
 
 def require_room(root: Path, needed: int) -> None:
-    """Raise A2pipeError unless so many bytes are free on the disk of the cache."""
+    """Raise A2pipeError unless `needed` bytes are free on the disk of the folder `root`."""
     free = free_bytes(root)
     if needed > free:
         raise A2pipeError(
@@ -25,7 +28,7 @@ def require_room(root: Path, needed: int) -> None:
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for a person: "0.8 MB", "12.3 GB"."""
+    """Return a number of bytes as text: "0.8 MB", "12.3 GB", "1.5 TB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"

@@ -1,7 +1,9 @@
-"""The local executor: a pool decodes ahead, the device computes, a thread writes.
+"""The local executor: a pool of threads decodes, this thread drives the device, a thread writes.
 
-Where crops are cut from originals, the pool decodes once more between boxes and embeddings, while
-the device goes on to the boxes of the batches after.
+The way of a batch, which `_compute` strings together: its shard is opened (`shard`), its images are
+decoded (`decoding`), attention and boxes are computed (`batch`), crops are cut from originals where
+the experiment asks for that (`decoding`), embeddings are computed (`batch`), and after its last
+batch the shard is written (`writing`). All of these run at the same time, on different batches.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from .task import Task
 from .writing import ShardWriter
 
 BATCHES_AHEAD = 4
+"""Batches that are being decoded while the device has one, at the least."""
 BATCHES_BEING_CUT = 2
+"""Batches with boxes that wait for their crops from originals while the device has one."""
 ROOM_AHEAD = 512 << 20
 """Bytes of decoded squares that may wait for the device, beyond one batch."""
 
@@ -66,10 +70,13 @@ class LocalExecutor:
 
 
 def _compute(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
+    """Take every batch of the task along its way; see the top of this file."""
     run = task.plan.experiment.run
     workers = run.workers or cores()
     ahead = _batches_ahead(workers, run.batch_size)
     work = partial(decode, Room(ROOM_ORIGINALS))
+    # Generators are closed before the writer and the pool: what raises here must drop the jobs that
+    # have not begun before the pool is waited for, or an interruption would decode them all.
     with (
         stats.throughput.running(),
         progress.bar("images", task.images(task.shards)) as advance,
@@ -96,19 +103,19 @@ def _ahead(
     ahead: int,
     stats: RunStats,
 ) -> Generator[tuple[Batch, list[Decoded]], None, None]:
-    """Decode ahead of the device, as far as memory allows."""
+    """Decode batches ahead of the device, as far as memory allows."""
     waited = partial(stats.throughput.add_wait, DECODE)
     return prefetch(source, decode, pool, ahead, weigh=weight, room=ROOM_AHEAD, waited=waited)
 
 
 def _batches_ahead(workers: int, batch_size: int) -> int:
-    """So many that every worker has two images to go on with while the device has a batch."""
+    """Return so many that every worker has two images to go on with while the device computes."""
     return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
 
 
 @contextmanager
 def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
-    """Name the image without room by its file; the stages know it by its digest alone."""
+    """Name an image without room for a crop by its path; the stages know its digest alone."""
     try:
         yield
     except NoRoomError as error:
@@ -116,7 +123,7 @@ def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
 
 
 def _batches_being_cut(plan: Plan) -> int:
-    """How many batches wait for crops from originals; none where no crop is cut from one."""
+    """Return how many batches wait for crops from originals; 0 where no crop is cut from one."""
     return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
 
 
@@ -126,7 +133,7 @@ def _placed(
     backbones: Backbones,
     stats: RunStats,
 ) -> Generator[tuple[Batch, list[Job]], None, None]:
-    """Attention and boxes of each batch, and what is then to be cut from its originals."""
+    """Compute attention and boxes of each batch; yield it with what to cut from its originals."""
     path_of = plan.collection.path_of
     for batch, canvases in decoded:
         batch.decoded = canvases
@@ -150,7 +157,10 @@ def _computing(stats: RunStats) -> Iterator[None]:
 
 
 def _batches(task: Task, stats: RunStats) -> Iterator[tuple[Batch, list[Job]]]:
-    """Open one shard after the other, and yield its rows in batches, with what to decode."""
+    """Open one shard after the other and yield its rows in batches, with what to decode.
+
+    `prefetch` runs this ahead, so the shard after the one being computed is opened meanwhile.
+    """
     path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
         with stats.throughput.waiting(DISK):

@@ -1,4 +1,4 @@
-"""Decoding ahead of the device: batches in order, with a bounded number of bytes in flight."""
+"""Work ahead of a consumer: batches in order, with a bounded number of bytes in memory."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def _collect(futures: list[Future[Result]], waited: Callable[[float], None]) -> 
 
 
 class Room:
-    """Bytes that threads share: whoever finds too few left waits; one may always have all."""
+    """Bytes that threads share: a thread that wants more than are left waits until others are done.
+
+    A thread that wants more than there are in all gets all of them, once it is alone.
+    """
 
     def __init__(self, size: int):
         self._size = size
@@ -71,7 +74,7 @@ class Room:
 
     @contextmanager
     def taking(self, wanted: int) -> Iterator[None]:
-        """Hold so many bytes, or all there are where that is more."""
+        """Hold `wanted` bytes while the block runs, or all there are if `wanted` is more."""
         share = min(wanted, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._taken + share <= self._size)

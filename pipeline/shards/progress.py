@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines otherwise, silence on request."""
+"""Say how far a run is, on stderr: by a bar on a terminal, by plain lines elsewhere, or not."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    """Where a run says how far it is."""
+    """What a run tells how far it is."""
 
-    def bar(self, what: str, total: int) -> AbstractContextManager[Advance]: ...
+    def bar(self, what: str, total: int) -> AbstractContextManager[Advance]:
+        """Show how many of `total` things are done while the block runs.
 
-    def say(self, line: str) -> None: ...
+        what: the things, such as "images". Yields a function that is told how many more are done.
+        """
+        ...
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        ...
 
 
 def make_progress(quiet: bool = False, stream: TextIO | None = None) -> Progress:
-    """The progress that fits the stream (stderr unless given)."""
+    """Return the progress that fits the stream, which is stderr unless given."""
     stream = stream or sys.stderr
     if quiet:
         return SilentProgress()
@@ -32,7 +39,7 @@ def make_progress(quiet: bool = False, stream: TextIO | None = None) -> Progress
 
 
 class SilentProgress:
-    """Says nothing."""
+    """Progress that prints nothing."""
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Advance]:
@@ -44,7 +51,7 @@ class SilentProgress:
 
 
 class PlainProgress:
-    """One line every ten seconds and one at the end, for logs."""
+    """Progress for logs: one line every ten seconds and one at the end."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -71,7 +78,7 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """A rich progress bar with rate and time left."""
+    """Progress for terminals: a bar with rate and time left, by rich."""
 
     def __init__(self, stream: TextIO):
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""One shard in the making: what is stored, what is taken over, what is left to compute."""
+"""One shard in memory: the arrays that are stored, and those that are to be computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ShardArray(Generic[S]):
     status: uint8 (n,), PENDING where a row is still to be computed.
     reasons: why a row is bad, by its position in the shard.
     seconds: what computing rows took. computed: how many were computed here, not taken over.
-    stored: already committed, nothing to write.
+    stored: whether the cache has it already, so that it is read and not written.
     """
 
     spec: S
@@ -46,7 +46,10 @@ class ShardArray(Generic[S]):
         return lacking
 
     def fill(self, rows: NDArray[np.int64], values: NDArray[np.generic]) -> None:
-        """Put computed rows in their places; those with a value that is not finite become bad."""
+        """Put computed rows in their places; a row with a value that is not finite becomes bad.
+
+        rows: int64 (k,); values: (k, ...).
+        """
         self.values[rows] = values
         self.status[rows] = OK
         self.computed += len(rows)

@@ -1,4 +1,4 @@
-"""What to compute: the shards that lack rows, listed before anything runs."""
+"""The task: which shards of a plan lack rows, found out before anything is computed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from .disk import require_room
 
 @dataclass(frozen=True)
 class Task:
-    """What to compute: these shards of these artifacts."""
+    """Shards to compute.
+
+    plan: what they are shards of. cache: where they are stored.
+    artifacts: the row folder of each spec, upstream first, canvases that are stored among them.
+    missing: the shards that each of them lacks, those of other ranks too.
+    gathered: rows that other row folders have, of each spec that lacks some.
+    shards: numbers of the shards to compute here, ascending.
+    """
 
     plan: Plan
     cache: Cache
@@ -30,7 +37,7 @@ class Task:
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
-        """Of each image's original, in the order of rows; 0 where unknown."""
+        """The number of pixels of each image's original: int64 (rows,), 0 where unknown."""
         collection = self.plan.collection
         first: dict[str, int] = {}
         for sample, digest in enumerate(collection.digests):
@@ -40,7 +47,7 @@ class Task:
         return counts
 
     def images(self, shards: Iterable[int]) -> int:
-        """How many images these shards have."""
+        """Return how many images these shards have."""
         cut = next(iter(self.artifacts.values())).cut
         return sum(cut.length_of(number) for number in shards)
 
@@ -62,9 +69,15 @@ class Task:
 def prepare(
     plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
 ) -> Task:
-    """Create what is not there yet and list the shards that lack rows, dealt statically by rank.
+    """Create the row folders that are not there yet and list the shards that lack rows.
 
-    A2pipeError where the disk cannot hold them.
+    specs: what is to be stored; where the experiment stores pixels, the canvases that they read are
+    added. rank, world_size: shard s is this rank's if s % world_size == rank. That depends on
+    nothing that other ranks do, so ranks need not talk to each other, and the next run may have
+    another world_size.
+
+    Raises:
+        A2pipeError: the disk has no room for the shards of all ranks, or may not be written.
     """
     run, images = plan.experiment.run, plan.collection.images
     artifacts: dict[Stored, Artifact] = {
@@ -72,6 +85,7 @@ def prepare(
         for spec in (*plan.pixels(specs), *specs)
     }
     missing = {spec: set(artifact.missing()) for spec, artifact in artifacts.items()}
+    # A canvas alone is no reason to compute a shard: it is stored when a model reads it.
     lacking = set().union(*(missing[spec] for spec in specs))
     gathered = {
         spec: cache.gather(
@@ -91,7 +105,7 @@ def prepare(
 def _bytes_to_write(
     artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
 ) -> int:
-    """Of all ranks, as they share the disk."""
+    """How many bytes all ranks will write, as they share the disk."""
     return sum(
         len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
         for spec, artifact in artifacts.items()
@@ -99,5 +113,6 @@ def _bytes_to_write(
 
 
 def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
+    """The images of these shards."""
     layout = artifact.layout
     return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]

@@ -38,7 +38,7 @@ class ShardWriter:
                 self._pending.popleft()[0].result()
 
     def _is_due(self) -> bool:
-        """Whether the oldest write is over, or has to be waited for."""
+        """Whether the oldest write is over, or has to be waited for as too much is queued."""
         held = sum(size for _, size in self._pending)
         full = len(self._pending) > SHARDS_BEING_WRITTEN or held > ROOM_TO_WRITE
         return full or self._pending[0][0].done()
@@ -57,6 +57,8 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A complete shard is work that would be lost, so an interruption still writes those that
+        # wait. An error, which may come from writing, drops them.
         stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
         with self._stats.throughput.waiting(DISK):
             self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
@@ -75,7 +77,7 @@ def commit_shard(shard: Shard, task: Task) -> int:
 
 
 def _commit(shard: Shard, array: ShardArray[Any], task: Task) -> bool:
-    """Write one array; whether it was needed, as no other process had committed it."""
+    """Write one array, and return whether no other process had committed it."""
     bad = [
         BadRow(row, shard.images[row], int(array.status[row]), reason)
         for row, reason in sorted(array.reasons.items())

@@ -76,7 +76,10 @@ class GreedyBox(BoxSpec):
 
 
 def tolerance(canvas: int) -> float:
-    """Share of a map's total within which two squares hold equal attention."""
+    """Return the share of a map's total within which two squares hold equal attention.
+
+    canvas: side of the canvas, in pixels. The top of this file says why this share.
+    """
     return float(8 * canvas * np.finfo(np.float64).eps)
 
 
@@ -88,9 +91,9 @@ def greedy_box(
     canvas: int | None = None,
     images: Sequence[str] | None = None,
 ) -> Boxes:
-    """The next box of the greedy selection for each of B images, int32 (B, 4).
+    """Place the next box of the greedy selection on each of B images: int32 (B, 4).
 
-    The one-crop case of `greedy_boxes`, which has the parameters and the errors.
+    It is the one-crop case of `greedy_boxes`, which has the parameters and the errors.
     """
     boxes: Boxes = greedy_boxes(maps, [size], previous, canvas=canvas, images=images)[0]
     return boxes
@@ -104,7 +107,7 @@ def greedy_boxes(
     canvas: int | None = None,
     images: Sequence[str] | None = None,
 ) -> Boxes:
-    """Boxes of the greedy selection, one after another, int32 (len(sizes), B, 4).
+    """Place boxes by the greedy selection, one after another: int32 (len(sizes), B, 4).
 
     maps: (B, g, g), non-negative attention: on the canvas's pixels, or on the patch grid of which
         the canvas is the bilinear upsampling. The boxes are the same; from the grid they come many
@@ -129,7 +132,7 @@ def greedy_boxes(
 
 
 def _window_sums(maps: Floats, canvas: int) -> Iterable[tuple[float, WindowSums]]:
-    """Total and window sums of each map in turn."""
+    """Yield the total and the window sums of each map in turn."""
     if maps.shape[-1] == canvas:
         return map(_from_pixels, maps)
     return zip(
@@ -140,7 +143,7 @@ def _window_sums(maps: Floats, canvas: int) -> Iterable[tuple[float, WindowSums]
 
 
 def _from_pixels(pixels: Floats) -> tuple[float, WindowSums]:
-    """Window sums as differences of an integral image."""
+    """Return a map's total, and its window sums as differences of an integral image."""
     side = len(pixels)
     integral = np.zeros((side + 1, side + 1))
     np.cumsum(pixels, axis=1, out=integral[1:, 1:])
@@ -154,7 +157,8 @@ def _from_pixels(pixels: Floats) -> tuple[float, WindowSums]:
 
 
 def _from_patches(patches: Floats, canvas: int, size: int) -> Floats:
-    """Window sums of the upsampled map; every term is positive, so nothing cancels."""
+    """Return the window sums of the upsampled map, (M - size + 1, M - size + 1)."""
+    # Every term is positive, so nothing cancels, unlike in differences of an integral image.
     windows, transposed = _window_matrices(len(patches), canvas, size)
     sums: Floats = np.matmul(windows @ patches, transposed)
     return sums
@@ -162,7 +166,7 @@ def _from_patches(patches: Floats, canvas: int, size: int) -> Floats:
 
 @lru_cache(maxsize=64)
 def _window_matrices(cells: int, canvas: int, size: int) -> tuple[Floats, Floats]:
-    """(canvas - size + 1, cells) sums over squares along one axis, and the transpose."""
+    """Return the (canvas - size + 1, cells) matrix of sums along one axis, and its transpose."""
     numerators = upsampling_numerators(cells, canvas)
     before = np.concatenate([np.zeros((1, cells), np.int64), numerators.cumsum(axis=0)])
     windows = (before[size:] - before[:-size]) / (2 * canvas)
@@ -177,7 +181,7 @@ def _place(
     canvas: int,
     name: str,
 ) -> list[squares.Square]:
-    """Boxes of all sizes for one image."""
+    """Place boxes of all sizes on one image."""
     if not (np.isfinite(total) and total > 0):
         raise A2pipeError(f"The attention map of image {name} is empty or not finite.")
     placed: list[squares.Square] = []
@@ -189,7 +193,7 @@ def _place(
 def _best(
     total: float, sums: Floats, size: int, taken: list[squares.Square], canvas: int, name: str
 ) -> squares.Square:
-    """The square of largest sum off the taken boxes."""
+    """Return the square of largest sum among those off the taken squares."""
     for box in taken:
         sums[squares.intersecting(box, size)] = -np.inf
     largest = sums.max()

@@ -139,7 +139,8 @@ def test_bad_rows_hold_the_fill_value_and_their_reason(tmp_path, kit, backend):
 def test_the_marker_tells_cost_and_origin(tmp_path, kit):
     artifact = kit.make(tmp_path, done=False)
     arrays = kit.rows(artifact.layout.images[:4])
-    marker, _ = artifact.commit(0, arrays, np.ones(4, np.uint8), (), 2.5, computed=1)
+    marker, ours = artifact.commit(0, arrays, np.ones(4, np.uint8), (), 2.5, computed=1)
+    assert ours
     assert (marker.seconds, marker.computed) == (2.5, 1)
     assert marker == artifact.ledger.read(0)
     assert all(sha256_file(artifact.folder / n) == total for n, total in marker.files.items())
@@ -150,6 +151,19 @@ def test_the_second_writer_changes_nothing(tmp_path, kit, backend):
     before = {p: p.read_bytes() for p in artifact.folder.rglob("*") if p.is_file()}
     kit.fill(artifact, [0, 1, 2])
     assert {p: p.read_bytes() for p in artifact.folder.rglob("*") if p.is_file()} == before
+
+
+def test_who_commits_a_shard_that_is_done_is_told_that_it_was_in_vain(tmp_path, kit):
+    artifact = kit.make(tmp_path)
+    again = artifact.commit(0, kit.rows(artifact.layout.images[:4]), np.ones(4, np.uint8))
+    assert again == (artifact.ledger.read(0), False)
+
+
+def test_who_brings_back_a_lost_file_is_told_that_it_was_needed(tmp_path, kit):
+    artifact = kit.make(tmp_path)
+    (artifact.folder / next(iter(artifact.ledger.read(0).files))).unlink()
+    _, ours = artifact.commit(0, kit.rows(artifact.layout.images[:4]), np.ones(4, np.uint8))
+    assert ours
 
 
 def test_a_late_writer_with_other_bytes_leaves_a_shard_that_holds_together(
@@ -169,7 +183,8 @@ def test_a_late_writer_with_other_bytes_leaves_a_shard_that_holds_together(
         return sums
 
     monkeypatch.setattr(type(one.store), "write", write_and_be_overtaken)
-    one.commit(0, arrays, np.ones(4, np.uint8))
+    marker, ours = one.commit(0, arrays, np.ones(4, np.uint8))
+    assert (marker, ours) == (one.ledger.read(0), False)
     assert one.read_shard(0)["embedding"].tolist() == other["embedding"].tolist()
 
 
