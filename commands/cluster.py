@@ -93,14 +93,14 @@ def finish(
     Else exit code 4, or a submission of the rest.
     """
     from ..pipeline.cluster.batch.finish import finish as conclude
+    from ..pipeline.cluster.batch.jobs import Submission
     from ..reports.terminal import render_terminal
 
     done = conclude(open_experiment(looking=True, **options), cluster, out, resubmit)
-    if done.rest is not None:
-        _tell(done.rest, as_json)
-        return
-    assert done.matrix is not None
-    click.echo(json.dumps(done.matrix.to_json()) if as_json else render_terminal(done.matrix))
+    if isinstance(done, Submission):
+        _tell(done, as_json)
+    else:
+        click.echo(json.dumps(done.to_json()) if as_json else render_terminal(done))
 
 
 @click.command(cls=HeadedCommand)
@@ -170,7 +170,7 @@ def _show(prepared: Prepared) -> None:
     from ..pipeline.cluster.batch.submit import shown_commands
 
     for name, command in shown_commands(prepared).items():
-        click.echo(f"==> {prepared.paths.folder / name}\n==> {command}\n{prepared.files[name]}")
+        click.echo(f"==> {prepared.path(name)}\n==> {command}\n{prepared.files[name]}")
 
 
 def _tell(submission: Submission, as_json: bool) -> None:

@@ -17,15 +17,17 @@ Lines = tuple[str, ...]
 
 
 class Cluster(Section):
-    """What one job may use, in the words of no particular batch system.
+    """What one job may use and what it needs, in the words of no particular batch system.
 
-    system: the batch system. queue: its partition or queue; account: what is charged; both left to
-    the system if empty. time: of one job, [D-]HH:MM:SS. cores, memory ("16GB"), gpus: of one job.
+    system: the batch system. queue: its partition or queue, and account: what is charged; both are
+    left to the system if empty.
+    time: of one job, [D-]HH:MM:SS. cores, memory ("16GB" or "500MB"), gpus: of one job.
     setup: shell lines before the work, such as `module load cuda` or `source venv/bin/activate`.
-    directives: further options for the system, such as "--constraint=a100". tasks: jobs that share
-    the work; at_once: how many of them may run together. stop_before: seconds before the end of its
-    time at which a job finishes or drops its shard. finish_queue and finish_directives: those of
-    the job without GPUs that fits heads when the work is done; the same queue if empty.
+    directives: further options for the system, such as "--constraint=a100".
+    tasks: how many jobs share the work. at_once: how many of them may run together; all, if None.
+    stop_before: seconds before the end of its time at which a job finishes or drops its shard.
+    finish_queue, finish_directives: those of the job without GPUs that fits heads when the work is
+    done; the same queue if empty.
     """
 
     system: System = "slurm"
@@ -68,7 +70,7 @@ class Cluster(Section):
 
 
 def load_cluster(path: Path) -> Cluster:
-    """Read a cluster's description.
+    """Return the description of a cluster that a TOML file holds.
 
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.

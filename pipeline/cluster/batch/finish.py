@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import A2pipeError, NotCachedError
@@ -22,28 +21,26 @@ LOOKS_WITHOUT_ANSWER = 24
 """A controller that starts anew or a queue that is busy answers later; a log may show late."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """The matrix with the path of each file of its report; or the submission of the rest."""
+def finish(
+    session: Session, cluster: Path | None, out: Path | None, resubmit: int
+) -> Matrix | Submission:
+    """Fit heads and write the report if no shard is missing, else submit what is missing.
 
-    matrix: Matrix | None = None
-    files: dict[str, Path] | None = None
-    rest: Submission | None = None
+    cluster: the file that describes the cluster, for submitting. out: the folder of the report.
+    resubmit: how often what is missing may be submitted; the new submission may do so once less.
 
-
-def finish(session: Session, cluster: Path | None, out: Path | None, resubmit: int) -> Finished:
-    """Heads and matrix if the markers say that no shard is missing; else, where `resubmit` is not
-    0, a submission of the rest that may resubmit once less.
+    Returns the matrix, or the new submission.
 
     Raises:
         NotCachedError: shards are missing and may not be submitted again.
         BadImagesError: some images are bad, and the experiment does not say to skip them.
-        A2pipeError: the rest could not be submitted from here.
+        A2pipeError: what is missing could not be submitted from here.
     """
+    # The markers are asked, not the batch system: what is stored counts, however the tasks ended.
     missing = missing_shards(session)
     if not missing:
-        matrix, files = publish(session, out, compute=False)
-        return Finished(matrix, files)
+        matrix, _ = publish(session, out, compute=False)
+        return matrix
     if not resubmit or cluster is None:
         raise NotCachedError(
             f"{_shards(missing)} missing of {session.experiment.name}; `a2pipe status` and "
@@ -51,16 +48,17 @@ def finish(session: Session, cluster: Path | None, out: Path | None, resubmit: i
         )
     session.progress.say(f"{_shards(missing)} missing; submitting what is.")
     prepared = prepare_submission(session, load_cluster(cluster), out, resubmit - 1)
-    return Finished(rest=submit(prepared, session.cache.root))
+    return submit(prepared, session.cache.root)
 
 
 def await_end(submission: Submission, cache_root: Path) -> Submission:
-    """Wait until the finishing job has ended, and that of whatever it submitted; the last one.
+    """Wait until the finishing job has ended, and that of whatever it submitted.
 
-    A submission without a finishing job was refused half-way: it is not waited for.
+    Returns the last submission. One without a finishing job was refused half-way, and is not waited
+    for.
 
     Raises:
-        A2pipeError: it did not end well; with the exit code that it had.
+        A2pipeError: the last finishing job did not end well; the error has its exit code.
     """
     unanswered = 0
     while (state := task_states(submission)[-1]).state == "UNKNOWN" or not state.is_over:

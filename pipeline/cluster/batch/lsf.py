@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ..description import Cluster
-from .deal import TaskArray
 from .system import BatchSystem, Job, at_once, ranges, rank_from, with_values
 
 BACK_INTO_THE_QUEUE = 99
@@ -32,14 +32,6 @@ def _options(job: Job, cluster: Cluster) -> list[str]:
     return [f"#BSUB {option}" for option in (*with_values(lines), "-r", *job.directives)]
 
 
-def _tasks(array: TaskArray) -> list[int]:
-    return [task + 1 for task in array.tasks]
-
-
-def _rank(array: TaskArray) -> str:
-    return rank_from("LSB_JOBINDEX - 1", array)
-
-
 def _command(_: Path, after: Sequence[str]) -> list[str]:
     waiting = ["-w", " && ".join(f"ended({job})" for job in after)] if after else []
     return ["bsub", *waiting]
@@ -48,8 +40,8 @@ def _command(_: Path, after: Sequence[str]) -> list[str]:
 LSF = BatchSystem(
     name="lsf",
     options=_options,
-    tasks=_tasks,
-    rank=_rank,
+    tasks=lambda array: [task + 1 for task in array.tasks],
+    rank=partial(rank_from, "LSB_JOBINDEX - 1"),
     again="lsf-again.sh",
     limited=True,
     command=_command,

@@ -36,11 +36,6 @@ def _array(job: Job, cluster: Cluster) -> str:
     return f"0-{job.tasks[-1]}{at_once(cluster)}"
 
 
-def _tasks(array: TaskArray) -> list[int]:
-    """Number tasks without gaps: a range over the ranks would have tasks with nothing to do."""
-    return list(range(len(array.ranks)))
-
-
 def _rank(array: TaskArray) -> str:
     # A job of one task is no array, and so has no index.
     ranks = " ".join(map(str, array.ranks))
@@ -55,7 +50,8 @@ def _command(script: Path, after: Sequence[str]) -> list[str]:
 PBS = BatchSystem(
     name="pbs",
     options=_options,
-    tasks=_tasks,
+    # Without gaps: a range over the ranks would have tasks with nothing to do.
+    tasks=lambda array: range(len(array.ranks)),
     rank=_rank,
     again="pbs-again.sh",
     limited=True,

@@ -12,10 +12,10 @@ from ..description import Cluster
 from .deal import Deal, TaskArray
 from .system import BatchSystem, Job
 
-EXPERIMENT, CLUSTER = "experiment.toml", "cluster.toml"
-"""Names that the templates use."""
+EXPERIMENT, CLUSTER, FINISH = "experiment.toml", "cluster.toml", "finish.sh"
+"""Names of the files that jobs read, as the templates have them."""
 SIGNAL_EARLY = 60
-"""Seconds by which SLURM may send its signal before it was asked to."""
+"""Seconds by which SLURM may send its signal before it was asked to (sbatch, `--signal`)."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -23,8 +23,10 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 class Paths:
     """Where everything of one submission lies, all absolute.
 
-    folder: scripts, logs and the files that its jobs read; token: a file in the cache that a node
-    has to see; environment: folder of the `a2pipe` command, for jobs without a setup of their own.
+    folder: its scripts, logs and the files that its jobs read. cache: the cache's folder. token: a
+    file in the cache that a node has to see, as else it would fill a cache of its own. out: the
+    folder of the report. environment: the folder of the `a2pipe` command, for jobs that have no
+    setup of their own.
     """
 
     folder: Path
@@ -34,10 +36,8 @@ class Paths:
     environment: Path
 
     def log(self, name: str) -> Path:
+        """Return the path of a job's log."""
         return self.folder / "logs" / f"{name}.log"
-
-    def script(self, name: str) -> Path:
-        return self.folder / f"{name}.sh"
 
 
 def task_script(
@@ -107,5 +107,5 @@ def _fill(template: str, values: dict[str, str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name that every system takes."""
+    """Return a name that every system takes."""
     return re.sub(r"[^\w.-]+", "-", name)

@@ -7,11 +7,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ....errors import UsageError, first_line
 from ..description import Cluster
-from .deal import TaskArray
 from .system import BatchSystem, Job, JobStates, QueueError, at_once, ranges, rank_from, with_values
 
 PATIENCE = 60.0
@@ -47,14 +47,6 @@ def _options(job: Job, cluster: Cluster) -> list[str]:
     ]
     options = [*with_values(lines), "--requeue", *job.directives]
     return [f"#SBATCH {option}" for option in options]
-
-
-def _tasks(array: TaskArray) -> list[int]:
-    return list(array.tasks)
-
-
-def _rank(array: TaskArray) -> str:
-    return rank_from("SLURM_ARRAY_TASK_ID", array)
 
 
 def _command(script: Path, after: Sequence[str]) -> list[str]:
@@ -151,8 +143,8 @@ def _answer(command: list[str]) -> list[str]:
 SLURM = BatchSystem(
     name="slurm",
     options=_options,
-    tasks=_tasks,
-    rank=_rank,
+    tasks=lambda array: array.tasks,
+    rank=partial(rank_from, "SLURM_ARRAY_TASK_ID"),
     again="slurm-again.sh",
     limited=False,
     command=_command,

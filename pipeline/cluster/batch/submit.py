@@ -23,7 +23,7 @@ from ...session import Session
 from ..description import Cluster
 from .deal import Deal, deal, missing_shards
 from .jobs import Submission, record_path, submissions, write_record
-from .scripts import CLUSTER, EXPERIMENT, Paths, finish_script, task_script
+from .scripts import CLUSTER, EXPERIMENT, FINISH, Paths, finish_script, task_script
 from .states import active
 from .system import BatchSystem, QueueError
 from .systems import batch_system
@@ -31,26 +31,40 @@ from .systems import batch_system
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission that was not handed over yet: its files by name, scripts last."""
+    """A submission that was not handed over yet.
+
+    submission: what will be noted of it. files: the content of each of its files by name, scripts
+    last, in the order in which they are handed over. one_after_another: whether its arrays have to
+    follow each other, as only so many tasks may run at once and a system counts within an array.
+    """
 
     submission: Submission
-    system: BatchSystem
-    paths: Paths
     files: Mapping[str, str]
     one_after_another: bool
 
     @property
-    def scripts(self) -> dict[str, str]:
-        """The scripts, in the order in which they are handed over."""
-        return {name: text for name, text in self.files.items() if name.endswith(".sh")}
+    def scripts(self) -> list[str]:
+        """The names of its scripts, in the order in which they are handed over."""
+        return [name for name in self.files if name.endswith(".sh")]
+
+    def path(self, name: str) -> Path:
+        """Return where a file of it lies, or will lie."""
+        return self.submission.folder / name
+
+    def after(self, script: str, jobs: Sequence[str]) -> Sequence[str]:
+        """Return for which of the jobs handed over before it a script has to wait."""
+        if script == FINISH:
+            return jobs
+        return jobs[-1:] if self.one_after_another else ()
 
 
 def prepare_submission(
     session: Session, cluster: Cluster, out: Path | None = None, resubmit: int = 0
 ) -> Prepared:
-    """Render the scripts for what an experiment lacks; writes nothing.
+    """Return a submission of what an experiment lacks, with its scripts; writes nothing.
 
-    out: folder of the report, results/<name> unless given; scripts and logs lie in its jobs/.
+    out: the folder of the report, results/<name> unless given; scripts and logs lie in its jobs/.
+    resubmit: how often the finishing job may submit what is still missing.
 
     Raises:
         UsageError: scripts are not written for this system, it takes no arrays, or no matrix could
@@ -83,11 +97,13 @@ def prepare_submission(
         resubmit=resubmit,
     )
     files = _files(session.experiment, cluster, system, dealt, paths, resubmit)
-    return Prepared(submission, system, paths, files, cluster.at_once is not None)
+    return Prepared(submission, files, cluster.at_once is not None)
 
 
 def submit(prepared: Prepared, cache_root: Path) -> Submission:
     """Write the scripts, hand them over, and note the jobs in the cache.
+
+    Returns the submission with the system's names of its jobs.
 
     Raises:
         UsageError: the tasks of an earlier submission of this experiment still wait or run.
@@ -95,14 +111,16 @@ def submit(prepared: Prepared, cache_root: Path) -> Submission:
     """
     submission = prepared.submission
     _refuse_second(cache_root, submission.experiment)
-    make_folder(prepared.paths.folder / "logs")
+    make_folder(prepared.path("logs"))
     for name, text in prepared.files.items():
-        atomic_write_bytes(prepared.paths.folder / name, text.encode())
+        atomic_write_bytes(prepared.path(name), text.encode())
+    # Noted before the first job, which looks for the record, and after each: if a script is refused
+    # or this process is killed, what was handed over is known.
     write_record(cache_root, submission)
     for name in prepared.scripts:
-        after = _after(prepared, submission.jobs, name)
+        after = prepared.after(name, submission.jobs)
         try:
-            job = _hand_over(prepared.system, prepared.paths.folder / name, after)
+            job = _hand_over(submission.batch_system, prepared.path(name), after)
         except A2pipeError as error:
             raise _partly(error, submission.jobs) from error
         submission = replace(submission, jobs=(*submission.jobs, job))
@@ -140,7 +158,9 @@ def _files(
     paths: Paths,
     resubmit: int,
 ) -> dict[str, str]:
+    """Return what a submission's files hold, by name: the experiment, the cluster, the scripts."""
     run = experiment.run
+    # A node may have more cores than the job was given.
     if run.workers is None:
         run = run.model_copy(update={"workers": cluster.cores})
     files = {
@@ -150,32 +170,24 @@ def _files(
     for array in dealt.arrays:
         script = task_script(system, cluster, dealt, array, experiment.name, paths)
         files[f"{array.name}.sh"] = script
-    files["finish.sh"] = finish_script(system, cluster, experiment.name, paths, resubmit)
+    files[FINISH] = finish_script(system, cluster, experiment.name, paths, resubmit)
     return files
 
 
-def _after(prepared: Prepared, jobs: Sequence[str], script: str) -> Sequence[str]:
-    """The jobs that a script waits for: the finishing one for all; an array for the one before it
-    where only so many tasks may run at once."""
-    if script == "finish.sh":
-        return jobs
-    return jobs[-1:] if prepared.one_after_another else ()
-
-
 def shown_commands(prepared: Prepared) -> dict[str, str]:
-    """The command that hands each script over, with names for the jobs that it waits for."""
+    """Return the command that hands each script over, with JOB1, … for the jobs it waits for."""
+    system = prepared.submission.batch_system
     commands: dict[str, str] = {}
-    jobs: list[str] = []
-    for name in prepared.scripts:
-        script = prepared.paths.folder / name
-        words = prepared.system.command(script, _after(prepared, jobs, name))
-        end = f" < {script}" if prepared.system.reads_stdin else ""
+    for number, name in enumerate(prepared.scripts):
+        jobs = [f"JOB{earlier + 1}" for earlier in range(number)]
+        words = system.command(prepared.path(name), prepared.after(name, jobs))
+        end = f" < {prepared.path(name)}" if system.reads_stdin else ""
         commands[name] = " ".join(words) + end
-        jobs.append(f"JOB{len(jobs) + 1}")
     return commands
 
 
 def _hand_over(system: BatchSystem, script: Path, after: Sequence[str]) -> str:
+    """Submit a script and return the system's name of its job."""
     command = system.command(script, after)
     text = script.read_text(encoding="utf-8") if system.reads_stdin else ""
     environment = system.environment(os.environ)

@@ -71,7 +71,7 @@ class BatchSystem:
 
     name: str
     options: Callable[[Job, Cluster], list[str]]
-    tasks: Callable[[TaskArray], list[int]]
+    tasks: Callable[[TaskArray], Sequence[int]]
     rank: Callable[[TaskArray], str]
     again: str
     limited: bool

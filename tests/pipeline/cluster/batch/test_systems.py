@@ -30,5 +30,5 @@ def test_one_that_no_scripts_are_written_for_is_refused():
     ],
 )
 def test_each_numbers_tasks_in_its_own_way_and_a_task_finds_its_rank(name, tasks, rank):
-    assert SYSTEMS[name].tasks(ARRAY) == tasks
+    assert list(SYSTEMS[name].tasks(ARRAY)) == tasks
     assert SYSTEMS[name].rank(ARRAY) == rank
