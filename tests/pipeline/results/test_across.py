@@ -12,7 +12,7 @@ from a2pipe.pipeline.results.across import compare_across
 from a2pipe.pipeline.results.comparison import Method
 from a2pipe.reports.matrix import Matrix
 
-from .test_comparison import small_matrix
+from .conftest import small_matrix
 
 ACCURACY = Method("accuracy", "wilcoxon")
 RIGHT = {"a": (6, 5, 7, 4), "b": (8, 8, 8, 8)}

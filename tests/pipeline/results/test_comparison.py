@@ -1,73 +1,24 @@
 """Cells compared on stored predictions: what is chosen, what is tested, what is refused."""
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from a2pipe.cache.fingerprint import fingerprint
-from a2pipe.cache.records import Records
-from a2pipe.errors import NotCachedError, UsageError
+from a2pipe.errors import UsageError
 from a2pipe.metrics.accuracy_intervals import wga_interval
 from a2pipe.metrics.corrections import holm
 from a2pipe.metrics.effects import cohen_d_paired
 from a2pipe.metrics.paired import permutation_test
-from a2pipe.pipeline.results.cell_names import NamedCell, find_cell
+from a2pipe.pipeline.results.cell_names import NamedCell
 from a2pipe.pipeline.results.comparison import Comparison, Method, compare_cells, compare_matrix
-from a2pipe.pipeline.results.predictions import read_predictions
-from a2pipe.reports.matrix import Cell, Matrix, Row
-from a2pipe.stages.specs import FitSpec, HeadSpec
+from a2pipe.reports.matrix import Matrix
 
-N = 240
-GENERATOR = np.random.default_rng(2)
-LABELS = GENERATOR.integers(0, 2, N)
-GROUPS = 2 * LABELS + GENERATOR.integers(0, 2, N)
-SHARES = {
-    "best": (0.95, 0.9, 0.9, 0.85),
-    "close": (0.95, 0.9, 0.9, 0.8),
-    "far": (0.99, 0.2, 0.3, 0.98),
-}
-RIGHT = {name: GENERATOR.random(N) < np.array(shares)[GROUPS] for name, shares in SHARES.items()}
+from .conftest import GROUPS, LABELS, RIGHT, N, store
+
 QUICK = Method(resamples=2000)
-
-
-def store(root: Path, name: str, right: np.ndarray, collection: str = "c" * 32, **arrays) -> str:
-    """A record of one head; arrays replace its own. Returns the fingerprint."""
-    spec = FitSpec(HeadSpec("logistic", json.dumps({"name": name})), (), collection)
-    content = {
-        "test_index": np.arange(len(right)),
-        "test_predictions": np.where(right, LABELS[: len(right)], 1 - LABELS[: len(right)]),
-        "test_labels": LABELS[: len(right)],
-        "test_groups": GROUPS[: len(right)],
-        "test_images": np.arange(len(right)),
-    }
-    kept = {key: value for key, value in {**content, **arrays}.items() if value is not None}
-    Records(root).write(spec, {}, kept)
-    return fingerprint(spec)
-
-
-def small_matrix(root: Path, name: str, right: Mapping[str, np.ndarray]) -> Matrix:
-    """A row a name x one column and head; the records lie in `root`, by matrix and row."""
-    cells = tuple(
-        Cell(row, "E", "LR", 1, N, 0, 0.5, 0.5, "g", record=store(root, f"{name} {row}", each))
-        for row, each in right.items()
-    )
-    rows = tuple(Row(row, f"the {row} one", "baseline", baseline=row) for row in right)
-    return Matrix(name, "d", "c" * 32, "", "", (), (), rows, ("E",), ("LR",), cells)
-
-
-@pytest.fixture
-def matrix(tmp_path: Path) -> Matrix:
-    """Rows best, close and far."""
-    return small_matrix(tmp_path, "m", RIGHT)
-
-
-@pytest.fixture
-def cell(matrix: Matrix, tmp_path: Path) -> Callable[[str], NamedCell]:
-    return lambda name: find_cell(name, matrix, tmp_path)
 
 
 def names(found: Comparison) -> list[str]:
@@ -139,11 +90,6 @@ def test_samples_that_share_images_are_resampled_with_them(tmp_path):
     assert found.cells[1].p == by_image.p
 
 
-def test_without_groups_the_classes_are_groups(tmp_path):
-    record = store(tmp_path, "x", RIGHT["best"], test_groups=np.full(N, -1))
-    assert (read_predictions(tmp_path, record).groups == LABELS).all()
-
-
 # --- what is refused ----------------------------------------------------------------------------
 
 
@@ -172,58 +118,6 @@ def test_mcnemar_of_wga_is_refused(cell, tmp_path):
 def test_one_cell_alone_is_refused(matrix, tmp_path):
     with pytest.raises(UsageError, match="nothing to compare"):
         compare_matrix(replace(matrix, cells=matrix.cells[:1]), tmp_path, QUICK)
-
-
-def test_predictions_that_are_not_stored_or_hold_no_truth(cell, tmp_path):
-    gone = NamedCell("gone", "0" * 32)
-    with pytest.raises(NotCachedError, match="are not in the cache"):
-        compare_cells(cell("best"), [gone], tmp_path, QUICK)
-    old = NamedCell("old", store(tmp_path, "old", RIGHT["far"], test_labels=None))
-    with pytest.raises(NotCachedError, match="holds no test_labels"):
-        compare_cells(cell("best"), [old], tmp_path, QUICK)
-
-
-# --- names --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text", ["far", "the far one", "far::E", "far::E::LR", "far::::LR", "the far one::::"]
-)
-def test_ways_to_name_a_cell(text, matrix, tmp_path):
-    assert find_cell(text, matrix, tmp_path) == NamedCell("far::E::LR", matrix.cells[2].record)
-
-
-def test_a_file_or_its_folder_names_the_matrix(matrix, tmp_path):
-    path = tmp_path / "matrix.json"
-    path.write_text(json.dumps(matrix.to_json()), encoding="utf-8")
-    for place in (path, tmp_path):
-        assert find_cell(f"{place}::close", None, tmp_path).name == "close::E::LR"
-
-
-def test_a_record_is_named_by_its_first_digits(matrix, tmp_path):
-    record = matrix.cells[1].record
-    assert find_cell(record[:10], None, tmp_path) == NamedCell(record[:12], record)
-    with pytest.raises(NotCachedError, match="begins with"):
-        find_cell("0123456789", None, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("near", "names no cell of m, which has rows 'best', 'close', 'far'; columns 'E'"),
-        ("", "names 3 cells of m, among them best::E::LR and close::E::LR; say which"),
-        ("far::E::LR::x", "too many parts"),
-        ("far::F", "names no cell"),
-    ],
-)
-def test_what_names_no_cell_or_several_is_refused(text, message, matrix, tmp_path):
-    with pytest.raises(UsageError, match=message):
-        find_cell(text, matrix, tmp_path)
-
-
-def test_a_row_without_a_matrix_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="or name the matrix with --matrix"):
-        find_cell("far::E", None, tmp_path)
 
 
 # --- the command --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from a2pipe.pipeline.results.study import make_study
 from a2pipe.pipeline.session import open_session
 from a2pipe.stages.specs import FitSpec
 
-from .conftest import write_images, write_manifest
+from ..conftest import write_images, write_manifest
 
 RANDOM, TRAINED = "demo_localizer_s_random", "demo_localizer_s"
 
