@@ -3,9 +3,7 @@
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.machine import cores
 from a2pipe.pipeline.inspect.estimate import estimate
-from a2pipe.pipeline.inspect.probe import probe
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards import disk
 
@@ -60,17 +58,6 @@ def test_bytes_to_write_are_the_bytes_written(experiment, tmp_path):
     chunks = (tmp_path / "cache").glob("*/*/*/data.zarr/*/c.*")
     assert found.bytes_to_write == sum(chunk.stat().st_size for chunk in chunks)
     assert estimate(session.plan, session.cache).bytes_to_write == 0
-
-
-def test_an_estimate_writes_nothing_and_a_probe_stores_nothing(experiment, tmp_path):
-    session = open_session(experiment(), tmp_path / "cache")
-    before = sorted((tmp_path / "cache").rglob("*"))
-    timed = probe(session, estimate(session.plan, session.cache))
-    assert sorted((tmp_path / "cache").rglob("*")) == before
-    assert set(timed.passes) == {f"{RANDOM} at 48 px, attention", f"{RANDOM} at 48 px, embeddings"}
-    workers = cores()
-    expected = 80 * timed.decode / workers + 80 * sum(timed.passes.values())
-    assert timed.total == pytest.approx(expected)
 
 
 def test_a_run_that_the_disk_cannot_hold_is_refused_before_its_first_shard(

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a2pipe.cache.catalog import Cache
-from a2pipe.cache.gc import gc
 from a2pipe.errors import UsageError
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.saving import save_head
@@ -83,13 +81,6 @@ def test_the_training_runs_predictions_come_back(row, head, trained, saved, tmp_
         np.testing.assert_allclose(
             shares, cell.arrays["test_probabilities"], rtol=1e-6 if exact else 1e-4, atol=1e-6
         )
-
-
-def test_gc_keeps_the_features_that_a_saved_head_was_fitted_on(images, tmp_path):
-    session = open_session(tiny_experiment(images), tmp_path / "cache")
-    save_cell(session, find_cell(session.plan), tmp_path / "one.head")
-    assert len(list(Cache(tmp_path / "cache").folders())) == 3
-    assert gc(Cache(tmp_path / "cache")) == []
 
 
 def test_what_the_cache_has_is_not_computed_again(trained, saved):
@@ -199,17 +190,3 @@ def test_wrong_use_is_one_sentence(arguments, problem, command, trained, saved):
     assert outcome.code == 2
     assert problem in outcome.err
     assert outcome.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("names", "problem"),
-    [
-        ({}, "Several rows fit"),
-        ({"row": MODEL}, "There are several heads; name one of logistic, knn"),
-        ({"row": MODEL, "column": "x"}, "There is no embedding model 'x'"),
-    ],
-)
-def test_a_cell_is_named_without_doubt(names, problem, images, trained):
-    session = open_session(tiny_experiment(images, **SECTIONS), trained[0])
-    with pytest.raises(UsageError, match=problem):
-        find_cell(session.plan, **names)

@@ -1,6 +1,5 @@
 """Localisation of maps and crops: right numbers, shared records, and what a matrix shows."""
 
-
 import numpy as np
 import pytest
 
