@@ -210,13 +210,16 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return split_by_group(groups, self.pseudo_val, generator)
 
     def _retrains_on(self) -> str:
+        """Return what the draws are taken from, "pool" or "rest"."""
         return self.retrain_on or {"val": "pool", "train": "rest"}[self.variant]
 
     def _grid(self, classes: int) -> list[LiblinearSettings]:
+        """Return the settings that tuning tries."""
         every = LiblinearSettings(C=1.0, class_weight=None, max_iter=self.max_iter, seed=self.seed)
         return candidate_settings(self.Cs, self.class_weights, classes, every)
 
     def _fit_scaler(self, X: Floats, pool: Indices, train: Indices) -> StandardScaler:
+        """Fit the final standardisation; raise SamplesError if it has no samples."""
         rows = pool if self.scaler == "pool" else train
         if not len(rows):
             raise SamplesError(

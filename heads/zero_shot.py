@@ -143,6 +143,7 @@ class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(normalize(unit.reshape(len(X), crops, shared).mean(axis=1)))
 
     def _checked_text(self) -> Floats:
+        """Return the unit features of the classes; raise A2pipeError unless finite (C, e)."""
         if self.text is None:
             raise A2pipeError(
                 "The zero-shot head needs text features of the classes; give them as `text`, or "

@@ -115,12 +115,14 @@ def _count_members(
 
 
 def _count(right: NDArray[np.float64], groups: Values) -> _GroupCounts:
+    """Count samples by group; group numbers may have gaps."""
     _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     hits = np.bincount(place, weights=right).astype(np.float64)
     return _GroupCounts(place, hits, sizes.astype(np.float64))
 
 
 def _checked(correct: Values, groups: Values, images: Values | None) -> NDArray[np.float64]:
+    """Return `correct` as float64; raise ValueError if the arrays differ in length."""
     lengths = {len(each) for each in (correct, groups, images) if each is not None}
     if len(lengths) > 1:
         raise ValueError(f"samples differ in number: {sorted(lengths)}")

@@ -74,6 +74,7 @@ def check_resolution(
 
 
 def _checked(p_values: Sequence[float] | Floats) -> Floats:
+    """Return p-values as an array; raise ValueError unless all lie in [0, 1]."""
     p = np.asarray(p_values, np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("p-values lie between 0 and 1")

@@ -65,6 +65,7 @@ def wilcoxon_test(first: Values, second: Values) -> RankTest:
 
 
 def _pairs(first: Values, second: Values) -> NDArray[np.float64]:
+    """Return the differences of pairs; raise ValueError if the two differ in shape."""
     if np.shape(first) != np.shape(second):
         raise ValueError(f"{np.shape(first)} values against {np.shape(second)}: no pairs")
     return np.asarray(first, np.float64) - np.asarray(second, np.float64)

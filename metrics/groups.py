@@ -126,6 +126,7 @@ def stratified(
 
 
 def _right(labels: Labels, predictions: Labels) -> NDArray[np.bool_]:
+    """Return which predictions are right; raise ValueError if shapes differ."""
     if np.shape(labels) != np.shape(predictions):
         raise ValueError(f"{np.shape(predictions)} predictions for {np.shape(labels)} labels")
     return np.asarray(np.equal(labels, predictions))

@@ -165,6 +165,7 @@ def _metrics_of_both(totals: NDArray[Any], metric: Metric) -> Floats:
 
 
 def _differences(portions: Iterable[Floats], metric: Metric) -> Floats:
+    """Return the differences of all draws, (draws,)."""
     return np.concatenate([_difference(totals, metric) for totals in portions])
 
 
@@ -182,6 +183,7 @@ def _result(
     low: float | None = None,
     high: float | None = None,
 ) -> PairedTest:
+    """Return the result of a test, with the metric of each set and p cut at 1."""
     first, second = _metrics_of_both(units.totals, metric).tolist()
     smallest = min(1.0, float(p))
     return PairedTest(test, metric, first, second, first - second, smallest, resamples, low, high)

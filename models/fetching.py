@@ -39,6 +39,7 @@ def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, s
 
 
 def _fetch(entry: ModelEntry) -> str:
+    """Fetch the weights of a model if need be; return what was done."""
     if entry.source == "random":
         return "needs no weights"
     if entry.source == "shipped":
@@ -48,11 +49,13 @@ def _fetch(entry: ModelEntry) -> str:
 
 
 def _fetch_text(entry: ModelEntry) -> str:
+    """Fetch the whole model with the text tower if need be; return what was done."""
     here = open_clip_on_this_machine(entry)
     return f"fetched, {locate_open_clip(entry)}" if here is None else f"already here, {here}"
 
 
 def _failed(failures: dict[str, A2pipeError], count: int) -> A2pipeError:
+    """Return the error of the only failure, or one that counts and names them."""
     first = next(iter(failures.values()))
     if len(failures) == 1:
         return first

@@ -132,6 +132,7 @@ def _recalled(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbo
 
 
 def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo:
+    """Work out the facts of a backbone from its network and its weights file."""
     from .architecture import architecture_of, empty_network
     from .attention import check_readable
 
@@ -143,6 +144,7 @@ def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbon
 
 
 def _random_digest(network: nn.Module) -> str:
+    """Return the digest of the weights that a network of the random control gets."""
     from .weights.random_init import random_tensors
 
     return digest_tensors(random_tensors(network).items())

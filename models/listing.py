@@ -65,6 +65,7 @@ def _grid(patch: int) -> str | None:
 
 
 def _weights(entry: ModelEntry) -> str:
+    """Return whether the weights are on this machine, as `summary` says it."""
     if entry.source == "random":
         return "random"
     there = on_this_machine(entry) is not None
@@ -77,6 +78,7 @@ def columns(summaries: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _cell(key: str, value: Any) -> str:
+    """Return a fact as the text of a table cell, shortened."""
     if value is None:
         return ""
     if key == "parameters":
@@ -85,6 +87,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _size(millions: float) -> str:
+    """Return a number of parameters, given in millions, as text such as "86M" or "1.1B"."""
     if millions >= 1000:
         return f"{millions / 1000:.1f}B"
     return f"{millions:.0f}M" if millions >= 10 else f"{millions:.1f}M"
@@ -137,6 +140,7 @@ def _other_sizes(entry: ModelEntry) -> str:
 
 
 def _text_tower(entry: ModelEntry) -> str | None:
+    """Return where the text tower of a model comes from; None if it has none."""
     if not entry.open_clip:
         return None
     if not entry.whole_repo:
@@ -147,6 +151,7 @@ def _text_tower(entry: ModelEntry) -> str | None:
 
 
 def _how_to_get(entry: ModelEntry) -> str:
+    """Return how the weights of a model are had, in words."""
     if entry.source == "random":
         return "there are none: a control, drawn from a fixed seed"
     if entry.source == "shipped":

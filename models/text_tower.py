@@ -178,6 +178,7 @@ def _locate_towers(
 
 
 def _open_clip() -> Any:
+    """Import open_clip; raise A2pipeError, which names the extra, if it is not installed."""
     try:
         import open_clip
     except ImportError as error:

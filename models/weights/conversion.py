@@ -147,10 +147,12 @@ def _biases(name: str, bias: Tensor, masked: bool, wanted: Set[str], origin: str
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """Return the tensors below a prefix, without it."""
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _under_new_names(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> Tensors:
+    """Return the tensors with each pattern in their names replaced, one rule after another."""
     found = {}
     for name, tensor in tensors.items():
         for pattern, replacement in rules:
@@ -160,6 +162,7 @@ def _under_new_names(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, s
 
 
 def _backbone_only(tensors: Mapping[str, Tensor]) -> Tensors:
+    """Return the tensors without heads, decoders, mask tokens and the like."""
     return {n: t for n, t in tensors.items() if not n.startswith(NOT_OF_THE_BACKBONE)}
 
 
@@ -179,6 +182,7 @@ def _by_timm(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def _timm_conversion(module: nn.Module) -> Callable[[Tensors, nn.Module], Tensors]:
+    """Return timm's own conversion for a kind of network."""
     from timm.models import eva, vision_transformer
 
     if isinstance(module, eva.Eva):

@@ -101,6 +101,7 @@ def _open_clip_file(entry: ModelEntry) -> HubFile:
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:
+    """Return the file that was given; raise UsageError if it is none, or the model needs none."""
     if entry.source == "random":
         raise UsageError(f"{entry.name} is the control without weights; leave out `--weights`.")
     if not os.path.isfile(weights):  # noqa: PTH113 (False for a name that is too long, too)
@@ -109,6 +110,7 @@ def _given(entry: ModelEntry, weights: Path) -> Path:
 
 
 def _shipped(entry: ModelEntry) -> Path:
+    """Return the file of the package; raise A2pipeError if it is missing."""
     path = _shipped_path(entry)
     if not path.is_file():
         raise A2pipeError(
@@ -133,6 +135,7 @@ def _cached(wanted: HubFile) -> Path | None:
 
 
 def _fetch(wanted: HubFile, offline: bool) -> Path:
+    """Say on stderr what is fetched, and download it; raise A2pipeError, at once if offline."""
     from huggingface_hub import constants
 
     if offline or constants.HF_HUB_OFFLINE:
@@ -158,6 +161,7 @@ def _reachable(address: str) -> bool:
 
 
 def _download(wanted: HubFile) -> Path:
+    """Return the first of the possible files that the hub has, downloaded into its cache."""
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
 
@@ -189,6 +193,7 @@ def _hub_file(repo: str, name: str) -> Path:
 
 
 def _missing(wanted: HubFile, why: str) -> A2pipeError:
+    """Return the error for a file that cannot be had, with the ways to get it."""
     verb, whole = ("are", "") if wanted.what == "weights" else ("is", " with the whole model")
     return A2pipeError(
         f"The {wanted.what} of {wanted.model} {verb} not on this machine and {why}; run "

@@ -28,6 +28,7 @@ def random_tensors(outlined: nn.Module, seed: int = 0) -> dict[str, Tensor]:
 def _draw(
     generator: np.random.Generator, name: str, shape: tuple[int, ...], fan_in: float
 ) -> Tensor:
+    """Draw the tensor of one name as `random_tensors` says."""
     if name.startswith("patch_embed.proj."):
         return _tensor((2 * _uniform(generator, shape) - 1) / np.sqrt(fan_in))
     if name.endswith(".bias"):

@@ -32,6 +32,7 @@ def _plugins() -> dict[str, ModelEntry]:
 
 
 def _entries_of(point: EntryPoint) -> list[ModelEntry]:
+    """Return the models of one entry point; raise UsageError if it gives anything else."""
     loaded = load_plug_in("model plug-in", point)
     found = list(loaded) if isinstance(loaded, Iterable) else [loaded]
     if not all(isinstance(entry, ModelEntry) for entry in found):
@@ -104,6 +105,7 @@ def _channels(values: Iterable[float]) -> Channels:
 
 
 def _unknown(name: str) -> str:
+    """Return the sentence for a name that is no model, with the nearest names."""
     same = [known for known in TABLE if known.casefold() == name.casefold()]
     near = same or _without_family(name)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _nearest(name)
