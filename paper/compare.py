@@ -20,6 +20,7 @@ from .results import (
     warnings,
 )
 
+_PLACE = ("key", "table", "row", "label", "dataset", "subset")
 _HEADED = ("where", "attention", "embedding", "metric")
 TOLERANCE = 1.0
 """Points of a hundred."""
@@ -110,14 +111,14 @@ def with_means(ours: Mapping[str, Measured]) -> dict[str, Measured]:
 
 def _means(ours: Mapping[str, Measured]) -> Iterable[Measured]:
     for number in published(24):
-        parts = [ours.get(part.key) for part in parts_of_mean(number)]
+        parts = [ours.get(part.key) for part in averaged_numbers(number)]
         found = [part.value for part in parts if part and not math.isnan(part.value)]
         if len(found) == len(parts):
             yield Measured(number.key, fmean(found), stdev(found), len(found))
 
 
-def parts_of_mean(number: Number) -> list[Number]:
-    """The numbers of tables 25 to 29 that a number of table 24 is the mean of: one a dataset."""
+def averaged_numbers(number: Number) -> list[Number]:
+    """Return the numbers of tables 25 to 29 whose mean a number of table 24 is, one a dataset."""
     worst = number.metric == "worst"
     return [
         each
@@ -178,12 +179,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 def _json(line: Compared, stand_ins: Sequence[Replacement]) -> dict[str, Any]:
     number, ours = line.number, line.ours
     return {
-        "key": number.key,
-        "table": number.table,
-        "row": number.row,
-        "label": number.label,
-        "dataset": number.dataset,
-        "subset": number.subset,
+        **{name: getattr(number, name) for name in _PLACE},
         "attention": replaced_name(stand_ins, "attention", number.attention),
         "embedding": replaced_name(stand_ins, "embedding", number.embedding),
         "metric": number.metric,

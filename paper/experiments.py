@@ -1,4 +1,4 @@
-"""From wanted cells to experiments: as few grids as hold these cells and no other.
+"""Turn the cells that a preset wants into experiments: as few as hold these cells and no other.
 
 An experiment is a grid of sources x embedding models x heads; a table of the paper is not. So cells
 are gathered into rectangles, each of which is one experiment on the same dataset.
@@ -18,17 +18,30 @@ Content = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
-    """One experiment of a preset on a dataset, as a mapping for `load_experiment`; kind: whether a
-    matrix or a localisation study answers it."""
+class PresetExperiment:
+    """One experiment of a preset on a dataset.
+
+    kind: whether a matrix or a localisation study gives its numbers. content: what its file would
+    hold, as a mapping for `load_experiment`.
+    """
 
     kind: Literal["matrix", "study"]
     content: Content
 
+    @property
+    def models(self) -> set[str]:
+        """Every attention and embedding model that it names."""
+        sections = [self.content.get(name, {}) for name in ("attention", "embedding")]
+        return {model for section in sections for model in section.get("models", [])}
+
 
 @dataclass(frozen=True)
 class _Grid:
-    """Sources that are a full product of models, crop lists and aggregators, and baselines."""
+    """The sources of one experiment.
+
+    Every one of the attention models goes with every one of the crop lists and of the aggregators
+    of heads; baselines are rows of their own.
+    """
 
     models: tuple[str, ...]
     crops: tuple[tuple[int, ...], ...]
@@ -36,44 +49,54 @@ class _Grid:
     baselines: tuple[str, ...]
 
 
-def parts_of(name: str, dataset: str, targets: Iterable[Target]) -> tuple[Part, ...]:
-    """The experiments that give the targets of one dataset, named NAME or NAME-1, NAME-2, ..."""
+def preset_experiments(
+    name: str, dataset: str, targets: Iterable[Target]
+) -> tuple[PresetExperiment, ...]:
+    """Return the experiments that give the targets of one dataset.
+
+    A single one is called `name`, several are called NAME-1, NAME-2 and so on. Targets that are
+    measured elsewhere are passed over.
+    """
     here = [target for target in targets if dataset in target.datasets]
     cells = dict.fromkeys(cell for target in here for cell in target.cells)
     maps = dict.fromkeys(target.map for target in here if target.map)
     found = [*_matrices(dataset, cells), *_studies(maps)]
     base = {"dataset": {"name": dataset}}
+    names = [f"{name}-{i}" for i in range(1, len(found) + 1)] if len(found) > 1 else [name]
     return tuple(
-        Part(part.kind, {"name": f"{name}-{i}" if len(found) > 1 else name, **base, **part.content})
-        for i, part in enumerate(found, 1)
+        PresetExperiment(each.kind, {"name": called, **base, **each.content})
+        for called, each in zip(names, found, strict=False)
     )
 
 
 def gathered(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:
-    """The values of every key, each once, in order of appearance."""
+    """Return the values of every key, each once and in order of appearance."""
     found: dict[K, dict[V, None]] = {}
     for key, value in pairs:
         found.setdefault(key, {})[value] = None
     return {key: tuple(values) for key, values in found.items()}
 
 
-def _matrices(dataset: str, cells: Iterable[PaperCell]) -> Iterator[Part]:
+def _matrices(dataset: str, cells: Iterable[PaperCell]) -> Iterator[PresetExperiment]:
     for (sources, heads), embeddings in _rectangles(cells).items():
         for grid in _grids(sources, CROPS.get(dataset, (64,))):
-            yield Part("matrix", _matrix(dataset, grid, embeddings, heads))
+            yield PresetExperiment("matrix", _matrix(dataset, grid, embeddings, heads))
 
 
 def _rectangles(
     cells: Iterable[PaperCell],
 ) -> dict[tuple[tuple[Source, ...], tuple[PaperHead, ...]], tuple[str, ...]]:
-    """(sources, heads) -> embedding models, such that every cell is in exactly one."""
+    """Return embedding models by the sources and heads they share; every cell is in one of them."""
     sources = gathered(((cell.embedding, cell.head), cell.source) for cell in cells)
     heads = gathered(((embedding, found), head) for (embedding, head), found in sources.items())
     return gathered(((found, of), embedding) for (embedding, found), of in heads.items())
 
 
 def _grids(sources: Iterable[Source], default_crops: tuple[int, ...]) -> Iterator[_Grid]:
-    """Sources as products; baselines go with the attention of the same crops, else alone."""
+    """Split sources into products. Baselines join the attention of the same crops, or are alone.
+
+    Random crops have the sizes of a crop list, so they may only join a product of that one list.
+    """
     sources = list(sources)
     attended = [each for each in sources if each.attention]
     free = [each.baseline for each in sources if each.baseline and not each.crops]
@@ -112,11 +135,11 @@ def _head(head: PaperHead, dataset: str) -> Content:
     return {"kind": head.kind, **name, **head_parameters(head, dataset)}
 
 
-def _studies(maps: Iterable[PaperMap]) -> Iterator[Part]:
-    """A study for every split: models that share their aggregators."""
+def _studies(maps: Iterable[PaperMap]) -> Iterator[PresetExperiment]:
+    """One study for every split and every set of aggregators that models share."""
     ways = gathered(((each.split, each.attention), each.heads) for each in maps)
     models = gathered(((split, heads), model) for (split, model), heads in ways.items())
     for (split, heads), names in models.items():
         attention = {"models": list(names), "heads": list(heads)}
         sections = {"attention": attention, "localize": {"split": split}}
-        yield Part("study", {"image": {"size": CANVAS}, **sections})
+        yield PresetExperiment("study", {"image": {"size": CANVAS}, **sections})

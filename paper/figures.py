@@ -56,50 +56,39 @@ class Side:
     relative: bool = True
 
 
+def _selectors(worst: bool) -> tuple[Side, ...]:
+    """A2_ZS of table 30, with DINOv2 and with OpenCLIP as what selects the crops."""
+
+    def side(title: str, family: str) -> Side:
+        return Side(
+            title,
+            (30,),
+            "attention",
+            lambda n: n.attention.startswith(family) and (n.metric in WORST) == worst,
+        )
+
+    return side("DINOv2 selector", "dinov2"), side("OpenCLIP selector", "openclip")
+
+
+def _by_metric(tables: Iterable[int]) -> tuple[Side, ...]:
+    """DINOv3 attention: accuracy, and the worst group."""
+    worst, tables = "Worst group (Animals: worst class)", tuple(tables)
+    return (
+        Side("Test accuracy", tables, "attention", lambda n: n.metric == "accuracy", False),
+        Side(worst, tables, "attention", lambda n: n.metric in WORST, False),
+    )
+
+
 _FIGURES: dict[str, tuple[Side, ...]] = {
     "figure-6": (
         Side("Where to look", tuple(range(11, 16)), "attention", lambda n: n.embedding == _GIANT),
         Side("What to extract", tuple(range(11, 16)), "embedding", lambda n: n.attention == _SMALL),
     ),
-    "figure-7": (
-        Side("DINOv2 selector", (30,), "attention", lambda n: _selects(n, "dinov2", False)),
-        Side("OpenCLIP selector", (30,), "attention", lambda n: _selects(n, "openclip", False)),
-    ),
-    "figure-20": (
-        Side("Test accuracy", (24,), "attention", lambda n: n.metric == "accuracy", False),
-        Side(
-            "Worst group (Animals: worst class)",
-            (24,),
-            "attention",
-            lambda n: n.metric in WORST,
-            False,
-        ),
-    ),
-    "figure-21": (
-        Side(
-            "Test accuracy",
-            tuple(range(25, 30)),
-            "attention",
-            lambda n: n.metric == "accuracy",
-            False,
-        ),
-        Side(
-            "Worst group (Animals: worst class)",
-            tuple(range(25, 30)),
-            "attention",
-            lambda n: n.metric in WORST,
-            False,
-        ),
-    ),
-    "figure-22": (
-        Side("DINOv2 selector", (30,), "attention", lambda n: _selects(n, "dinov2", True)),
-        Side("OpenCLIP selector", (30,), "attention", lambda n: _selects(n, "openclip", True)),
-    ),
+    "figure-7": _selectors(worst=False),
+    "figure-20": _by_metric([24]),
+    "figure-21": _by_metric(range(25, 30)),
+    "figure-22": _selectors(worst=True),
 }
-
-
-def _selects(number: Number, family: str, worst: bool) -> bool:
-    return number.attention.startswith(family) and (number.metric in WORST) == worst
 
 
 def panels_of(name: str, numbers: Values) -> tuple[Panel, ...]:

@@ -8,10 +8,11 @@ OpenCLIP "ViT-G-14" as ViT-g/14.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from ..errors import UsageError
 
@@ -92,8 +93,8 @@ def published(
 
 def _check(kind: str, name: int | str | None, known: Collection[int | str]) -> None:
     if name is not None and name not in known:
-        listed = ", ".join(map(str, known))
-        raise UsageError(f"The A² paper has no numbers of {kind} {name!r}; choose from: {listed}.")
+        choices = ", ".join(map(str, known))
+        raise UsageError(f"The A² paper has no numbers of {kind} {name!r}; choose from: {choices}.")
 
 
 @cache
@@ -104,25 +105,15 @@ def _numbers() -> tuple[Number, ...]:
 
 
 def _number(line: dict[str, str]) -> Number:
-    return Number(
-        table=int(line["table"]),
-        row=int(line["row"]),
-        label=line["label"],
-        method=line["method"],
-        dataset=line["dataset"],
-        split=line["split"],
-        subset=line["subset"],
-        metric=line["metric"],
-        unit=line["unit"],
-        value=float(line["value"]),
-        std=float(line["std"]) if line["std"] else None,
-        n=int(line["n"] or 0),
-        attention=line["attention"],
-        embedding=line["embedding"],
-        heads=line["heads"],
-        crops=tuple(int(side) for side in line["crops"].split("+") if side),
-        image_size=int(line["image_size"] or 0),
-        parameters=float(line["parameters"] or 0),
-        group_labels=line["group_labels"] == "1",
-        seeds=int(line["seeds"] or 0),
-    )
+    return Number(**{each.name: _READ[str(each.type)](line[each.name]) for each in fields(Number)})
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": lambda text: int(text or 0),
+    "float": lambda text: float(text or 0),
+    "float | None": lambda text: float(text) if text else None,
+    "bool": lambda text: text == "1",
+    "tuple[int, ...]": lambda text: tuple(int(side) for side in text.split("+") if side),
+}
+"""What reads a column, by the type of the field."""

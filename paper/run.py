@@ -29,7 +29,7 @@ from .crop_choice import METRICS, choice_words, choices, fitted_on_validation
 from .crop_figure import crop_pictures
 from .crops import FILE as CROPS
 from .crops import CropPictures, crops_bytes
-from .experiments import Part
+from .experiments import PresetExperiment
 from .layout import layout, layout_csv, layout_markdown
 from .presets import Preset
 from .results import FILE, Measured, PaperResult, result_json, warnings
@@ -53,7 +53,12 @@ CROP_COUNT = 5
 
 @dataclass
 class _Findings:
-    """What the experiments of a preset found so far on one dataset."""
+    """What the experiments of a preset have found so far on one dataset.
+
+    collection: its samples. cells, maps: what stands in the place of each of the paper's cells and
+    attention maps. matrices, studies: one an experiment. shown: the gallery of the first matrix.
+    pictures: crops for figure 16, for the table it belongs to. notes: sentences for the reader.
+    """
 
     collection: Collection
     cells: dict[PaperCell, Found] = field(default_factory=dict)
@@ -67,7 +72,12 @@ class _Findings:
 
 @dataclass(frozen=True)
 class Finished:
-    """A preset on one dataset: its numbers, and what its report shows."""
+    """A preset that was run on one dataset.
+
+    result: its numbers, for `paper.json`. matrix: all matrices as one; None if there is none.
+    shown: images for the gallery of the report. studies: localisation studies. pictures: crops for
+    figure 16, or None.
+    """
 
     result: PaperResult
     matrix: Matrix | None
@@ -79,7 +89,9 @@ class Finished:
 def run_preset(
     preset: Preset, settings: Settings, cache: Path | str | None, progress: Progress
 ) -> Iterator[Finished]:
-    """Run the preset on every dataset that is asked for, one after the other.
+    """Run the preset on every dataset that is asked for, and yield each when it is finished.
+
+    cache: folder of the cache; `$A2PIPE_CACHE` or the user's cache folder if None.
 
     Raises:
         UsageError: as `chosen_datasets`, `load_experiment` and `load_collection` do, before
@@ -87,33 +99,34 @@ def run_preset(
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     datasets = chosen_datasets(preset, settings)
-    prepared = {name: experiments(preset, name, settings) for name in datasets}
+    planned = {name: experiments(preset, name, settings) for name in datasets}
     for name in preset.datasets:
         if name not in datasets:
             progress.say(f"{preset.id}: not run on {name}, whose folder is not given")
     store = Cache(Path(cache)) if cache else Cache()
+    # All are loaded before the first is run, lest the last one's option be refused after hours.
     collections = {
         name: load_collection(dataset_experiment(name, settings), cache=store.root)
         for name in datasets
     }
     for name in datasets:
         found = _Findings(collections[name])
-        yield _run(preset, name, prepared[name], settings, store, found, progress)
+        yield _run(preset, name, planned[name], settings, store, found, progress)
 
 
 def _run(
     preset: Preset,
     dataset: str,
-    prepared: list[tuple[Part, Experiment]],
+    planned: list[tuple[PresetExperiment, Experiment]],
     settings: Settings,
     cache: Cache,
     found: _Findings,
     progress: Progress,
 ) -> Finished:
-    for part, experiment in prepared:
+    for each, experiment in planned:
         progress.say(f"{preset.id} on {dataset}: {experiment.name}")
         session = open_session(experiment, cache.root, progress, collection=found.collection)
-        if part.kind == "study":
+        if each.kind == "study":
             _add_study(found, dataset, make_study(session))
         else:
             _add_matrix(found, preset, dataset, session)
@@ -183,7 +196,7 @@ def _measured(target: Target, found: _Findings) -> Measured:
 
 
 def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iterator[str]:
-    """What makes images and data smaller than the paper's."""
+    """Say what makes the images or the data smaller than the paper's, a sentence each."""
     for role in ROLES:
         if size := settings.overrides.get(f"{role}.input_size"):
             yield f"miniature: {role} models are given {size} px"
@@ -198,7 +211,11 @@ def _miniature(dataset: str, collection: Collection, settings: Settings) -> Iter
 
 
 def merged(matrices: Sequence[Matrix], name: str, notes: Sequence[str]) -> Matrix:
-    """The rows, columns, heads and cells of all, each once; the first says how it was run."""
+    """Return one matrix with the rows, columns, heads and cells of all, each once.
+
+    name, notes: of the result. The first matrix says how and when it was run. Cells that no
+    experiment computed are absent.
+    """
     first = matrices[0]
     rows = {row.key: row for each in matrices for row in each.rows}
     cells = {address(cell): cell for each in matrices for cell in each.cells}
@@ -220,9 +237,10 @@ def _once(values: Iterable[T]) -> tuple[T, ...]:
 
 
 def publish_paper(finished: Finished, folder: Path) -> dict[str, Path]:
-    """Write the report, paper.json and each table of the preset; returns path by name.
+    """Write the report, paper.json and each table of the preset, and return paths by file name.
 
-    Raises A2pipeError when the folder cannot be written.
+    Raises:
+        A2pipeError: the folder cannot be written.
     """
     files: dict[str, Path] = {}
     if finished.matrix is not None:

@@ -1,4 +1,4 @@
-"""How a preset is run: where its datasets lie, what stands in for what, and the usual run flags."""
+"""How a preset is run: the folders of its datasets, models that replace the paper's, run flags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..models.zoo.names import canonical, resolve
 from ..pipeline.experiment.schema import Experiment
 from ..pipeline.experiment.toml import load_experiment
 from .cells import PaperCell, PaperMap, Target
-from .experiments import Part, parts_of
+from .experiments import PresetExperiment, preset_experiments
 from .presets import Preset, available, reasons
 from .published import published
 from .results import Replacement, miniature
@@ -23,9 +23,13 @@ ROLES: tuple[Role, ...] = ("attention", "embedding")
 
 @dataclass(frozen=True)
 class Settings:
-    """roots: dataset -> folder. only: datasets to run, () for all. options: of the datasets, by
-    KEY, or by DATASET:KEY for one alone, which wins. overrides: keys of the experiments, such as
-    {"run.device": "cpu"}, as `load_experiment` has."""
+    """What a user says about the run of a preset.
+
+    roots: folder by dataset. only: the datasets to run; all if empty. replacements: models that are
+    used in place of the paper's. options: options of the datasets, by KEY for all or by DATASET:KEY
+    for one, which wins. overrides: values by dotted key of the experiments, such as
+    {"run.device": "cpu"}, as `load_experiment` takes them.
+    """
 
     roots: Mapping[str, Path] = field(default_factory=dict)
     only: tuple[str, ...] = ()
@@ -35,7 +39,7 @@ class Settings:
 
 
 def targets_of(preset: Preset, settings: Settings) -> list[Target]:
-    """The preset's targets with the models that stand in, and what cannot be made with its reason.
+    """Return the preset's targets with replaced models; those that cannot be made say why.
 
     Raises:
         UsageError: a replacement is of a model that the preset does not have.
@@ -44,27 +48,33 @@ def targets_of(preset: Preset, settings: Settings) -> list[Target]:
     return available(replaced(target, settings.replacements) for target in preset.targets)
 
 
-def experiments(preset: Preset, dataset: str, settings: Settings) -> list[tuple[Part, Experiment]]:
-    """The experiments of a preset on a dataset, ready to run.
+def experiments(
+    preset: Preset, dataset: str, settings: Settings
+) -> list[tuple[PresetExperiment, Experiment]]:
+    """Return the experiments of a preset on a dataset, each also loaded and ready to run.
 
-    Raises UsageError as `targets_of` and `load_experiment` do.
+    Raises:
+        UsageError: as `targets_of` and `load_experiment` do.
     """
-    parts = parts_of(f"{preset.id}-{dataset}", dataset, targets_of(preset, settings))
-    return [(part, _experiment(part, dataset, settings)) for part in parts]
+    targets = targets_of(preset, settings)
+    planned = preset_experiments(f"{preset.id}-{dataset}", dataset, targets)
+    return [(each, _experiment(each, dataset, settings)) for each in planned]
 
 
 def dataset_experiment(dataset: str, settings: Settings) -> Experiment:
-    """An experiment that names the dataset alone."""
+    """Return an experiment that names the dataset and its limits alone, to load the samples by."""
     return load_experiment({"dataset": _dataset(dataset, settings)}, _limits(settings))
 
 
-def _experiment(part: Part, dataset: str, settings: Settings) -> Experiment:
-    content = {**part.content, "dataset": _dataset(dataset, settings)}
+def _experiment(planned: PresetExperiment, dataset: str, settings: Settings) -> Experiment:
+    content = {**planned.content, "dataset": _dataset(dataset, settings)}
     warning = miniature(settings.replacements)
     if warning:
         content["notes"] = [f"{warning[0].upper()}{warning[1:]}; these are not the paper's models."]
     overrides = dict(settings.overrides)
-    weights = _weights_of(part, overrides.pop("run.weights", {}))
+    # Every experiment refuses weights of models that it does not have.
+    files = overrides.pop("run.weights", {}).items()
+    weights = {name: file for name, file in files if canonical(name) in planned.models}
     return load_experiment(content, {**overrides, **({"run.weights": weights} if weights else {})})
 
 
@@ -94,23 +104,12 @@ def _limits(settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in settings.overrides.items() if key in wanted}
 
 
-def _weights_of(part: Part, weights: Mapping[str, Path]) -> dict[str, Path]:
-    """The weight files of the part's models: every experiment refuses those of others."""
-    return {name: file for name, file in weights.items() if canonical(name) in models_of(part)}
-
-
-def models_of(part: Part) -> set[str]:
-    """Every model that a part names."""
-    sections = [part.content.get(name, {}) for name in ("attention", "embedding")]
-    return {model for section in sections for model in section.get("models", [])}
-
-
 def chosen_datasets(preset: Preset, settings: Settings) -> list[str]:
-    """The datasets of the preset that are asked for and have a folder, in the paper's order.
+    """Return the preset's datasets that are asked for and have a folder, in the paper's order.
 
     Raises:
-        UsageError: a dataset is not of the preset, nothing can be run on any, a folder is missing
-            or is none, or weights are for a model that no experiment has.
+        UsageError: a dataset is not one of the preset's, nothing can be run on any of them, a
+            folder is not given or does not exist, or weights are for a model of no experiment.
     """
     named = [key.rpartition(":")[0] for key in settings.options if ":" in key]
     check_names(preset, [*settings.only, *settings.roots, *named])
@@ -149,15 +148,17 @@ def check_names(preset: Preset, names: Iterable[str]) -> None:
     """Raise UsageError for a dataset that the preset is not about."""
     for name in names:
         if name not in preset.datasets:
-            listed = ", ".join(preset.datasets) or "none"
-            raise UsageError(f"{preset.id} is not about dataset {name!r}; its datasets: {listed}.")
+            known = ", ".join(preset.datasets) or "none"
+            raise UsageError(f"{preset.id} is not about dataset {name!r}; its datasets: {known}.")
 
 
 def parse_replacements(texts: Iterable[str]) -> tuple[Replacement, ...]:
-    """Read `PAPER=OURS`, for one role alone as `attention:PAPER=OURS`; later ones win.
+    """Read replacements written as PAPER=OURS, or as ROLE:PAPER=OURS for one role alone.
+
+    ROLE is attention or embedding. Of several for the same model and role the last counts.
 
     Raises:
-        UsageError: another form, a model that is none of the paper's, or one that does not exist.
+        UsageError: a text has another form, PAPER is no model of the paper, or OURS does not exist.
     """
     chosen: dict[tuple[Role, str], str] = {}
     for text in texts:
@@ -190,7 +191,7 @@ def _paper_models() -> list[str]:
 
 
 def replaced(target: Target, replacements: Iterable[Replacement]) -> Target:
-    """The target with our models in place of the paper's; its number keeps the paper's."""
+    """Return the target with our models in place of the paper's; its number names the paper's."""
     ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in replacements}
     if not ours:
         return target
@@ -208,9 +209,13 @@ def _replaced_map(place: PaperMap, ours: dict[tuple[str, str], str]) -> PaperMap
     return replace(place, attention=ours.get(("attention", place.attention), place.attention))
 
 
+def _models_by_role(preset: Preset) -> set[tuple[str, str]]:
+    """The roles and models of the preset's numbers."""
+    return {(role, getattr(number, role)) for number in preset.numbers for role in ROLES}
+
+
 def _check_replacements(preset: Preset, replacements: Iterable[Replacement]) -> None:
-    used = {("attention", number.attention) for number in preset.numbers}
-    used |= {("embedding", number.embedding) for number in preset.numbers}
+    used = _models_by_role(preset)
     asked: dict[str, list[Replacement]] = {}
     for each in replacements:
         asked.setdefault(each.paper, []).append(each)
@@ -221,17 +226,16 @@ def _check_replacements(preset: Preset, replacements: Iterable[Replacement]) -> 
 
 
 def used_replacements(preset: Preset, settings: Settings) -> tuple[Replacement, ...]:
-    """The replacements of models that the preset has in that role."""
-    used = {("attention", number.attention) for number in preset.numbers}
-    used |= {("embedding", number.embedding) for number in preset.numbers}
+    """Return the replacements of models that the preset has in that role."""
+    used = _models_by_role(preset)
     return tuple(each for each in settings.replacements if (each.role, each.paper) in used)
 
 
 def _check_weights(preset: Preset, datasets: Iterable[str], settings: Settings) -> None:
     weights = settings.overrides.get("run.weights", {})
     targets = targets_of(preset, settings)
-    parts = [part for name in datasets for part in parts_of(preset.id, name, targets)]
-    known = set().union(*map(models_of, parts)) if parts else set()
+    planned = [each for name in datasets for each in preset_experiments(preset.id, name, targets)]
+    known = {model for each in planned for model in each.models}
     for name in weights:
         if canonical(name) not in known:
             named = f"for {name}" if name else "without the name of a model (write MODEL=FILE)"

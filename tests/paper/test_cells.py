@@ -1,6 +1,7 @@
 """Every published number is mapped to cells of an experiment, or there is a reason."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,15 +146,19 @@ def test_why_a_row_cannot_be_run(table, method, why):
     assert target_of(number(table, method=method)).reason == why
 
 
-def test_availability_is_asked_for_not_listed(monkeypatch):
+def test_what_can_run_is_asked_of_the_heads_there_are(monkeypatch):
+    def kinds(*names: str) -> None:
+        registry = SimpleNamespace(names=lambda: names)
+        monkeypatch.setattr("a2pipe.paper.presets.HEADS", registry)
+
     def can_run() -> int:
         return {line["id"]: line["can_run"] for line in overview()}["table-30"]
 
-    monkeypatch.setattr("a2pipe.paper.presets.kinds", lambda: ["logistic"])
+    kinds("logistic")
     (why,) = {target.reason for target in available(preset("table-30").targets)}
     assert why == "needs head 'zero-shot', which this version does not have"
     assert can_run() == 0
-    monkeypatch.setattr("a2pipe.paper.presets.kinds", lambda: ["logistic", "zero-shot"])
+    kinds("logistic", "zero-shot")
     assert can_run() == 90
 
 
