@@ -1,4 +1,4 @@
-"""A matrix laid out for reading: one grid a head and metric, with the marks the paper prints.
+"""A matrix laid out for reading: a grid for each head and metric, with the marks of the paper.
 
 Bold is the best attention row of a column and italic the cells where one model both attends and
 embeds (arXiv 2606.03148, appendix F). A dagger warns of a baseline or control that does as well as
@@ -54,7 +54,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a grid; opens: it is the first of its kind."""
+    """One line of a grid.
+
+    row: the row of the matrix that it shows.
+    title: its label, made unique.
+    opens: whether it is the first of its kind, so that a gap stands before it.
+    entries: one for each column of the grid.
+    """
 
     row: Row
     title: str
@@ -64,7 +70,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """One metric of one head: lines are sources of boxes, columns embedding models."""
+    """One metric of one head, as a table.
+
+    head: the name of the head.
+    metric: the name of the metric.
+    title: the metric in words.
+    columns: the names of the embedding models.
+    lines: one for each row of the matrix.
+    """
 
     head: str
     metric: str
@@ -89,14 +102,14 @@ class Place:
 
 
 def percent(share: float | None) -> str:
-    """A share in [0, 1] in per cent with one decimal, as the paper prints; a dash for none."""
+    """Return a share in [0, 1] in per cent with one decimal, or a dash for None and NaN."""
     return DASH if share is None or math.isnan(share) else f"{100 * share:.1f}"
 
 
 def span(interval: Interval | None, decimals: int = 1) -> str:
-    """An interval in per cent, such as "68.7–82.3"; nothing for none.
+    """Return an interval of shares in per cent, such as "68.7–82.3", or "" if it is not defined.
 
-    Without decimals its ends are rounded outwards, to hold no less than they say.
+    With 0 decimals its ends are rounded outwards, so that it holds no less than it says.
     """
     if interval is None or any(math.isnan(end) for end in interval):
         return ""
@@ -107,12 +120,12 @@ def span(interval: Interval | None, decimals: int = 1) -> str:
 
 
 def grids(matrix: Matrix) -> list[Grid]:
-    """The matrix's metrics of every head, in the matrix's order of both."""
+    """Return a grid for each head and metric, in the matrix's order of both."""
     return [grid(matrix, head, metric) for head in matrix.heads for metric in matrix.metrics]
 
 
 def grid(matrix: Matrix, head: str, metric: Metric) -> Grid:
-    """The grid of one head and one metric."""
+    """Return the grid of one head and one metric."""
     rows, names = ordered_rows(matrix), titles(matrix)
     cells = {(cell.row, cell.column): cell for cell in matrix.cells if cell.head == head}
     columns = [_column(rows, column, cells, metric) for column in matrix.columns]
@@ -124,17 +137,21 @@ def grid(matrix: Matrix, head: str, metric: Metric) -> Grid:
 
 
 def ordered_rows(matrix: Matrix) -> list[Row]:
-    """Attention rows, combinations, controls, then baselines; the matrix's order within each."""
+    """Return attention rows, combinations, controls and baselines, in this order.
+
+    Within a kind the matrix's order is kept.
+    """
     return sorted(matrix.rows, key=lambda row: _BLOCKS.index(row.kind))
 
 
 def opens(rows: list[Row], index: int) -> bool:
-    """Whether a new block of rows of one kind begins at this row."""
+    """Return whether the row at this index is of another kind than the one before it."""
     return index == 0 or rows[index].kind != rows[index - 1].kind
 
 
 def titles(matrix: Matrix) -> dict[str, str]:
-    """Row key -> label, with crops and smoothing added where two rows share a label."""
+    """Return the title of each row by its key: the label, with crops and smoothing where two
+    rows share it."""
     count = Counter(row.label for row in matrix.rows)
     return {
         row.key: row.label if count[row.label] == 1 else f"{row.label} ({settings(row)})"
@@ -143,7 +160,7 @@ def titles(matrix: Matrix) -> dict[str, str]:
 
 
 def settings(row: Row) -> str:
-    """Crops and smoothing in words, such as "crops 64 + 32 px, 3×3 mean"."""
+    """Return crops and smoothing in words, such as "crops 64 + 32 px, 3×3 mean"."""
     sizes = " + ".join(map(str, row.crops))
     crops = f"{'crop' if len(row.crops) == 1 else 'crops'} {sizes} px" if row.crops else "no crop"
     return crops if row.smooth <= 1 else f"{crops}, {row.smooth}×{row.smooth} mean"

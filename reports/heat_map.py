@@ -32,7 +32,7 @@ def heat_map_png(matrix: Matrix) -> bytes:
 
 
 def heat_map(matrix: Matrix) -> Figure:
-    """One panel a head and metric on one shared colour scale; marks as in the paper's tables."""
+    """Draw a panel for each head and metric on one colour scale, with the marks of `grid`."""
     from matplotlib.figure import Figure
 
     shown = grids(matrix)
@@ -55,7 +55,7 @@ def heat_map(matrix: Matrix) -> Figure:
 
 
 def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
-    """Inches that give every cell room, and the labels beside and below theirs."""
+    """The size in inches that gives room to every cell and to the labels beside and below."""
     columns, lines = len(matrix.columns), len(matrix.rows)
     labels = max((len(shortened(line.title)) for line in shown[0].lines), default=0) if shown else 0
     names = max((len(shortened(name, 32)) for name in matrix.columns), default=0)
@@ -66,7 +66,7 @@ def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
 
 
 def _colours(shown: list[Grid]) -> ScalarMappable:
-    """The colour map from the lowest to the highest value, both rounded outwards to fives."""
+    """The colour map, from the lowest to the highest value, both rounded outwards to fives."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -102,7 +102,7 @@ def _label(panel: Axes, names: list[str], heights: list[float], titles: list[str
 
 
 def _heights(grid: Grid) -> list[float]:
-    """Top edge of every line, in cells, with a gap before controls and baselines."""
+    """The top edge of every line, in cells, with a gap before controls and baselines."""
     gaps, tops = 0, []
     for i, line in enumerate(grid.lines):
         gaps += i > 0 and line.opens

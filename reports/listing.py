@@ -1,4 +1,4 @@
-"""Rows of plain values as an aligned table of text."""
+"""Lists of plain values as aligned text, such as `a2pipe cache ls` prints."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = {"fingerprint": 12}
-"""Characters shown of a column; so many digits of a fingerprint are enough to name it."""
+"""Characters shown of a column: commands take a fingerprint by its first digits."""
 
 
 def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Columns named by the keys of the first row; numbers right-aligned, lines never wrapped.
+    """Return rows with the same keys as a table whose lines are never wrapped.
 
-    A column is one of numbers if any row has a number there.
+    The keys of the first row name the columns. A column is aligned to the right if any row has a
+    number there.
     """
     from rich import box
     from rich.console import Console

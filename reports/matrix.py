@@ -1,15 +1,15 @@
 """What an experiment found: the cross-model matrix with its localisation table and run record.
 
-Plain frozen data that every renderer of this folder reads and `matrix.json` holds. Accuracies,
-attention mass and hit rates are shares in [0, 1]; renderers show them in per cent. NaN means not
-defined (a group without images, the mass of a baseline that has no attention).
+Plain frozen data that `matrix.json` holds and the tables, the plots and the page show. Accuracies,
+attention mass and hit rates are shares in [0, 1], which are shown in per cent. NaN means that a
+number is not defined, such as the accuracy of a group without images.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,23 +21,6 @@ from pydantic import BeforeValidator
 from ..errors import A2pipeError
 from ..metrics.groups import GroupAccuracy
 from .json_file import FloatOrNaN, JsonFile
-
-__all__ = [
-    "FORMAT",
-    "Cell",
-    "GalleryItem",
-    "GroupAccuracy",
-    "Interval",
-    "Kind",
-    "Localization",
-    "Matrix",
-    "Metric",
-    "Row",
-    "address",
-    "read_matrix",
-]
-
-FORMAT = 1
 
 Kind = Literal["attention", "combination", "control", "baseline"]
 Metric = Literal["accuracy", "wga", "worst_class"]
@@ -56,13 +39,15 @@ Group = Annotated[GroupAccuracy, BeforeValidator(_accuracy_from_null)]
 
 @dataclass(frozen=True)
 class Row:
-    """One source of boxes: an attention model with its crops, a combination, control or baseline.
+    """One row of a matrix: what chose the boxes.
 
-    key: what cells and localisations refer to.
-    label: what people read; where two labels are equal, renderers add crops and smoothing.
-    attention: name of the attention model, "" for a baseline.
-    crops: sides of the boxes in pixels of the resized image, in the order of selection.
-    smooth: side of the mean filter over the patch grid, 1 for none.
+    key: the name by which cells and localisations refer to the row.
+    label: what people read; where two labels are equal, the tables add crops and smoothing.
+    kind: an attention model, a combination of several rows, a control (an attention model with
+        random weights), or a baseline without attention.
+    attention: the name of the attention model, "" for a baseline.
+    crops: the sides of the boxes in pixels of the resized image, in the order of selection.
+    smooth: the side of the mean filter over the patch grid, 1 for none.
     baseline: "full", "full@518", "center:128", "random", ... or "".
     """
 
@@ -77,16 +62,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One head, fitted and tested on the embeddings one model made of one row's boxes.
+    """What one head scored on the embeddings that one model made of one row's boxes.
 
-    row: key of the row. column: name of the embedding model. head: name of the head.
-    n_left_out: images left out because they could not be read.
-    accuracy, wga, worst_class: over all test images, and of the worst group and class that have
-        any; in [0, 1].
-    record: fingerprint of the stored result with its predictions.
-    measures: further measures by name: balanced_accuracy, adjusted_accuracy, macro_f1, ece.
+    row: the key of the row.
+    column: the name of the embedding model.
+    head: the name of the head.
+    n_train, n_test: the images of which it was fitted and tested.
+    n_left_out: the images that were left out as they could not be read.
+    accuracy: over all test images, in [0, 1].
+    wga: the accuracy of the worst group that has test images, in [0, 1].
+    worst_group: the name of that group.
+    groups: the accuracy of every group.
+    record: the fingerprint of the stored result, which holds the predictions.
+    worst_class: the accuracy of the worst class, in [0, 1].
+    classes: the accuracy of every class.
     accuracy_interval, wga_interval, worst_class_interval: 95 % confidence intervals, low and high
         in [0, 1]; None if they were not computed.
+    measures: further measures by name: balanced_accuracy, adjusted_accuracy, macro_f1, ece.
     """
 
     row: str
@@ -110,10 +102,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Localization:
-    """How well a row's attention and boxes agree with the ground truth, as means over n images.
+    """How well the attention and the boxes of a row agree with the ground-truth boxes.
 
-    mass: share of the attention inside the ground truth. hit: share of images whose attention peaks
-    inside it. crop_hit: share whose boxes cover at least half of it; None without boxes.
+    row: the key of the row.
+    n: the images that were measured.
+    mass: the share of the attention inside the ground truth, as a mean over images.
+    hit: the share of images whose attention peaks inside the ground truth.
+    crop_hit: the share of images whose boxes cover at least half of it; None without boxes.
     """
 
     row: str
@@ -130,12 +125,23 @@ class Localization:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Attention models (and baselines) x embedding models; cells that were not computed are absent.
+    """The scores of an experiment: what chose the boxes against what embedded them.
 
-    collection: digest of images, labels, groups and splits. created: ISO 8601.
-    version: of the package. notes: paragraphs a reader must see before any number.
-    run: versions, device, host, command, seconds per stage, forward passes, bad images.
-    metrics: what renderers show of each cell.
+    name: of the experiment.
+    dataset: its name.
+    collection: the digest of images, labels, groups and splits.
+    created: the moment in ISO 8601.
+    version: of the package.
+    class_names, group_names: in the order of their indices.
+    rows: what chose the boxes.
+    columns: the names of the embedding models.
+    heads: the names of the heads.
+    cells: the scores; a cell that was not computed is absent.
+    localization: of the rows that were compared with ground truth.
+    notes: paragraphs that a reader must see before any number.
+    run: versions, device, host, command, seconds per stage, forward passes and bad images.
+    metrics: what tables show of each cell.
+
     Raises A2pipeError when cells or localisations name rows, columns or heads that are not listed,
     when one is given twice, or when a share lies outside [0, 1].
     """
@@ -160,12 +166,12 @@ class Matrix:
         _check(self)
 
     def cell(self, row: str, column: str, head: str) -> Cell | None:
-        """The cell at (row key, embedding model, head), or None if it was not computed."""
+        """Return the cell of a row's key, an embedding model and a head, or None."""
         wanted = (row, column, head)
         return next((each for each in self.cells if address(each) == wanted), None)
 
     def localization_of(self, row: str) -> Localization | None:
-        """The localisation of the row with this key, or None."""
+        """Return the localisation of the row with this key, or None if there is none."""
         return next((each for each in self.localization if each.row == row), None)
 
     def to_json(self) -> dict[str, Any]:
@@ -174,17 +180,20 @@ class Matrix:
 
     @classmethod
     def from_json(cls, data: Any) -> Matrix:
-        """The matrix of `to_json`. Raises A2pipeError for a newer format or a broken record."""
+        """Return the matrix of which `to_json` made these values.
+
+        Raises A2pipeError for anything else, and for a newer format.
+        """
         return MATRIX_FILE.parse(data, "matrix")
 
 
 MATRIX_FILE = JsonFile(
-    Matrix, FORMAT, "", "is not an a2pipe matrix: it has no format number", "write the report again"
+    Matrix, 1, "", "is not an a2pipe matrix: it has no format number", "write the report again"
 )
 
 
 def read_matrix(path: Path) -> Matrix:
-    """The matrix in a `matrix.json`. Raises A2pipeError when it is missing or is not one."""
+    """Return the matrix in a `matrix.json`. Raises A2pipeError if it is missing or is none."""
     return MATRIX_FILE.read(path)
 
 
@@ -192,9 +201,13 @@ def read_matrix(path: Path) -> Matrix:
 class GalleryItem:
     """One test image with what the attention chose and what the head said of it.
 
-    image: uint8 (S, S, 3), the resized image. attention: (S, S), sum 1.
-    boxes: int32 (k, 4), the crops; truth: (k, 4), the ground truth; both x0, y0, x1, y1, half-open.
-    label, predicted: class names. group: one of the matrix's group names. name: of the image.
+    image: the resized image, uint8 (S, S, 3).
+    attention: its attention map, (S, S), with the sum 1.
+    boxes: the crops, int32 (k, 4): x0, y0, x1, y1 in pixels of the image, half-open.
+    truth: the ground-truth boxes, (k, 4), likewise.
+    label, predicted: the names of its class and of the class that the head gave.
+    group: one of the matrix's group names.
+    name: of the image.
     """
 
     image: NDArray[np.uint8]
@@ -208,32 +221,32 @@ class GalleryItem:
 
     @property
     def right(self) -> bool:
-        """Whether the head named the class."""
+        """Whether the head gave the class of the image."""
         return self.label == self.predicted
 
 
 def address(cell: Cell) -> tuple[str, str, str]:
-    """Row key, embedding model and head: what identifies a cell within its matrix."""
+    """Return the row's key, the embedding model and the head, which identify a cell."""
     return cell.row, cell.column, cell.head
 
 
 def _check(matrix: Matrix) -> None:
     keys = [row.key for row in matrix.rows]
-    _check_known(matrix, "row", (each.row for each in matrix.cells), keys)
-    _check_known(matrix, "row", (each.row for each in matrix.localization), keys)
-    _check_known(matrix, "column", (each.column for each in matrix.cells), matrix.columns)
-    _check_known(matrix, "head", (each.head for each in matrix.cells), matrix.heads)
+    for place in matrix.localization:
+        _check_known(matrix, "row", place.row, keys)
+    for cell in matrix.cells:
+        _check_known(matrix, "row", cell.row, keys)
+        _check_known(matrix, "column", cell.column, matrix.columns)
+        _check_known(matrix, "head", cell.head, matrix.heads)
+        _check_shares(matrix, cell)
     _check_once(matrix, "row", keys)
     _check_once(matrix, "cell", map(address, matrix.cells))
     _check_once(matrix, "localisation", (each.row for each in matrix.localization))
-    for cell in matrix.cells:
-        _check_shares(matrix, cell)
 
 
-def _check_known(matrix: Matrix, what: str, used: Iterable[str], known: Iterable[str]) -> None:
-    unknown = sorted(set(used) - set(known))
-    if unknown:
-        raise A2pipeError(f"Matrix '{matrix.name}' lists no {what} '{unknown[0]}' but uses it.")
+def _check_known(matrix: Matrix, what: str, used: str, known: Sequence[str]) -> None:
+    if used not in known:
+        raise A2pipeError(f"Matrix '{matrix.name}' lists no {what} '{used}' but uses it.")
 
 
 def _check_once(matrix: Matrix, what: str, items: Iterable[Any]) -> None:

@@ -1,7 +1,7 @@
-"""Pictures of one image's attention: the heat over the image, and the boxes on it.
+"""Pictures of one image: its attention as heat over it, and the boxes on it.
 
-Crops are drawn solid in orange and numbered in the order of selection, the ground truth dashed in
-white; both have a dark edge so that they show on any photograph, in colour or not.
+Crops are drawn as solid orange lines and numbered in the order of selection, the ground truth as
+dashed white lines. Both have a dark edge, so that they show on any photograph, in colour or not.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ def draw_attention(
     truth: NDArray[Any],
     side: int = 288,
 ) -> NDArray[np.uint8]:
-    """The darkened image under its attention, with boxes: uint8 (side, side, 3).
+    """Return the image under its attention, with boxes: uint8 (side, side, 3).
 
-    image: uint8 (S, S, 3); attention: (S, S), any positive scale (the peak is the brightest
-    colour); boxes, truth: (k, 4) x0, y0, x1, y1 in pixels of the image, half-open.
+    image: uint8 (S, S, 3).
+    attention: (S, S) in any positive scale; its peak gets the brightest colour.
+    boxes: the crops, (k, 4): x0, y0, x1, y1 in pixels of the image, half-open.
+    truth: the ground-truth boxes, likewise.
     """
     picture = _resize(heat(image, attention), side)
     return _with_boxes(picture, boxes, truth, side / image.shape[0])
@@ -39,12 +41,15 @@ def draw_attention(
 def draw_boxes(
     image: NDArray[np.uint8], boxes: NDArray[Any], truth: NDArray[Any], side: int = 288
 ) -> NDArray[np.uint8]:
-    """The image as it is, with boxes: uint8 (side, side, 3). Arguments as in `draw_attention`."""
+    """Return the image with boxes: uint8 (side, side, 3). It takes what `draw_attention` takes."""
     return _with_boxes(_resize(image, side), boxes, truth, side / image.shape[0])
 
 
 def heat(image: NDArray[np.uint8], attention: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """The image darkened, and inferno over it, the more opaque the higher the attention."""
+    """Return the image darkened, with the colour map inferno over it: uint8 (S, S, 3).
+
+    The higher the attention, the brighter and the more opaque is the colour.
+    """
     from matplotlib import colormaps
 
     peak = float(attention.max())
@@ -81,7 +86,7 @@ def _with_boxes(
 
 
 def _corners(box: NDArray[Any], scale: float) -> _Corners:
-    """The outermost pixels that belong to a half-open box, in the drawn picture."""
+    """The outermost pixels of a half-open box in the drawn picture: x0, y0, x1, y1, closed."""
     x0, y0, x1, y1 = (float(edge) * scale for edge in box)
     return round(x0), round(y0), max(round(x1) - 1, round(x0)), max(round(y1) - 1, round(y0))
 

@@ -1,4 +1,4 @@
-"""A report as files in a folder: each is complete or absent, whatever interrupts the writing."""
+"""Writing a report: its files are complete or absent, whatever interrupts the writing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from .tables import to_csv, to_json, to_markdown
 def write_report(
     matrix: Matrix, gallery: Sequence[GalleryItem], folder: Path, about_gallery: str = ""
 ) -> dict[str, Path]:
-    """Writes matrix.json, .csv, .md, .png and report.html; file name -> path.
+    """Write matrix.json, .csv, .md, .png and report.html, and return their paths by name.
 
-    The folder is made if need be, and older reports in it are replaced. Each file is written under
-    a temporary name and renamed. about_gallery: see `render_page`. Raises A2pipeError when the
-    folder cannot be written.
+    The folder is made if it is not there, and older reports in it are replaced. gallery and
+    about_gallery: as in `render_page`.
+
+    Raises A2pipeError when the folder cannot be written.
     """
     contents = {
         "matrix.json": to_json(matrix).encode(),
@@ -33,9 +34,9 @@ def write_report(
 
 
 def write_files(contents: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
-    """Writes each content under its name into the folder, which is made if need be; name -> path.
+    """Write each content under its name into a folder, and return the paths by name.
 
-    Raises A2pipeError when the folder cannot be written.
+    The folder is made if it is not there. Raises A2pipeError when it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,12 @@ from .study import STUDY_FILE, Study, study_csv
 
 @dataclass(frozen=True)
 class Written:
-    """Path of each file by name, why each plot that is not among them was left out, and what else
-    is to be said of the plots."""
+    """What was written of one or several studies.
+
+    files: the path of each file by name.
+    left_out: why each plot that was not written was left out, by name.
+    remarks: what else is to be said of the plots.
+    """
 
     files: dict[str, Path]
     left_out: dict[str, str]
@@ -23,7 +27,7 @@ class Written:
 
 
 def write_study(study: Study, folder: Path) -> Written:
-    """Writes localization.json, localization.csv and the plots that the study has enough data for.
+    """Write localization.json, localization.csv and every plot for which there is enough data.
 
     Raises A2pipeError when the folder cannot be written.
     """
@@ -37,9 +41,10 @@ def write_study(study: Study, folder: Path) -> Written:
 
 
 def write_plots(studies: Sequence[Study], folder: Path) -> Written:
-    """Writes the plots of one or several studies; one that is left out is not kept from before.
+    """Write the plots of one or several studies side by side.
 
-    Raises A2pipeError when the folder cannot be written.
+    A plot that is left out is removed from the folder, as it would be of another study. Raises
+    A2pipeError when the folder cannot be written.
     """
     plots = study_plots(studies)
     files = write_files(plots.drawn, folder)

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from a2pipe.metrics.groups import GroupAccuracy
 from a2pipe.reports.matrix import (
     Cell,
     GalleryItem,
-    GroupAccuracy,
     Localization,
     Matrix,
     Row,

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.matrix import Cell, GroupAccuracy, Localization, Matrix, Row, read_matrix
+from a2pipe.metrics.groups import GroupAccuracy
+from a2pipe.reports.matrix import Cell, Localization, Matrix, Row, read_matrix
 from a2pipe.reports.tables import to_json
 
 Changed = Callable[..., Matrix]

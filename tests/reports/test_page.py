@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
-from a2pipe.reports.matrix import GalleryItem, GroupAccuracy, Matrix
+from a2pipe.metrics.groups import GroupAccuracy
+from a2pipe.reports.matrix import GalleryItem, Matrix
 from a2pipe.reports.page import _environment, render_page
 
 Changed = Callable[..., Matrix]
