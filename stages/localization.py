@@ -40,20 +40,21 @@ MASKS_AT_ONCE = 256
 
 
 class NoAnswerError(A2pipeError):
-    """No image has an answer to every measure."""
+    """Raised where no image has an answer to every measure."""
 
 
 @dataclass(frozen=True)
 class Subjects:
     """The images of one split that maps are measured on; each image counts once.
 
-    A box that covers the centre of no pixel of the canvas is none, unless the image has others.
+    An image whose boxes cover the centre of no pixel of the canvas counts as one without boxes.
 
     index: int64 (n,), position in the collection of the first sample that shows each image.
-    images: their digests. boxes: per image (k, 4), the boxes of all its samples in pixels of the
-        canvas; empty if no image of the split has a box.
-    without_boxes: images left out because they have no box where others do.
-    lost: how many of them have a box that counts on a squashed canvas, but none on this one.
+    images: the digests of the n images.
+    boxes: for each image float64 (k, 4), the boxes of all its samples in pixels of the canvas; an
+        empty tuple if no image of the split has a box.
+    without_boxes: how many images are left out because they have no box where others do.
+    lost: how many of these have a box that counts on a squashed canvas, but none on this one.
     """
 
     index: NDArray[np.int64]
@@ -64,7 +65,9 @@ class Subjects:
 
 
 def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subjects:
-    """The readable images of a split, all where the collection has no splits or split is "all".
+    """Return the images of a split that can be read.
+
+    All images are taken if the collection has no splits, or the split is "all".
 
     Raises:
         UsageError: the collection has splits, but no image in this one, or none can be read.
@@ -92,7 +95,10 @@ def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subject
 
 
 def samples_of(collection: Collection, split: str) -> list[int]:
-    """Positions of the samples of a split whose files can be read. Raises as `find_subjects`."""
+    """Return the positions of the samples of a split whose files can be read.
+
+    Raises as `find_subjects`.
+    """
     readable = [sample for sample in _split(collection, split) if collection.digests[sample]]
     if not readable:
         raise UsageError(f"No image of dataset {collection.name} to localise on can be read.")
@@ -100,8 +106,10 @@ def samples_of(collection: Collection, split: str) -> list[int]:
 
 
 def effective_split(collection: Collection, split: str) -> str:
-    """The split that is measured: "all" for a collection without splits. UsageError for one that
-    the collection lacks."""
+    """Return the split that is measured: "all" for a collection without splits, else `split`.
+
+    Raises UsageError if the collection has splits, but not this one.
+    """
     present = sorted({str(name) for name in np.unique(collection.splits)} - {""})
     if split == "all" or not present:
         return "all"
@@ -114,7 +122,7 @@ def effective_split(collection: Collection, split: str) -> str:
 
 
 def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: Canvas) -> str:
-    """One sentence on why a split has no box to compare with; "" for a dataset without boxes.
+    """Say in a sentence why a split has no box to compare with; "" for a dataset without boxes.
 
     usable: the collection without bad images, of which no image in the split has a box that counts.
     """
@@ -136,7 +144,7 @@ def why_no_boxes(whole: Collection, usable: Collection, split: str, canvas: Canv
 
 
 def check_centres(subjects: Subjects, canvas: int, grid: int, model: str) -> None:
-    """Raises NoAnswerError if there are boxes, but none covers the centre of a patch.
+    """Raise NoAnswerError if there are boxes, but none covers the centre of a patch.
 
     grid: patches along a side of the canvas.
     """
@@ -150,7 +158,7 @@ def check_centres(subjects: Subjects, canvas: int, grid: int, model: str) -> Non
 
 
 def lost_boxes(subjects: Subjects, canvas: Canvas) -> str:
-    """One sentence on images that lose all their boxes to the geometry; "" where there are none."""
+    """Say in a sentence how many images lose their boxes to the geometry; "" if none does."""
     if not subjects.lost or not subjects.boxes:
         return ""
     images = "1 image has boxes" if subjects.lost == 1 else f"{subjects.lost:,} images have boxes"
@@ -165,8 +173,10 @@ def _under(canvas: Canvas) -> str:
 
 
 def boxes_on_canvas(collection: Collection, index: int, canvas: Canvas) -> Floats:
-    """Ground-truth boxes (k, 4) of a sample on the canvas, clipped to what it shows of the image;
-    none for an image of unknown size."""
+    """Return the ground-truth boxes of a sample in pixels of the canvas: float64 (k, 4).
+
+    They are clipped to what the canvas shows of the image. An image of unknown size has none.
+    """
     width, height = (int(length) for length in collection.sizes[index])
     if not width or not height:
         return np.zeros((0, 4))
@@ -176,7 +186,7 @@ def boxes_on_canvas(collection: Collection, index: int, canvas: Canvas) -> Float
 def measure_maps(
     spec: LocalizeSpec, rows: NDArray[np.float32], prefix: int, boxes: Sequence[Floats] = ()
 ) -> Values:
-    """Every measure of every map, (n,) each: NaN where an image has no answer.
+    """Return every measure of n maps, float64 (n,) each: NaN where an image has no answer.
 
     rows: (n, heads, tokens) of the full softmax; boxes: (k, 4) an image in pixels of the canvas, or
     none at all, which leaves out "mass" and "hit" (A², table 3). "cls", "registers" and "patches"
@@ -191,12 +201,16 @@ def measure_maps(
 
 
 def joined(parts: Sequence[Values]) -> Values:
-    """Measures of consecutive images as one; there is at least one part."""
+    """Join the measures of consecutive images; there has to be at least one part."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def measure_crops(crops: NDArray[np.int32], subjects: Subjects, canvas: int) -> Values:
-    """Coverage and hit of the crops (c, n, 4) on every image, (n,) each; NaN without an answer."""
+    """Return how well crops cover the ground truth of n images: "crop_coverage" and "crop_hit".
+
+    crops: int32 (c, n, 4), in pixels of the canvas, whose side is `canvas`. Both are float64 (n,),
+    NaN where an image has no answer.
+    """
     parts = []
     for start in range(0, len(subjects.images), MASKS_AT_ONCE):
         part = slice(start, start + MASKS_AT_ONCE)
@@ -206,7 +220,7 @@ def measure_crops(crops: NDArray[np.int32], subjects: Subjects, canvas: int) -> 
 
 
 def summarize(values: Values, subjects: Subjects) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """What a record says: counts and means, and beside it the values of the images that count.
+    """Return what a record says (counts and means) and the values of the images that count.
 
     An image without an answer to one measure is left out of all and counted in `n_left_out`. The
     array `index` says which sample of the collection each value belongs to.

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError, UsageError
-from .aggregators import check_head_count, parse_aggregator
-from .fits.combine import combine, own_shares
+from .aggregators import check_head_count, combine, own_shares, parse_aggregator
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +24,7 @@ READINGS = ("slice", "patch-softmax")
 def patch_maps(
     rows: NDArray[Any], prefix: int, *, heads: str = "mean", reading: str = "slice"
 ) -> Floats:
-    """Attention over the patch grid, float64 (B, g, g), each map summing to 1.
+    """Return attention over the patch grid: float64 (B, g, g), each map summing to 1.
 
     rows: (B, heads, tokens), CLS rows of the full softmax; tokens are CLS, registers, then g * g
         patches in row-major order.
@@ -51,14 +50,15 @@ def patch_maps(
 
 
 def normalize(maps: Floats) -> Floats:
-    """(B, h, w) scaled so that each map sums to 1; a map without any attention becomes NaN."""
+    """Scale maps (B, h, w) so that each sums to 1; a map without any attention becomes NaN."""
     return _divide(maps, _sums(maps)[:, None, None])
 
 
 def smooth(maps: Floats, side: int) -> Floats:
-    """Mean over side x side neighbours on the grid, (B, g, g) -> (B, g, g), each map summing to 1.
+    """Replace each cell by the mean over its side x side neighbours: (B, g, g) to (B, g, g).
 
-    At the edge the mean is over the cells that exist. A side of 1 changes nothing.
+    Each map sums to 1 again. At the edge the mean is over the cells that exist. A side of 1 changes
+    nothing.
     Raises UsageError unless side is odd and positive.
     """
     if side < 1 or side % 2 == 0:
@@ -70,7 +70,7 @@ def smooth(maps: Floats, side: int) -> Floats:
 
 
 def upsample(maps: Floats, size: int) -> Floats:
-    """Bilinear upsampling to pixels, (B, g, g) -> (B, size, size), each map summing to 1.
+    """Upsample maps bilinearly to pixels: (B, g, g) to (B, size, size), each map summing to 1.
 
     Half-pixel centres and clamped edges: torch's interpolate with align_corners=False.
     """
@@ -81,19 +81,19 @@ def upsample(maps: Floats, size: int) -> Floats:
 
 
 def upsampled_sums(maps: Floats, size: int) -> Floats:
-    """Sum of each map after upsampling to size x size pixels, (B,), without upsampling it."""
+    """Return the sum that each map would have after upsampling to size x size pixels: (B,)."""
     columns = upsampling_matrix(maps.shape[-1], size).sum(axis=0)
     return _sums(maps * np.outer(columns, columns))
 
 
 @lru_cache(maxsize=64)
 def upsampling_matrix(cells: int, size: int) -> Floats:
-    """The (size, cells) matrix U of bilinear upsampling, `U @ map @ U.T`; read-only."""
+    """Return the (size, cells) matrix U of bilinear upsampling, `U @ map @ U.T`; read-only."""
     return _read_only(upsampling_numerators(cells, size) / (2 * size))
 
 
 def upsampling_numerators(cells: int, size: int) -> NDArray[np.int64]:
-    """The weights of `upsampling_matrix` as exact integers over 2 * size, (size, cells).
+    """Return the weights of `upsampling_matrix` as integers over 2 * size: int64 (size, cells).
 
     Pixel i looks at cell ((i + 1/2) * cells / size) - 1/2, a fraction with that denominator.
     """
@@ -115,7 +115,8 @@ def _mean_filter(cells: int, side: int) -> Floats:
 
 
 def _sums(maps: Floats) -> Floats:
-    """Sum of each map, (B,), in an order of additions that does not depend on the batch."""
+    """Return the sum of each map, (B,)."""
+    # Over one contiguous axis, so that the order of additions does not depend on the batch.
     return np.asarray(maps.reshape(len(maps), -1).sum(axis=1))
 
 
@@ -126,7 +127,7 @@ def _check_reading(reading: str) -> None:
 
 
 def _grid_side(patches: int, prefix: int) -> int:
-    """Side of the square grid of patches."""
+    """The side of the square grid of patches."""
     side = isqrt(patches)
     if side == 0 or side * side != patches:
         raise A2pipeError(
@@ -137,7 +138,7 @@ def _grid_side(patches: int, prefix: int) -> int:
 
 
 def _divide(values: Floats, by: Floats) -> Floats:
-    """Division in which 0 / 0 and NaN give NaN in silence."""
+    """Divide; 0 / 0 gives NaN without a warning."""
     with np.errstate(invalid="ignore"):
         return values / by
 

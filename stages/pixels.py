@@ -1,4 +1,4 @@
-"""Decoding: an image file becomes uint8 RGB, or an error with the reason; nothing in between.
+"""Decode an image file to uint8 RGB, and cut crops from it, or raise an error with the reason.
 
 Colour profiles are not applied (as in torchvision), and the first frame stands for an animation.
 """
@@ -76,7 +76,9 @@ def decode(
     digest: str | None = None,
     least: Reduction | None = None,
 ) -> Pixels:
-    """The pixels of an image file or locator: uint8 RGB (height, width, 3), upright, writable.
+    """Return the pixels of an image file: uint8 RGB (height, width, 3), upright, writable.
+
+    path: of a file, or a locator of one in an archive.
 
     EXIF orientation is applied; palette, CMYK and grey images are converted; 16-bit grey is scaled
     so that 65535 becomes 255; transparency is composited on white. An image of more than
@@ -167,7 +169,7 @@ def _too_large(max_pixels: int) -> BadImageError:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """A loaded image of any mode as RGB."""
+    """Convert a loaded image of any mode to RGB."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in _SIXTEEN_BIT:
@@ -187,7 +189,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _from_sixteen_bit(image: Image.Image) -> Image.Image:
-    """Grey levels 0..65535 to 0..255, rounded; the level that means transparent becomes white."""
+    """Scale grey levels 0..65535 to 0..255, rounded; the transparent level becomes white."""
     levels = np.asarray(image).astype(np.uint32)
     grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
     transparent = image.info.get("transparency")
@@ -199,15 +201,14 @@ def _from_sixteen_bit(image: Image.Image) -> Image.Image:
 def _explain(
     path: str | Path, error: Exception, max_pixels: int, digest: str | None
 ) -> A2pipeError:
-    """What Pillow or the file system said, as one reason.
-
-    EINVAL comes from a damaged header that sends Pillow to a place before the file's beginning.
-    """
+    """Turn what Pillow or the file system raised into one error with the reason."""
     if isinstance(error, UnidentifiedImageError):
         return BadImageError(f"not an image ({', '.join(FORMATS)}), or its header is damaged")
     if isinstance(error, Image.DecompressionBombError):
         return _too_large(max_pixels)
     if isinstance(error, OSError) and error.errno is not None:
+        # A damaged header can send Pillow to a place before the file's beginning, which the system
+        # refuses as EINVAL: the image is bad, though its file could be read when it was indexed.
         indexed = None if error.errno == errno.EINVAL else digest
         return _since_indexed(path, explain(path, error), indexed)
     return BadImageError(f"image cannot be decoded: {error or type(error).__name__}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ...errors import A2pipeError
-from ..measures import measures
+from .measures import measures
 from .samples import Samples, Split
 
 Arrays = dict[str, NDArray[Any]]

@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2pipe.errors import UsageError
-from a2pipe.stages.aggregators import DEFAULTS, check_head_count, parse_aggregator
-from a2pipe.stages.fits.combine import head_entropy, head_weights
+from a2pipe.stages.aggregators import (
+    DEFAULTS,
+    check_head_count,
+    head_entropy,
+    head_weights,
+    parse_aggregator,
+)
 from a2pipe.stages.maps import READINGS, patch_maps
 
 PREFIX, SIDE, HEADS = 5, 4, 7

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from a2pipe.stages.fits.measures import measures
 from a2pipe.stages.fits.samples import samples_of_collection
-from a2pipe.stages.measures import measures
 
-from .fits.test_samples import collection
+from .test_samples import collection
 
 LABELS = [0, 0, 0, 1, 0, 0, 0, 1]
 SPLITS = ["train"] * 4 + ["test"] * 4

@@ -7,11 +7,11 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import A2pipeError
-from ..metrics.calibration import expected_calibration_error
-from ..metrics.f1 import macro_f1
-from ..metrics.groups import adjusted_average, balanced, per_class, per_group
-from .fits.samples import Samples
+from ...errors import A2pipeError
+from ...metrics.calibration import expected_calibration_error
+from ...metrics.f1 import macro_f1
+from ...metrics.groups import adjusted_average, balanced, per_class, per_group
+from .samples import Samples
 
 
 def measures(
