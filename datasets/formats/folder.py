@@ -72,7 +72,8 @@ def _find(root: Path) -> list[_Found]:
     """Return every image with its split and class, both in the order of their names."""
     paths = list(images_below(root))
     prefix = len(str(root)) + 1
-    below = [path[prefix:].split("/") for path in paths]
+    # Two folders decide; what lies deeper belongs to the class.
+    below = [path[prefix:].split("/", 2) for path in paths]
     # How many folders stand above those of the classes.
     splits = int(_are_splits(root, sorted({names[0] for names in below if len(names) > 1})))
     _require_one_layout(root, below, splits)
@@ -103,10 +104,12 @@ def _are_splits(root: Path, folders: list[str]) -> bool:
 def _require_one_layout(root: Path, below: list[list[str]], splits: int) -> None:
     """Raise UsageError for an image beside split folders or class folders."""
     with_classes = {tuple(names[:splits]) for names in below if len(names) > splits + 1}
-    for *folders, name in below:
-        if len(folders) < splits or (len(folders) == splits and tuple(folders) in with_classes):
+    for names in below:
+        if len(names) <= splits or (
+            len(names) == splits + 1 and tuple(names[:splits]) in with_classes
+        ):
             raise UsageError(
-                f"{root.joinpath(*folders)} holds images beside its subfolders ({name}): "
+                f"{root.joinpath(*names[:-1])} holds images beside its subfolders ({names[-1]}): "
                 "put every image in a class folder, or none."
             )
 
