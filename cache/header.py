@@ -112,12 +112,13 @@ def read_header(folder: Path) -> Header:
 
 def provenance() -> dict[str, Any]:
     """Return who makes something here and now: versions, host, user and time."""
-    return {**_versions(), "host": host_name(), "user": _user(), "time": now()}
+    return {**versions(_PACKAGES), "host": host_name(), "user": _user(), "time": now()}
 
 
 @cache
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{n: v for n in _PACKAGES if (v := _version(n))}}
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the version of Python and, by name, of those of these packages that are installed."""
+    return {"python": platform.python_version(), **{n: v for n in packages if (v := _version(n))}}
 
 
 def _version(package: str) -> str | None:

@@ -192,22 +192,10 @@ def _compared(
     corrected: float,
     method: Method,
 ) -> ComparedCell:
-    value, low, high = _shown(found, method.metric)
     d = cohen_d_paired(found.correct, base.correct) if method.metric == "accuracy" else np.nan
-    return ComparedCell(
-        cell.name,
-        cell.record,
-        value,
-        low,
-        high,
-        test.difference,
-        test.low,
-        test.high,
-        test.p,
-        corrected,
-        None if np.isnan(d) else d,
-        corrected <= method.alpha,
-    )
+    shown = (*_shown(found, method.metric), test.difference, test.low, test.high, test.p, corrected)
+    effect = None if np.isnan(d) else d
+    return ComparedCell(cell.name, cell.record, *shown, effect, corrected <= method.alpha)
 
 
 def _groups(found: Predictions, metric: str) -> NDArray[np.int64]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +64,16 @@ def read_predictions(root: Path, record: str) -> Predictions:
             f"Record {record} holds no {missing[0]}, as an earlier version wrote it; build the "
             "matrix again."
         )
-    return predictions_of(record, str(document["spec"]["collection"]), arrays)
+    labels, groups, images = (arrays[f"test_{name}"] for name in ("labels", "groups", "images"))
+    return Predictions(
+        record=record,
+        collection=str(document["spec"]["collection"]),
+        index=arrays["test_index"],
+        predictions=arrays["test_predictions"],
+        labels=labels,
+        groups=groups if (groups >= 0).any() else labels,
+        images=images if len(np.unique(images)) < len(images) else None,
+    )
 
 
 def find_record(root: Path, beginning: str) -> str:
@@ -82,17 +89,3 @@ def find_record(root: Path, beginning: str) -> str:
     if len(found) > 1:
         raise UsageError(f"{len(found)} records begin with {beginning!r}; give more digits.")
     return found[0]
-
-
-def predictions_of(record: str, collection: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-    """Return the predictions that a record's arrays hold, of which it needs those in `_ARRAYS`."""
-    labels, groups, images = (arrays[f"test_{name}"] for name in ("labels", "groups", "images"))
-    return Predictions(
-        record=record,
-        collection=collection,
-        index=arrays["test_index"],
-        predictions=arrays["test_predictions"],
-        labels=labels,
-        groups=groups if (groups >= 0).any() else labels,
-        images=images if len(np.unique(images)) < len(images) else None,
-    )

@@ -10,10 +10,10 @@ import socket
 import sys
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ...cache.header import versions
 from ...files import atomic_write_bytes, make_folder
 from ...version import __version__
 from ..shards.bad_images import BadImage
@@ -61,7 +61,7 @@ class RunRecord:
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "bad_images": [{"path": bad.path, "reason": bad.reason} for bad in self.bad],
             "samples_left_out": self.samples_left_out,
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": versions(PACKAGES),
             "platform": f"{platform.platform()}, {os.cpu_count()} CPUs",
         }
 
@@ -77,13 +77,3 @@ class RunRecord:
         make_folder(path.parent)
         atomic_write_bytes(path, json.dumps(self.content(), indent=2).encode())
         return path
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
