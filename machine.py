@@ -1,9 +1,13 @@
-"""The machine that this process runs on: its name, and how much of it the process may use."""
+"""The machine that this process runs on: its name, its share for the process, what is installed."""
 
 from __future__ import annotations
 
 import os
+import platform
 import socket
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 
 def cores() -> int:
@@ -20,3 +24,13 @@ def cores() -> int:
 def host_name() -> str:
     """Return this machine's name without dots and slashes, for use in names of files."""
     return socket.gethostname().replace(".", "-").replace("/", "-") or "localhost"
+
+
+@cache
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the version of Python and, by name, of those of these packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

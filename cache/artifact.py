@@ -30,6 +30,8 @@ class Artifact:
     their size; reading compares their SHA-256 as well.
 
     folder: the folder. layout: that of its rows where it is known, so that it need not be read.
+    header: the content of its `spec.json`, of which spec (in full), fingerprint, stage, fields (the
+    arrays of a row) and cut (into shards) are attributes. stored: the fields and the status.
 
     Raises NotCachedError if the folder holds no artifact, DamagedError if its `spec.json` is
     altered, and A2pipeError if a newer version wrote it.
@@ -37,33 +39,16 @@ class Artifact:
 
     def __init__(self, folder: Path, layout: Layout | None = None) -> None:
         self.folder = Path(folder)
-        self._known_layout = layout
-        self.header = read_header(self.folder)
-        self.cut = self.header.cut
+        self.header = header = read_header(self.folder)
+        self.spec, self.fingerprint, self.stage = header.spec, header.fingerprint, header.stage
+        self.fields, self.cut = header.fields, header.cut
         self.ledger = Ledger(self.folder / DONE)
-        stored = (*self.header.fields, STATUS_FIELD)
-        self.store = make_store(self.header.backend, self.folder, stored, self.cut)
+        self.stored = (*header.fields, STATUS_FIELD)
+        self.store = make_store(header.backend, self.folder, self.stored, self.cut)
+        self._known_layout = layout
 
     def __repr__(self) -> str:
         return f"Artifact({str(self.folder)!r})"
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The spec in full, labels and defaults included."""
-        return self.header.spec
-
-    @property
-    def fingerprint(self) -> str:
-        return self.header.fingerprint
-
-    @property
-    def stage(self) -> str:
-        return self.header.stage
-
-    @property
-    def fields(self) -> tuple[ArrayField, ...]:
-        """The arrays, without the status that stands beside them."""
-        return self.header.fields
 
     @cached_property
     def layout(self) -> Layout:
@@ -77,7 +62,7 @@ class Artifact:
     @property
     def nbytes(self) -> int:
         """Bytes of all rows, once complete, status included and padding left out."""
-        return self.cut.rows * sum(f.row_bytes for f in (*self.fields, STATUS_FIELD))
+        return self.cut.rows * sum(f.row_bytes for f in self.stored)
 
     def markers(self) -> dict[int, Marker]:
         """Return the marker of every shard that is done, by shard."""
@@ -182,7 +167,7 @@ class Artifact:
         Raises NotCachedError if the shard is not done, and DamagedError if its bytes are not those
         that its marker tells of.
         """
-        return self._read(shard, [field.name for field in (*self.fields, STATUS_FIELD)], verify)
+        return self._read(shard, [field.name for field in self.stored], verify)
 
     def read(self, name: str, verify: bool = True) -> Any:
         """Return all rows of one array, (rows, ...); raises as `rows` does."""
@@ -209,10 +194,10 @@ class Artifact:
 
     def field(self, name: str) -> ArrayField:
         """Return the field of that name, "status" included; NotCachedError if there is none."""
-        for field in (*self.fields, STATUS_FIELD):
+        for field in self.stored:
             if field.name == name:
                 return field
-        known = ", ".join(f.name for f in (*self.fields, STATUS_FIELD))
+        known = ", ".join(f.name for f in self.stored)
         raise NotCachedError(f"{self.folder} has no array {name!r}: it has {known}.")
 
     def _rows_of(self, images: Sequence[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,16 @@ class Cache:
 
         stage: of this stage only. prefix: what the fingerprint has to begin with.
         """
-        return sorted(_row_folders(self.root, stage, prefix))
+        named = [
+            folder
+            for of_stage in stage_folders(self.root)
+            if stage in (None, of_stage.name)
+            for folder in of_stage.glob(f"{prefix}*")
+            if FINGERPRINT_NAME.match(folder.name)
+        ]
+        return sorted(
+            rows for each in named for rows in entries(each) if ROWS_NAME.match(rows.name)
+        )
 
     def artifacts(self, stage: str | None = None, prefix: str = "") -> list[Artifact]:
         """Return every artifact that can be opened, as `folders`; `verify` names the others."""
@@ -147,15 +156,6 @@ def stage_folders(root: Path) -> list[Path]:
     """Return the folders of stages under a cache root; A2pipeError if it cannot be listed."""
     names = sorted(entries(root))
     return [e for e in names if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."]
-
-
-def _row_folders(root: Path, stage: str | None, prefix: str) -> Iterator[Path]:
-    for stage_folder in stage_folders(root):
-        if stage is not None and stage_folder.name != stage:
-            continue
-        for named in stage_folder.glob(f"{prefix}*"):
-            if FINGERPRINT_NAME.match(named.name):
-                yield from (rows for rows in entries(named) if ROWS_NAME.match(rows.name))
 
 
 def _with_fields(artifact: Artifact, fields: Sequence[ArrayField]) -> Artifact:

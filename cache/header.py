@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, NotCachedError
-from ..files import (
-    FORMAT,
-    read_checked_json,
-    write_checked_json,
-)
-from ..machine import host_name
+from ..files import FORMAT, read_checked_json, write_checked_json
+from ..machine import host_name, versions
 from .fingerprint import canonical, describe, fingerprint
 from .layout import SPEC, ArrayField, Backend, Cut, Layout, field_from_json
 from .ledger import now
@@ -113,19 +106,6 @@ def read_header(folder: Path) -> Header:
 def provenance() -> dict[str, Any]:
     """Return who makes something here and now: versions, host, user and time."""
     return {**versions(_PACKAGES), "host": host_name(), "user": _user(), "time": now()}
-
-
-@cache
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the version of Python and, by name, of those of these packages that are installed."""
-    return {"python": platform.python_version(), **{n: v for n in packages if (v := _version(n))}}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _user() -> str:

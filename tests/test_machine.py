@@ -1,8 +1,10 @@
 """What a process may use of its machine, and the machine's name."""
 
+import platform
+
 import pytest
 
-from a2pipe.machine import cores, host_name
+from a2pipe.machine import cores, host_name, versions
 
 
 def test_a_process_bound_to_one_core_has_one(monkeypatch):
@@ -24,3 +26,8 @@ def test_where_processes_are_not_bound_all_cores_count(monkeypatch, count, found
 def test_a_name_can_be_part_of_a_file_name(monkeypatch, name, found):
     monkeypatch.setattr("socket.gethostname", lambda: name)
     assert host_name() == found
+
+
+def test_versions_are_of_what_is_installed():
+    found = {"python": platform.python_version(), "pytest": pytest.__version__}
+    assert versions(("no-such-distribution", "pytest")) == found

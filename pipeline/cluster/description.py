@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_
 
 from ...errors import UsageError
 from ..experiment.schema import Section
+from ..experiment.toml import read_toml
 from ..experiment.validation import sentence_of
 
 System = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar", "moab"]
@@ -76,13 +76,6 @@ def load_cluster(path: Path) -> Cluster:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"The cluster file {path} cannot be read ({reason}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    try:
-        return Cluster.model_validate(content)
+        return Cluster.model_validate(read_toml(path, "cluster file"))
     except ValidationError as error:
         raise UsageError(sentence_of(error, f" in {path}", Cluster)) from error

@@ -88,17 +88,25 @@ def _content(source: Path | str | Mapping[str, Any] | None) -> dict[str, Any]:
     if source is None or isinstance(source, Mapping):
         return copy.deepcopy(dict(source or {}))
     path = Path(source)
+    advice = f"; `a2pipe experiment new {path.name}` writes one to start from"
+    content = read_toml(path, "experiment", advice)
+    return anchored({"name": path.stem, "origin": str(path.resolve()), **content}, path.parent)
+
+
+def read_toml(path: Path, kind: str, advice: str = "") -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    kind: the word for what it holds, such as "experiment". advice: what to do if it is not there.
+
+    Raises UsageError if it cannot be read or is not valid TOML.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"The experiment {path} cannot be read ({reason}); `a2pipe experiment new {path.name}` "
-            "writes one to start from."
-        ) from error
+        raise UsageError(f"The {kind} {path} cannot be read ({reason}){advice}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    return anchored({"name": path.stem, "origin": str(path.resolve()), **content}, path.parent)
 
 
 def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:

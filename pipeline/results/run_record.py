@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...cache.header import versions
 from ...files import atomic_write_bytes, make_folder
+from ...machine import versions
 from ...version import __version__
 from ..shards.bad_images import BadImage
 from ..shards.stats import RunStats
