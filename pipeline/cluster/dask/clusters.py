@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,10 @@ SECONDS_TO_CLOSE = 10.0
 GPU_PRELOAD = "a2pipe.pipeline.cluster.dask.device"
 """The module that a nanny loads to give its worker one GPU."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+GUARD = (
+    "In a Python script, calls that start workers have to stand under "
+    '`if __name__ == "__main__":`, as each worker imports the script.'
+)
 CONFIG = {
     # A task whose worker is lost fails at once: tries are counted in run.py, for each shard.
     "distributed.scheduler.allowed-failures": 0,
@@ -40,7 +44,7 @@ class Connection:
 
     client: the connection to their scheduler. words: what they are, for a person. decoders: how
     many threads decode in each; None leaves that to the worker. mend: starts again what was lost of
-    this run's own jobs, and returns why the system refused one, or an empty string.
+    this run's own jobs, and returns why a job or a worker could not start, or an empty string.
     """
 
     client: Client
@@ -91,11 +95,15 @@ def running_workers(address: str, run: RunSection, logs: Path) -> Iterator[Conne
 def local_workers(count: int, run: RunSection, logs: Path) -> Iterator[Connection]:
     """Start `count` processes of this machine: one a GPU, or sharing the cores if there is none.
 
-    Raises UsageError if there are fewer GPUs than workers, or the run names one GPU of several.
+    Raises UsageError if there are fewer GPUs than workers, the run names one GPU of several, or a
+    script that a worker imports would start workers itself.
     """
     from distributed import LocalCluster
 
     del logs
+    if getattr(current_process(), "_inheriting", False):
+        # This is a worker that imports the script, and would start workers of its own, without end.
+        raise UsageError(GUARD)
     gpus, threads = _gpus(run.device), max(1, cores() // count)
     if gpus and count > gpus:
         raise UsageError(
@@ -115,7 +123,12 @@ def local_workers(count: int, run: RunSection, logs: Path) -> Iterator[Connectio
     with own_cluster(lambda: LocalCluster(**settings)) as (client, cluster):
         cluster.scale(count)
         words = f"{count} worker{'' if count == 1 else 's'} on this machine"
-        yield Connection(client, words, threads)
+
+        def failed() -> str:
+            ended = any(nanny.status.name == "failed" for nanny in cluster.workers.values())
+            return f"they end as they start. {GUARD}" if ended else ""
+
+        yield Connection(client, words, threads, failed)
 
 
 def _gpus(device: str) -> int:

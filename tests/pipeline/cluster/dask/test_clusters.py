@@ -3,8 +3,11 @@
 import os
 import socket
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
+from distributed import Status
 
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.pipeline.cluster.dask import clusters
@@ -96,3 +99,29 @@ def test_local_workers_share_the_cores_and_keep_the_memory_they_free(monkeypatch
     assert [*threads.values()] == ["3", "3"]
     assert [*kept.values()] == [None, None]
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_imports_the_script_starts_no_workers(monkeypatch, tmp_path):
+    monkeypatch.setattr(clusters.current_process(), "_inheriting", True, raising=False)
+    with (
+        pytest.raises(UsageError, match='under `if __name__ == "__main__":`'),
+        local_workers(2, RunSection(device="cpu"), tmp_path),
+    ):
+        pass
+
+
+def test_workers_that_end_as_they_start_are_told(monkeypatch, tmp_path):
+    nannies = {0: SimpleNamespace(status=Status.running), 1: SimpleNamespace(status=Status.running)}
+
+    @contextmanager
+    def own_cluster(_):
+        yield None, SimpleNamespace(workers=nannies, scale=lambda _: None)
+
+    monkeypatch.setattr(clusters, "own_cluster", own_cluster)
+    with local_workers(2, RunSection(device="cpu"), tmp_path) as connection:
+        assert connection.mend() == ""
+        nannies[1].status = Status.failed
+        assert connection.mend().startswith("they end as they start.")
