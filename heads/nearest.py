@@ -70,7 +70,7 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"The k-NN head asks {self.k} neighbours and has {len(X)} sample{plural}: lower k."
             )
         self.classes_, self.labels_ = np.unique(y, return_inverse=True)
-        self.samples_ = self._prepare(X)
+        self.samples_ = _directions(X, self.metric)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -81,18 +81,12 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:
         """Return each class's share of the votes, (N, classes), whose rows sum to 1."""
         check_is_fitted(self)
-        X = self._prepare(check_features(self, X))
+        X = _directions(check_features(self, X), self.metric)
         model = KNeighborsClassifier(
             self.k, weights=self._vote(), algorithm="brute", metric="euclidean"
         )
         model.fit(self.samples_, self.labels_)
         return np.asarray(model.predict_proba(X.astype(self.samples_.dtype, copy=False)))
-
-    def _prepare(self, X: Floats) -> Floats:
-        """Scale features to unit length for "cosine"."""
-        # Between unit vectors d² = 2 - 2 cosine, so the nearest in Euclidean distance are those of
-        # the largest cosine, and scikit-learn's fast Euclidean search serves both metrics.
-        return np.asarray(normalize(X)) if self.metric == "cosine" else X
 
     def _vote(self) -> str | Callable[[Floats], Floats]:
         """Return weights as KNeighborsClassifier takes them: from Euclidean distances (N, k)."""
@@ -129,8 +123,9 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.check_parameters()
         X, y = check_samples(self, X, y)
         self.classes_ = np.unique(y)
-        means = [self._prepare(X[y == c]).mean(axis=0, dtype=np.float64) for c in self.classes_]
-        self.means_ = self._prepare(np.stack(means))
+        X = _directions(X, self.metric)
+        means = [X[y == label].mean(axis=0, dtype=np.float64) for label in self.classes_]
+        self.means_ = _directions(np.stack(means), self.metric)
         return self
 
     def decision_function(self, X: Any) -> Floats:
@@ -149,11 +144,15 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _nearness(self, X: Any) -> Floats:
         check_is_fitted(self)
-        X = self._prepare(check_features(self, X))
+        X = _directions(check_features(self, X), self.metric)
         return np.asarray(-euclidean_distances(X, self.means_, squared=True))
 
-    def _prepare(self, X: Floats) -> Floats:
-        return np.asarray(normalize(X)) if self.metric == "cosine" else X
+
+def _directions(X: Floats, metric: str) -> Floats:
+    """Return features scaled to unit length for "cosine", and as they are for "euclidean"."""
+    # Between unit vectors d² = 2 - 2 cosine, so the nearest in Euclidean distance are those of the
+    # largest cosine, and scikit-learn's fast Euclidean search serves both metrics.
+    return np.asarray(normalize(X)) if metric == "cosine" else X
 
 
 def _inverse(distances: Floats) -> Floats:

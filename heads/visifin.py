@@ -161,12 +161,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         first = training.new_network(X.shape[1], dimension, len(self.classes_), self.seed, dtype)
         network = {name: tensor.to(device) for name, tensor in first.items()}
         schedule = training.Schedule(
-            self.optimizer,
-            self.epochs,
-            self.learning_rate,
-            self.batch_size,
-            self.tol,
-            self.seed,
+            self.optimizer, self.epochs, self.learning_rate, self.batch_size, self.tol, self.seed
         )
         # With several threads PyTorch adds in another order, and equal seeds would give other bits.
         # It has to be imported by now, as threadpoolctl limits the libraries that are loaded.

@@ -129,9 +129,7 @@ def _summed(times: NDArray[np.int64], kinds: NDArray[np.int64]) -> Floats:
     return sums
 
 
-def _swaps(
-    units: Units,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _swaps(units: Units) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the kinds that swapping changes: their numbers, what a swap adds, and the start.
 
     The start is the totals before any swap.

@@ -17,8 +17,6 @@ from .zoo.model_entry import Channels, ModelEntry
 from .zoo.names import resolve
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from .architecture import Architecture
 
 
@@ -57,11 +55,7 @@ FIELDS = {field.name for field in fields(BackboneInfo)}
 
 
 def identify(
-    name: str,
-    *,
-    weights: Path | None = None,
-    offline: bool = False,
-    memo: Path | None = None,
+    name: str, *, weights: Path | None = None, offline: bool = False, memo: Path | None = None
 ) -> BackboneInfo:
     """Return the facts of a backbone, fetching its weights if they are not on this machine.
 
@@ -135,19 +129,16 @@ def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbon
     """Work out the facts of a backbone from its network and its weights file."""
     from .architecture import architecture_of, empty_network
     from .attention import check_readable
+    from .weights.random_init import random_tensors
 
     architecture = architecture_of(entry, path)
     network = empty_network(architecture)
     check_readable(network, entry.name)
-    digest = _random_digest(network) if path is None else tensor_digest(path, memo)
+    if path is None:
+        digest = digest_tensors(random_tensors(network).items())
+    else:
+        digest = tensor_digest(path, memo)
     return describe(entry, architecture, network, digest)
-
-
-def _random_digest(network: nn.Module) -> str:
-    """Return the digest of the weights that a network of the random control gets."""
-    from .weights.random_init import random_tensors
-
-    return digest_tensors(random_tensors(network).items())
 
 
 def describe(

@@ -47,11 +47,7 @@ class TextInfo:
 
 
 def identify_text(
-    name: str,
-    *,
-    weights: Path | None = None,
-    offline: bool = False,
-    memo: Path | None = None,
+    name: str, *, weights: Path | None = None, offline: bool = False, memo: Path | None = None
 ) -> TextInfo:
     """Return the facts of the text tower of the model called `name`.
 
@@ -139,11 +135,7 @@ class TextTower:
 
 
 def load_text_tower(
-    name: str,
-    *,
-    weights: Path | None = None,
-    offline: bool = False,
-    memo: Path | None = None,
+    name: str, *, weights: Path | None = None, offline: bool = False, memo: Path | None = None
 ) -> TextTower:
     """Load the text tower of a model onto the CPU, frozen, as float32.
 

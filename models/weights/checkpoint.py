@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,14 +70,9 @@ def read_architecture(path: Path) -> dict[str, Any] | None:
     """
     if path.suffix.lower() != ".safetensors":
         return None
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get("architecture")
+    with _open_safetensors(path) as file:
+        text = (file.metadata() or {}).get("architecture")
         return None if text is None else dict(json.loads(text))
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
 
 
 def _stream(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -84,19 +80,22 @@ def _stream(path: Path) -> Iterator[tuple[str, Tensor]]:
     # Of a safetensors file only one tensor is in memory at a time, so that digesting the 27 GB of a
     # DINOv3 7B takes as much memory as its largest tensor.
     if path.suffix.lower() == ".safetensors":
-        yield from _stream_safetensors(path)
+        with _open_safetensors(path) as file:
+            for name in sorted(file.keys()):
+                yield name, file.get_tensor(name)
     else:
         yield from sorted(_load_pth(path).items())
 
 
-def _stream_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+@contextmanager
+def _open_safetensors(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; raise A2pipeError for whatever is wrong with what it holds."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
-            for name in sorted(file.keys()):
-                yield name, file.get_tensor(name)
-    except (SafetensorError, OSError) as error:
+            yield file
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 

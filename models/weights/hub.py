@@ -26,14 +26,18 @@ class HubFile:
     model: name of the model.
     repo: name of the repository.
     files: possible names of the file, of which the first that is there is taken.
-    command: the command that fetches it ahead.
     """
 
     what: str
     model: str
     repo: str
     files: tuple[str, ...]
-    command: str
+
+    @property
+    def command(self) -> str:
+        """Return the command that fetches the file ahead."""
+        text = "" if self.what == "weights" else "--text "
+        return f"a2pipe models fetch {text}{self.model}"
 
 
 def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False) -> Path:
@@ -54,8 +58,7 @@ def locate(entry: ModelEntry, weights: Path | None = None, offline: bool = False
             f"No weights of {entry.name} are published on the hub; give a checkpoint of it with "
             f"`--weights {entry.name}=FILE`."
         )
-    wanted = _weights_file(entry)
-    return _cached(wanted) or _fetch(wanted, offline)
+    return _cached_or_fetched(_weights_file(entry), offline)
 
 
 def locate_open_clip(entry: ModelEntry, offline: bool = False) -> Path:
@@ -70,8 +73,7 @@ def locate_open_clip(entry: ModelEntry, offline: bool = False) -> Path:
             f"No text tower of {entry.name} is published on the hub; give a checkpoint of the "
             f"whole model with `--weights {entry.name}=FILE`."
         )
-    wanted = _open_clip_file(entry)
-    return _cached(wanted) or _fetch(wanted, offline)
+    return _cached_or_fetched(_open_clip_file(entry), offline)
 
 
 def on_this_machine(entry: ModelEntry) -> Path | None:
@@ -91,13 +93,11 @@ def open_clip_on_this_machine(entry: ModelEntry) -> Path | None:
 
 
 def _weights_file(entry: ModelEntry) -> HubFile:
-    command = f"a2pipe models fetch {entry.name}"
-    return HubFile("weights", entry.name, entry.repo, FILE_NAMES, command)
+    return HubFile("weights", entry.name, entry.repo, FILE_NAMES)
 
 
 def _open_clip_file(entry: ModelEntry) -> HubFile:
-    command = f"a2pipe models fetch --text {entry.name}"
-    return HubFile("text tower", entry.name, entry.whole_repo, OPEN_CLIP_FILE_NAMES, command)
+    return HubFile("text tower", entry.name, entry.whole_repo, OPEN_CLIP_FILE_NAMES)
 
 
 def _given(entry: ModelEntry, weights: Path) -> Path:
@@ -132,6 +132,10 @@ def _cached(wanted: HubFile) -> Path | None:
         if isinstance(path, str):
             return Path(path)
     return None
+
+
+def _cached_or_fetched(wanted: HubFile, offline: bool) -> Path:
+    return _cached(wanted) or _fetch(wanted, offline)
 
 
 def _fetch(wanted: HubFile, offline: bool) -> Path:
