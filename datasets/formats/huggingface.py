@@ -117,7 +117,9 @@ def _values(part: SavedDataset, columns: Mapping[str, str]) -> Iterator[dict[str
     for row in rows_of(part.files, list(sources.values())):
         said = {name: _named(part, source, row[source]) for name, source in sources.items()}
         if part.kind(sources.get("label", "")) == "ClassLabel":
-            said = {"class": said["label"], **said, "label": _number(row[sources["label"]])}
+            number = row[sources["label"]]
+            number = "" if number is None or number < 0 else str(number)
+            said = {"class": said["label"], **said, "label": number}
         if part.key:
             said["split"] = split
         yield said if "class" in said else {"label": "", **said}
@@ -145,10 +147,6 @@ def _named(part: SavedDataset, column: str, value: Any) -> str:
         return cell_text(value)
     names = part.features[column]["names"]
     return str(names[value]) if 0 <= value < len(names) else ""
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None or value < 0 else str(value)
 
 
 def _boxes(part: SavedDataset, column: str) -> Iterator[list[list[float]]]:

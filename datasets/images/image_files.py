@@ -9,21 +9,11 @@ import logging
 import re
 import stat
 import warnings
+from importlib import import_module
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from ...errors import A2pipeError, BadImageError
 from .archives import open_in_archive
@@ -36,20 +26,12 @@ SUFFIXES = frozenset(
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".mpo"}
 )
 
-# Pillow registers a format when its plugin is imported. All are imported above, so that none is
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+
+# Pillow registers a format when its plugin is imported. All are imported here, so that none is
 # missing when the first thread opens a file.
-_PLUGINS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    WebPImagePlugin.WebPImageFile,
-    GifImagePlugin.GifImageFile,
-    BmpImagePlugin.BmpImageFile,
-    TiffImagePlugin.TiffImageFile,
-    PpmImagePlugin.PpmImageFile,
-    Jpeg2KImagePlugin.Jpeg2KImageFile,
-    AvifImagePlugin.AvifImageFile,
-)
-FORMATS = tuple(plugin.format for plugin in _PLUGINS)
+for _plugin in ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff", "Ppm", "Jpeg2K", "Avif"):
+    import_module(f"PIL.{_plugin}ImagePlugin")
 
 ORIENTATION = 0x0112
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})

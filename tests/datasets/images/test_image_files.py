@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from a2pipe.datasets.images.image_files import (
+    FORMATS,
     explain,
     has_image_suffix,
     open_file,
@@ -74,6 +75,10 @@ def test_an_orientation_that_is_none_is_upright(turn: int | None) -> None:
 def test_a_tiff_is_turned_by_pillow_itself() -> None:
     with open_image(saved("TIFF", 6)) as image:
         assert orientation(image) == 1
+
+
+def test_every_format_that_is_tried_is_registered() -> None:
+    assert set(FORMATS) <= Image.OPEN.keys()
 
 
 def test_formats_that_hold_no_photographs_are_not_tried() -> None:
