@@ -128,12 +128,22 @@ def grid(matrix: Matrix, head: str, metric: Metric) -> Grid:
     """Return the grid of one head and one metric."""
     rows, names = ordered_rows(matrix), titles(matrix)
     cells = {(cell.row, cell.column): cell for cell in matrix.cells if cell.head == head}
-    columns = [_column(rows, column, cells, metric) for column in matrix.columns]
-    lines = tuple(
-        Line(row, names[row.key], opens(rows, i), tuple(column[i] for column in columns))
-        for i, row in enumerate(rows)
-    )
-    return Grid(head, metric, METRICS[metric], matrix.columns, lines)
+    attending = [row.key for row in rows if row.kind == "attention"]
+    tops = {
+        column: max(
+            (v for key in attending if (v := _value(cells.get((key, column)), metric)) == v),
+            default=math.inf,
+        )
+        for column in matrix.columns
+    }
+    lines = []
+    for i, row in enumerate(rows):
+        entries = (
+            _entry(row, column, cells.get((row.key, column)), metric, tops[column])
+            for column in matrix.columns
+        )
+        lines.append(Line(row, names[row.key], opens(rows, i), tuple(entries)))
+    return Grid(head, metric, METRICS[metric], matrix.columns, tuple(lines))
 
 
 def ordered_rows(matrix: Matrix) -> list[Row]:
@@ -189,23 +199,9 @@ def legend(shown: list[Grid], *, intervals: bool = True) -> str:
     return " ".join(text for text, occurs in parts if occurs)
 
 
-def _column(
-    rows: list[Row], column: str, cells: dict[tuple[str, str], Cell], metric: str
-) -> list[Entry]:
-    here = [cells.get((row.key, column)) for row in rows]
-    values = [_value(cell, metric) for cell in here]
-    pairs = list(zip(rows, values, strict=True))
-    attended = [value for row, value in pairs if row.kind == "attention" and not math.isnan(value)]
-    top = max(attended, default=math.inf)
-    return [
-        _entry(row, value, top, row.attention == column, _interval(cell, metric))
-        for (row, value), cell in zip(pairs, here, strict=True)
-    ]
-
-
-def _entry(
-    row: Row, value: float, top: float, same_model: bool, interval: Interval | None
-) -> Entry:
+def _entry(row: Row, column: str, cell: Cell | None, metric: str, top: float) -> Entry:
+    """The entry of a row and column; top: the highest value of the attention rows in the column."""
+    value = _value(cell, metric)
     if math.isnan(value):
         return Entry(DASH)
     attends = row.kind == "attention"
@@ -213,19 +209,13 @@ def _entry(
         text=f"{value:.1f}",
         value=value,
         best=attends and value == top,
-        diagonal=attends and same_model,
+        diagonal=attends and row.attention == column,
         rival=row.kind in ("control", "baseline") and value >= top,
-        interval=interval,
+        interval=getattr(cell, f"{metric}_interval"),
     )
 
 
 def _value(cell: Cell | None, metric: str) -> float:
-    """Per cent, rounded as it is shown; NaN for a missing cell or an undefined metric."""
+    """The metric in per cent, rounded as it is shown; NaN if it is missing or not defined."""
     share = math.nan if cell is None else float(getattr(cell, metric))
     return share if math.isnan(share) else float(percent(share))
-
-
-def _interval(cell: Cell | None, metric: str) -> Interval | None:
-    """The interval of the cell's metric, if it has one."""
-    found: Interval | None = getattr(cell, f"{metric}_interval", None)
-    return found

@@ -104,11 +104,9 @@ def _solid(pen: ImageDraw.ImageDraw, corners: _Corners, number: str) -> None:
 def _dashed(pen: ImageDraw.ImageDraw, corners: _Corners) -> None:
     x0, y0, x1, y1 = corners
     pen.rectangle(corners, outline=_EDGE, width=3)
-    for x in range(int(x0), int(x1), 10):
-        stop = min(x + 5, x1)
-        pen.line([(x, y0 + 1), (stop, y0 + 1)], fill=_TRUTH, width=2)
-        pen.line([(x, y1 - 1), (stop, y1 - 1)], fill=_TRUTH, width=2)
-    for y in range(int(y0), int(y1), 10):
-        stop = min(y + 5, y1)
-        pen.line([(x0 + 1, y), (x0 + 1, stop)], fill=_TRUTH, width=2)
-        pen.line([(x1 - 1, y), (x1 - 1, stop)], fill=_TRUTH, width=2)
+    for start in range(int(x0), int(x1), 10):
+        for edge in (y0 + 1, y1 - 1):
+            pen.line([(start, edge), (min(start + 5, x1), edge)], fill=_TRUTH, width=2)
+    for start in range(int(y0), int(y1), 10):
+        for edge in (x0 + 1, x1 - 1):
+            pen.line([(edge, start), (edge, min(start + 5, y1))], fill=_TRUTH, width=2)

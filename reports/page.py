@@ -11,11 +11,11 @@ import base64
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +45,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile:
-    """One number at the top of the page: a cell, what chose its boxes, and why it stands there."""
+    """One worst-group accuracy at the top of the page.
+
+    cell: of the matrix.
+    source: what chose its boxes, in words.
+    why: the reason why it stands there.
+    """
 
     cell: Cell
     source: str
@@ -56,8 +61,9 @@ class Tile:
 class GroupTable:
     """The accuracies of every group under one embedding model.
 
-    counts: test images by group name.
-    grid: a column for each group; its lines are the rows of the matrix that have such accuracies.
+    column: the name of the embedding model.
+    counts: the test images by name of the group.
+    grid: a column for each group, and a line for each row that has accuracies by group.
     """
 
     column: str
@@ -77,23 +83,20 @@ def render_page(
     shown = grids(matrix)
     others = sorted({item.group for item in gallery} - set(matrix.group_names))
     record = {key.replace("_", " "): value for key, value in matrix.run.items()}
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            matrix=matrix,
-            facts=_facts(matrix),
-            tiles=list(_tiles(matrix)),
-            grids=shown,
-            legend=legend(shown),
-            left_out=max((cell.n_left_out for cell in matrix.cells), default=0),
-            groups=list(_group_tables(matrix)),
-            places=located(matrix),
-            gallery=gallery,
-            gallery_groups=[*matrix.group_names, *others],
-            about_gallery=about_gallery,
-            record={**record, "collection": matrix.collection},
-        )
+    page = _environment().get_template("page.html")
+    return page.render(
+        matrix=matrix,
+        facts=_facts(matrix),
+        tiles=list(_tiles(matrix)),
+        grids=shown,
+        legend=legend(shown),
+        left_out=max((cell.n_left_out for cell in matrix.cells), default=0),
+        groups=list(_group_tables(matrix)),
+        places=located(matrix),
+        gallery=gallery,
+        gallery_groups=[*matrix.group_names, *others],
+        about_gallery=about_gallery,
+        record={**record, "collection": matrix.collection},
     )
 
 
@@ -101,6 +104,7 @@ def render_page(
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    # Strict, as a misspelt name would otherwise leave a hole in the page.
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
@@ -108,24 +112,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        "dagger": DAGGER,
-        "draw_boxes": lambda item: draw_boxes(item.image, item.boxes, item.truth),
-        "draw_attention": lambda item: draw_attention(
-            item.image, item.attention, item.boxes, item.truth
-        ),
-    }
-    environment.filters |= {
-        "breakable": breakable,
-        "by_kind": _by_kind,
-        "fact": _fact,
-        "jpeg": _jpeg,
-        "level": _level,
-        "number": "{:,}".format,
-        "percent": percent,
-        "span": span,
-        "to_the_minute": _to_the_minute,
-    }
+    environment.globals |= {"dagger": DAGGER}
+    environment.filters |= {"number": "{:,}".format}
+    environment.filters |= {filter.__name__: filter for filter in _FILTERS}
     return environment
 
 
@@ -140,13 +129,13 @@ def breakable(text: str) -> Markup:
     return Markup(re.sub(r"([_\-/])(?=\w{3})", r"\1<wbr>", str(escape(text))))
 
 
-def _by_kind(lines: Iterable[Line | Place]) -> list[list[Line | Place]]:
-    """Lines in runs of one kind of row, which a table separates by a gap."""
+def by_kind(lines: Iterable[Line | Place]) -> list[list[Line | Place]]:
+    """Return lines in runs of one kind of row, which a table separates by a gap."""
     return [list(block) for _, block in groupby(lines, key=lambda line: line.row.kind)]
 
 
-def _fact(value: Any) -> str:
-    """A plain value of the run record as people write it."""
+def fact(value: Any) -> str:
+    """Return a number, text or None of the run record as people write it."""
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -154,8 +143,8 @@ def _fact(value: Any) -> str:
     return str(value) if value or value is False else "none"
 
 
-def _jpeg(image: NDArray[np.uint8]) -> str:
-    """An image, uint8 (H, W, 3), as the data URI of a JPEG of high quality."""
+def jpeg(image: NDArray[np.uint8]) -> str:
+    """Return an image, uint8 (H, W, 3), as the data URI of a JPEG of high quality."""
     from PIL import Image
 
     data = io.BytesIO()
@@ -163,14 +152,24 @@ def _jpeg(image: NDArray[np.uint8]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
 
 
-def _level(value: float, limits: tuple[float, float]) -> int:
-    """The place of a value between the lowest and the highest one, in per cent."""
+def with_boxes(item: GalleryItem) -> NDArray[np.uint8]:
+    """Return the image of a gallery item with its boxes, uint8 (H, W, 3)."""
+    return draw_boxes(item.image, item.boxes, item.truth)
+
+
+def with_attention(item: GalleryItem) -> NDArray[np.uint8]:
+    """Return the image of a gallery item under its attention, uint8 (H, W, 3)."""
+    return draw_attention(item.image, item.attention, item.boxes, item.truth)
+
+
+def level(value: float, limits: tuple[float, float]) -> int:
+    """Return the place of a value between the lowest and the highest one, from 0 to 100."""
     low, high = limits
     return round(100 * (value - low) / (high - low)) if high > low else 50
 
 
-def _to_the_minute(created: str) -> str:
-    """An ISO 8601 moment to the minute, as people write it; anything else as it is."""
+def to_the_minute(created: str) -> str:
+    """Return an ISO 8601 moment to the minute, as people write it; anything else as it is."""
     try:
         return datetime.fromisoformat(created).strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:
@@ -180,12 +179,18 @@ def _to_the_minute(created: str) -> str:
 # --- contents -----------------------------------------------------------------------------------
 
 
+_FILTERS = (
+    *(breakable, by_kind, fact, jpeg, level, percent, span, to_the_minute),
+    *(with_attention, with_boxes),
+)
+
+
 def _facts(matrix: Matrix) -> list[str]:
     """What stands under the title. The number of images is left out where cells differ in it."""
     sizes = {(cell.n_train, cell.n_test) for cell in matrix.cells}
     images = [f"{train:,} training and {test:,} test images" for train, test in sizes]
     classes = f"{len(matrix.class_names)} classes"
-    created = _to_the_minute(matrix.created)
+    created = to_the_minute(matrix.created)
     return [matrix.dataset, classes, *(images if len(images) == 1 else ()), created]
 
 
@@ -205,25 +210,23 @@ def _tiles(matrix: Matrix) -> Iterator[Tile]:
 
 
 def _group_tables(matrix: Matrix) -> Iterator[GroupTable]:
-    """One table a head and embedding model that has cells with accuracies by group."""
+    """One table for each head and embedding model that has accuracies by group."""
     names, rows = titles(matrix), ordered_rows(matrix)
-    for head in matrix.heads:
-        for column in matrix.columns:
-            cells = [(row, matrix.cell(row.key, column, head)) for row in rows]
-            found = [(row, cell) for row, cell in cells if cell and cell.groups]
-            counts = {group.name: group.n for _, cell in found for group in cell.groups}
-            lines = tuple(
-                Line(row, names[row.key], False, tuple(_group_entries(cell, counts)))
-                for row, cell in found
-            )
-            if lines:
-                grid = Grid(head, "groups", "Accuracy by group", tuple(counts), lines)
-                yield GroupTable(column, counts, grid)
+    for head, column in product(matrix.heads, matrix.columns):
+        cells = [(row, matrix.cell(row.key, column, head)) for row in rows]
+        found = [(row, cell) for row, cell in cells if cell and cell.groups]
+        counts = {group.name: group.n for _, cell in found for group in cell.groups}
+        lines = [
+            Line(row, names[row.key], False, _group_entries(cell, counts)) for row, cell in found
+        ]
+        if lines:
+            grid = Grid(head, "groups", "Accuracy by group", tuple(counts), tuple(lines))
+            yield GroupTable(column, counts, grid)
 
 
-def _group_entries(cell: Cell, names: Iterable[str]) -> Iterator[Entry]:
-    shares: Mapping[str, float] = {group.name: group.accuracy for group in cell.groups}
-    for name in names:
-        share = shares.get(name, math.nan)
-        worst = name == cell.worst_group
-        yield Entry(percent(share), 100 * share, worst=worst)
+def _group_entries(cell: Cell, names: Iterable[str]) -> tuple[Entry, ...]:
+    shares = {group.name: group.accuracy for group in cell.groups}
+    return tuple(
+        Entry(percent(share), 100 * share, worst=name == cell.worst_group)
+        for name, share in ((name, shares.get(name, math.nan)) for name in names)
+    )
