@@ -23,11 +23,9 @@ class Progress(Protocol):
 
         what: the things, such as "images". Yields a function that is told how many more are done.
         """
-        ...
 
     def say(self, line: str) -> None:
         """Print one line."""
-        ...
 
 
 def make_progress(quiet: bool = False, stream: TextIO | None = None) -> Progress:

@@ -1,4 +1,4 @@
-"""Fitting a head on cached embeddings: one cell of the matrix, with its predictions."""
+"""Fit a head on stored embeddings: one cell of the matrix, with its predictions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str,
 
 @contextmanager
 def warnings_as_text() -> Iterator[list[str]]:
-    """What is warned of inside; complete when it is left."""
+    """Collect the warnings of a block as lines of text, in a list that is complete at its end."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -72,7 +72,7 @@ def warnings_as_text() -> Iterator[list[str]]:
 
 @contextmanager
 def refusals_explained(head: Any) -> Iterator[None]:
-    """A ValueError, with which scikit-learn's classifiers refuse samples, as a sentence."""
+    """Raise A2pipeError for a ValueError, by which scikit-learn's classifiers refuse samples."""
     try:
         yield
     except A2pipeError:
@@ -83,7 +83,10 @@ def refusals_explained(head: Any) -> Iterator[None]:
 
 
 def fit_head(head: Any, features: Features, samples: Samples) -> Any:
-    """Fit with what the head asks for; validation samples are shown only to a head that does.
+    """Fit a head on the training samples, and return it.
+
+    The head is given the groups and the validation samples if it asks for them, see `uses`.
+    features: float32 (N, d), in the order of `samples`.
 
     Raises:
         A2pipeError: features are not finite, or the head refuses them.
@@ -108,13 +111,15 @@ def _warn_of_shared_images(samples: Samples) -> None:
 
 
 def uses(head: Any) -> frozenset[str]:
-    """Which of KEYWORDS a head's fit is to be given: its property `uses`, else its signature."""
+    """Return which of KEYWORDS a head's fit is to be given: by its property `uses`, if it has one,
+    else by the signature of `fit`."""
     declared = getattr(head, "uses", None)
     named = inspect.signature(head.fit).parameters if declared is None else declared
     return KEYWORDS & frozenset(named)
 
 
 def _judged(head: Any, features: Features, samples: Samples, split: Split) -> Arrays:
+    """Predictions on the samples of a split, and what they are compared with."""
     part = samples.part(split)
     arrays: Arrays = {
         "index": samples.index[part],
@@ -129,7 +134,7 @@ def _judged(head: Any, features: Features, samples: Samples, split: Split) -> Ar
 
 
 def _probabilities(head: Any, features: Features, classes: int) -> NDArray[np.float32]:
-    """Probability of every class of the collection; 0 for those the head was not fitted on."""
+    """Probabilities of all classes, (n, classes); 0 for classes the head was not fitted on."""
     found = np.asarray(head.predict_proba(features), np.float32)
     whole = np.zeros((len(found), classes), np.float32)
     whole[:, np.asarray(head.classes_, np.int64)] = found
@@ -137,7 +142,7 @@ def _probabilities(head: Any, features: Features, classes: int) -> NDArray[np.fl
 
 
 def _findings(head: Any) -> dict[str, Any]:
-    """What a head found out while it was fitted, as far as it is plain: C_, n_iter_, ..."""
+    """What a head found out while it was fitted, as far as JSON can hold it: C_, n_iter_, ..."""
     found = {name: _plain(value) for name, value in vars(head).items() if name.endswith("_")}
     return {name: value for name, value in sorted(found.items()) if value is not None}
 

@@ -33,9 +33,11 @@ SPEED_ALONE = "n_jobs"
 class HeadPlan:
     """A head on one block of features, as known before any feature is read.
 
-    parameters: those of the head itself. address: what stands in its `HeadSpec`. records:
-    fingerprints of the records beside the features that it reads. projected: the model whose
-    projection the features go through, or None.
+    kind: its name. parameters: those of the head itself.
+    address: the parameters that stand in its `HeadSpec`, which decide where its fit is stored.
+    records: fingerprints of the records beside the features that it reads.
+    projected: the model whose projection the features go through, or None.
+    zero_shot: what a zero-shot head is made of; None for every other kind.
     """
 
     kind: str
@@ -48,13 +50,17 @@ class HeadPlan:
 
 @dataclass(frozen=True)
 class UnfittedHead:
-    """An unfitted head, and the projection (d, e) that features go through before it, or None."""
+    """An unfitted head and what features go through before it.
+
+    head: a classifier. projection: float32 (d, e), from embeddings to the space shared with text;
+    None for features as they are.
+    """
 
     head: Any
     projection: NDArray[np.float32] | None = None
 
     def features(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features as the head sees them; (N, crops * d)."""
+        """Return features as the head sees them: float32 (N, crops * d) to (N, crops * e)."""
         return X if self.projection is None else project(X, self.projection)
 
 
@@ -65,8 +71,14 @@ def plan_head(
     features: Sequence[FeatureSpec],
     source: TextSource,
 ) -> HeadPlan:
-    """What a head on these features is made of. Only what reads text or a projection needs more
-    than the parameters; see `plan_zero_shot` for the errors of those."""
+    """Find out what a head on these features is made of; reads no feature.
+
+    kind, parameters: as the experiment gives them. source: where the files of the embedding model
+    are found, for a head that reads text or a projection.
+
+    Raises:
+        UsageError: the kind or a parameter does not exist, or `plan_zero_shot` refuses them.
+    """
     own, projected = _split(kind, parameters)
     if kind == KIND:
         plan = plan_zero_shot(own, collection, features, source)
@@ -81,7 +93,9 @@ def plan_head(
 
 
 def build_head(plan: HeadPlan, source: TextSource, records: Records) -> UnfittedHead:
-    """The head, with text features embedded and projections read where it needs them.
+    """Return the unfitted head, with text embedded and projections read where it needs them.
+
+    records: where text features and projections are kept, so that each is worked out once.
 
     Raises:
         UsageError, A2pipeError: as `zero_shot_head` and `image_projection`.
@@ -109,14 +123,17 @@ def project_features(
     source: TextSource,
     records: Records,
 ) -> NDArray[np.float32]:
-    """Features as a fitted head with these parameters sees them; raises as `image_projection`."""
+    """Return features as a fitted head with these parameters sees them: float32 (N, crops * e).
+
+    X: float32 (N, crops * d), as they are stored. Raises as `image_projection`.
+    """
     if not parameters.get(PROJECTED, False):
         return X
     return UnfittedHead(None, image_projection(one_model(features), source, records)).features(X)
 
 
 def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:
-    """What shapes a fit: parameters however they were written, and whose code a plug-in's is."""
+    """What decides where a fit is stored: canonical parameters, and whose code a plug-in's is."""
     address = canonical(kind, own)
     address.pop(SPEED_ALONE, None)
     if projected:
@@ -126,7 +143,7 @@ def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, An
 
 
 def _split(kind: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The head's own parameters, and whether it sees projected features."""
+    """The parameters of the head itself, and whether it sees projected features."""
     own = dict(parameters)
     projected = own.pop(PROJECTED, False)
     if not isinstance(projected, bool):

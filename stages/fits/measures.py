@@ -1,4 +1,4 @@
-"""What is measured of a head once, when it is fitted, beside the accuracies of its predictions."""
+"""Measure a fitted head once: what its record keeps beside the predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def measures(
     predictions: NDArray[np.int64],
     probabilities: NDArray[np.float32] | None,
 ) -> dict[str, float]:
-    """Measures of the test samples by name, in [0, 1].
+    """Return measures of the test samples by name, in [0, 1].
+
+    predictions: int64 (n,), class indices; probabilities: float32 (n, classes), or None for a head
+    that gives none.
 
     balanced_accuracy, macro_f1; adjusted_accuracy, unless a training group has no test sample; ece,
     if the head gives probabilities.

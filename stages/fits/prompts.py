@@ -1,4 +1,4 @@
-"""What classes are called in prompts, and the prompts themselves."""
+"""Name classes in prompts, and write the prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import UsageError
 
 
 def prompt_names(collection: Collection, given: Sequence[str] | None = None) -> tuple[str, ...]:
-    """What each class is called in a prompt, in the order of its index.
+    """Return what each class is called in a prompt, in the order of the classes.
 
     given: names that replace the dataset's. None takes those that the benchmark's facts give, which
     are needed where a class is called by no noun, else the collection's own with underscores read
@@ -39,11 +39,12 @@ def prompt_names(collection: Collection, given: Sequence[str] | None = None) -> 
 
 
 def prompts(templates: Sequence[str], name: str) -> tuple[str, ...]:
-    """Each template with the class's name in place of its {}; article and ending stay as given."""
+    """Return each template with the class's name in place of its {}; all else stays as given."""
     return tuple(template.replace("{}", name) for template in templates)
 
 
 def _own(collection: Collection) -> tuple[str, ...]:
+    """The collection's own names of its classes, which must not be numbers."""
     names = tuple(name.replace("_", " ") for name in collection.class_names)
     if any(name.isdecimal() for name in names):
         raise UsageError(

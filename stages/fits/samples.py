@@ -1,4 +1,4 @@
-"""The samples of a collection that a head meets: in the order train, val, test."""
+"""The samples of a collection that a head is fitted and judged on: train, then val, then test."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What is known of N samples, the training samples first, then validation, then test.
+    """N samples: the training samples first, then validation, then test.
 
-    index: positions in the collection; labels: class indices; groups: indices into `group_names`,
-    -1 for none; images: numbers of the unique images, equal where samples share one; sizes: how
-    many samples each split has.
+    index: int64 (N,), positions in the collection.
+    labels: int64 (N,), indices into `class_names`.
+    groups: int64 (N,), indices into `group_names`, -1 for none.
+    images: int64 (N,), numbers of the unique images, equal where samples share one.
+    sizes: how many samples each split has.
+    class_names, group_names: in the order of their indices.
     """
 
     index: Integers
@@ -35,13 +38,13 @@ class Samples:
     group_names: tuple[str, ...]
 
     def part(self, split: Split) -> slice:
-        """Where the samples of a split stand."""
+        """Return where the samples of a split stand."""
         start = sum(self.sizes[before] for before in _ORDER[: _ORDER.index(split)])
         return slice(start, start + self.sizes[split])
 
 
 def samples_of_collection(collection: Collection) -> Samples:
-    """The samples of a collection that a head can be fitted and judged on.
+    """Return the samples of a collection that a head can be fitted and judged on.
 
     Raises:
         UsageError: there is no training or no test sample, one of them has no label, a class
@@ -64,7 +67,7 @@ def samples_of_collection(collection: Collection) -> Samples:
 
 
 def check_samples(collection: Collection) -> dict[Split, Integers]:
-    """Positions of the samples of each split. Raises as `samples_of_collection`."""
+    """Return the positions of the samples of each split. Raises as `samples_of_collection`."""
     parts: dict[Split, Integers] = {
         split: np.flatnonzero(collection.splits == split) for split in _ORDER
     }
@@ -79,7 +82,7 @@ def check_samples(collection: Collection) -> dict[Split, Integers]:
 
 
 def _image_numbers(digests: Sequence[str]) -> Integers:
-    """Numbers of the unique images in order of first appearance, (len(digests),)."""
+    """Number the unique images in the order of first appearance: int64 (len(digests),)."""
     unique = dict.fromkeys(digests)
     if len(unique) == len(digests):
         return np.arange(len(digests))
@@ -88,7 +91,10 @@ def _image_numbers(digests: Sequence[str]) -> Integers:
 
 
 def grouping(collection: Collection) -> tuple[Integers, tuple[str, ...]]:
-    """Group of each sample and the groups' names; a collection without groups has its classes."""
+    """Return the group of each sample and the names of the groups.
+
+    The classes stand for groups in a collection without any.
+    """
     if collection.group_names:
         return collection.groups, collection.group_names
     return collection.labels, collection.class_names

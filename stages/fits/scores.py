@@ -1,4 +1,4 @@
-"""What a cell's predictions are worth: accuracies over all samples, by group and by class."""
+"""Score the predictions of a cell: accuracy over all samples, by group and by class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ...metrics.groups import GroupAccuracy, accuracy, per_class, per_group, wor
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares of right predictions, in [0, 1], over the n samples of one split."""
+    """Shares of right predictions, in [0, 1], over the n samples of one split.
+
+    worst_group, worst_class: those of lowest accuracy. groups, classes: all, in their order.
+    """
 
     n: int
     accuracy: float
@@ -25,7 +28,10 @@ class Scores:
 
 
 def scores(content: Mapping[str, Any], arrays: Mapping[str, Any], split: str = "test") -> Scores:
-    """The scores of a record (`heads.fit_cell`) on its test or its validation samples."""
+    """Return the scores of a fit's record on the samples of a split.
+
+    content, arrays: as `fit.fit_cell` returns them. split: "test" or "val".
+    """
     truth, predicted = arrays[f"{split}_labels"], arrays[f"{split}_predictions"]
     groups = per_group(truth, predicted, arrays[f"{split}_groups"], content["group_names"])
     classes = per_class(truth, predicted, content["class_names"])

@@ -1,4 +1,4 @@
-"""Text features of classes and projections of images, each worked out once and kept as a record."""
+"""Embed the text of classes, and read projections of images; each is kept as a record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TextSource:
-    """Where the files of an OpenCLIP model are found: what its image tower was identified with.
+    """Where the files of an OpenCLIP model are found.
 
-    weights: the file given for it, None for the published one. offline: never touch the network.
-    memo: a file that remembers digests, so that nothing is read and no torch imported twice.
+    weights: the file that the experiment gives; None for the published one.
+    offline: whether the network must not be used.
+    memo: a file that remembers digests, so that weights are read and torch is imported only once.
     """
 
     weights: Path | None = None
@@ -34,7 +35,7 @@ class TextSource:
 
 
 def text_model(model: ModelSpec, source: TextSource) -> TextModelSpec:
-    """The text tower that belongs to an embedding model.
+    """Return the text tower that belongs to an embedding model.
 
     Raises:
         UsageError: the model has no text tower.
@@ -56,16 +57,17 @@ def _check_weights(model: ModelSpec, found: str) -> None:
 def text_specs(
     model: TextModelSpec, prompts: Sequence[Sequence[str]]
 ) -> tuple[tuple[TextSpec, ...], ...]:
-    """The record of each prompt of each class."""
+    """Return the spec of each prompt of each class."""
     return tuple(tuple(TextSpec(model, prompt) for prompt in of_class) for of_class in prompts)
 
 
 def class_features(
     specs: Sequence[Sequence[TextSpec]], source: TextSource, records: Records
 ) -> Floats:
-    """Unit feature of each class, float32 (C, e): the mean of those of its prompts, scaled again.
+    """Return the feature of each of C classes, of unit length: float32 (C, e).
 
-    Only prompts without a record are embedded.
+    It is the mean of the features of the class's prompts, scaled to unit length again. Only prompts
+    without a record are embedded.
     """
     found = _embedded(
         dict.fromkeys(spec for of_class in specs for spec in of_class), source, records
@@ -74,7 +76,7 @@ def class_features(
 
 
 def _mean(rows: list[Floats]) -> Floats:
-    """One prompt's feature as it is, bit for bit."""
+    """The mean of rows, scaled to unit length; a single row stays as it is, bit for bit."""
     if len(rows) == 1:
         return rows[0]
     mean = np.mean(rows, axis=0, dtype=np.float64)
@@ -102,7 +104,7 @@ def _recorded(specs: dict[TextSpec, None], records: Records) -> Iterator[tuple[T
 
 
 def image_projection(model: ModelSpec, source: TextSource, records: Records) -> Floats:
-    """Projection of an embedding model's CLS embeddings, float32 (d, e).
+    """Return the projection of a model's CLS embeddings to the space shared with text: (d, e).
 
     Raises:
         UsageError: the model has no text tower, and so no such space.
@@ -121,12 +123,12 @@ def image_projection(model: ModelSpec, source: TextSource, records: Records) -> 
 
 
 def projection_spec(model: ModelSpec) -> ProjectionSpec:
-    """The record of a model's projection."""
+    """Return the spec of a model's projection."""
     return ProjectionSpec(model.weights, name=model.name)
 
 
 def _write(records: Records, spec: Any, content: dict[str, Any], **arrays: Floats) -> None:
-    """Keep a record; a cache that may only be read does without."""
+    """Keep a record, unless the cache may only be read."""
     with suppress(UnwritableError):
         records.write(spec, content, arrays)
 

@@ -1,4 +1,4 @@
-"""The zero-shot head of a cell: what it reads, found out ahead, and the head with its arrays."""
+"""Zero-shot heads: find out what one reads before anything is embedded, then build it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ KIND = "zero-shot"
 class ZeroShotPlan:
     """A zero-shot head on one block of features, before anything is embedded.
 
-    parameters: as the experiment gives them. names: what the classes are called. texts: the record
-    of each prompt of each class. model: whose embeddings they are compared with.
+    parameters: as the experiment gives them. names: what the classes are called in prompts.
+    texts: the spec of each prompt of each class. model: whose embeddings they are compared with.
     """
 
     parameters: Mapping[str, Any]
@@ -45,7 +45,7 @@ class ZeroShotPlan:
 
     @property
     def address(self) -> dict[str, Any]:
-        """What shapes a prediction: the prompts, however they were written, and the text tower."""
+        """What decides a prediction: the prompts, however they were written, and the text tower."""
         given = canonical(KIND, self.parameters)
         others = {k: v for k, v in given.items() if k not in ("templates", "class_names")}
         return {
@@ -67,8 +67,9 @@ def plan_zero_shot(
     features: Sequence[FeatureSpec],
     source: TextSource,
 ) -> ZeroShotPlan:
-    """What a zero-shot head is made of; embeds nothing, and imports no torch where `source.memo`
-    knows the weights.
+    """Find out what a zero-shot head is made of.
+
+    Nothing is embedded, and torch is not imported if `source.memo` knows the weights.
 
     Raises:
         UsageError: a parameter or the class names cannot be used, the features are of several
@@ -89,7 +90,9 @@ def plan_zero_shot(
 
 
 def zero_shot_head(plan: ZeroShotPlan, source: TextSource, records: Records) -> ZeroShotHead:
-    """The head with its arrays, not yet fitted; prompts without a record are embedded.
+    """Return the unfitted head with its text features and its projection.
+
+    Prompts without a record are embedded.
 
     Raises:
         UsageError: a prompt is longer than the text tower reads.
@@ -103,7 +106,7 @@ def zero_shot_head(plan: ZeroShotPlan, source: TextSource, records: Records) -> 
 
 
 def one_model(features: Sequence[FeatureSpec]) -> ModelSpec:
-    """The one model of a block of features.
+    """Return the one model of a block of features.
 
     Raises:
         UsageError: there are several.
