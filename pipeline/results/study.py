@@ -186,7 +186,7 @@ def _finished(drafts: Iterator[_Draft], section: LocalizeSection) -> Iterator[_D
 
 def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft]:
     """Yield the drafts with their measures; those over equally many images share every draw."""
-    # In one call for all of them, as else the drawing would blur the differences between lines.
+    # In one call, so that lines over equally many images are drawn once for all of them.
     bounds = iter(
         mean_intervals(
             [values for draft in drafts for values in draft.columns.values()],
@@ -204,8 +204,7 @@ def _measured(drafts: list[_Draft], section: LocalizeSection) -> Iterator[_Draft
 
 
 def _measure(name: str, crops: tuple[int, ...], values: Floats, low: float, high: float) -> Measure:
-    if len(values) < 2:
-        # One image says nothing of how much images differ.
-        return Measure(name, len(values), float(values.mean()), math.nan, math.nan, math.nan, crops)
-    std = float(values.std(ddof=1))
-    return Measure(name, len(values), float(values.mean()), std, low, high, crops)
+    n, mean = len(values), float(values.mean())
+    # One image says nothing of how much images differ.
+    spread = (float(values.std(ddof=1)), low, high) if n > 1 else (math.nan, math.nan, math.nan)
+    return Measure(name, n, mean, *spread, crops)
