@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import NotCachedError, UsageError
-from .flags import ADDRESS, DATASET_NAME, FEATURES, MATRIX, NAME, RUN
+from .flags import ADDRESS, FEATURES, MATRIX, NAME, RUN, flags
 from .options import (
     HeadedCommand,
     cache_option,
@@ -139,7 +139,7 @@ def status(
 
 
 @click.command(cls=HeadedCommand)
-@experiment_options(NAME, DATASET_NAME)
+@experiment_options(NAME, flags("dataset.name"))
 @cache_option
 @click.option(
     "--task", type=int, metavar="N", help="Print the log of this task alone, by its rank."

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .flags import DATASET, DATASET_PLACE, IMAGE, REHASH, WORKERS
+from .flags import DATASET, IMAGE, WORKERS, flags
 from .options import (
     HeadedCommand,
     cache_option,
@@ -73,7 +73,7 @@ def datasets_show(
 
 @datasets.command("check", cls=HeadedCommand)
 @click.argument("dataset", metavar="NAME")
-@key_flags(DATASET_PLACE, REHASH, IMAGE, WORKERS)
+@key_flags(flags("dataset.root", "dataset.options", "dataset.rehash"), IMAGE, WORKERS)
 @session_options
 def datasets_check(
     dataset: str, overrides: Mapping[str, Any], cache_root: Path | None, quiet: bool, as_json: bool

@@ -8,7 +8,7 @@ sentence, and the default in brackets.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,6 @@ class Flag:
 
 
 Group = tuple[Flag, ...]
-
-
-def _under(heading: str, written: Mapping[str, str]) -> Group:
-    """The flags of a heading, from their keys and how they are written."""
-    return tuple(_flag(key, text, heading) for key, text in written.items())
 
 
 def _flag(key: str, text: str, heading: str) -> Flag:
@@ -128,61 +123,36 @@ CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
 
 # --- the flags ----------------------------------------------------------------------------------
 
-NAME = _under("Options", {"name": "--name NAME  Name of the experiment."})
-
-DATASET_NAME = _under(
-    "Dataset",
-    {
+_WRITTEN: dict[str, dict[str, str]] = {
+    "Options": {"name": "--name NAME  Name of the experiment."},
+    "Dataset": {
         "dataset.name": "--dataset NAME|PATH  "
-        "Which dataset: a registered name, a folder, a manifest or tar shards."
-    },
-)
-DATASET_PLACE = _under(
-    "Dataset",
-    {
+        "Which dataset: a registered name, a folder, a manifest or tar shards.",
         "dataset.root": "--root DIR  Where a registered dataset lies.",
         "dataset.options": "--dataset-option KEY=VALUE ...  "
         "Set an option of the dataset, e.g. seed=3; VALUE may be JSON.",
-    },
-)
-REHASH = _under(
-    "Dataset",
-    {"dataset.rehash": "--rehash  Read every image file anew, whatever the cache remembers of it."},
-)
-SAMPLES = _under(
-    "Dataset",
-    {
+        "dataset.rehash": "--rehash  "
+        "Read every image file anew, whatever the cache remembers of it.",
         "dataset.split_val": "--split-val SHARE  "
         "Hold out this share of the training images for validation, where no such split exists.",
         "dataset.split_seed": "--split-seed N  Seed that chooses the images held out.  [0]",
         "run.limit": "--limit N  Take N samples only, spread over splits and groups.",
     },
-)
-DATASET = (*DATASET_NAME, *DATASET_PLACE, *REHASH, *SAMPLES)
-
-IMAGE = _under(
-    "Image",
-    {
+    "Image": {
         "image.size": "--image-size PX  Side of the canvas in pixels.  [224]",
         "image.geometry": "--geometry squash|center-crop|letterbox  "
         "How an image becomes the square canvas.  [squash]",
         "image.draft": "--draft  "
         "Decode JPEG files at a fraction of their size; rows get addresses of their own.",
     },
-)
-
-_ATTENDED = {
-    "attention.models": "--attention-model NAME ...  Model that says where to look.",
-    "attention.layers": "--layers last|all|N,N  "
-    "Blocks whose attention is taken, counted from 1.  [last]",
-}
-_INPUT_SIZE = "--attention-input PX  Side of the input of the attention models.  [image size]"
-ATTENTION_INPUT = _under("Attention", {"attention.input_size": _INPUT_SIZE})
-ATTENTION = (*_under("Attention", _ATTENDED), *ATTENTION_INPUT)
-
-CROPS = _under(
-    "Crops",
-    {
+    "Attention": {
+        "attention.models": "--attention-model NAME ...  Model that says where to look.",
+        "attention.layers": "--layers last|all|N,N  "
+        "Blocks whose attention is taken, counted from 1.  [last]",
+        "attention.input_size": "--attention-input PX  "
+        "Side of the input of the attention models.  [image size]",
+    },
+    "Crops": {
         "crops.sizes": "--crop-sizes PX,PX ...  "
         "List of crops in the order they are placed, e.g. 64,32.  [64]",
         "crops.smooth": "--smooth N ...  "
@@ -192,108 +162,89 @@ CROPS = _under(
         "attention.reading": "--reading slice|patch-softmax ...  "
         "Take heads as they are, or renormalise each over the patches first.  [slice]",
     },
-)
-
-EMBEDDING_INPUT = _under(
-    "Embedding",
-    {"embedding.input_size": "--embedding-input PX  Side crops are resized to.  [image size]"},
-)
-EMBEDDING = (
-    *_under(
-        "Embedding",
-        {
-            "embedding.models": "--embedding-model NAME ...  Model that says what to extract.",
-            "embedding.baselines": "--baseline NAME ...  "
-            "Row without attention: full, full@518, center:128, random, random:SEED or s2.",
-            "crops.source": "--crop-source resized|original  "
-            "What crops are cut from: the canvas, or the image at its full resolution.  [resized]",
-        },
-    ),
-    *EMBEDDING_INPUT,
-)
-
-HEADS = _under(
-    "Heads",
-    {
+    "Embedding": {
+        "embedding.models": "--embedding-model NAME ...  Model that says what to extract.",
+        "embedding.baselines": "--baseline NAME ...  "
+        "Row without attention: full, full@518, center:128, random, random:SEED or s2.",
+        "embedding.input_size": "--embedding-input PX  Side crops are resized to.  [image size]",
+        "crops.source": "--crop-source resized|original  "
+        "What crops are cut from: the canvas, or the image at its full resolution.  [resized]",
+    },
+    "Heads": {
         "combine.rows": "--combine ROW,ROW ...  "
         "Add a row with the features of several: baselines or attention models.",
         "head.kind": "--head KIND  Kind of head.  [logistic]",
         "head.options": "--head-option KEY=VALUE ...  Set a parameter of the head, e.g. C=0.1.",
-    },
-)
-METRICS = _under(
-    "Heads",
-    {
         "metrics": "--metric NAME ...  "
-        "What the matrix shows of a cell: accuracy, wga or worst_class.  [accuracy, wga]"
+        "What the matrix shows of a cell: accuracy, wga or worst_class.  [accuracy, wga]",
     },
-)
-
-LOCALIZATION = _under(
-    "Localization",
-    {
+    "Localization": {
         "localize.split": "--localize-split train|val|test|all  "
         "Images on which maps are compared with boxes.  [test]",
-        "localize.evaluation": "--localize-evaluation NAME ...  "
-        "Cells on which maps are compared with boxes: pixels, patch-centre or patch-overlap."
-        "  [pixels]",
-    },
-)
-INTERVALS = _under(
-    "Localization",
-    {
+        "localize.evaluation": "--localize-evaluation NAME ...  Cells on which maps are compared "
+        "with boxes: pixels, patch-centre or patch-overlap.  [pixels]",
         "localize.resamples": "--localize-resamples N  Draws of the bootstrap.  [1000]",
         "localize.level": "--localize-level LEVEL  Level of the intervals.  [0.95]",
         "localize.seed": "--localize-seed N  Seed of the bootstrap.  [0]",
     },
-)
-
-ADDRESS = _under(
-    "Run",
-    {
+    "Run": {
+        "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
         "run.precision": "--precision fp32|bf16|fp16  "
         "Type models compute in; rows of each have addresses of their own.  [fp32]",
         "run.compile": "--compile  "
         "Let torch.compile make the models' code; rows get addresses of their own.",
+        "run.batch_size": "--batch-size N  Images in a forward pass.  [64]",
+        "run.workers": "--workers N  "
+        "Threads that decode images, and heads that are fitted at once.  [one a core]",
         "run.backend": "--backend zarr|hdf5  How arrays are stored.  [zarr]",
         "run.shard_size": "--shard-size N  Images that are committed at once.  [1024]",
         "run.weights": "--weights FILE|MODEL=FILE ...  "
         "Local file with the weights of the one model, or of MODEL.",
+        "run.cache_pixels": "--cache-pixels  "
+        "Store the images on their canvas, so that further models decode nothing.",
+        "run.skip_bad_images": "--skip-bad-images  "
+        "Leave bad images out of every fit instead of stopping with exit code 3.",
         "run.offline": "--offline  Never touch the network.",
     },
-)
-"""What says where rows lie: every command that looks for rows in the cache reads these."""
+}
 
-TIMING = _under(
-    "Run",
-    {
-        "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
-        "run.batch_size": "--batch-size N  Images in a forward pass.  [64]",
-        "run.workers": "--workers N  "
-        "Threads that decode images, and heads that are fitted at once.  [one a core]",
-    },
-)
-WORKERS = tuple(flag for flag in TIMING if flag.key == "run.workers")
-CACHE_PIXELS = _under(
-    "Run",
-    {
-        "run.cache_pixels": "--cache-pixels  "
-        "Store the images on their canvas, so that further models decode nothing."
-    },
-)
-SKIP_BAD_IMAGES = _under(
-    "Run",
-    {
-        "run.skip_bad_images": "--skip-bad-images  "
-        "Leave bad images out of every fit instead of stopping with exit code 3."
-    },
-)
-RUN = (*ADDRESS, *TIMING, *CACHE_PIXELS, *SKIP_BAD_IMAGES)
+
+def _headed(heading: str) -> Group:
+    return tuple(_flag(key, text, heading) for key, text in _WRITTEN[heading].items())
+
+
+NAME, DATASET, IMAGE = _headed("Options"), _headed("Dataset"), _headed("Image")
+ATTENTION, CROPS, EMBEDDING = _headed("Attention"), _headed("Crops"), _headed("Embedding")
+RUN = _headed("Run")
 
 FEATURES = (DATASET, IMAGE, ATTENTION, CROPS, EMBEDDING)
 """What says which features an experiment has."""
 
+EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), RUN)
+
+
+def flags(*keys: str) -> Group:
+    """Return the flags of these keys."""
+    return tuple(flag for group in EVERY for flag in group if flag.key in keys)
+
+
+HEADS, METRICS = flags("combine.rows", "head.kind", "head.options"), flags("metrics")
+LOCALIZATION = flags("localize.split", "localize.evaluation")
+INTERVALS = flags("localize.resamples", "localize.level", "localize.seed")
+
 MATRIX = (NAME, *FEATURES, HEADS, METRICS, LOCALIZATION)
 """What says what a matrix shows; intervals of the localisation are of `localize` alone."""
 
-EVERY = (*MATRIX, INTERVALS, RUN)
+ADDRESS = flags(
+    "run.precision",
+    "run.compile",
+    "run.backend",
+    "run.shard_size",
+    "run.weights",
+    "run.offline",
+)
+"""What says where rows lie: every command that looks for rows in the cache reads these."""
+
+TIMING = flags("run.device", "run.batch_size", "run.workers")
+WORKERS, CACHE_PIXELS = flags("run.workers"), flags("run.cache_pixels")
+SKIP_BAD_IMAGES = flags("run.skip_bad_images")

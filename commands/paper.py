@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .flags import (
-    ATTENTION_INPUT,
-    EMBEDDING_INPUT,
-    FEATURES,
-    HEADS,
-    NAME,
-    REHASH,
-    RUN,
-    SAMPLES,
-    pairs,
-)
+from .flags import FEATURES, HEADS, NAME, RUN, flags, pairs
 from .options import (
     PATH,
     HeadedCommand,
@@ -39,6 +29,8 @@ if TYPE_CHECKING:
     from ..paper.results import PaperResult
     from ..paper.settings import Settings
 
+_SAMPLES = flags("dataset.rehash", "dataset.split_val", "dataset.split_seed", "run.limit")
+_INPUTS = flags("attention.input_size", "embedding.input_size")
 RESULTS = click.argument("results", nargs=-1, required=True, type=PATH)
 REPLACE = click.option(
     "--replace",
@@ -141,7 +133,7 @@ def paper_show(
     callback=pairs,
     help="Set an option of every dataset, or of one alone; VALUE may be JSON. May be repeated.",
 )
-@key_flags(REHASH, SAMPLES, ATTENTION_INPUT, EMBEDDING_INPUT, RUN)
+@key_flags(_SAMPLES, _INPUTS, RUN)
 @out_option
 @session_options
 def paper_run(

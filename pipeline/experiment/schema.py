@@ -41,12 +41,13 @@ def _without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _canonical_heads(values: tuple[str, ...]) -> tuple[str, ...]:
-    return _without_repeats(tuple(parse_aggregator(value).text for value in values))
+def _canonical_aggregator(text: str) -> str:
+    return parse_aggregator(text).text
 
 
-def _canonical_models(values: tuple[str, ...]) -> tuple[str, ...]:
-    return _without_repeats(tuple(canonical(value) for value in values))
+def _baseline(text: str) -> str:
+    parse_baseline(text)
+    return text
 
 
 def _odd(value: int) -> int:
@@ -55,36 +56,57 @@ def _odd(value: int) -> int:
     return value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_without_repeats)]
-Models = Annotated[Names, AfterValidator(_canonical_models)]
-CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+def _not_growing(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if list(sizes) != sorted(sizes, reverse=True):
+        raise ValueError(f"sizes must not grow along a list, as they do in {list(sizes)}")
+    return sizes
+
+
+Several = Annotated[tuple[T, ...], BeforeValidator(_as_list), AfterValidator(_without_repeats)]
+"""Values that each count once; one may stand without a list."""
+OneOrMore = Annotated[Several[T], Field(min_length=1)]
+Models = Several[Annotated[str, AfterValidator(canonical)]]
+Aggregator = Annotated[str, AfterValidator(_canonical_aggregator)]
+BaselineText = Annotated[str, AfterValidator(_baseline)]
+CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_not_growing)]
 OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
 Reading = Literal["slice", "patch-softmax"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Metric = Literal["accuracy", "wga", "worst_class"]
+Evaluation = Literal["pixels", "patch-centre", "patch-overlap"]
 
 
 class Section(BaseModel):
-    """A part of the experiment; immutable, and strict about the keys it knows."""
+    """A section of the experiment. It is immutable and refuses keys that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatasetSection(Section):
-    """Which images: a registered name, a folder, a manifest, tar shards; split_val: the share
-    of the training images that becomes the validation split; rehash: read every file anew."""
+    """Which images.
+
+    name: a registered name, or the path of a folder, a manifest or tar shards. root: the folder of
+    a registered dataset. options: options of the dataset. split_val: the share of the training
+    images that is held out for validation. split_seed: which ones are. rehash: whether every file
+    is read anew, whatever the cache remembers of it.
+    """
 
     name: str
     root: Path | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    split_val: Annotated[float, Field(gt=0, lt=1)] | None = None
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_val: Share | None = None
+    split_seed: Seed = 0
     rehash: bool = False
 
 
 class ImageSection(Section):
-    """The square canvas that an image becomes: boxes are placed on it; draft: JPEG files are
-    decoded at the smallest fraction of their size that covers it."""
+    """The square canvas that an image becomes and on which boxes are placed.
+
+    size: its side in pixels. geometry: how the image becomes square. draft: whether JPEG files are
+    decoded at the smallest fraction of their size that covers the canvas.
+    """
 
     size: PositiveInt = 224
     geometry: Geometry = "squash"
@@ -92,31 +114,33 @@ class ImageSection(Section):
 
     @property
     def canvas(self) -> Canvas:
+        """Return the canvas that the stages work on."""
         return Canvas(self.size, self.geometry, self.draft)
 
 
 class AttentionSection(Section):
-    """Which models say where to look, and how their heads become one map; input_size is the canvas
-    unless given. heads: aggregators in their canonical text, so that each counts once."""
+    """Which models say where to look, and how their heads become one map.
+
+    models: their names. layers: "last", "all", or numbers of blocks from 1. heads: aggregators,
+    each in its canonical text, so that two spellings count once. reading: whether a head is
+    renormalised over the patches before heads are aggregated. input_size: side of the models' input
+    in pixels; None is that of the canvas.
+    """
 
     models: Models = ()
     layers: Literal["last", "all"] | tuple[int, ...] = "last"
-    heads: Annotated[Names, Field(min_length=1), AfterValidator(_canonical_heads)] = ("mean",)
-    reading: Annotated[
-        tuple[Reading, ...],
-        BeforeValidator(_as_list),
-        Field(min_length=1),
-        AfterValidator(_without_repeats),
-    ] = ("slice",)
+    heads: OneOrMore[Aggregator] = ("mean",)
+    reading: OneOrMore[Reading] = ("slice",)
     input_size: PositiveInt | None = None
 
     @field_validator("layers", mode="before")
     @classmethod
     def _one_layer(cls, value: Any) -> Any:
-        """Numbers as a tuple; said here, as a union's own message names one of its halves."""
+        """Read one number as a list of one."""
         numbers = value if isinstance(value, list | tuple) else [value]
         if value in ("last", "all"):
             return value
+        # Refused here, as pydantic's message on a union names only one of its halves.
         if not numbers or not all(type(number) is int for number in numbers):
             raise ValueError(
                 f'write "last", "all" or block numbers such as [11, 12], not {value!r}'
@@ -125,52 +149,51 @@ class AttentionSection(Section):
 
 
 class CropsSection(Section):
-    """Crop lists in order of selection, in pixels of the canvas; smooth: mean filter, 1 is off;
-    source: what crops are cut from, the canvas or the original at its full resolution."""
+    """Which crops are placed.
+
+    sizes: lists of crops in the order they are placed, their sides in pixels of the canvas. smooth:
+    sides, in patches, of the mean filter over a map; 1 is off. source: whether crops are cut from
+    the canvas or from the image at its full resolution.
+    """
 
     sizes: Annotated[tuple[CropList, ...], BeforeValidator(_as_crop_lists)] = ((64,),)
-    smooth: Annotated[tuple[OddInt, ...], BeforeValidator(_as_list), Field(min_length=1)] = (1,)
+    smooth: OneOrMore[OddInt] = (1,)
     source: Literal["resized", "original"] = "resized"
-
-    @field_validator("sizes")
-    @classmethod
-    def _descending(cls, lists: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-        for sizes in lists:
-            if list(sizes) != sorted(sizes, reverse=True):
-                raise ValueError(f"sizes must not grow along a list, as they do in {list(sizes)}")
-        return lists
 
 
 class EmbeddingSection(Section):
-    """Which models say what to extract, and the baselines that need no attention."""
+    """Which models say what to extract, and the rows that need no attention.
+
+    models: their names. baselines: as `parse_baseline` reads them. input_size: side in pixels to
+    which crops are resized; None is that of the canvas.
+    """
 
     models: Models = ()
-    baselines: Names = ()
+    baselines: Several[BaselineText] = ()
     input_size: PositiveInt | None = None
-
-    @field_validator("baselines")
-    @classmethod
-    def _parsable(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            parse_baseline(value)
-        return values
 
     @property
     def parsed_baselines(self) -> tuple[Baseline, ...]:
+        """Return the baselines, read."""
         return tuple(parse_baseline(value) for value in self.baselines)
 
 
 class CombineSection(Section):
-    """Rows whose features are concatenated: each by its key, label, attention model or baseline."""
+    """A row whose features are those of several rows, one after the other.
+
+    name: of the row; "" for one made of its parts. rows: each by its key, label, attention model or
+    baseline.
+    """
 
     name: str = ""
     rows: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
 class HeadSection(BaseModel):
-    """A head by kind; every further key is a parameter of that head.
+    """A head; every key besides these is a parameter of its own.
 
-    models: the embedding models it is fitted on; all of the experiment's, unless given.
+    kind: a registered name. name: of the head in tables; "" for its kind. models: the embedding
+    models it is fitted on; all of the experiment's if empty.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -181,30 +204,40 @@ class HeadSection(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """Return the parameters that were given, by name."""
         return dict(self.model_extra or {})
 
     @property
     def label(self) -> str:
+        """Return the name that tables show."""
         return self.name or self.kind
 
 
 class LocalizeSection(Section):
-    """On which images and cells maps are compared with boxes; the bootstrap of its intervals."""
+    """How attention maps are compared with ground-truth boxes.
+
+    split: the images. evaluation: the cells of a map that count. resamples, level, seed: of the
+    bootstrap that gives the intervals.
+    """
 
     split: Literal["train", "val", "test", "all"] = "test"
-    evaluation: Annotated[
-        tuple[Literal["pixels", "patch-centre", "patch-overlap"], ...],
-        BeforeValidator(_as_list),
-        AfterValidator(_without_repeats),
-        Field(min_length=1),
-    ] = ("pixels",)
+    evaluation: OneOrMore[Evaluation] = ("pixels",)
     resamples: Annotated[int, Field(gt=0, le=100_000)] = 1000
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    seed: Annotated[int, Field(ge=0)] = 0
+    level: Share = 0.95
+    seed: Seed = 0
 
 
 class RunSection(Section):
-    """How it is computed; of these only precision and compile change any number."""
+    """How everything is computed; of these only precision and compile change any number.
+
+    device: as PyTorch names it, or "auto". precision: the type models compute in. compile: whether
+    torch.compile makes the models' code. batch_size: images in a forward pass. workers: threads
+    that decode, and heads fitted at once; None is one a core. backend: how arrays are stored.
+    shard_size: images committed at once. limit: how many samples are taken; None is all.
+    skip_bad_images: whether bad images are left out instead of ending the run. offline: whether the
+    network is left alone. cache_pixels: whether images are stored on their canvas. weights: local
+    files by model name; "" stands for the one model there is.
+    """
 
     device: str = "auto"
     precision: Precision = "fp32"
@@ -233,7 +266,9 @@ class RunSection(Section):
 class Experiment(Section):
     """A grid: attention models x crop lists x embedding models x heads on one dataset.
 
-    metrics: what the matrix shows of each cell; worst_class where classes, not groups, matter.
+    name: of the results folder and of what `cache gc` keeps. combine: further rows. head: the heads
+    that are fitted. metrics: what the matrix shows of each cell; worst_class is for datasets whose
+    classes, not groups, matter. notes: sentences that stand in the report.
     """
 
     name: str = "experiment"
@@ -246,12 +281,7 @@ class Experiment(Section):
     head: Annotated[tuple[HeadSection, ...], BeforeValidator(_as_list), Field(min_length=1)] = (
         HeadSection(),
     )
-    metrics: Annotated[
-        tuple[Metric, ...],
-        BeforeValidator(_as_list),
-        Field(min_length=1),
-        AfterValidator(_without_repeats),
-    ] = ("accuracy", "wga")
+    metrics: OneOrMore[Metric] = ("accuracy", "wga")
     localize: LocalizeSection = LocalizeSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
@@ -260,7 +290,7 @@ class Experiment(Section):
 
     @property
     def origin(self) -> str:
-        """The resolved path of the file it was read from, else what stands for its dataset."""
+        """Return the resolved path of the file it was read from, or what stands for its dataset."""
         return self._origin.text or dataset_origin(self.dataset.name, self.dataset.root)
 
     def read_from(self, origin: str) -> Experiment:
@@ -320,12 +350,12 @@ class Experiment(Section):
 
     @property
     def embedding_input(self) -> int:
-        """Side, in pixels, to which crops are resized unless a baseline says otherwise."""
+        """Return the side in pixels to which crops are resized unless a baseline says otherwise."""
         return self.embedding.input_size or self.image.size
 
     @property
     def too_large_crop(self) -> str:
-        """What is wrong with the largest crop that is to be placed, or an empty string."""
+        """Say what is wrong with the largest crop that is to be placed; "" if nothing is."""
         largest = max(size for sizes in self.crops.sizes for size in sizes)
         placed = self.attention.models or any(
             baseline.kind.needs_sizes for baseline in self.embedding.parsed_baselines
