@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, first_line
 from ...registry import did_you_mean
 from .safe_pickle import read_pickle
 
@@ -120,5 +120,5 @@ def _table(path: Path) -> Any:
         raise UsageError(f"{path} cannot be read ({error.strerror}): check its path.") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} is not read as JSON or TOML ({str(error).splitlines()[0]}): correct it."
+            f"{path} is not read as JSON or TOML ({first_line(error)}): correct it."
         ) from error

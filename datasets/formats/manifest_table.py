@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import UsageError
+from ...errors import UsageError, first_line
 from ...registry import did_you_mean
 from ..collection import NO_BOXES, Boxes
 
@@ -202,11 +202,11 @@ def _numbers(table: ManifestTable, name: str) -> NDArray[np.float64]:
 
 def _read_frame(path: Path) -> pd.DataFrame:
     """Read a file with every cell as text."""
-    # As pandas guesses types, a class "NA" would become a missing value and "01" the number 1.
     import pandas as pd
 
     try:
         if path.suffix.lower() == ".csv":
+            # As text: guessed types make a missing value of a class "NA", and the number 1 of "01".
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
             # pandas takes the surplus cells of rows that are longer than the header for an index.
             if not isinstance(frame.index, pd.RangeIndex):
@@ -218,10 +218,6 @@ def _read_frame(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise UsageError(f"Manifest {path} cannot be read as a table: {_brief(error)}.") from error
+        problem = first_line(error).rstrip(".")
+        raise UsageError(f"Manifest {path} cannot be read as a table: {problem}.") from error
     raise UsageError(f"Manifest {path} is neither .csv nor .parquet: convert it to one of these.")
-
-
-def _brief(error: Exception) -> str:
-    """Return the first line of an error's message, without a full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
