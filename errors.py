@@ -1,8 +1,12 @@
-"""The errors a user can cause or meet. Each is one sentence: what, where, what to do."""
+"""The errors that a user can cause or meet.
+
+The message of each is one sentence: what is wrong, where, and what to do. The command line prints
+it without a traceback; a library's own exception is turned into one of these where it is met.
+"""
 
 
 class A2pipeError(Exception):
-    """Any expected failure; the command line prints its message and exits with `exit_code`."""
+    """An expected failure; the command line prints its message and exits with `exit_code`."""
 
     exit_code = 1
 
@@ -14,7 +18,7 @@ class UsageError(A2pipeError):
 
 
 class NotCachedError(A2pipeError):
-    """What was asked for has not been computed (or is not in this cache)."""
+    """What was asked for has not been computed, or is not in this cache."""
 
     exit_code = 4
 
@@ -24,7 +28,7 @@ class BadImageError(A2pipeError):
 
 
 class UnwritableError(A2pipeError):
-    """A folder or file that this user may only read."""
+    """A folder or file may only be read by this user."""
 
 
 class DamagedError(A2pipeError):
@@ -32,5 +36,5 @@ class DamagedError(A2pipeError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library has to say, on one line."""
+    """Return the first line of a library's error, or the name of its type if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -249,6 +249,7 @@ class Artifact:
         missing = self.missing()
         if missing:
             raise NotCachedError(f"{self.folder} lacks {len(missing)} shards: compute them first.")
+        # Pure: the same chunk has the same name in every graph, and is read once.
         part = delayed(load_part, pure=True)
         blocks = [
             da.from_delayed(  # type: ignore[no-untyped-call]
@@ -269,6 +270,7 @@ def load_part(folder: str, name: str, shard: int) -> Any:
     return _opened(folder)._read(shard, [name], verify=True)[name]
 
 
+# A worker is given one chunk after another of the same few artifacts.
 @lru_cache(maxsize=64)
 def _opened(folder: str) -> Artifact:
     return Artifact(Path(folder))

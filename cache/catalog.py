@@ -146,6 +146,8 @@ class Cache:
         siblings = []
         here = exclude.absolute() if exclude is not None else None
         for artifact in self.artifacts(prefix=fingerprint):
+            # Reading its layout finds out whether its rows can be told apart; if not, it is passed
+            # over, as what it holds can be computed again.
             with suppress(A2pipeError):
                 if artifact.folder != here and artifact.layout.images:
                     siblings.append(artifact)

@@ -111,5 +111,5 @@ def provenance() -> dict[str, Any]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
+    except (KeyError, OSError):  # in a container the number may have no name
         return str(os.getuid())

@@ -43,6 +43,7 @@ class ArrayField:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    # Not compared: NaN differs from itself, and the fill value shapes no good row.
     fill: float | int = field(compare=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +155,7 @@ class Layout:
     @cached_property
     def rows_id(self) -> str:
         """16 hexadecimal digits of images, shard size and backend: the name of the row folder."""
+        # The cut and the backend are in it: one folder holds chunks of one shape, by one writer.
         return digest_of([*self.images, str(self.shard_size), self.backend])[:16]
 
     @cached_property
@@ -164,7 +166,7 @@ class Layout:
     def rows_by(self, images: Sequence[str]) -> dict[str, int]:
         """Return the row by image, of at least those of these images that are here."""
         if len(images) > FEW:
-            return self.row_of
+            return self.row_of  # a dictionary of all rows, which is kept
         sought = frozenset(images)
         return {image: row for row, image in enumerate(self.images) if image in sought}
 

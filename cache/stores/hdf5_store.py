@@ -45,6 +45,7 @@ class Hdf5Store:
     def create(self) -> None:
         """Write the virtual dataset; shards still to come read as the fill value."""
         make_folder(self.folder / FOLDER)
+        # After a crash between the two they are at odds: `faults` tells, and both are made anew.
         total = atomic_write_bytes(self.folder / VIEW, self._virtual())
         write_checked_json(self.folder / VIEW_SUM, asdict(total))
 

@@ -112,6 +112,7 @@ class ZarrStore:
     ) -> Any:
         name = chunk_name(field, shard)
         data = read_checked(self.folder / name, files[name], verify)
+        # The array is a view of the bytes, which are a bytearray, so that it can be written to.
         rows = np.frombuffer(data, field.stored).reshape(self.cut.chunk, *field.shape)
         return rows[: self.cut.length_of(shard)]
 
@@ -132,6 +133,7 @@ def array_metadata(field: ArrayField, cut: Cut) -> dict[str, Any]:
             "name": "regular",
             "configuration": {"chunk_shape": [cut.chunk, *field.shape]},
         },
+        # By dots all chunks of an array lie in one folder, beside its metadata.
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": _json_fill(field),
         "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
@@ -140,6 +142,7 @@ def array_metadata(field: ArrayField, cut: Cut) -> dict[str, Any]:
 
 
 def _json_fill(field: ArrayField) -> float | int | str:
+    """Return the fill value as Zarr writes it: JSON has neither NaN nor infinity."""
     if np.dtype(field.dtype).kind != "f" or math.isfinite(field.fill):
         return field.fill
     return "NaN" if math.isnan(field.fill) else "Infinity" if field.fill > 0 else "-Infinity"

@@ -2,14 +2,12 @@
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from a2pipe.pipeline.cluster.batch import slurm
 from a2pipe.pipeline.cluster.batch.jobs import submissions
-from a2pipe.pipeline.cluster.batch.submit import frozen
 from a2pipe.pipeline.experiment.toml import load_experiment
 
 from ..pipeline.conftest import tiny_images
@@ -188,30 +186,6 @@ def test_the_job_reads_what_the_command_line_said_wherever_it_runs(
     script = (submission.folder / "tasks-1.sh").read_text()
     assert f"cache={place}/cache\n" in script
     assert "cores = 3" in (submission.folder / "cluster.toml").read_text()
-
-
-def test_a_frozen_experiment_has_no_relative_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("birds.csv").touch()
-    given = {"name": "manifest", "root": "birds.csv"}, {MODEL: "w.safetensors"}
-    dataset, weights = given
-    experiment = load_experiment(
-        {"dataset": dataset, "attention": {"models": [MODEL]}, "run": {"weights": weights}}
-    )
-    Path("frozen.toml").write_text(frozen(experiment))
-    read = load_experiment("frozen.toml")
-    assert read.dataset.root == tmp_path / "birds.csv"
-    assert read.run.weights == {MODEL: tmp_path / "w.safetensors"}
-    assert read.dataset.name == "manifest"
-
-
-def test_a_frozen_dataset_by_url_stays_as_it_is():
-    def name(given):
-        experiment = load_experiment({"dataset": {"name": given}, "attention": {"models": [MODEL]}})
-        return tomllib.loads(frozen(experiment))["dataset"]["name"]
-
-    assert name("s3://bucket/x-{000..009}.tar") == "s3://bucket/x-{000..009}.tar"
-    assert name("file:///data/x.tar") == "/data/x.tar"
 
 
 def test_nothing_missing_submits_the_matrix_alone(call, system, place):

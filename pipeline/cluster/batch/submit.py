@@ -217,6 +217,8 @@ def _partly(error: A2pipeError, jobs: Sequence[str]) -> A2pipeError:
 
 
 def _refuse_second(cache_root: Path, experiment: str) -> None:
+    """Raise the errors of `submit` while another submission of the experiment is at work."""
+    # The last alone: it would have been refused itself while an earlier one was.
     for earlier in submissions(cache_root, experiment)[-1:]:
         try:
             jobs = active(earlier)

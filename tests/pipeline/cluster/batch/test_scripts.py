@@ -12,7 +12,6 @@ import pytest
 
 from a2pipe.pipeline.cluster.batch.deal import deal
 from a2pipe.pipeline.cluster.batch.scripts import Paths, finish_script, task_script
-from a2pipe.pipeline.cluster.batch.system import ranges
 from a2pipe.pipeline.cluster.batch.systems import SYSTEMS
 from a2pipe.pipeline.cluster.description import Cluster
 
@@ -83,14 +82,6 @@ def test_names_with_spaces_and_quotes_stay_one_word(tmp_path):
     script = tasks(Cluster(), paths=paths)
     shown = script[script.index("cache=") : script.index("say()")] + 'echo "$jobs"'
     assert subprocess.check_output(["bash", "-c", shown], text=True).strip() == str(folder)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [([0], "0"), ([0, 1, 2], "0-2"), ([0, 2, 5, 6, 7, 9], "0,2,5-7,9"), ([], "")],
-)
-def test_ranges(numbers, text):
-    assert ranges(numbers) == text
 
 
 # --- run by bash, with commands that stand in ---------------------------------------------------
