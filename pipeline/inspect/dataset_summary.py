@@ -77,16 +77,17 @@ class Summary:
     remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """Return all fields as plain JSON values."""
         return asdict(self)
 
     def lines(self) -> list[str]:
         """Return what a person reads below the table of groups."""
         classes = [_class_line(split, found) for split, found in self.classes.items()]
-        notes = [f"note: {remark}" for remark in self.remarks]
         sizes = _size_lines(self.sizes, self.dimensions)
-        return [*classes, *sizes, self._boxes(), self._duplicates(), *notes]
+        notes = [f"note: {remark}" for remark in self.remarks]
+        return [*classes, *sizes, self._box_line(), self._duplicate_line(), *notes]
 
-    def _boxes(self) -> str:
+    def _box_line(self) -> str:
         if not self.boxes["samples"]:
             return "boxes: none"
         return (
@@ -95,7 +96,7 @@ class Summary:
             f"{self.boxes['median_share'] or 0:.1%} of the image (median)"
         )
 
-    def _duplicates(self) -> str:
+    def _duplicate_line(self) -> str:
         found = self.duplicates
         if not found["samples"]:
             return "duplicates: none"
@@ -211,18 +212,14 @@ def _boxes(collection: Collection) -> dict[str, Any]:
 
 def _duplicates(collection: Collection) -> dict[str, int]:
     readable = sum(digest != "" for digest in collection.digests)
+    shown = set(zip(collection.digests, collection.splits.tolist(), strict=True))
+    in_both = [digest for digest, split in shown if split == "train" and (digest, "test") in shown]
     return {
         "samples": readable - len(collection.images),
         "across_splits": _images_of_several(collection, collection.splits.tolist()),
-        "train_and_test": len(_images_of(collection, "train") & _images_of(collection, "test")),
+        "train_and_test": sum(digest != "" for digest in in_both),
         "across_classes": _images_of_several(collection, collection.labels.tolist()),
     }
-
-
-def _images_of(collection: Collection, split: str) -> set[str]:
-    """The digests of a split's readable images."""
-    there = (collection.splits == split).tolist()
-    return {digest for digest, held in zip(collection.digests, there, strict=True) if held} - {""}
 
 
 def _images_of_several(collection: Collection, values: list[Any]) -> int:

@@ -68,6 +68,7 @@ def _compute_again(session: Session, dropped: dict[Path, set[int]]) -> None:
         session.cache.folder(spec, session.collection.images, run.shard_size, run.backend)
         for spec in plan.specs()
     ]
+    # Shards of one number hold the same images in every folder, so they are computed together.
     damaged = set().union(*(dropped.get(folder, set()) for folder in folders))
     if damaged:
         session.compute(among=damaged)

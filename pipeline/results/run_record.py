@@ -72,6 +72,7 @@ class RunRecord:
             UnwritableError: the cache may only be read.
             A2pipeError: the record cannot be written for another reason.
         """
+        # Several ranks may write at once: moment, host and process tell their records apart.
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = cache_root / "runs" / f"{stamp}-{socket.gethostname()}-{os.getpid()}.json"
         make_folder(path.parent)

@@ -37,7 +37,7 @@ def compute_stage(session: Session, through: str, rank: int = 0, world_size: int
     """
     specs = _specs_of_stage(session.plan, through)
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
-    session.keep(through=through)
+    session.keep(through=through)  # before a row is there, lest `gc` frees it in the meantime
     session.compute(through, rank, world_size)
     record.bad = session.bad_images(through, so_far=world_size > 1)
     with session.noting():
