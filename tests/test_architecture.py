@@ -52,6 +52,7 @@ HEAVY += (
     "transformers",
     "safetensors",
     "open_clip",
+    "jinja2",
 )
 
 
