@@ -26,7 +26,14 @@ def weights_memo(cache: Cache) -> Path:
 
 
 def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
-    """Architecture and weights digest of every model that the experiment names."""
+    """Return architecture and weights digest of every model that the experiment names, by name.
+
+    memo: the file that remembers what was read from weights, or None.
+
+    Raises:
+        UsageError: a name is unknown.
+        A2pipeError: weights cannot be had or read.
+    """
     run = experiment.run
     return {
         name: identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
@@ -35,11 +42,15 @@ def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, Backbon
 
 
 def identify_apart(experiment: Experiment, memo: Path) -> None:
-    """Let a process of its own look into weights that the memo does not know: what PyTorch takes,
-    some 700 MB, is gone with it. What fails there fails again, in words, in `identify_all`.
+    """Read the weights that the memo does not know in another process, which fills the memo.
+
+    PyTorch takes some 700 MB, which are gone when that process ends. Nothing is done where this
+    process has PyTorch already. Weights that cannot be read there raise in `identify_all`, which is
+    called next.
 
     Raises:
-        UsageError, A2pipeError: a name is unknown, or weights cannot be had.
+        UsageError: a name is unknown.
+        A2pipeError: weights cannot be had.
     """
     run = experiment.run
     if "torch" in sys.modules or all(
@@ -55,11 +66,12 @@ def identify_apart(experiment: Experiment, memo: Path) -> None:
 def _identify(experiment: Experiment, memo: Path) -> None:
     with suppress(Exception, KeyboardInterrupt):
         identify_all(experiment, memo)
-    os._exit(0)  # what is known is on disk, and PyTorch takes two seconds to end in order
+    # What is known is on disk by now, and PyTorch takes two seconds to end in order.
+    os._exit(0)
 
 
 def _names(experiment: Experiment) -> list[str]:
-    """The models that the experiment names, each once."""
+    """Return the models that the experiment names, each once."""
     return list(dict.fromkeys((*experiment.attention.models, *experiment.embedding.models)))
 
 
@@ -81,7 +93,7 @@ class Backbones:
         return mine == theirs
 
     def get(self, model: ModelSpec) -> Backbone:
-        """The backbone; loaded on the first call.
+        """Return the backbone of a model, which the first call loads.
 
         Raises:
             A2pipeError: its weights are no longer those that were identified.
@@ -109,16 +121,19 @@ class Backbones:
         return backbone
 
     def prefix_tokens(self, model: ModelSpec) -> int:
-        """Tokens before the patches: CLS and registers."""
+        """Return the number of tokens before the patches: CLS and registers."""
         return self._infos[model.name].prefix_tokens
 
     def forward_passes(self) -> dict[str, int]:
-        """Images sent through each model so far; every crop counts as one."""
+        """Return how many images were sent through each model so far, by the model's name.
+
+        Every crop counts as an image.
+        """
         counts: dict[str, int] = {}
         for model, backbone in self._loaded.items():
             counts[model.name] = counts.get(model.name, 0) + backbone.forward_passes
         return counts
 
     def device(self) -> str:
-        """Where the loaded backbones are, or an empty string if none was needed."""
+        """Return where the loaded backbones are, or an empty string if none was needed."""
         return next((str(backbone.device) for backbone in self._loaded.values()), "")
