@@ -1,7 +1,7 @@
-"""What each published number is in terms of this package: the cells it is the mean of, or why none.
+"""Translate each published number into the cells of a matrix that it is the mean of.
 
-One table of methods says how the paper's rows are configured; everything else a number needs stands
-in the number itself. Nothing here asks whether this version can run it (`paper_presets` does).
+One table of methods says how the paper's rows are configured; everything else that a number needs
+stands in the number itself. Whether this version can run it is asked in `presets`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ coverage: of the crops alone; mean: of other numbers; none: this package has no 
 
 @dataclass(frozen=True)
 class Source:
-    """What is embedded: crops of an attention map (its heads aggregated so), or a baseline."""
+    """What is embedded: crops of an attention map, or a baseline.
+
+    attention: the attention model; "" for a baseline. crops: their sides in pixels of the canvas,
+    also those of random crops. heads: the aggregator of the map. baseline: as an experiment has it;
+    "" for crops of a map.
+    """
 
     attention: str = ""
     crops: tuple[int, ...] = ()
@@ -41,9 +46,11 @@ class Source:
 
 @dataclass(frozen=True)
 class PaperHead:
-    """A head of the paper: its kind, and which of the refits that are averaged; -1 for the one.
+    """A head of the paper.
 
-    projected: it sees the features that OpenCLIP projects into the space shared with text.
+    kind: as an experiment has it. seed: which of the refits that are averaged; -1 if there is one
+    fit only. projected: whether it sees the features that OpenCLIP projects into the space that it
+    shares with text.
     """
 
     kind: str
@@ -52,19 +59,19 @@ class PaperHead:
 
     @property
     def label(self) -> str:
-        """The name that matrices show: "dfr seed 0", "logistic projected"."""
+        """Return the name that matrices show, such as "dfr seed 0" or "logistic projected"."""
         name = self.kind if self.seed < 0 else f"{self.kind} seed {self.seed}"
         return f"{name} projected" if self.projected else name
 
     @property
     def needs_text_tower(self) -> bool:
-        """Whether it works on embeddings of an OpenCLIP model alone."""
+        """Whether it needs the embeddings of an OpenCLIP model."""
         return self.projected or self.kind == "zero-shot"
 
 
 @dataclass(frozen=True)
 class PaperCell:
-    """One cell of a matrix on a dataset."""
+    """One cell of a matrix on a dataset: what is embedded, by which model, and the head."""
 
     dataset: str
     source: Source
@@ -74,7 +81,7 @@ class PaperCell:
 
 @dataclass(frozen=True)
 class PaperMap:
-    """One attention map of a localisation study on a dataset's split."""
+    """One attention map of a localisation study: model and aggregator, on a split of a dataset."""
 
     dataset: str
     split: str
@@ -84,7 +91,11 @@ class PaperMap:
 
 @dataclass(frozen=True)
 class Target:
-    """A published number and what of ours stands beside it. reason: why nothing does."""
+    """A published number and what of ours stands beside it.
+
+    how: see `How`. cells: those it is the mean of. map: the attention map it measures. reason: why
+    nothing of ours stands beside it.
+    """
 
     number: Number
     how: How
@@ -94,15 +105,18 @@ class Target:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Where it is measured."""
+        """Return the datasets on which it is measured."""
         places = [self.number.dataset] if self.how in ("cells", "map", "count") else []
         return tuple(places)
 
 
 @dataclass(frozen=True)
 class _Method:
-    """source: "attention", or a baseline; head: kind; seeds: draws (of crops or of the head) that
-    are averaged, 0 for a method that has none."""
+    """How a method of the paper is configured.
+
+    source: "attention", or a kind of baseline. head: its kind. seeds: how many draws, of crops or
+    of the head, are averaged; 0 for a method that draws nothing.
+    """
 
     source: str
     head: str
@@ -136,7 +150,7 @@ MAP_METRICS = ("mass", "hit", "entropy", "top10", "top25")
 
 
 def target_of(number: Number) -> Target:
-    """What of ours stands beside a published number, or the reason why nothing does."""
+    """Return what of ours stands beside a published number, or the reason why nothing does."""
     if number.embedding == "resnet50":
         return Target(number, "none", reason=_EARLIER)
     if number.method in _PUBLISHED_ONLY:
@@ -157,7 +171,7 @@ def _map_of(number: Number) -> PaperMap:
 
 
 def _cells_of(number: Number, method: _Method) -> tuple[PaperCell, ...]:
-    """One cell, or one a seed: of the crops where these are random, else of the head."""
+    """One cell, or one a seed; the seed is of the crops if these are random, else of the head."""
     seeds = range(method.seeds) if method.seeds else [-1]
     probes_clip = method.head == "logistic" and number.embedding.startswith("openclip")
     return tuple(
@@ -183,7 +197,7 @@ def _source(number: Number, method: _Method, seed: int) -> Source:
 
 
 def head_parameters(head: PaperHead, dataset: str) -> dict[str, Any]:
-    """The parameters of a head on a dataset; those that are left out have the paper's values.
+    """Return the parameters of a head on a dataset that are not the head's own defaults.
 
     DFR is retrained on Waterbirds' validation split and on part of the training split elsewhere.
     """

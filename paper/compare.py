@@ -1,4 +1,4 @@
-"""Ours beside the paper's: every published number of a table, the difference, and how it falls."""
+"""Compare our numbers with the paper's, number by number."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ Verdict = Literal["within", "outside", "not run"]
 
 @dataclass(frozen=True)
 class Compared:
-    """A published number, ours (value NaN if there is none) and the difference in points of a
-    hundred; of counts, in counts."""
+    """A published number beside ours.
+
+    ours: its value is NaN if there is none. difference: ours less the published, in points of a
+    hundred; for counts, in counts. verdict: whether the difference is within the tolerance.
+    """
 
     number: Number
     ours: Measured
@@ -43,7 +46,8 @@ class Compared:
 class Comparison:
     """Every number of the tables that the results are about.
 
-    warnings: what a reader must see before any number.
+    tolerance: in points of a hundred. lines: the numbers, in the paper's order. results: those that
+    were compared.
     """
 
     tolerance: float
@@ -52,29 +56,30 @@ class Comparison:
 
     @property
     def warnings(self) -> list[str]:
+        """Return what a reader must see before any number."""
         return warnings(self.results)
 
     @property
     def stand_ins(self) -> tuple[Replacement, ...]:
-        """Models that stood in for the paper's, the same in all results."""
+        """Return the models that were used in place of the paper's; all results have the same."""
         found = [each for result in self.results for each in result.replacements]
         return tuple(dict.fromkeys(found))
 
     def count(self, verdict: Verdict) -> int:
-        """How many numbers fall so."""
+        """Return how many numbers have this verdict."""
         return sum(line.verdict == verdict for line in self.lines)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Why numbers were not run -> how many."""
+        """Count the numbers that were not run, by the reason why."""
         return dict(Counter(line.ours.reason for line in self.lines if line.verdict == "not run"))
 
 
 def compare(results: Sequence[PaperResult], tolerance: float = TOLERANCE) -> Comparison:
-    """Every number of the results' tables beside ours.
+    """Compare every number of the results' tables with ours.
 
-    tolerance: points of a hundred up to which a number is within; a count has to be equal. The
-    mean over datasets (table 24) is made where all of the numbers it is the mean of are there.
+    tolerance: how many points of a hundred a number may differ and count as within; a count has to
+    be equal. A mean over datasets (table 24) is made if all numbers that it averages are there.
     """
     tables = sorted({table for result in results for table in result.tables})
     numbers = [number for table in tables for number in published(table)]
@@ -105,7 +110,7 @@ def _absent(number: Number, datasets: set[str]) -> str:
 
 
 def with_means(ours: Mapping[str, Measured]) -> dict[str, Measured]:
-    """These, and the means over five datasets whose parts are all there (table 24)."""
+    """Return these and the means over five datasets (table 24) of which every number is there."""
     return {**ours, **{each.key: each for each in _means(ours)}}
 
 
@@ -132,7 +137,7 @@ def averaged_numbers(number: Number) -> list[Number]:
 
 
 def heading(rows: Sequence[Mapping[str, Any]], table: int) -> tuple[str, list[dict[str, Any]]]:
-    """A heading with what is the same in all of the rows, and the rows without it."""
+    """Return a heading that says what all rows have in common, and the rows without that."""
     same = [key for key in _HEADED if len({row[key] for row in rows}) == 1]
     words = ", ".join(filter(None, (rows[0][key] for key in same)))
     shorter = [{key: row[key] for key in row if key not in same} for row in rows]
@@ -140,9 +145,9 @@ def heading(rows: Sequence[Mapping[str, Any]], table: int) -> tuple[str, list[di
 
 
 def comparison_rows(comparison: Comparison, table: int) -> list[dict[str, Any]]:
-    """One row a number that was run, for a terminal: ours, published and the difference.
+    """Return a row for each number of a table that was run: ours, the published, the difference.
 
-    A number outside the tolerance is marked with "!".
+    A number outside the tolerance is marked with "!". Values are texts for a terminal.
     """
     lines = [each for each in comparison.lines if each.number.table == table]
     return [_row(each, comparison.stand_ins) for each in lines if each.verdict != "not run"]
@@ -165,7 +170,7 @@ def _row(line: Compared, stand_ins: Sequence[Replacement]) -> dict[str, Any]:
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """Everything as plain JSON values; null where there is no number."""
+    """Return everything as plain JSON values, with null for a number that is not there."""
     return {
         "tolerance": comparison.tolerance,
         "warnings": comparison.warnings,
@@ -199,7 +204,7 @@ def _plain(value: float) -> float | None:
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """The counts at the end, and why each number that is missing was not run."""
+    """Return lines that count the verdicts, and the numbers that were not run by reason."""
     within, outside = comparison.count("within"), comparison.count("outside")
     points = f"{comparison.tolerance:g} point{'' if comparison.tolerance == 1 else 's'}"
     lines = [

@@ -22,7 +22,11 @@ METRICS = ("accuracy", "wga", "worst_class")
 
 @dataclass(frozen=True)
 class CropScore:
-    """One crop list: the metric on validation and on test samples, in [0, 1]."""
+    """The score of one crop list.
+
+    crops: sides in pixels, in the order they are placed. validation, test: the metric on the
+    samples of either split, in [0, 1].
+    """
 
     crops: tuple[int, ...]
     validation: float
@@ -33,8 +37,9 @@ class CropScore:
 class CropChoice:
     """The crop lists of one attention model, embedding model and head, and the one to take.
 
-    attention: the row without its crops; scores: in the order of the experiment; chosen: of the
-    highest validation score, of equal ones that of fewest crops, then the first.
+    attention: name of the row without its crops. embedding, head: of the cells. metric: the one to
+    choose by. scores: in the order of the experiment. chosen: the one of the highest validation
+    score; of equal ones that of fewest crops, then the first.
     """
 
     attention: str
@@ -45,7 +50,7 @@ class CropChoice:
     chosen: CropScore
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a crop list, in per cent, for a terminal."""
+        """Return one row a crop list, with values in per cent as texts for a terminal."""
         return [
             {
                 "attention": self.attention,
@@ -71,7 +76,7 @@ def fitted_on_validation(experiment: Experiment) -> dict[str, str]:
 
 
 def require_unseen_validation(experiment: Experiment) -> None:
-    """Raise UsageError for an experiment of which a head is fitted on the validation split."""
+    """Refuse an experiment of which a head is fitted on the validation split, with UsageError."""
     for label, otherwise in fitted_on_validation(experiment).items():
         raise UsageError(
             f"The head {label} is fitted on the validation split, so nothing can be chosen there: "
@@ -80,12 +85,13 @@ def require_unseen_validation(experiment: Experiment) -> None:
 
 
 def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ...]:
-    """The best crop list of every attention model, embedding model and head that has several.
+    """Choose the crop list of every attention model, embedding model and head that has several.
 
-    name: "accuracy", "wga" or "worst_class".
+    name: the metric to choose by, "accuracy", "wga" or "worst_class".
 
     Raises:
-        UsageError: the experiment has one crop list, or there is no validation split.
+        UsageError: there is no such metric, the experiment has one crop list, or the dataset has no
+            validation split.
     """
     if name not in METRICS:
         raise UsageError(f"There is no metric {name!r} to choose by; use {', '.join(METRICS)}.")
@@ -103,14 +109,14 @@ def choose_crops(run: MatrixRun, name: str = "accuracy") -> tuple[CropChoice, ..
 
 
 def choices(run: MatrixRun, name: str) -> tuple[CropChoice, ...]:
-    """As `choose_crops`, but empty where nothing can be chosen."""
+    """Choose as `choose_crops` does, but return nothing if nothing can be chosen."""
     if not (run.collection.splits == "val").any():
         return ()
     return tuple(_choice(cells, run.collection, name) for cells in _several(run.cells))
 
 
 def choice_words(choice: CropChoice) -> str:
-    """The choice in a sentence."""
+    """Return the choice as a sentence."""
     crops, score = "+".join(map(str, choice.chosen.crops)), choice.chosen
     return (
         f"Chosen on the validation split by {choice.metric}: {crops} px "
@@ -120,7 +126,7 @@ def choice_words(choice: CropChoice) -> str:
 
 
 def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
-    """Attention cells that differ in their crop list alone, where there are several of these."""
+    """Groups of two or more attention cells that differ in their crop list alone."""
     groups: dict[tuple[Any, str, str], list[CellResult]] = {}
     for cell in cells:
         if cell.row.map is not None and not cell.row.baseline:

@@ -1,4 +1,4 @@
-"""Crops of a few images, one by one: figure 16 of the paper, and the arrays it is drawn from."""
+"""Figure 16 of the paper: crops of a few images, one by one, and the arrays it is drawn from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import A2pipeError
+from ..reports.drawing import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,14 +23,14 @@ FILE = "crops.npz"
 FADED = 0.3
 """How opaque the image is outside the crops; the rest is white."""
 _SIDE = 1.7  # inches
-_INK, _MUTED = "#1b1f24", "#5b6470"
 
 
 @dataclass(frozen=True, eq=False)
 class CropPictures:
-    """Images of one dataset with their crops in order of selection.
+    """A few images of one dataset with their crops.
 
-    images: uint8 (n, S, S, 3); boxes: int32 (n, k, 4), x0, y0, x1, y1 half-open, in pixels of them.
+    dataset: its name. images: uint8 (n, S, S, 3). boxes: int32 (n, k, 4), x0, y0, x1, y1 in pixels
+    of the image, half-open, in the order in which they were placed.
     """
 
     dataset: str
@@ -38,7 +39,7 @@ class CropPictures:
 
 
 def crops_bytes(pictures: CropPictures) -> bytes:
-    """The arrays as .npz."""
+    """Return the pictures as the content of an .npz file."""
     content = io.BytesIO()
     name = np.array(pictures.dataset)
     np.savez(content, dataset=name, images=pictures.images, boxes=pictures.boxes)
@@ -46,7 +47,11 @@ def crops_bytes(pictures: CropPictures) -> bytes:
 
 
 def read_crops(path: Path) -> CropPictures:
-    """What `crops_bytes` wrote. Raises A2pipeError for a file that is missing or is none."""
+    """Read what `crops_bytes` wrote.
+
+    Raises:
+        A2pipeError: the file is missing or is no such file.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             name = str(arrays["dataset"])
@@ -56,7 +61,10 @@ def read_crops(path: Path) -> CropPictures:
 
 
 def faded(image: NDArray[np.uint8], boxes: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image as it is inside the boxes and faded towards white outside: uint8 (S, S, 3)."""
+    """Return the image faded towards white outside the boxes, uint8 (S, S, 3).
+
+    image: uint8 (S, S, 3). boxes: integer (k, 4), x0, y0, x1, y1 in pixels, half-open.
+    """
     pale = 255 - FADED * (255.0 - image)
     picture: NDArray[np.uint8] = np.rint(pale).astype(np.uint8)
     for x0, y0, x1, y1 in np.asarray(boxes).reshape(-1, 4):
@@ -65,7 +73,7 @@ def faded(image: NDArray[np.uint8], boxes: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def crops_figure(found: Sequence[CropPictures], caption: str = "") -> Figure:
-    """Rows are images, the n-th column shows the first n crops (figure 16)."""
+    """Draw one row an image, whose n-th column shows the first n crops (figure 16)."""
     from matplotlib.figure import Figure
 
     most = max(pictures.boxes.shape[1] for pictures in found)
@@ -80,11 +88,11 @@ def crops_figure(found: Sequence[CropPictures], caption: str = "") -> Figure:
     for line, (name, image, boxes) in zip(panels, rows, strict=True):
         for n, panel in enumerate(line, start=1):
             _show(panel, faded(image, boxes[:n]) if n <= len(boxes) else None)
-        line[0].set_ylabel(name, fontsize=7.5, color=_INK)
+        line[0].set_ylabel(name, fontsize=7.5, color=INK)
     for n, panel in enumerate(panels[0], start=1):
-        panel.set_title(f"{n} crop{'s' if n > 1 else ''}", fontsize=9, color=_INK)
+        panel.set_title(f"{n} crop{'s' if n > 1 else ''}", fontsize=9, color=INK)
     if caption:
-        figure.supxlabel(caption, fontsize=7, color=_MUTED, wrap=True, parse_math=False)
+        figure.supxlabel(caption, fontsize=7, color=MUTED, wrap=True, parse_math=False)
     return figure
 
 

@@ -6,15 +6,14 @@ one function. Changes are differences in points from the smallest model of a pan
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
 
+from ..reports.drawing import png
 from ..reports.localization.write import Written
 from ..reports.write import write_files
 from .compare import with_means
@@ -23,9 +22,6 @@ from .crops import crops_figure, read_crops
 from .panels import Curve, Panel, draw_panels
 from .published import Number, published
 from .results import read_results, values, warnings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Values = Mapping[str, float]
 
@@ -43,10 +39,11 @@ _ABSENT = "none of its numbers are among the results"
 
 @dataclass(frozen=True)
 class Side:
-    """One panel: numbers of some tables, by the model that varies.
+    """What one panel shows: numbers of some tables, by the model that varies.
 
-    varies: "attention" or "embedding". chosen: which numbers of the tables belong to it. relative:
-    whether changes from the smallest model are shown.
+    title: above the panel. tables: where the numbers stand. varies: the role whose models stand
+    along the axis, "attention" or "embedding". chosen: tells which numbers of the tables belong to
+    it. relative: whether changes from the smallest model are shown.
     """
 
     title: str
@@ -92,7 +89,10 @@ _FIGURES: dict[str, tuple[Side, ...]] = {
 
 
 def panels_of(name: str, numbers: Values) -> tuple[Panel, ...]:
-    """The panels of a figure that any of the numbers (key -> value) belongs to."""
+    """Return the panels of a figure for which there are numbers.
+
+    name: such as "figure-6". numbers: values by the key of the published number.
+    """
     panels = [_panel(side, numbers) for side in _FIGURES[name]]
     return tuple(panel for panel in panels if panel.curves)
 
@@ -123,21 +123,24 @@ def _curve(
 
 
 def _mean(curves: Sequence[Curve], count: int) -> Curve:
-    """The mean over datasets where all that are drawn have a value."""
+    """The mean over datasets, NaN for a model of which one that is drawn has no value."""
     columns = [[curve.values[i] for curve in curves] for i in range(count)]
     return Curve(f"mean of {len(curves)}", tuple(fmean(column) for column in columns))
 
 
 def short_name(model: str) -> str:
-    """ "dinov2_vits14_reg" as figures name it: "ViT-S"; others as they are."""
+    """Return a model's name for a figure: "ViT-S" for "dinov2_vits14_reg", others as they are."""
     match = re.match(r"\w+?_vit(7b|[a-z])\d+(plus)?", model)
     return f"ViT-{match[1].upper()}{'+' if match[2] else ''}" if match else model
 
 
 def write_figures(paths: Iterable[Path], folder: Path) -> Written:
-    """Draw every figure that the results under these paths have numbers for.
+    """Draw every figure for which the results under these paths have numbers.
 
-    Raises A2pipeError for what is no result, and when the folder cannot be written.
+    Returns the files, and for each figure that is left out the reason.
+
+    Raises:
+        A2pipeError: something is no result, or the folder cannot be written.
     """
     paths = list(paths)
     results = read_results(paths)
@@ -146,14 +149,20 @@ def write_figures(paths: Iterable[Path], folder: Path) -> Written:
     crops = [file for path in paths for file in _crop_files(path)]
     figures, left_out = _line_figures(found, caption)
     if crops:
-        figures["figure-16.png"] = _png(crops_figure(list(map(read_crops, crops)), caption))
+        figures["figure-16.png"] = png(
+            crops_figure(list(map(read_crops, crops)), caption), cropped=False
+        )
     else:
         left_out["figure-16.png"] = "no result of table-5 is among the results"
     return Written(write_files(figures, folder), left_out)
 
 
 def published_figures(folder: Path) -> Written:
-    """Draw the paper's own numbers the same way; of figure 16 there are none."""
+    """Draw the paper's own numbers the same way; figure 16 has none.
+
+    Raises:
+        A2pipeError: the folder cannot be written.
+    """
     numbers = {number.key: number.value for number in published()}
     figures, left_out = _line_figures(numbers, "Published numbers, arXiv 2606.03148.")
     return Written(write_files(figures, folder), left_out)
@@ -165,7 +174,7 @@ def _line_figures(numbers: Values, caption: str) -> tuple[dict[str, bytes], dict
     for name in _FIGURES:
         panels = panels_of(name, numbers)
         if panels:
-            figures[f"{name}.png"] = _png(draw_panels(panels, caption))
+            figures[f"{name}.png"] = png(draw_panels(panels, caption), cropped=False)
         else:
             left_out[f"{name}.png"] = _ABSENT
     return figures, left_out
@@ -174,12 +183,3 @@ def _line_figures(numbers: Values, caption: str) -> tuple[dict[str, bytes], dict
 def _crop_files(path: Path) -> list[Path]:
     folder = path if path.is_dir() else path.parent
     return sorted(folder.rglob(CROPS))
-
-
-def _png(figure: Figure, dpi: int = 150) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=dpi, facecolor="white", metadata={"Software": "a2pipe"})
-    return png.getvalue()

@@ -22,9 +22,13 @@ _VARYING = ("dataset", "split", "subset", "method", "embedding", "metric")
 
 @dataclass(frozen=True)
 class Layout:
-    """dataset: the one it is about, "" for all of the table's. titles: of what names a row: "row",
-    and "attention" and "embedding" where rows have these. columns: titles of the numbers. lines:
-    what names each row, and its numbers."""
+    """The rows and columns of a table.
+
+    table: its number. dataset: the one it is about; "" for all of the table's. titles: titles of
+    the columns that name a row: "row", and "attention" and "embedding" if rows have these. columns:
+    titles of the columns of numbers. lines: for each row what names it, and its numbers, None where
+    it has none.
+    """
 
     table: int
     dataset: str
@@ -34,7 +38,11 @@ class Layout:
 
 
 def layout(table: int, replacements: Sequence[Replacement] = (), dataset: str = "") -> Layout:
-    """The rows and columns of a table. dataset: only the columns about it; "" is all."""
+    """Lay a table out.
+
+    replacements: models that are named in place of the paper's. dataset: only its columns are
+    taken; "" takes all.
+    """
     rows: dict[int, list[Number]] = {}
     for number in published(table):
         if dataset in ("", number.dataset) or not number.dataset:
@@ -54,7 +62,7 @@ def layout(table: int, replacements: Sequence[Replacement] = (), dataset: str = 
 
 
 def layout_csv(shown: Layout, ours: Mapping[str, Measured]) -> str:
-    """Our numbers at full precision, in the units of the paper; what was not made is empty."""
+    """Return our numbers as CSV, at full precision and in the paper's units; empty if not made."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*shown.titles, *shown.columns])
@@ -66,7 +74,7 @@ def layout_csv(shown: Layout, ours: Mapping[str, Measured]) -> str:
 def layout_markdown(
     shown: Layout, ours: Mapping[str, Measured], warnings: Sequence[str] = ()
 ) -> str:
-    """Our table and below it the published one, with one decimal as the paper prints."""
+    """Return our table and below it the published one as Markdown, rounded as the paper rounds."""
     values = {key: each.value for key, each in ours.items()}
     cells = {n.key: n.value for _, numbers in shown.lines for n in numbers if n}
     parts = [f"# Table {shown.table}", *map(escape, warnings)]
@@ -96,7 +104,7 @@ def _varies(row: Sequence[Number], name: str) -> bool:
 
 
 def _column(number: Number, varying: Sequence[str], replacements: Sequence[Replacement]) -> str:
-    """The title of a number's column: what varies, or its metric where nothing does."""
+    """The title of a number's column: what varies, or its metric if nothing does."""
     words = [_word(number, name, replacements) for name in varying or ("metric",)]
     return " ".join(filter(None, words))
 
@@ -107,6 +115,6 @@ def _word(number: Number, name: str, replacements: Sequence[Replacement]) -> str
 
 
 def _model(row: Sequence[Number], role: str, replacements: Sequence[Replacement]) -> str:
-    """The row's model in a role; "" where its numbers have several or none."""
+    """The row's model in a role; "" if its numbers have several or none."""
     names = {str(getattr(number, role)) for number in row}
     return replaced_name(replacements, role, names.pop()) if len(names) == 1 else ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from ..reports.drawing import INK, MUTED, RULE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -18,15 +20,17 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _MARKERS = "osD^v"
 _MEAN = "black"
-_INK, _MUTED, _RULE = "#1b1f24", "#5b6470", "#e6e8eb"
 _PANEL = 3.5, 2.7  # inches
 _CAPTION = 118  # characters in a line below two panels
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A value for each model, NaN where there is none; style: number of the dataset, -1 for the
-    mean of several."""
+    """One curve of a panel.
+
+    name: for the legend. values: one a model, NaN if there is none. style: the number of the
+    dataset, which gives colour and marker; -1 for the mean of several.
+    """
 
     name: str
     values: tuple[float, ...]
@@ -35,7 +39,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """models: names from the smallest on; x: their role; y: what the values are."""
+    """One panel.
+
+    title: above it. models: their names from the smallest on. curves: one a dataset, and their
+    mean. y: what the values are. x: the role of the models.
+    """
 
     title: str
     models: tuple[str, ...]
@@ -45,7 +53,7 @@ class Panel:
 
 
 def draw_panels(panels: Sequence[Panel], caption: str = "") -> Figure:
-    """The panels side by side, one legend above them, the caption below.
+    """Draw the panels side by side, with one legend above them and the caption below.
 
     They share a scale unless they show means alone, which differ by more than they vary.
     """
@@ -59,13 +67,13 @@ def draw_panels(panels: Sequence[Panel], caption: str = "") -> Figure:
     places = figure.subplots(1, len(panels), squeeze=False, sharey=shared)[0]
     for place, panel in zip(places, panels, strict=True):
         _draw(place, panel)
-    places[0].set_ylabel(panels[0].y, fontsize=8, color=_INK)
+    places[0].set_ylabel(panels[0].y, fontsize=8, color=INK)
     found = [h for place in places for h in place.get_legend_handles_labels()[0]]
     handles = list({handle.get_label(): handle for handle in found}.values())
     style: dict[str, Any] = {"fontsize": 7.5, "frameon": False, "ncols": 3 * len(panels)}
     figure.legend(handles=handles, loc="outside upper center", **style)
     if text:
-        figure.supxlabel(text, fontsize=6.5, color=_MUTED, parse_math=False)
+        figure.supxlabel(text, fontsize=6.5, color=MUTED, parse_math=False)
     return figure
 
 
@@ -73,13 +81,13 @@ def _draw(place: Axes, panel: Panel) -> None:
     for curve in panel.curves:
         _plot(place, curve)
     if panel.y.startswith("change"):
-        place.axhline(0, color=_MUTED, linewidth=0.8, linestyle=":", zorder=0)
-    place.set_title(panel.title, fontsize=9, color=_INK)
-    place.set_xticks(range(len(panel.models)), panel.models, fontsize=8, color=_INK)
+        place.axhline(0, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
+    place.set_title(panel.title, fontsize=9, color=INK)
+    place.set_xticks(range(len(panel.models)), panel.models, fontsize=8, color=INK)
     place.set_xlim(-0.3, len(panel.models) - 0.7)
-    place.set_xlabel(f"{panel.x} model", fontsize=8, color=_INK)
-    place.tick_params(labelsize=8, length=2, colors=_INK)
-    place.grid(axis="y", color=_RULE, linewidth=0.7)
+    place.set_xlabel(f"{panel.x} model", fontsize=8, color=INK)
+    place.tick_params(labelsize=8, length=2, colors=INK)
+    place.grid(axis="y", color=RULE, linewidth=0.7)
     for side in ("top", "right"):
         place.spines[side].set_visible(False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -55,7 +55,11 @@ _MEAN_OF = {24: (25, 26, 27, 28, 29)}
 
 @dataclass(frozen=True)
 class Preset:
-    """One table of the paper. tables: itself and those it is the mean of."""
+    """A table of the paper that can be run.
+
+    id: such as "table-11". title: what the table is about. tables: its own number, and those of the
+    tables that it is the mean of.
+    """
 
     id: str
     title: str
@@ -63,27 +67,28 @@ class Preset:
 
     @cached_property
     def numbers(self) -> tuple[Number, ...]:
-        """Every number of its tables, in the paper's order."""
+        """Return every number of its tables, in the paper's order."""
         return tuple(number for table in self.tables for number in published(table))
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """What of ours stands beside each number."""
+        """Return what of ours stands beside each number."""
         return tuple(map(target_of, self.numbers))
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Those something is measured on, in the paper's order."""
+        """Return the datasets on which something is measured, in the paper's order."""
         return tuple(dict.fromkeys(name for target in self.targets for name in target.datasets))
 
     @property
     def places(self) -> set[PaperCell | PaperMap]:
-        """The cells and attention maps that its numbers are made from."""
+        """Return the cells and attention maps that its numbers are made from."""
         cells = {cell for target in self.targets for cell in target.cells}
         return cells | {target.map for target in self.targets if target.map}
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """Return the metrics of its numbers, each once."""
         return tuple(dict.fromkeys(number.metric for number in self.numbers))
 
 
@@ -94,7 +99,11 @@ PRESETS = tuple(
 
 
 def preset(id: str) -> Preset:
-    """The preset of that id. Raises UsageError, with the nearest ones, if there is none."""
+    """Return the preset of that id.
+
+    Raises:
+        UsageError: there is none; the message names the nearest ones.
+    """
     found = {each.id: each for each in PRESETS}
     if id not in found:
         hint = did_you_mean(id, found, "use table-1 to table-31.")
@@ -103,7 +112,7 @@ def preset(id: str) -> Preset:
 
 
 def available(targets: Iterable[Target]) -> list[Target]:
-    """The targets, those that this version cannot make turned into their reason."""
+    """Return the targets; one that this version cannot make has no cells but the reason why."""
     heads = frozenset(HEADS.names())
     return [_checked(target, heads) for target in targets]
 
@@ -114,25 +123,31 @@ def _checked(target: Target, heads: frozenset[str]) -> Target:
 
 
 def _missing(cell: PaperCell, heads: frozenset[str]) -> str:
-    """What this version lacks for a cell; "" for nothing."""
+    """Say what this version lacks for a cell; "" if nothing."""
     if cell.head.kind not in heads:
         return f"needs head {cell.head.kind!r}, which this version does not have"
-    if cell.source.baseline and not _parsable(cell.source.baseline):
-        return f"needs baseline {cell.source.baseline!r}, which this version does not have"
-    no_model = next(filter(None, map(_no_model, (cell.source.attention, cell.embedding))), "")
-    return no_model or _misfit(cell)
+    source = cell.source
+    wanted: tuple[tuple[str, Callable[[str], object], str], ...] = (
+        ("baseline", parse_baseline, source.baseline),
+        ("model", resolve, source.attention),
+        ("model", resolve, cell.embedding),
+    )
+    for what, read, name in wanted:
+        if name and not _is_known(read, name):
+            return f"needs {what} {name!r}, which this version does not have"
+    return _misfit(cell)
 
 
-def _parsable(baseline: str) -> bool:
+def _is_known(read: Callable[[str], object], name: str) -> bool:
     try:
-        parse_baseline(baseline)
+        read(name)
     except UsageError:
         return False
     return True
 
 
 def _misfit(cell: PaperCell) -> str:
-    """Why a stand-in cannot take the paper's input or head; "" if it can."""
+    """Say why a replacement cannot take the paper's input or head; "" if it can."""
     entry = resolve(cell.embedding)
     if cell.head.needs_text_tower and not entry.open_clip:
         return f"{cell.embedding} has no text tower"
@@ -142,24 +157,17 @@ def _misfit(cell: PaperCell) -> str:
     return f"{size} px are no multiple of the {entry.patch} px patches of {cell.embedding}"
 
 
-def _no_model(name: str) -> str:
-    try:
-        if name:
-            resolve(name)
-    except UsageError:
-        return f"needs model {name!r}, which this version does not have"
-    return ""
-
-
 def reasons(targets: Iterable[Target]) -> dict[str, int]:
-    """Why numbers cannot be made -> how many."""
+    """Count the numbers that cannot be made, by the reason why."""
     return dict(Counter(target.reason for target in targets if target.how == "none"))
 
 
 def overview() -> list[dict[str, Any]]:
-    """One line a preset: what it is, on what, its cells and numbers, how many of these can be made.
+    """Return one row a preset, as plain values.
 
-    A number may be the mean of several cells, and a cell may have several numbers.
+    id, what, datasets: what it is and what it is about. numbers, cells: how many it has; a number
+    may be the mean of several cells, and a cell may have several numbers. can_run: how many of the
+    numbers this version can make. cannot: the others, counted by reason.
     """
     lines = []
     for each in PRESETS:

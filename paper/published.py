@@ -65,7 +65,7 @@ class Number:
 
     @property
     def key(self) -> str:
-        """Where the number stands, in words that no other number has: what results refer to."""
+        """Return where the number stands, in words that no other has; results refer to it so."""
         place = (self.method, self.dataset, self.split, self.subset, self.metric, self.embedding)
         return "/".join([f"table-{self.table}", f"row-{self.row}", *filter(None, place)])
 
@@ -73,10 +73,12 @@ class Number:
 def published(
     table: int | None = None, dataset: str | None = None, metric: str | None = None
 ) -> tuple[Number, ...]:
-    """The numbers of a table, a dataset and a metric, in the paper's order; None is any.
+    """Return the numbers of a table, a dataset and a metric, in the paper's order.
 
-    Empty where each is known but the paper has no number of all three.
-    Raises UsageError for a table, dataset or metric of which it has no number at all.
+    None stands for any. Nothing is returned if each is known but no number is of all three.
+
+    Raises:
+        UsageError: the paper has no number at all of the table, the dataset or the metric.
     """
     numbers = _numbers()
     _check("table", table, dict.fromkeys(each.table for each in numbers))

@@ -1,7 +1,7 @@
-"""Numbers of ours that stand beside the paper's: what a run of a preset found on one dataset.
+"""What the run of a preset found on one dataset, as plain data and as the file `paper.json`.
 
-Plain frozen data; `paper.json` holds it. Values have the unit of the published number: per cent,
-shares in [0, 1], or counts. NaN is a number that was not made, for the reason that is given.
+Values have the unit of the published number: per cent, shares in [0, 1], or counts. A number that
+was not made is NaN and says the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ FILE = "paper.json"
 
 @dataclass(frozen=True)
 class Replacement:
-    """A model of ours (`ours`) that stood in for one of the paper's in one role."""
+    """A model that was used in place of one of the paper's in one role.
+
+    role: "attention" or "embedding". paper: the paper's model. ours: the one that was used.
+    """
 
     role: Literal["attention", "embedding"]
     paper: str
@@ -30,11 +33,12 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Measured:
-    """One number. key: of the published one (`Number.key`).
+    """One number of ours.
 
-    std: over `seeds` values, n - 1 in the denominator, and over images for measures of attention
-    maps; NaN for a single value. n: test samples, images, or 0. records: fingerprints of the
-    stored results it was made from. reason: why value is NaN.
+    key: of the published number, `Number.key`. value: NaN if it was not made. std: standard
+    deviation with n - 1, over `seeds` values, or over images for a measure of attention maps; NaN
+    for a single value. n: how many test samples or images; 0 if it is about neither. records:
+    fingerprints of the stored results it was made from. reason: why it was not made.
     """
 
     key: str
@@ -48,11 +52,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class PaperResult:
-    """A preset run on one dataset ("" for what needs none).
+    """What a preset gave on one dataset.
 
-    preset: "table-11"; tables: whose numbers it is about. collection: digest of the dataset.
-    created: ISO 8601. version: of the package. notes: what a reader must see before any number.
-    run: as of a matrix.
+    preset: its id, such as "table-11". tables: the tables whose numbers it has. dataset: its name;
+    "" for numbers that need none. collection: digest of the samples. created: time in ISO 8601.
+    version: of the package. measured: the numbers. replacements: models used in place of the
+    paper's. notes: what a reader must see before any number. run: the record of the run, as a
+    matrix has it.
     """
 
     preset: str
@@ -81,15 +87,16 @@ RESULT_FILE = JsonFile(
 
 
 def result_json(result: PaperResult) -> str:
-    """The result as indented JSON text."""
+    """Return the result as indented JSON text."""
     return RESULT_FILE.text(result)
 
 
 def read_results(paths: Iterable[Path]) -> list[PaperResult]:
-    """Every result in files or folders, a folder's in the order of their names.
+    """Read every result in these files and folders, those of a folder in the order of their names.
 
-    Raises A2pipeError for a folder without any, a file that is none, or results that cannot stand
-    side by side: of different collections of one dataset, or with different models in one's place.
+    Raises:
+        A2pipeError: a folder has no result, a file is none, or results cannot stand side by side,
+            as they are of different samples of one dataset or replace a model by different ones.
     """
     found = [RESULT_FILE.read(file) for path in paths for file in _files(path)]
     _check_agree(found)
@@ -97,7 +104,7 @@ def read_results(paths: Iterable[Path]) -> list[PaperResult]:
 
 
 def miniature(replacements: Iterable[Replacement]) -> str:
-    """What stood in for what, in one line: "miniature: ..."; "" for no replacement."""
+    """Say in one line which models were used for which; "" if none was replaced."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for each in replacements:
         pairs.setdefault((each.paper, each.ours), []).append(each.role)
@@ -109,13 +116,13 @@ def miniature(replacements: Iterable[Replacement]) -> str:
 
 
 def warnings(results: Iterable[PaperResult]) -> list[str]:
-    """What a reader of these results must see before any number, each once."""
+    """Return what a reader of these results must see before any number, each once."""
     notes = [note for each in results for note in (miniature(each.replacements), *each.notes)]
     return list(dict.fromkeys(filter(None, notes)))
 
 
 def values(results: Iterable[PaperResult]) -> dict[str, Measured]:
-    """Key -> what was measured; of several results the last that has a value counts."""
+    """Return the numbers by key; of several with one key the last that has a value counts."""
     found: dict[str, Measured] = {}
     for each in (measured for result in results for measured in result.measured):
         if not math.isnan(each.value) or each.key not in found:
@@ -124,13 +131,13 @@ def values(results: Iterable[PaperResult]) -> dict[str, Measured]:
 
 
 def replaced_name(replacements: Iterable[Replacement], role: str, paper: str) -> str:
-    """A model as tables show it: the paper's name, and what stood in for it."""
+    """Return the paper's name of a model, followed by what was used in its place, for a table."""
     ours = next((r.ours for r in replacements if (r.role, r.paper) == (role, paper)), "")
     return f"{paper} (miniature: {ours})" if ours else paper
 
 
 def shown_value(value: float, number: Number) -> str:
-    """A value with as many decimals as its kind is printed with, right-aligned; "-" for none."""
+    """Return a value with the decimals of its unit, right-aligned; "-" for NaN."""
     if math.isnan(value):
         return "-".rjust(9)
     decimals = {"percent": 1, "share": 3}.get(number.unit, 0)
@@ -166,7 +173,7 @@ def _check_agree(results: list[PaperResult]) -> None:
 
 
 def _models(result: PaperResult) -> dict[tuple[str, str], str]:
-    """Role and model of the paper -> the model that was used."""
+    """The models that were used, by role and by the paper's model."""
     numbers = [number for table in result.tables for number in published(table)]
     places = {(r, getattr(n, r)) for n in numbers for r in ("attention", "embedding")}
     ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in result.replacements}

@@ -1,4 +1,4 @@
-"""Our value of a published number: from predictions, attention maps, counts or crops."""
+"""Compute our value of a published number from predictions, attention maps, counts or crops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Found:
-    """A fitted cell and the collection its positions are of."""
+    """A fitted cell, and the collection in which its samples have their positions."""
 
     cell: CellResult
     collection: Collection
@@ -41,7 +41,7 @@ Lines = Mapping[PaperMap, Line]
 
 
 def source_of(row: PlanRow) -> Source:
-    """What a row of a plan is in the words of the presets."""
+    """Return the source that a row of a plan is, in the words of the presets."""
     if row.map is not None:
         return Source(row.attention, row.crops, row.map.heads)
     crops = row.crops if row.baseline.startswith("random") else ()
@@ -49,12 +49,18 @@ def source_of(row: PlanRow) -> Source:
 
 
 def predictions(cell: CellResult, split: str = "test") -> tuple[Integers, Integers]:
-    """Positions in the collection and predicted classes of the test or the validation samples."""
+    """Return the positions in the collection and the predicted classes of a split's samples.
+
+    split: "test" or "val". Both are int64 (n,).
+    """
     return cell.arrays[f"{split}_index"], cell.arrays[f"{split}_predictions"]
 
 
 def of_cells(target: Target, results: Results) -> Measured:
-    """The mean over the target's cells; NaN, with the reason, if one is missing or has no score."""
+    """Return the mean over the target's cells, in per cent.
+
+    It is NaN, with the reason, if a cell was not computed or has no score.
+    """
     number = target.number
     found = [results[cell] for cell in target.cells if cell in results]
     if not found or len(found) < len(target.cells):
@@ -71,7 +77,7 @@ def of_cells(target: Target, results: Results) -> Measured:
 
 
 def _score(number: Number, found: Found) -> tuple[float, int]:
-    """A metric over the number's subset of the test samples, in per cent, and its size."""
+    """Return the metric over the number's subset of test samples, in per cent, and their number."""
     index, predicted = predictions(found.cell)
     chosen = subset(number, index, found.collection)
     score = metric(number.metric, index[chosen], predicted[chosen], found.collection)
@@ -79,7 +85,14 @@ def _score(number: Number, found: Found) -> tuple[float, int]:
 
 
 def subset(number: Number, index: Integers, collection: Collection) -> Integers:
-    """Positions among the test samples `index`: all, a group, or a stratum by distance."""
+    """Return which of the test samples a number is about, as positions in `index`.
+
+    They are all samples, those of a group, or a stratum by the distance of the object from the
+    centre (table 18).
+
+    Raises:
+        A2pipeError: a stratum is asked for, and a sample has no box or no size.
+    """
     groups, names = grouping(collection)
     if number.subset in names:
         return np.flatnonzero(groups[index] == names.index(number.subset))
@@ -92,7 +105,11 @@ def subset(number: Number, index: Integers, collection: Collection) -> Integers:
 
 
 def metric(name: str, index: Integers, predicted: Integers, collection: Collection) -> float:
-    """ "accuracy", "wga" or "worst_class" of predictions for samples, in [0, 1]; NaN over none."""
+    """Return a metric of predictions, in [0, 1]; NaN if there is no sample.
+
+    name: "accuracy", "wga" or "worst_class". index: positions in the collection, (n,). predicted:
+    their predicted classes, (n,).
+    """
     truth = collection.labels[index]
     if not len(truth):
         return math.nan
@@ -105,7 +122,10 @@ def metric(name: str, index: Integers, predicted: Integers, collection: Collecti
 
 
 def of_map(target: Target, lines: Lines) -> Measured:
-    """A measure of an attention map as the share that the paper prints."""
+    """Return a measure of an attention map, as the share that the paper prints.
+
+    It is NaN, with the reason, if the map was not computed or its images have no boxes.
+    """
     number = target.number
     line = lines.get(target.map) if target.map else None
     if line is None:
@@ -117,12 +137,15 @@ def of_map(target: Target, lines: Lines) -> Measured:
 
 
 def of_crops(number: Number) -> Measured:
-    """The share of the image that the crops cover, in per cent."""
+    """Return the share of the image that the crops cover, in per cent."""
     return Measured(number.key, 100 * sum(side**2 for side in number.crops) / CANVAS**2)
 
 
 def of_counts(number: Number, collection: Collection) -> Measured:
-    """A number of table 4: image-context pairs of a class or of all, groups, contexts, images."""
+    """Return a number of table 4: how many pairs, groups, contexts or images a split has.
+
+    It is NaN, with the reason, if the dataset does not have what is counted.
+    """
     samples = np.flatnonzero(collection.splits == number.split)
     counted: dict[str, Any] = {
         "images": samples,
@@ -141,6 +164,6 @@ def of_counts(number: Number, collection: Collection) -> Measured:
 
 
 def _context(collection: Collection, sample: int) -> str:
-    """The part in brackets of a group `class(context)`."""
+    """The context of a sample whose group is called class(context); "" for a sample of none."""
     group = int(collection.groups[sample])
     return collection.group_names[group].partition("(")[2] if group >= 0 else ""
