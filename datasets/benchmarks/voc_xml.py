@@ -42,11 +42,7 @@ def read_annotations(paths: Sequence[str]) -> list[Annotation | None]:
     # A file takes so little that handing over each one by itself would cost more than reading it.
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(chain.from_iterable(pool.map(_read_chunk, chunks)))
-
-
-def _read_chunk(paths: Sequence[str]) -> list[Annotation | None]:
-    return [_read(path) for path in paths]
+        return list(chain.from_iterable(pool.map(lambda chunk: list(map(_read, chunk)), chunks)))
 
 
 def _read(path: str) -> Annotation | None:

@@ -5,16 +5,14 @@ The file is mapped into memory and each image is read once; no pixel is decoded.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import BadImageError, UsageError
 from ..images.archive_memo import recall_or_read
 from ..images.archives import arrow_column, arrow_table, row_bytes
-from ..images.index import DIGEST_LENGTH, Unreadable, header_size
+from ..images.index import Unreadable, index_bytes
 from ..images.locators import ArrowRow
 from ..images.memo import IndexedImage
 from ..images.remote import stamp
@@ -78,8 +76,7 @@ def _row(images: Any, row: int) -> list[Any]:
         content = row_bytes(images, row)
     except BadImageError as error:
         return [name, "", 0, 0, str(error)]
-    digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
-    return [name, digest, *header_size(BytesIO(content)), None]
+    return [name, *index_bytes(content), None]
 
 
 def _image(

@@ -74,16 +74,11 @@ def _images(
     parts: Sequence[SavedDataset], wanted: str | None, memo: Path | None
 ) -> list[ArrowImage]:
     """Return the image of every row of all datasets, in order."""
-    jobs = [
-        (file, column)
-        for part in parts
-        for column in [_image_column(part, wanted)]
-        for file in part.files
-    ]
+    columns = [(part, _image_column(part, wanted)) for part in parts]
+    jobs = [(file, column) for part, column in columns for file in part.files]
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(
-            chain.from_iterable(pool.map(lambda job: index_rows(job[0], job[1], memo), jobs))
-        )
+        rows = pool.map(lambda job: index_rows(job[0], job[1], memo), jobs)
+        return list(chain.from_iterable(rows))
 
 
 def _image_column(part: SavedDataset, wanted: str | None) -> str:

@@ -6,21 +6,20 @@ labels are passed over.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 from ...errors import A2pipeError, UsageError, first_line
 from ..images.archive_memo import recall_or_read
-from ..images.archives import LARGEST_IMAGE
+from ..images.archives import LARGEST_IMAGE, TOO_LARGE
 from ..images.image_files import has_image_suffix
-from ..images.index import DIGEST_LENGTH, header_size
+from ..images.index import Unreadable, index_bytes
 from ..images.locators import TarMember
+from ..images.memo import IndexedImage
 from ..images.remote import file_system, is_url, stamp
 from ..safe_paths import join_inside
 
@@ -35,14 +34,11 @@ class TarImage:
     """An image in a tar.
 
     member: where it lies.
-    digest: first 32 hex digits of the SHA-256 of its bytes; "" if it was too large to be read.
-    width, height: in pixels of the upright image; 0, 0 if the header is no image's or was not read.
+    read: its digest and size, or that it is too large to be read.
     """
 
     member: TarMember
-    digest: str
-    width: int
-    height: int
+    read: IndexedImage | Unreadable
 
 
 @dataclass(frozen=True)
@@ -78,8 +74,11 @@ def index_tar(archive: str, memo: Path | None = None) -> TarIndex:
     except Exception as error:  # a remote file system raises whatever its client does
         raise UsageError(f"Tar {archive} cannot be read: {first_line(error)}.") from error
     images = [
-        TarImage(TarMember(archive, offset, size, name), digest, width, height)
-        for name, offset, size, digest, width, height in known["images"]
+        TarImage(
+            TarMember(archive, offset, size, name),
+            IndexedImage(*read) if read[0] else Unreadable(TOO_LARGE),
+        )
+        for name, offset, size, *read in known["images"]
     ]
     return TarIndex(tuple(images), known["notes"])
 
@@ -139,13 +138,11 @@ def _damaged(archive: str, problem: str) -> UsageError:
     )
 
 
-def _image(handle: IO[bytes], member: tarfile.TarInfo) -> tuple[str, int, int]:
-    """Return digest, width and height of an image member; "", 0, 0 if it is too large to read."""
+def _image(handle: IO[bytes], member: tarfile.TarInfo) -> IndexedImage:
+    """Read digest and size of an image member; "" and 0, 0 if it is too large to be read."""
     if member.size > LARGEST_IMAGE:
-        return "", 0, 0
-    content = _content(handle, member)
-    digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
-    return digest, *header_size(BytesIO(content))
+        return IndexedImage("", 0, 0)
+    return index_bytes(_content(handle, member))
 
 
 def _content(handle: IO[bytes], member: tarfile.TarInfo) -> bytes:

@@ -16,9 +16,6 @@ from typing import Any
 
 from ...errors import UsageError
 from ..collection import Collection
-from ..images.archives import TOO_LARGE
-from ..images.index import Unreadable
-from ..images.memo import IndexedImage
 from ..sample_table import collection_from
 from .manifest import sample_table_of
 from .manifest_table import SAMPLE_COLUMNS, check_columns
@@ -82,7 +79,7 @@ def load_webdataset(
     described = sample_table_of(
         table_from_records(name, values, boxes, columns), None, _title(name)
     )
-    return collection_from(described, [_entry(sample.image) for sample in samples])
+    return collection_from(described, [sample.image.read for sample in samples])
 
 
 def _samples(
@@ -172,12 +169,6 @@ def _key(name: str) -> tuple[str, str]:
     folder, slash, last = name.rpartition("/")
     stem, _, ending = last.partition(".")
     return f"{folder}{slash}{stem}", ending.lower()
-
-
-def _entry(image: TarImage) -> IndexedImage | Unreadable:
-    if not image.digest:
-        return Unreadable(TOO_LARGE)
-    return IndexedImage(image.digest, image.width, image.height)
 
 
 def _title(name: str) -> str:

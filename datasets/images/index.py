@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -106,6 +107,12 @@ def _read(path: str) -> MemoEntry | Unreadable:
             raise explain(path, error) from error
     except BadImageError as error:
         return Unreadable(str(error))
+
+
+def index_bytes(content: bytes) -> IndexedImage:
+    """Return digest and size of an image, given the bytes of its file."""
+    digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
+    return IndexedImage(digest, *header_size(BytesIO(content)))
 
 
 def header_size(handle: Readable) -> tuple[int, int]:

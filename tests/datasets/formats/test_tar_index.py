@@ -11,7 +11,8 @@ import pytest
 
 from a2pipe.datasets.formats import tar_index
 from a2pipe.datasets.formats.tar_index import index_tar
-from a2pipe.datasets.images import archives as located
+from a2pipe.datasets.images import archives
+from a2pipe.datasets.images.index import Unreadable
 from a2pipe.errors import UsageError
 
 from ..tars import add, picture, write_tar
@@ -38,8 +39,8 @@ def test_the_bytes_of_every_image_lie_where_the_index_says(tmp_path: Path) -> No
         start, whole = image.member.offset, tar.read_bytes()
         assert whole[start : start + image.member.size] == content[name]
         assert image.member.name == name
-        assert image.digest == hashlib.sha256(content[name]).hexdigest()[:32]
-        assert (image.width, image.height) == size
+        assert image.read.digest == hashlib.sha256(content[name]).hexdigest()[:32]
+        assert (image.read.width, image.read.height) == size
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -79,8 +80,8 @@ def test_what_is_neither_image_nor_label_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_member_that_is_called_an_image_and_is_none(tmp_path: Path) -> None:
     (image,) = index_tar(str(write_tar(tmp_path / "a.tar", {"1.png": b"text"}))).images
-    assert image.digest == hashlib.sha256(b"text").hexdigest()[:32]
-    assert (image.width, image.height) == (0, 0)
+    assert image.read.digest == hashlib.sha256(b"text").hexdigest()[:32]
+    assert (image.read.width, image.read.height) == (0, 0)
 
 
 def test_a_member_too_large_to_be_an_image_is_not_read(
@@ -88,8 +89,8 @@ def test_a_member_too_large_to_be_an_image_is_not_read(
 ) -> None:
     monkeypatch.setattr(tar_index, "LARGEST_IMAGE", 10)
     (image,) = index_tar(str(write_tar(tmp_path / "a.tar", {"1.png": picture(1)}))).images
-    assert image.digest == ""
-    assert located.LARGEST_IMAGE > 10
+    assert image.read == Unreadable("file is larger than 1,024 MiB; not read")
+    assert archives.LARGEST_IMAGE > 10
 
 
 def test_values_of_json_that_can_say_something(tmp_path: Path) -> None:
@@ -110,10 +111,10 @@ def test_an_unchanged_tar_is_read_once(tmp_path: Path, opened: list[str]) -> Non
 
 def test_a_changed_tar_is_read_again(tmp_path: Path, opened: list[str]) -> None:
     tar = write_tar(tmp_path / "a.tar", {"1.png": picture(1)})
-    before = index_tar(str(tar), memo(tmp_path)).images[0].digest
+    before = index_tar(str(tar), memo(tmp_path)).images[0].read.digest
     write_tar(tar, {"1.png": picture(2)})
     os.utime(tar, ns=(1, 1))
-    assert index_tar(str(tar), memo(tmp_path)).images[0].digest != before
+    assert index_tar(str(tar), memo(tmp_path)).images[0].read.digest != before
     assert len(opened) == 2
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from a2pipe.datasets.images import index
-from a2pipe.datasets.images.index import IndexedImage, Unreadable, read_index
+from a2pipe.datasets.images.index import IndexedImage, Unreadable, index_bytes, read_index
 from a2pipe.errors import A2pipeError, BadImageError
 
 Write = Callable[..., Path]
@@ -172,3 +172,9 @@ def test_file_that_may_no_longer_be_read_is_not_remembered_as_readable(
     path.chmod(0o000)
     monkeypatch.setattr(index, "open_file", refused)
     assert read_index([path], memo) == [Unreadable("file cannot be read: permission denied")]
+
+
+def test_bytes_in_memory_give_what_their_file_gives(write: Write) -> None:
+    path = write("a.png", (7, 5))
+    assert [index_bytes(path.read_bytes())] == read_index([path])
+    assert index_bytes(b"text") == IndexedImage(hashlib.sha256(b"text").hexdigest()[:32], 0, 0)
