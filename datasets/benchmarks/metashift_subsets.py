@@ -68,15 +68,24 @@ def read_subsets(path: Path) -> Subsets:
     table = read_pickle(path)
     if not isinstance(table, dict) or not table:
         raise UsageError(f"{path} holds no table of subsets: give full-candidate-subsets.pkl.")
-    return Subsets(path, {name: _ids(path, name, members) for name, members in table.items()})
+    # One set may stand under many names, and is looked through once.
+    read: dict[int, frozenset[str]] = {}
+    for name, members in table.items():
+        _check_entry(path, name, members)
+        if id(members) not in read:
+            read[id(members)] = _ids(path, name, members)
+    return Subsets(path, {name: read[id(members)] for name, members in table.items()})
 
 
-def _ids(path: Path, name: Any, members: Any) -> frozenset[str]:
-    if not isinstance(name, str) or not isinstance(members, (set, frozenset, list, tuple)):
+def _check_entry(path: Path, name: Any, members: Any) -> None:
+    if not isinstance(name, str) or not isinstance(members, set | list):
         raise UsageError(
             f"{path}: the entry {str(name)[:80]!r} is not a name with its images: give "
             "full-candidate-subsets.pkl."
         )
+
+
+def _ids(path: Path, name: str, members: set[Any] | list[Any]) -> frozenset[str]:
     for member in members:
         if not isinstance(member, str) or _IMAGE_ID.fullmatch(member) is None:
             shown = repr(member[:80]) if isinstance(member, str) else type(member).__name__

@@ -30,6 +30,8 @@ _CLASSES = {"GLOBAL", "STACK_GLOBAL"}
 _OTHERS = {"NONE", "NEWTRUE", "NEWFALSE", "PROTO", "FRAME", "STOP", "MARK"}
 _FILLING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS"}
 _ALLOWED = _TEXT | _NUMBERS | _CONTAINERS | _TUPLES | _FILLING | _PUTS | _GETS | _CLASSES | _OTHERS
+_COLLECTIONS = {"builtins.set": set, "builtins.list": list}
+_COLLECTIONS |= {"__builtin__.set": set, "__builtin__.list": list}  # as Python 2 named them
 _DAMAGE = (AttributeError, ArithmeticError, EOFError, LookupError, TypeError, ValueError)
 
 
@@ -41,7 +43,7 @@ def read_pickle(path: Path) -> Any:
     """Return the value of a pickle of protocol 0 to 5 that holds plain values only.
 
     Plain are dict, list, set, str, int of 64 bits, float, bool and None; a `defaultdict` is read as
-    a dict. Each container stands at one place: the value is a tree, no larger than its file.
+    a dict. As in the file, one container may stand at several places, even in itself.
 
     Raises UsageError for a file that is missing, damaged, larger than 256 MB or 20 million values,
     or that holds anything else, such as a call, a tuple, or a text of more than 1000 characters.
@@ -49,7 +51,7 @@ def read_pickle(path: Path) -> Any:
     data = _bytes_of(path)
     try:
         _check(data)
-        return _plain(_Unpickler(io.BytesIO(data), encoding="latin-1").load())
+        return _plain(_Unpickler(data).load())
     except RefusedError as refused:
         raise UsageError(
             f"{path} is refused: it {refused}; a file of plain dicts, sets, lists, text and "
@@ -101,12 +103,10 @@ def _check(data: bytes) -> None:
 
 
 def _check_argument(name: str, argument: Any, memo: dict[int, str]) -> None:
-    # What stands at two places is counted once and costs its size twice, such as one list of which
-    # sets are made over and over. Text is shared in every table, so it has to be short.
-    if name in _GETS and argument in memo and memo[argument] not in _TEXT | _CLASSES:
-        raise RefusedError("refers to one value at two places")
-    # Equal long texts take long to compare, and numbers of any length can be chosen to have one
-    # hash, so that every look-up would walk through all of them.
+    if name in _GETS and memo.get(argument) in _TUPLES:
+        raise RefusedError("holds a tuple")
+    # One text may be a key at many places, and equal long texts take long to compare. Numbers of
+    # any length can be chosen to have one hash, so that a look-up would walk through all of them.
     if name in _TEXT and len(argument) > MAX_TEXT:
         raise RefusedError(f"holds a text of more than {MAX_TEXT} characters")
     if name in _NUMBERS and isinstance(argument, int) and not -(2**63) <= argument < 2**63:
@@ -115,37 +115,43 @@ def _check_argument(name: str, argument: Any, memo: dict[int, str]) -> None:
         raise RefusedError(f"has the unknown protocol {argument}")
 
 
-def _collect(kind: type, items: Any = ()) -> Any:
-    """What the call of a class makes. Of a list alone, as `set` would take a shared text apart."""
-    if type(items) not in (list, tuple):
-        raise RefusedError("makes a set of what is no list")
-    return kind(items)
-
-
-_FOUND: dict[str, Any] = {
-    f"{module}.{kind.__name__}": partial(_collect, kind)
-    for module in ("builtins", "__builtin__")
-    for kind in (set, list)
-} | {"collections.defaultdict": lambda _default=None: {}}
-
-
 class _Unpickler(pickle.Unpickler):
-    """Python's unpickler, for which the classes of plain values are all there are."""
+    """Python's unpickler, for which stand-ins of the classes of plain values are all there are.
+
+    left: the values that calls may still copy.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin-1")
+        self.left = MAX_VALUES
 
     def find_class(self, module: str, name: str) -> Any:
         wanted = f"{module}.{name}"
-        if wanted not in _FOUND:
-            raise RefusedError(f"names {wanted[:80]!r}, which is not loaded")
-        return _FOUND[wanted]
+        if wanted == "collections.defaultdict":
+            return lambda _default=None: {}
+        if wanted in _COLLECTIONS:
+            return partial(self._collect, _COLLECTIONS[wanted])
+        raise RefusedError(f"names {wanted[:80]!r}, which is not loaded")
+
+    def _collect(self, kind: type, items: Any = ()) -> Any:
+        """What the call of a class makes: a copy of a list. `set` would take a text apart."""
+        if type(items) not in (list, tuple):
+            raise RefusedError("makes a set of what is no list")
+        # The operations were counted, but a few of them can copy one long list over and over.
+        self.left -= len(items)
+        if self.left < 0:
+            raise RefusedError("makes too many values")
+        return kind(items)
 
 
 def _plain(value: Any) -> Any:
     """The value, if no class that was named and not called is left in it."""
-    inner = [value]
+    inner, seen = [value], set()
     while inner:
         each = inner.pop()
         if callable(each):
             raise RefusedError("holds a class")
-        inner += each.values() if isinstance(each, dict) else ()
-        inner += each if isinstance(each, dict | list | set) else ()
+        if isinstance(each, dict | list | set) and id(each) not in seen:
+            seen.add(id(each))
+            inner += [*each, *each.values()] if isinstance(each, dict) else each
     return value

@@ -36,6 +36,14 @@ def test_lists_serve_as_sets(tmp_path: Path) -> None:
     assert found.of("cat", "sofa") == {"3", "12"}
 
 
+def test_one_set_under_many_names_is_looked_through_once(tmp_path: Path) -> None:
+    """A small file can have a large set stand under very many names."""
+    members = {"3", "12"}
+    found = read_subsets(written(tmp_path, {"cat(sofa)": members, "cat(bed)": members}))
+    assert found.of("cat", "sofa") == {"3", "12"}
+    assert found.of("cat", "sofa") is found.of("cat", "bed")
+
+
 def test_unknown_subset(tmp_path: Path) -> None:
     found = read_subsets(written(tmp_path, {"cat(sofa)": {"3"}}))
     with pytest.raises(UsageError, match=r"no subset 'cat\(sofas\)': did you mean 'cat\(sofa\)'"):
