@@ -24,7 +24,7 @@ __all__ = ["NOT_FINITE", "OK", "PENDING", "UNREADABLE", "Artifact"]
 
 
 class Artifact:
-    """The folder `<root>/<stage>/<fingerprint>/<rows>`, opened.
+    """An opened folder `<root>/<stage>/<fingerprint>/<rows>` with the rows of one spec.
 
     A shard is done if and only if its marker is valid and the files that it names are there in
     their size; reading compares their SHA-256 as well.
@@ -61,7 +61,7 @@ class Artifact:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all rows, once complete, status included and padding left out."""
+        """The bytes of all rows once they are there, with their status and without padding."""
         return self.cut.rows * sum(f.row_bytes for f in self.stored)
 
     def markers(self) -> dict[int, Marker]:

@@ -71,7 +71,7 @@ def _export_npy(artifact: Artifact, fields: Sequence[ArrayField], target: Path) 
 
 
 def _beside(target: Path) -> list[Path]:
-    """The files beside a .npy: images and status."""
+    """Return the paths of the files beside a .npy: images and status."""
     suffixes = (".images.npy", ".status.npy") if target.suffix.lower() == ".npy" else ()
     return [target.with_suffix(suffix) for suffix in suffixes]
 
@@ -90,6 +90,7 @@ def _write_image_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Pat
 def _write_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:
     (field,) = fields
     shape = (artifact.cut.rows, *field.shape)
+    # Written rather than mapped: on a full disk a mapped file ends the process by a signal.
     header = {"descr": field.stored.str, "fortran_order": False, "shape": shape}
     with temp.open("xb") as out:
         np.lib.format.write_array_header_1_0(out, header)

@@ -24,7 +24,7 @@ KEPT_BYTES = 1 << 30
 
 
 class Gathered:
-    """Where the row of each image can be taken from: other row folders of the same fingerprint.
+    """Finds and reads the rows of images in other row folders of the same fingerprint.
 
     Rows that are bad there are not offered: they are tried again. A shard is read and checked once,
     and kept while the shards kept sum up to less than `kept_bytes`, so that rows wanted shard after
@@ -55,7 +55,7 @@ class Gathered:
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        """Where an available image stands among those asked for."""
+        """The place of each available image among those asked for."""
         return {self._images[i]: i for i in np.flatnonzero(self._row >= 0).tolist()}
 
     @property
@@ -84,7 +84,7 @@ class Gathered:
         return arrays, status
 
     def _grouped(self, images: Sequence[str]) -> dict[tuple[int, int], list[tuple[int, int]]]:
-        """Position in `images` and row in the sibling's shard, by sibling and shard."""
+        """Group images by the sibling and shard of their rows: their positions, and rows there."""
         groups = defaultdict(list)
         for position, image in enumerate(images):
             at = self._positions.get(image)

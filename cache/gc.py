@@ -124,7 +124,7 @@ def _strays(root: Path, uses: set[str]) -> Iterator[Candidate]:
 
 
 def _temporaries(folder: Path) -> Iterator[Path]:
-    """Temporary files and folders below `folder`, without what lies in such a folder."""
+    """Yield temporary files and folders below `folder`, but not what lies in such a folder."""
     with suppress(FileNotFoundError):
         for path in sorted(folder.iterdir()):
             if is_temporary(path.name):

@@ -38,7 +38,7 @@ def read_layout(folder: Path, header: Header) -> Layout:
 
 @lru_cache(maxsize=4)
 def _parsed(data: bytes, shard_size: int, backend: Backend) -> Layout:
-    """The layout of a file's bytes, which artifacts over the same images share."""
+    """Return the layout of a file's bytes; artifacts over the same images share it."""
     stored = np.load(io.BytesIO(data))
     if stored.dtype.kind != "S" or stored.ndim != 1:
         raise ValueError("not a list of digests")

@@ -30,7 +30,7 @@ READABLE = 100
 
 @dataclass(frozen=True)
 class Reference:
-    """Whose use of the cache a note tells; each different reference has a note of its own.
+    """Says whose use of the cache a note is about; each different one has a note of its own.
 
     name: the experiment's name. origin: the resolved path of its file, or what stands for its
     dataset; "" in a note of an earlier version, which did not say. purpose: what the rows and
@@ -141,7 +141,7 @@ def _uses_or_none(path: Path) -> set[str]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """A note as it was written; empty where there is none."""
+    """Return a note as it was written; empty where there is none, DamagedError if altered."""
     try:
         document = read_checked_json(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -168,7 +168,8 @@ def _drop_old_note(root: Path, label: str, uses: set[str]) -> None:
 
 
 def _path(root: Path, reference: Reference) -> Path:
-    """`@` is quoted in names, so no note of an earlier version has such a file name."""
+    """Return where the note of a reference lies, or would lie."""
+    # In names "@" is quoted, so that no note of an earlier version has a file name like this.
     key = (reference.name, reference.origin, reference.purpose, str(reference.limit))
     file = f"{_quoted(reference.name)[:READABLE]}@{digest_of(key)[:16]}.json"
     return Path(root) / EXPERIMENTS / file

@@ -62,6 +62,7 @@ def task_script(
         "limit": f"timeout {seconds} " if system.limited else "",
         "half": str(max(0, (seconds - SIGNAL_EARLY) // 2)),
     }
+    # Put in before the places are filled, as they have places of their own.
     script = _template("task.sh")
     for place, template in (("again", system.again), ("progress", "progress.sh")):
         script = script.replace(f"{{{{{place}}}}}", _template(template).rstrip("\n"))
@@ -87,6 +88,8 @@ def finish_script(
 
 
 def _common(system: BatchSystem, cluster: Cluster, job: Job, paths: Paths) -> dict[str, str]:
+    """Return what both scripts have in their places."""
+    # Without a setup, jobs run in the environment of the a2pipe that submits them.
     own = f"export PATH={quote(str(paths.environment))}:$PATH"
     return {
         "options": "\n".join(system.options(job, cluster)),

@@ -116,14 +116,14 @@ def _in_accounts(lines: Sequence[str]) -> JobStates:
 
 
 def _said(command: list[str]) -> list[str]:
-    """The lines that a command prints; none where it is not there or fails."""
+    """Return the lines that a command prints; none where it is not there or fails."""
     with suppress(QueueError):
         return _answer(command)
     return []
 
 
 def _answer(command: list[str]) -> list[str]:
-    """The lines that a command prints; none where it is not there or knows none of the jobs.
+    """Return the lines that a command prints; none where it is not there or knows no such job.
 
     Raises:
         QueueError: it fails for another reason, or does not answer.

@@ -11,6 +11,7 @@ from typing import Any
 from .jobs import Submission
 from .logs import exit_code, last_error
 
+# SLURM has more states than are listed; one that is unknown here counts as not over, as failed.
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 OVER |= {"DEADLINE", "PREEMPTED", "REVOKED", "UNKNOWN"}
 FINE = {"COMPLETED", "PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "SUSPENDED"}
@@ -32,10 +33,12 @@ class TaskState:
 
     @property
     def is_over(self) -> bool:
+        """Whether the task has ended, or nobody can tell what it does."""
         return self.state in OVER
 
     @property
     def has_failed(self) -> bool:
+        """Whether the task ended without success, or nobody can tell how."""
         return self.state not in FINE
 
 

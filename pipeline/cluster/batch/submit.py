@@ -206,7 +206,7 @@ def _hand_over(system: BatchSystem, script: Path, after: Sequence[str]) -> str:
 
 
 def _partly(error: A2pipeError, jobs: Sequence[str]) -> A2pipeError:
-    """The error of a script that was refused, with the jobs that were handed over before it."""
+    """Return the error of a refused script with the jobs that were handed over before it added."""
     if not jobs:
         return error
     names = f"job{'s' * (len(jobs) > 1)} {', '.join(jobs)}"

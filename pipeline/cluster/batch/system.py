@@ -24,7 +24,7 @@ class QueueError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a system has to know of one job, beside what the cluster's description says of all.
+    """What a system has to know of one job beside what the cluster's description says of all.
 
     name: its name in the queue. log: the path of its log, with {task} where the number of a task
     goes. queue, gpus, directives: as in the description. tasks: the numbers that the system gives
