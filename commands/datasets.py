@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,13 @@ def datasets_list(as_json: bool = False) -> None:
 
     known = known_datasets()
     if as_json:
-        emit([asdict(entry) for entry in known], as_json)
+        emit(known, as_json)
         return
-    emit([{"name": entry.name, "what": entry.what} for entry in known], as_json)
+    emit([{key: line[key] for key in ("name", "what")} for line in known], as_json)
     click.echo()
-    for entry in known:
-        if entry.source:
-            click.echo(entry.source)
+    for line in known:
+        if line["paper"]:
+            click.echo(f"{line['name']}: {line['title']}. {line['paper']}.")
 
 
 @datasets.command("show", cls=HeadedCommand)

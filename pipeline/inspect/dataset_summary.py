@@ -22,31 +22,6 @@ CLASSES_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class KnownDataset:
-    """A dataset that can be named: its name, a line about it, and the title and paper of its
-    publication, which are "" where it has none."""
-
-    name: str
-    what: str
-    title: str
-    paper: str
-
-    @property
-    def source(self) -> str:
-        """Name, title and paper in one line, or "" without a publication."""
-        return f"{self.name}: {self.title}. {self.paper}." if self.paper else ""
-
-
-def known_datasets() -> list[KnownDataset]:
-    """Return every dataset that can be named, in the order of the registry."""
-    found = [(name, what, facts_of(name)) for name, what in names()]
-    return [
-        KnownDataset(name, what, facts.title if facts else "", facts.paper if facts else "")
-        for name, what, facts in found
-    ]
-
-
-@dataclass(frozen=True)
 class Summary:
     """A collection in numbers.
 
@@ -105,6 +80,23 @@ class Summary:
             f"images in several splits: {found['across_splits']:,} (in train and test: "
             f"{found['train_and_test']:,}), under several classes: {found['across_classes']:,}"
         )
+
+
+def known_datasets() -> Table:
+    """Return a line for every dataset that can be named, in the order of the registry.
+
+    "name", "what" it is, and the "title" and "paper" of its publication, "" where it has none.
+    """
+    found = [(name, what, facts_of(name)) for name, what in names()]
+    return [
+        {
+            "name": name,
+            "what": what,
+            "title": facts.title if facts else "",
+            "paper": facts.paper if facts else "",
+        }
+        for name, what, facts in found
+    ]
 
 
 def summarize_dataset(

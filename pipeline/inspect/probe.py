@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,14 +100,8 @@ def _passing(
     backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
-
-    def attend() -> object:
-        return backbone.attention(pixels, [backbone.info.blocks])
-
-    def embed() -> object:
-        return backbone.embed(pixels)
-
-    work = attend if stage == "attention" else embed
+    attend = partial(backbone.attention, pixels, [backbone.info.blocks])
+    work: Callable[[], object] = attend if stage == "attention" else partial(backbone.embed, pixels)
     work()  # the first pass also allocates memory and chooses kernels
     return min(_seconds(work), _seconds(work)) / size
 
