@@ -211,6 +211,7 @@ def measure_crops(crops: NDArray[np.int32], subjects: Subjects, canvas: int) -> 
     crops: int32 (c, n, 4), in pixels of the canvas, whose side is `canvas`. Both are float64 (n,),
     NaN where an image has no answer.
     """
+    # In parts, as a mask of every pixel for all images at once would not fit into memory.
     parts = []
     for start in range(0, len(subjects.images), MASKS_AT_ONCE):
         part = slice(start, start + MASKS_AT_ONCE)

@@ -89,6 +89,8 @@ class Plan:
             for feature in self.features(row, name)
             for spec in parts_of(feature)
         ]
+        # Rows share boxes and cells share embeddings. As stages follow one another, the first place
+        # of each is before all that read it.
         return tuple(spec for spec in dict.fromkeys(ordered) if spec.stage in stages)
 
     def pixels(self, specs: Iterable[Spec]) -> tuple[Canvas, ...]:
@@ -122,7 +124,7 @@ def make_plan(
     rows = attention_rows(experiment, maps)
     for baseline in experiment.embedding.parsed_baselines:
         rows += baseline_rows(experiment, baseline, maps)
-    unique = {row.key: row for row in rows}
+    unique = {row.key: row for row in rows}  # "random" and "random:0" are one row
     for section in experiment.combine:
         combined = combined_row(section, list(unique.values()))
         unique[combined.key] = combined

@@ -170,6 +170,8 @@ def _attention_row(
     baseline: Baseline | None = None,
 ) -> PlanRow:
     spec, smooth = attention_map.attention, attention_map.smooth
+    # Keys and labels say only what departs from the defaults, so that they stay the same when a
+    # later version adds a way of doing things.
     layer = "" if experiment.attention.layers == "last" else f" block {spec.block}"
     smoothed = "" if smooth == 1 else f" smooth {smooth}"
     canvas, source = experiment.image.canvas, experiment.crops.source
@@ -193,6 +195,7 @@ def _attention_row(
 def _baseline_row(experiment: Experiment, baseline: Baseline, named: NamedBoxes) -> PlanRow:
     canvas, wanted = experiment.image.canvas, experiment.crops.source
     size, at = _input_size(experiment, baseline)
+    # S² has the whole canvas, which is "resized" in its own size, and tiles, which are not.
     sources = {_source(wanted, box, size) for box in (*named.boxes, *named.averaged)}
     source = wanted if wanted in sources else "resized"
     return PlanRow(

@@ -51,7 +51,7 @@ def find_bad_images(collection: Collection, rows: Iterable[BadRow]) -> list[BadI
     reasons = {row.image: row.reason for row in rows}
     found: dict[str, BadImage] = {}
     if not reasons and not collection.unreadable:
-        return []
+        return []  # which is nearly always so, and spares a look at every path
     for path, digest in zip(collection.paths, collection.digests, strict=True):
         reason = reasons.get(digest) if digest else collection.unreadable.get(path)
         if reason:

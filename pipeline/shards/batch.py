@@ -67,6 +67,7 @@ class Batch:
 
     def canvases(self, rows: Rows, canvas: Canvas, device: Any) -> Any:
         """Return the rows on a canvas: float tensor (n, 3, side, side) in [0, 1] on the device."""
+        # An array cannot be a key; specs that lack other rows ask for other tensors.
         key = (canvas, rows.tobytes())
         if key not in self.tensors:
             self.tensors[key] = to_unit(self.pixels(rows, canvas), device)
@@ -93,6 +94,7 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
             rows = _readable(batch, [canvas], canvas.todo(batch.rows))
             if len(rows):
                 canvas.fill(rows, batch.pixels(rows, canvas.spec))
+    # Attention before boxes, which are placed by it: greedy boxes read the rows that this fills.
     passes: dict[ForwardPass, list[ShardArray[AttentionSpec]]] = defaultdict(list)
     for attention in batch.shard.unfinished(AttentionSpec):
         passes[attention.spec.forward_pass].append(attention)
@@ -222,6 +224,7 @@ def _readable(
         decoded = batch.at(row, original)
         if isinstance(decoded, BadImageError):
             for array in arrays:
+                # Another block of the same pass may have the row from an earlier run.
                 if array.status[row] == PENDING:
                     array.refuse(int(row), UNREADABLE, str(decoded))
         else:

@@ -82,6 +82,7 @@ def decode(room: Room, job: Job) -> Decoded:
     if not isinstance(job, Decode):
         return job
     try:
+        # Few threads may hold very large originals at once; what stays of each are its crops.
         with room.taking(BYTES_A_PIXEL * job.pixels):
             return load_crops(job.path, job.crops, job.digest)
     except BadImageError as error:

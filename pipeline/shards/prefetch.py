@@ -41,6 +41,8 @@ def prefetch(
             weight = sum(map(weigh, jobs))
             pending.append((batch, [pool.submit(work, job) for job in jobs], weight))
             held += weight
+            # Handed over before the next batch is taken from the source: one batch may always be in
+            # flight, however large it is, so this cannot come to a stop.
             while pending and (len(pending) > ahead or held > room):
                 batch, futures, weight = pending.popleft()
                 held -= weight

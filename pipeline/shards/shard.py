@@ -51,6 +51,7 @@ class ShardArray(Generic[S]):
         rows: int64 (k,); values: (k, ...).
         """
         self.values[rows] = values
+        # Good at first: `refuse` then overrules this for the few rows that are not finite.
         self.status[rows] = OK
         self.computed += len(rows)
         if np.issubdtype(values.dtype, np.floating):
@@ -152,6 +153,7 @@ def open_shard(number: int, task: Task) -> Shard:
                 stored[spec] = found
 
     read = _read_by(task, lacking)
+    # In the order of artifacts, upstream first, as arrays are computed one after the other.
     arrays = {
         spec: stored[spec] if spec in stored else _open(task, spec, images)
         for spec in task.artifacts
@@ -183,6 +185,7 @@ def _take_over(
     if not len(rows):
         return
     arrays, status = gathered.read([images[row] for row in rows])
+    # Bad rows are not taken over but tried again: what was wrong may have been mended since.
     good = status == OK
     array.values[rows[good]] = arrays[name][good]
     array.status[rows[good]] = OK

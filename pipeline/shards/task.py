@@ -92,11 +92,12 @@ def prepare(
             fingerprint(spec),
             _lacking(artifacts[spec], numbers),
             artifacts[spec].folder,
-            KEPT_BYTES // len(artifacts),
+            KEPT_BYTES // len(artifacts),  # one allowance of memory, shared by all specs
         )
         for spec, numbers in missing.items()
         if numbers
     }
+    # Asked before anything is computed: a disk that fills up later costs the shards in flight.
     require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
     dealt = [number for number in sorted(lacking) if number % world_size == rank]
     return Task(plan, cache, artifacts, missing, gathered, dealt)

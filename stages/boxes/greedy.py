@@ -194,6 +194,7 @@ def _best(
     total: float, sums: Floats, size: int, taken: list[squares.Square], canvas: int, name: str
 ) -> squares.Square:
     """Return the square of largest sum among those off the taken squares."""
+    # The sums are of this call alone, so that they may be overwritten.
     for box in taken:
         sums[squares.intersecting(box, size)] = -np.inf
     largest = sums.max()

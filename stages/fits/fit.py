@@ -92,6 +92,7 @@ def fit_head(head: Any, features: Features, samples: Samples) -> Any:
         A2pipeError: features are not finite, or the head refuses them.
     """
     wanted = uses(head)
+    # Samples stand in the order train, val, test, so that one slice holds all that may be seen.
     until = samples.part("val" if "validation" in wanted else "train").stop
     known = {
         "groups": samples.groups[:until],
