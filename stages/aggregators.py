@@ -173,7 +173,7 @@ def _canonical(kind: str, option: str) -> str:
 
 
 def _decimal(threshold: float) -> str:
-    """The shortest decimal that reads back equal, never with an exponent."""
+    """Return the shortest decimal that reads back equal, never with an exponent."""
     return np.format_float_positional(threshold, trim="-")
 
 

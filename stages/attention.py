@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def label() -> Any:
-    """A field for people to read: in spec.json, but no part of the fingerprint or of equality."""
+    """Make a field for people: it is in spec.json, but not in the fingerprint or in equality."""
     return field(default="", compare=False, metadata={"label": True})
 
 

@@ -58,7 +58,7 @@ def _overlap(box: Corners, other: Corners) -> Corners:
 
 
 def _pixels_of(part: tuple[int, ...], whole: tuple[int, ...], size: int) -> tuple[int, int]:
-    """Where a part of a box's axis comes to lie in `size` pixels: rounded, at least one of them."""
+    """Return where a part of a box's axis lies in `size` pixels: rounded, at least one pixel."""
     start, stop = (floor((edge - whole[0]) * size / (whole[1] - whole[0]) + 0.5) for edge in part)
     start = min(start, size - 1)
     return start, max(stop, start + 1)

@@ -164,7 +164,7 @@ def _central_square(width: int, height: int) -> Rectangle:
 
 
 def _centred(width: int, height: int, side: int) -> Corners:
-    """The longer side becomes `side`, the shorter is rounded; an odd rest goes right and below."""
+    """Fit an image into the middle of the canvas; an odd rest of padding goes right and below."""
     columns, rows = (
         max(1, round(length * side / max(width, height))) for length in (width, height)
     )

@@ -266,7 +266,7 @@ def _boxes_of(collection: Collection, samples: Sequence[int], canvas: Canvas) ->
 
 
 def _lost(collection: Collection, samples: Sequence[int], canvas: Canvas) -> bool:
-    """Whether an image without a box that counts on the canvas has one on a squashed canvas."""
+    """Tell whether an image without a box that counts here has one on a squashed canvas."""
     return len(_boxes_of(collection, samples, Canvas(canvas.side))) > 0
 
 
@@ -292,7 +292,7 @@ def _localize(maps: Floats, inside: NDArray[Any]) -> Values:
 
 
 def _inside(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:
-    """The foreground on the cells of the evaluation, (B, h, w)."""
+    """Return the foreground on the cells of the evaluation: (B, h, w)."""
     if spec.evaluation == "pixels":
         return foreground_masks(boxes, spec.canvas)
     if spec.evaluation == "patch-centre":

@@ -127,7 +127,7 @@ def _check_reading(reading: str) -> None:
 
 
 def _grid_side(patches: int, prefix: int) -> int:
-    """The side of the square grid of patches."""
+    """Return the side of the square grid of patches."""
     side = isqrt(patches)
     if side == 0 or side * side != patches:
         raise A2pipeError(

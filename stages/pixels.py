@@ -113,7 +113,7 @@ def _open(path: str | Path, digest: str | None) -> Readable:
 
 
 def _since_indexed(path: str | Path, error: A2pipeError, digest: str | None) -> A2pipeError:
-    """A file that could be read when it was indexed is no bad image because it now cannot."""
+    """Turn a bad image that could be read when it was indexed into a file that has changed."""
     if digest is None or not isinstance(error, BadImageError):
         return error
     return A2pipeError(

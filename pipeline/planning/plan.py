@@ -136,12 +136,12 @@ def make_plan(
 
 
 def _input_sizes(experiment: Experiment, rows: Iterable[PlanRow]) -> set[int]:
-    """The sides in pixels of what embedding models are shown."""
+    """Return the sides in pixels of what embedding models are shown."""
     return {experiment.embedding_input, *(b.input_size for row in rows for b in row.blocks)}
 
 
 def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[AttentionSpec]:
-    """One spec for each block of a model that the experiment asks for."""
+    """Return a spec for each block of a model that the experiment asks for."""
     section = experiment.attention
     size = section.input_size or experiment.image.size
     tokens(info, size)
@@ -156,7 +156,7 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
 
 
 def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
-    """The numbers of the blocks that `layers` names, from 1."""
+    """Return the numbers of the blocks that `layers` names, counted from 1."""
     if layers == "last":
         return (info.blocks,)
     if layers == "all":

@@ -48,7 +48,7 @@ class Block:
         return (MeanSpec(found),) if self.mean else found
 
     def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
-        """The spec of one box. Originals are decoded in full, so only a canvas may be a draft."""
+        """Return the spec of one box. Only a canvas is a draft: originals are decoded in full."""
         source = _source(self.source, box, self.input_size)
         draft = self.draft and source == "resized"
         return EmbeddingSpec(box, model, self.input_size, source, draft)
@@ -85,7 +85,7 @@ class PlanRow:
         return tuple(box for block in self.blocks for box in block.boxes)
 
     def is_called(self, name: str) -> bool:
-        """Whether a name means this row: its key, label, attention model or baseline."""
+        """Tell whether a name means this row: by its key, label, attention model or baseline."""
         return name in (self.key, self.label, self.attention, self.baseline) and name != ""
 
 
@@ -209,13 +209,13 @@ def _baseline_row(experiment: Experiment, baseline: Baseline, named: NamedBoxes)
 
 
 def _input_size(experiment: Experiment, baseline: Baseline | None) -> tuple[int, str]:
-    """The side to which the boxes are resized, and words for it where it is the row's own."""
+    """Return the side to which boxes are resized, and words for it if it is the row's own."""
     own = baseline.input_size if baseline else None
     return own or experiment.embedding_input, f" at {own} px" if own else ""
 
 
 def _blocks(experiment: Experiment, named: NamedBoxes, size: int) -> tuple[Block, ...]:
-    """The boxes that a name stands for, as blocks of a row."""
+    """Return the boxes that a name stands for as blocks of a row."""
     source, draft = experiment.crops.source, experiment.image.draft
     block = Block(named.boxes, size, source, draft=draft)
     averaged = Block(named.averaged, size, source, mean=True, draft=draft)
@@ -223,7 +223,7 @@ def _blocks(experiment: Experiment, named: NamedBoxes, size: int) -> tuple[Block
 
 
 def _source(wanted: str, box: BoxSpec, size: int) -> str:
-    """The source of one crop that is resized to `size`.
+    """Return the source of one crop that is resized to `size` pixels.
 
     A whole canvas in its own size has the same pixels either way; called "resized" under both, one
     stored embedding serves both.
@@ -232,17 +232,18 @@ def _source(wanted: str, box: BoxSpec, size: int) -> str:
 
 
 def _map_key(attention_map: MapSpec) -> str:
-    """Nothing for the mean of slices, so that rows keep the key they had before there was more."""
+    """Return the part of a row's key that sets a map apart from the mean of slices."""
+    # Empty for what was the only way when keys were made, so that rows keep theirs.
     ways = (attention_map.heads, attention_map.reading)
     return "".join(f"/{way}" for way in ways if way not in ("mean", "slice"))
 
 
 def _pixels_key(canvas: Canvas, source: str) -> str:
-    """Nothing for crops of a squashed canvas, so that rows keep the key they had before."""
+    """Return the part of a row's key that sets its pixels apart from a squashed canvas."""
     ways = (canvas.geometry, source, "draft" if canvas.draft else "squash")
     return "".join(f"/{way}" for way in ways if way not in ("squash", "resized"))
 
 
 def _pixels_words(canvas: Canvas, source: str) -> str:
-    """What sets the pixels of a row apart from those of a squashed canvas: ", letterboxed"."""
+    """Return the same in words: "" for a squashed canvas, ", letterboxed"."""
     return canvas.suffix + source_suffix(source)

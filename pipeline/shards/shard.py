@@ -163,12 +163,12 @@ def open_shard(number: int, task: Task) -> Shard:
 
 
 def _read_by(task: Task, lacking: Iterable[Stored]) -> set[Stored]:
-    """The specs with an artifact that computing others looks at."""
+    """Return the specs with an artifact whose rows are read to compute others."""
     return {read for spec in lacking for read in spec.upstream if read in task.artifacts}
 
 
 def _open(task: Task, spec: Stored, images: tuple[str, ...]) -> ShardArray[Any]:
-    """An array to compute, with the rows that other row folders have."""
+    """Return an array to compute, with the rows that other row folders have."""
     stored = task.plan.field(spec)
     values = np.full((len(images), *stored.shape), stored.fill, stored.dtype)
     array = ShardArray(spec, values, np.full(len(images), PENDING, np.uint8))
@@ -192,7 +192,7 @@ def _take_over(
 
 
 def _stored(spec: Stored, artifact: Artifact, number: int) -> ShardArray[Any] | None:
-    """A committed array; None if it is gone, or was damaged and is dropped now."""
+    """Read a committed array; None if it is gone, or was damaged and is dropped now."""
     try:
         arrays = artifact.read_shard(number)
     except NotCachedError:

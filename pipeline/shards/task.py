@@ -106,7 +106,7 @@ def prepare(
 def _bytes_to_write(
     artifacts: Mapping[Stored, Artifact], missing: Mapping[Stored, set[int]], shards: set[int]
 ) -> int:
-    """How many bytes all ranks will write, as they share the disk."""
+    """Return how many bytes all ranks will write, as they share the disk."""
     return sum(
         len(missing[spec] & shards) * artifact.nbytes // artifact.cut.shards
         for spec, artifact in artifacts.items()
@@ -114,6 +114,6 @@ def _bytes_to_write(
 
 
 def _lacking(artifact: Artifact, shards: set[int]) -> list[str]:
-    """The images of these shards."""
+    """Return the images of these shards."""
     layout = artifact.layout
     return [image for number in sorted(shards) for image in layout.images[layout.rows_of(number)]]

@@ -38,7 +38,7 @@ class ShardWriter:
                 self._pending.popleft()[0].result()
 
     def _is_due(self) -> bool:
-        """Whether the oldest write is over, or has to be waited for as too much is queued."""
+        """Tell whether the oldest write is over, or has to be waited for as too much is queued."""
         held = sum(size for _, size in self._pending)
         full = len(self._pending) > SHARDS_BEING_WRITTEN or held > ROOM_TO_WRITE
         return full or self._pending[0][0].done()

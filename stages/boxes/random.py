@@ -66,7 +66,7 @@ class RandomBox(BoxSpec):
         return squares.at(int(places[draw]), self.size, self.canvas)
 
     def _generator(self, image: str, order: int) -> np.random.Generator:
-        """A generator of its own for one draw: seeded by text, as `hash` differs by process."""
+        """Return a generator for one draw alone, seeded by a text that says what is drawn."""
         text = (
             f"random box {order} of {self.size} on {self.canvas}, seed {self.seed}, image {image}"
         )

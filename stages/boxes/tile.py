@@ -58,7 +58,7 @@ class TileBox(BoxSpec):
         return f"tile {self.number + 1} of {self.grid} x {self.grid}"
 
     def _square(self, canvas: int) -> squares.Square:
-        """The tile on a canvas of this side."""
+        """Return the tile on a canvas of this side."""
         side = canvas // self.grid
         x, y = self.number % self.grid * side, self.number // self.grid * side
         return x, y, x + side, y + side

@@ -120,7 +120,7 @@ def uses(head: Any) -> frozenset[str]:
 
 
 def _judged(head: Any, features: Features, samples: Samples, split: Split) -> Arrays:
-    """Predictions on the samples of a split, and what they are compared with."""
+    """Return the predictions on a split and what they are compared with, by array name."""
     part = samples.part(split)
     arrays: Arrays = {
         "index": samples.index[part],
@@ -135,7 +135,7 @@ def _judged(head: Any, features: Features, samples: Samples, split: Split) -> Ar
 
 
 def _probabilities(head: Any, features: Features, classes: int) -> NDArray[np.float32]:
-    """Probabilities of all classes, (n, classes); 0 for classes the head was not fitted on."""
+    """Return probabilities of all classes, (n, classes); 0 for those the head was not fitted on."""
     found = np.asarray(head.predict_proba(features), np.float32)
     whole = np.zeros((len(found), classes), np.float32)
     whole[:, np.asarray(head.classes_, np.int64)] = found
@@ -143,13 +143,13 @@ def _probabilities(head: Any, features: Features, classes: int) -> NDArray[np.fl
 
 
 def _findings(head: Any) -> dict[str, Any]:
-    """What a head found out while it was fitted, as far as JSON can hold it: C_, n_iter_, ..."""
+    """Return what a head found out while fitted, as far as JSON holds it: C_, n_iter_, ..."""
     found = {name: _plain(value) for name, value in vars(head).items() if name.endswith("_")}
     return {name: value for name, value in sorted(found.items()) if value is not None}
 
 
 def _plain(value: Any) -> Any:
-    """A small value as JSON; None for one that is large or has no JSON."""
+    """Return a small value as JSON has it; None for one that is large or has no JSON."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist() if value.size <= LARGEST_FINDING else None
     try:

@@ -133,7 +133,7 @@ def project_features(
 
 
 def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:
-    """What decides where a fit is stored: canonical parameters, and whose code a plug-in's is."""
+    """Return what decides where a fit is stored: parameters, and whose code a plug-in's is."""
     address = canonical(kind, own)
     address.pop(SPEED_ALONE, None)
     if projected:
@@ -143,7 +143,7 @@ def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, An
 
 
 def _split(kind: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The parameters of the head itself, and whether it sees projected features."""
+    """Return the parameters of the head itself, and whether it sees projected features."""
     own = dict(parameters)
     projected = own.pop(PROJECTED, False)
     if not isinstance(projected, bool):

@@ -44,7 +44,7 @@ def prompts(templates: Sequence[str], name: str) -> tuple[str, ...]:
 
 
 def _own(collection: Collection) -> tuple[str, ...]:
-    """The collection's own names of its classes, which must not be numbers."""
+    """Return the collection's own names of its classes; numbers are refused."""
     names = tuple(name.replace("_", " ") for name in collection.class_names)
     if any(name.isdecimal() for name in names):
         raise UsageError(

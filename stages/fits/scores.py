@@ -55,7 +55,7 @@ class ScoreIntervals:
 
 
 def intervals(arrays: Mapping[str, Any], split: str = "test") -> ScoreIntervals:
-    """How sure the scores of a record are; samples that share an image count as one draw."""
+    """Return how sure the scores of a record are; samples of one image count as one draw."""
     correct = arrays[f"{split}_labels"] == arrays[f"{split}_predictions"]
     groups, classes = arrays[f"{split}_groups"], arrays[f"{split}_labels"]
     images = arrays[f"{split}_images"]

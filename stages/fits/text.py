@@ -76,7 +76,7 @@ def class_features(
 
 
 def _mean(rows: list[Floats]) -> Floats:
-    """The mean of rows, scaled to unit length; a single row stays as it is, bit for bit."""
+    """Return the mean of rows, scaled to unit length; a single row as it is, bit for bit."""
     if len(rows) == 1:
         return rows[0]
     mean = np.mean(rows, axis=0, dtype=np.float64)
