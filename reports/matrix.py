@@ -175,16 +175,8 @@ class Matrix:
         return next((each for each in self.localization if each.row == row), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_json` of them equals this matrix."""
+        """Return plain JSON values, as they stand in the file."""
         return MATRIX_FILE.content(self)
-
-    @classmethod
-    def from_json(cls, data: Any) -> Matrix:
-        """Return the matrix of which `to_json` made these values.
-
-        Raises A2pipeError for anything else, and for a newer format.
-        """
-        return MATRIX_FILE.parse(data, "matrix")
 
 
 MATRIX_FILE = JsonFile(

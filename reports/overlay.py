@@ -88,11 +88,13 @@ def _with_boxes(
 def _corners(box: NDArray[Any], scale: float) -> _Corners:
     """The outermost pixels of a half-open box in the drawn picture: x0, y0, x1, y1, closed."""
     x0, y0, x1, y1 = (float(edge) * scale for edge in box)
+    # A box that is smaller than a pixel of the picture is still a pixel in it.
     return round(x0), round(y0), max(round(x1) - 1, round(x0)), max(round(y1) - 1, round(y0))
 
 
 def _solid(pen: ImageDraw.ImageDraw, corners: _Corners, number: str) -> None:
     pen.rectangle(corners, outline=_EDGE, width=5)
+    # Pillow refuses a rectangle whose ends have crossed, as those of a tiny box would within.
     x0, y0, x1, y1 = corners
     if x1 - x0 > 4 and y1 - y0 > 4:
         pen.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=_CROP, width=3)

@@ -23,6 +23,8 @@ def write_report(
 
     Raises A2pipeError when the folder cannot be written.
     """
+    # All contents are made before the first is written: an error in one of them leaves the files of
+    # an older report as they are, which belong together.
     contents = {
         "matrix.json": to_json(matrix).encode(),
         "matrix.csv": to_csv(matrix).encode(),

@@ -35,6 +35,7 @@ def write_study(study: Study, folder: Path) -> Written:
         "localization.json": STUDY_FILE.text(study).encode(),
         "localization.csv": study_csv(study).encode(),
     }
+    # Before the plots, so that the numbers are there even if a plot cannot be drawn or written.
     files = write_files(tables, folder)
     plots = write_plots([study], folder)
     return Written({**files, **plots.files}, plots.left_out, plots.remarks)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError
 from a2pipe.metrics.groups import GroupAccuracy
-from a2pipe.reports.matrix import Cell, Localization, Matrix, Row, read_matrix
+from a2pipe.reports.matrix import MATRIX_FILE, Cell, Localization, Matrix, Row, read_matrix
 from a2pipe.reports.tables import to_json
 
 Changed = Callable[..., Matrix]
@@ -52,7 +52,7 @@ def matrices(draw: st.DrawFn) -> Matrix:
 @settings(max_examples=40, deadline=None)
 @given(matrices())
 def test_json_round_trip_is_exact(matrix: Matrix) -> None:
-    assert Matrix.from_json(json.loads(to_json(matrix))) == matrix
+    assert MATRIX_FILE.parse(json.loads(to_json(matrix)), "matrix") == matrix
 
 
 def test_written_file_reads_back(matrix: Matrix, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_not_a_number_is_null_in_json_and_nan_again_after(changed: Changed) -> N
     matrix = changed(localization=(Localization("s", 5, math.nan, math.nan),))
     data = json.loads(to_json(matrix))
     assert data["localization"][0]["mass"] is None
-    assert math.isnan(Matrix.from_json(data).localization[0].mass)
+    assert math.isnan(MATRIX_FILE.parse(data, "matrix").localization[0].mass)
 
 
 def test_numpy_values_and_paths_become_plain(changed: Changed) -> None:
@@ -76,20 +76,20 @@ def test_numpy_values_and_paths_become_plain(changed: Changed) -> None:
 
 def test_newer_format_is_refused(matrix: Matrix) -> None:
     with pytest.raises(A2pipeError, match="newer version"):
-        Matrix.from_json({**matrix.to_json(), "format": 2})
+        MATRIX_FILE.parse({**matrix.to_json(), "format": 2}, "matrix")
 
 
 @pytest.mark.parametrize("data", [[], {}, {"format": "1"}, None, {"format": 0}])
 def test_other_json_is_no_matrix(data: Any) -> None:
     with pytest.raises(A2pipeError, match="format number"):
-        Matrix.from_json(data)
+        MATRIX_FILE.parse(data, "matrix")
 
 
 def test_missing_key_names_the_key(matrix: Matrix) -> None:
     data = matrix.to_json()
     del data["cells"][1]["wga"]
     with pytest.raises(A2pipeError, match=r"matrix\.cells\[1\] has no 'wga'"):
-        Matrix.from_json(data)
+        MATRIX_FILE.parse(data, "matrix")
 
 
 @pytest.mark.parametrize(
@@ -99,20 +99,20 @@ def test_wrong_type_names_the_place(matrix: Matrix, key: str, value: Any) -> Non
     data = matrix.to_json()
     data["localization"][0][key] = value
     with pytest.raises(A2pipeError, match=rf"matrix\.localization\[0\]\.{key}"):
-        Matrix.from_json(data)
+        MATRIX_FILE.parse(data, "matrix")
 
 
 def test_unknown_kind_of_row_is_refused(matrix: Matrix) -> None:
     data = matrix.to_json()
     data["rows"][0]["kind"] = "magic"
     with pytest.raises(A2pipeError, match="none of attention, combination, control, baseline"):
-        Matrix.from_json(data)
+        MATRIX_FILE.parse(data, "matrix")
 
 
 def test_unknown_keys_are_passed_over_and_defaults_filled_in(matrix: Matrix) -> None:
     data = {**matrix.to_json(), "later": 1}
     del data["notes"], data["rows"][0]["smooth"]
-    read = Matrix.from_json(data)
+    read = MATRIX_FILE.parse(data, "matrix")
     assert read.notes == ()
     assert read.rows[0].smooth == 1
 
@@ -162,10 +162,10 @@ def test_lookups(matrix: Matrix) -> None:
 def test_intervals_survive_json_and_are_checked(changed: Changed, matrix: Matrix) -> None:
     cell = replace(matrix.cells[0], wga_interval=(0.6, 0.8))
     found = changed(cells=(cell,))
-    assert Matrix.from_json(json.loads(to_json(found))).cells[0] == cell
+    assert MATRIX_FILE.parse(json.loads(to_json(found)), "matrix").cells[0] == cell
     with pytest.raises(A2pipeError, match=r"1\.8 is no share"):
         changed(cells=(replace(cell, wga_interval=(0.6, 1.8)),))
     data = found.to_json()
     data["cells"][0]["wga_interval"] = [0.6]
     with pytest.raises(A2pipeError, match=r"wga_interval has 1 values, where 2 are expected"):
-        Matrix.from_json(data)
+        MATRIX_FILE.parse(data, "matrix")
