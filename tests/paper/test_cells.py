@@ -1,14 +1,12 @@
 """Every published number is mapped to cells of an experiment, or there is a reason."""
 
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from a2pipe.paper.cells import PaperCell, PaperHead, PaperMap, Source, head_parameters, target_of
-from a2pipe.paper.presets import PRESETS, available, overview, preset
+from a2pipe.paper.presets import PRESETS, preset
 from a2pipe.paper.published import Number, published
-from a2pipe.paper.settings import parse_replacements, replaced
 
 SMALL, GIANT = "dinov2_vits14_reg", "dinov2_vitg14_reg"
 FIVE = {
@@ -38,12 +36,6 @@ def test_every_number_is_measured_somewhere_or_has_a_reason(each):
         wanted = {"cells": target.cells, "map": target.map, "none": target.reason}
         assert wanted.get(target.how, True), target.number.key
         assert bool(target.reason) == (target.how == "none")
-
-
-def test_every_published_number_belongs_to_a_preset():
-    keys = {n.key for each in PRESETS for n in each.numbers}
-    assert keys == {n.key for n in published()}
-    assert len(keys) == len(published())
 
 
 def test_how_the_numbers_of_the_tables_are_made():
@@ -144,36 +136,6 @@ def test_attention_maps_of_the_localisation_tables():
 )
 def test_why_a_row_cannot_be_run(table, method, why):
     assert target_of(number(table, method=method)).reason == why
-
-
-def test_what_can_run_is_asked_of_the_heads_there_are(monkeypatch):
-    def kinds(*names: str) -> None:
-        registry = SimpleNamespace(names=lambda: names)
-        monkeypatch.setattr("a2pipe.paper.presets.HEADS", registry)
-
-    def can_run() -> int:
-        return {line["id"]: line["can_run"] for line in overview()}["table-30"]
-
-    kinds("logistic")
-    (why,) = {target.reason for target in available(preset("table-30").targets)}
-    assert why == "needs head 'zero-shot', which this version does not have"
-    assert can_run() == 0
-    kinds("logistic", "zero-shot")
-    assert can_run() == 90
-
-
-def test_a_stand_in_whose_patches_do_not_divide_the_input_is_left_out():
-    """518 = 37 x 14 is no multiple of 8."""
-    chosen = parse_replacements([f"{SMALL}=demo_embedder_s"])
-    enlarged = target_of(number(8, method="full-lr", image_size=518, embedding=SMALL))
-    (found,) = available([replaced(enlarged, chosen)])
-    assert found.reason == "518 px are no multiple of the 8 px patches of demo_embedder_s"
-    assert available([enlarged])[0].how == "cells"
-
-
-def test_a_table_of_means_runs_what_it_is_the_mean_of():
-    assert set(preset("table-24").datasets) == set(FIVE)
-    assert preset("table-31").datasets == ()
 
 
 def test_openclips_own_probe_sees_projected_features():

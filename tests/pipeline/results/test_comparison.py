@@ -1,8 +1,6 @@
 """Cells compared on stored predictions: what is chosen, what is tested, what is refused."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from a2pipe.metrics.effects import cohen_d_paired
 from a2pipe.metrics.paired import permutation_test
 from a2pipe.pipeline.results.cell_names import NamedCell
 from a2pipe.pipeline.results.comparison import Comparison, Method, compare_cells, compare_matrix
-from a2pipe.reports.matrix import Matrix
 
 from .conftest import GROUPS, LABELS, RIGHT, N, store
 
@@ -121,51 +118,3 @@ def test_one_cell_alone_is_refused(matrix, tmp_path):
 
 
 # --- the command --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def saved(matrix: Matrix, tmp_path: Path) -> Path:
-    path = tmp_path / "matrix.json"
-    path.write_text(json.dumps(matrix.to_json()), encoding="utf-8")
-    return path
-
-
-def test_the_command_prints_a_table_and_a_sentence(command, saved, tmp_path):
-    done = command("compare", "--matrix", saved, "--cache", tmp_path)
-    assert done.code == 0
-    lines = done.out.splitlines()
-    assert lines[2].startswith("best::E::LR ")
-    assert lines[2].endswith("reference")
-    assert [line.split("  ")[-1] for line in lines[3:5]] == ["no difference shown", "differs"]
-    assert lines[-1] == (
-        "Permutation test (10,000 resamples, seed 0) on 240 test samples; Holm's correction over 2 "
-        "comparisons; alpha 0.005. The reference is the best of them on these same samples, so its "
-        "lead is flattered."
-    )
-
-
-def test_the_command_prints_json(command, saved, tmp_path):
-    options = ("--test", "bootstrap", "--metric", "accuracy", "--json", "--cache", tmp_path)
-    done = command("compare", "far", "best", "--matrix", saved, *options)
-    found = json.loads(done.out)
-    assert found["method"]["test"] == "bootstrap"
-    first, second = found["cells"]
-    assert (first["cell"], first["p"]) == ("far::E::LR", None)
-    assert second["difference"] == pytest.approx(RIGHT["best"].mean() - RIGHT["far"].mean())
-    assert second["difference_low"] < second["difference"] < second["difference_high"]
-    assert second["differs"] is True
-
-
-def test_two_records_compare_without_a_matrix(command, matrix, tmp_path):
-    first, second = (cell.record[:12] for cell in matrix.cells[:2])
-    done = command("compare", first, second, "--cache", tmp_path, "--test", "bootstrap")
-    assert done.code == 0
-    assert done.out.splitlines()[2].startswith(first)
-    assert "Paired bootstrap" in done.out
-
-
-@pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b", "c"), ("a", "b", "--against", "c")])
-def test_the_command_wants_two_cells_or_a_matrix(arguments, command):
-    done = command("compare", *arguments)
-    assert done.code == 2
-    assert "Name two cells" in done.err

@@ -1,0 +1,110 @@
+"""The crop list is chosen on validation images, and never where that cannot be."""
+
+import numpy as np
+import pytest
+
+from a2pipe.datasets.collection import Collection
+from a2pipe.errors import UsageError
+from a2pipe.paper.cells import CANVAS
+from a2pipe.paper.crop_choice import CropScore, choice_words, choose_crops
+from a2pipe.pipeline.planning.plan import PlanRow
+from a2pipe.pipeline.results.cells import CellResult
+from a2pipe.pipeline.results.matrix import MatrixRun
+from a2pipe.pipeline.results.run_record import RunRecord
+from a2pipe.stages.specs import AttentionSpec, MapSpec, ModelSpec
+
+CLASSES, GROUPS = ("cat", "dog"), ("cat in", "cat out", "dog in", "dog out")
+
+
+MODEL = ModelSpec("vit", "00", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), name="localizer")
+
+
+def collection(
+    labels: list[int], groups: list[int], splits: list[str], boxes: list[tuple[float, ...]] = ()
+) -> Collection:
+    """Samples of 224 x 224 px."""
+    n = len(labels)
+    return Collection(
+        name="tiny",
+        paths=tuple(f"/{i}.png" for i in range(n)),
+        labels=np.array(labels, np.int64),
+        class_names=CLASSES,
+        groups=np.array(groups, np.int64),
+        group_names=GROUPS,
+        splits=np.array(splits),
+        boxes=tuple(np.array([box], float) for box in boxes) or (np.zeros((0, 4)),) * n,
+        image_ids=tuple(map(str, range(n))),
+        digests=tuple(f"{i:032x}" for i in range(n)),
+        sizes=np.full((n, 2), CANVAS, np.int64),
+        unreadable={},
+    )
+
+
+def cell(row: PlanRow, **predicted: tuple[list[int], list[int]]) -> CellResult:
+    """A cell with positions and predictions by split."""
+    arrays = {}
+    for split, (index, classes) in predicted.items():
+        arrays[f"{split}_index"] = np.array(index, np.int64)
+        arrays[f"{split}_predictions"] = np.array(classes, np.int64)
+    return CellResult(row, "embedder", "logistic", "record", {}, arrays)
+
+
+def row(crops: tuple[int, ...] = (64,)) -> PlanRow:
+    attention = AttentionSpec(MODEL, CANVAS, 12)
+    return PlanRow(
+        f"localizer/{crops}",
+        "localizer",
+        "attention",
+        (),
+        "localizer",
+        crops,
+        map=MapSpec(attention, "mean", "slice", 1),
+    )
+
+
+FOUR = collection([0, 0, 0, 1, 1, 0], [0, 0, 1, 2, 3, 0], ["test"] * 5 + ["train"])
+
+
+HELD = collection([0, 1, 0, 1, 0, 1], [0, 2, 0, 2, 0, 2], ["train", "train", *["val", "test"] * 2])
+
+
+def run(*cells: CellResult, on: Collection = HELD) -> MatrixRun:
+    return MatrixRun(None, cells, on, RunRecord())  # type: ignore[arg-type]
+
+
+def fitted(crops: tuple[int, ...], val: list[int], test: list[int]) -> CellResult:
+    return cell(row(crops), val=([2, 4], val), test=([3, 5], test))
+
+
+def test_the_crops_are_chosen_on_validation_images_alone():
+    """Two crops are right on both validation images though one crop is better on test."""
+    cells = fitted((64,), [0, 1], [1, 1]), fitted((64, 64), [0, 0], [0, 1])
+    (choice,) = choose_crops(run(*cells))
+    assert choice.scores == (CropScore((64,), 0.5, 1.0), CropScore((64, 64), 1.0, 0.5))
+    assert choice.chosen.crops == (64, 64)
+    assert [line["chosen"] for line in choice.rows()] == ["", "*"]
+    assert choice_words(choice).startswith("Chosen on the validation split by accuracy: 64+64 px")
+
+
+def test_of_equal_scores_fewest_crops_win():
+    cells = fitted((64, 64), [0, 0], [1, 1]), fitted((64,), [0, 0], [0, 0])
+    assert choose_crops(run(*cells))[0].chosen.crops == (64,)
+
+
+def test_the_metric_may_be_the_worst_class():
+    cells = fitted((64,), [0, 1], [1, 1]), fitted((64, 64), [0, 0], [0, 0])
+    (choice,) = choose_crops(run(*cells), "worst_class")
+    assert [score.validation for score in choice.scores] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "on", "metric", "message"),
+    [
+        ([fitted((64,), [0, 0], [1, 1])], HELD, "accuracy", "one crop list"),
+        ([fitted((64,), [0, 0], [1, 1])] * 2, FOUR, "accuracy", "has no validation split"),
+        ([], HELD, "f1", "There is no metric 'f1' to choose by"),
+    ],
+)
+def test_what_cannot_be_chosen(cells, on, metric, message):
+    with pytest.raises(UsageError, match=message):
+        choose_crops(run(*cells, on=on), metric)
