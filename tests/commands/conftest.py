@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -11,6 +12,15 @@ from PIL import Image
 from a2pipe.cli import cli
 
 COMPUTING = ("extract-attn", "select-crops", "embed-crops", "run", "build-matrix", "localize")
+
+
+def command_of(words: str) -> click.Command:
+    """The command that these words name, such as "paper run"."""
+    found: click.Command = cli
+    for word in words.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    return found
 
 
 @pytest.fixture(scope="session")

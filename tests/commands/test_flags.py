@@ -4,13 +4,11 @@ What a command reads is said below as views of the opened experiment: the specs 
 samples it takes, and so on. A flag is read if another value of it changes a view.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import click
 import pytest
 
-from a2pipe.cli import cli
 from a2pipe.commands.flags import CALLBACKS, EVERY
 from a2pipe.pipeline.experiment.schema import Experiment
 from a2pipe.pipeline.experiment.toml import load_experiment
@@ -18,6 +16,7 @@ from a2pipe.pipeline.planning.plan import make_plan
 from a2pipe.pipeline.session import identify_all
 
 from ..pipeline.conftest import tiny_experiment, tiny_images
+from .conftest import command_of
 
 View = Callable[[Experiment, Any], object]
 FLAGS = {flag.key: flag for group in EVERY for flag in group}
@@ -152,31 +151,10 @@ PLACED_ELSEWHERE = {"embedding.baselines"}
 # --- the flags of commands ----------------------------------------------------------------------
 
 
-def command_of(words: str) -> click.Command:
-    found: click.Command = cli
-    for word in words.split():
-        assert isinstance(found, click.Group)
-        found = found.commands[word]
-    return found
-
-
-def leaves(group: click.Group, before: str = "") -> Iterator[str]:
-    """Every command that is no group, by its words."""
-    for name, command in group.commands.items():
-        words = f"{before} {name}".strip()
-        yield from leaves(command, words) if isinstance(command, click.Group) else [words]
-
-
 def keys_of(words: str) -> set[str]:
     """The keys of the experiment that a command has flags for."""
     parameters = {str(parameter.name).replace("__", ".") for parameter in command_of(words).params}
     return parameters & {*FLAGS}
-
-
-def headings_of(words: str) -> list[str]:
-    command = command_of(words)
-    text = command.get_help(click.Context(command))
-    return [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
 
 
 def read_from_flag(key: str) -> dict[str, Any]:
@@ -228,36 +206,6 @@ def test_a_command_takes_the_flags_that_change_what_it_reads(words, effects):
     assert keys_of(words) == read - excepted
 
 
-FEATURES = ["Dataset", "Image", "Attention", "Crops", "Embedding"]
-HEADINGS = {
-    "extract-attn": ["Dataset", "Image", "Attention", "Run"],
-    "select-crops": ["Dataset", "Image", "Attention", "Crops", "Run"],
-    "embed-crops": [*FEATURES, "Run"],
-    "run": [*FEATURES, "Run"],
-    "localize": ["Dataset", "Image", "Attention", "Crops", "Localization", "Run"],
-    "plan": [*FEATURES, "Run"],
-    "status": [*FEATURES, "Run"],
-    "fit-heads": [*FEATURES, "Heads", "Localization", "Run"],
-    "report": [*FEATURES, "Heads", "Localization", "Run"],
-    "build-matrix": [*FEATURES, "Heads", "Localization", "Run"],
-    "submit": [*FEATURES, "Heads", "Localization", "Run"],
-    "finish": [*FEATURES, "Heads", "Localization", "Run"],
-    "save-head": [*FEATURES, "Heads", "Run"],
-    "paper choose-crops": [*FEATURES, "Heads", "Run"],
-    "experiment show": [*FEATURES, "Heads", "Localization", "Run"],
-    "logs": ["Dataset"],
-    "datasets show": ["Dataset"],
-    "datasets check": ["Dataset", "Image", "Run"],
-    "paper run": ["Dataset", "Attention", "Embedding", "Run"],
-}
-"""Groups of flags by command; every other command has options of its own alone."""
-
-
-@pytest.mark.parametrize("words", [*leaves(cli)])
-def test_a_command_shows_its_groups_of_flags_under_headings(words):
-    assert headings_of(words) == ["Options", *HEADINGS.get(words, [])]
-
-
 @pytest.mark.parametrize(
     ("words", "keys"),
     [
@@ -305,9 +253,3 @@ def test_plan_times_nothing_without_its_probe(command, flag):
     refused = command("plan", "--dataset", "demo-01", flag)
     assert refused.code == 2
     assert "say how --probe times models" in refused.err
-
-
-def test_an_experiment_file_is_given_once(command, tmp_path):
-    refused = command("plan", tmp_path / "a.toml", "--config", tmp_path / "b.toml")
-    assert refused.code == 2
-    assert "Give the experiment file once" in refused.err
