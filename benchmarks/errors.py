@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from a2pipe.stages.boxes.greedy import greedy_box
+from a2pipe.stages.boxes.greedy import greedy_boxes
 from a2pipe.stages.maps import patch_maps
 
 
@@ -38,4 +38,4 @@ def crops(rows: Any, prefix: int, canvas: int, size: int) -> Any:
     """The crop of each image, int32 (B, 4)."""
     none = np.empty((0, len(rows), 4), np.int32)
     names = [str(number) for number in range(len(rows))]
-    return greedy_box(patch_maps(rows, prefix), size, none, canvas=canvas, images=names)
+    return greedy_boxes(patch_maps(rows, prefix), [size], none, canvas=canvas, images=names)[0]

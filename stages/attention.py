@@ -14,7 +14,7 @@ from ..cache.layout import ArrayField
 from ..errors import UsageError
 from .aggregators import parse_aggregator
 from .geometry import Canvas
-from .maps import patch_maps, smooth, upsample
+from .maps import patch_maps, smooth
 
 if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
@@ -164,13 +164,3 @@ def grid_map(spec: MapSpec, rows: NDArray[np.float32], prefix: int) -> NDArray[n
     prefix: how many tokens come before the patches. Each map sums to 1. Raises as `patch_maps`.
     """
     return smooth(patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading), spec.smooth)
-
-
-def attention_map(
-    spec: MapSpec, rows: NDArray[np.float32], prefix: int, size: int
-) -> NDArray[np.float64]:
-    """Return attention rows (B, heads, tokens) as maps over pixels, float64 (B, size, size).
-
-    prefix: how many tokens come before the patches. Each map sums to 1. Raises as `patch_maps`.
-    """
-    return upsample(grid_map(spec, rows, prefix), size)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import a2pipe
-from a2pipe.stages.boxes.greedy import greedy_box
+from a2pipe.stages.boxes.greedy import greedy_boxes
 from a2pipe.stages.maps import patch_maps
 
 BENCHMARKS = Path(a2pipe.__file__).parent / "benchmarks"
@@ -42,7 +42,7 @@ def test_the_script_finds_the_boxes_of_the_pipeline(module):
     crops = module("peer_crops")
     rows = torch.rand((6, 3, 1 + 36), generator=torch.Generator().manual_seed(0))
     corners = crops.most_attended(rows, prefix=1, canvas=48, size=16).numpy()
-    boxes = greedy_box(patch_maps(rows.numpy(), 1), 16, canvas=48)
+    boxes = greedy_boxes(patch_maps(rows.numpy(), 1), [16], canvas=48)[0]
     assert np.array_equal(corners, boxes[:, :2])
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ...datasets.collection import Collection
 from ...reports.matrix import GalleryItem, Matrix
 from ...reports.write import write_report
-from ...stages.attention import attention_map
+from ...stages.attention import grid_map
 from ...stages.fits.samples import grouping
 from ...stages.localization import boxes_on_canvas
+from ...stages.maps import upsample
 from ...stages.pixels import load_canvas
 from ..planning.rows import PlanRow
 from ..session import Session
@@ -70,7 +71,7 @@ def attention_maps(
         raise ValueError(f"the row {row.key} has no attention map")
     prefix = session.plan.backbones[row.map.attention.model.name].prefix_tokens
     for tokens in session.read(row.map.attention, images):
-        yield attention_map(row.map, tokens[None], prefix, session.experiment.image.size)[0]
+        yield upsample(grid_map(row.map, tokens[None], prefix), session.experiment.image.size)[0]
 
 
 def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:

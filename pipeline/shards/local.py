@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -113,15 +113,6 @@ def _batches_ahead(workers: int, batch_size: int) -> int:
     return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
 
 
-@contextmanager
-def _named_by_path(path_of: Mapping[str, str]) -> Iterator[None]:
-    """Name an image without room for a crop by its path; the stages know its digest alone."""
-    try:
-        yield
-    except NoRoomError as error:
-        raise NoRoomError(path_of[error.image], error.problem) from error
-
-
 def _batches_being_cut(plan: Plan) -> int:
     """Return how many batches wait for crops from originals; 0 where no crop is cut from one."""
     return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
@@ -138,8 +129,10 @@ def _placed(
     for batch, canvases in decoded:
         batch.decoded = canvases
         with _computing(stats):
-            with _named_by_path(path_of):
+            try:
                 place_crops(batch, backbones)
+            except NoRoomError as error:  # the stages know an image by its digest alone
+                raise NoRoomError(path_of[error.image], error.problem) from error
             jobs = list(original_jobs(batch, path_of))
         stats.decoded += sum(item is not None for item in canvases)
         stats.decoded += sum(isinstance(job, Decode) for job in jobs)

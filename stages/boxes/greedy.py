@@ -66,7 +66,10 @@ class GreedyBox(BoxSpec):
         self, images: Sequence[str], previous: Boxes, maps: NDArray[np.float64] | None
     ) -> Boxes:
         assert maps is not None, "a kind that needs a map is given one"
-        return greedy_box(maps, self.size, previous, canvas=self.canvas, images=images)
+        boxes: Boxes = greedy_boxes(maps, [self.size], previous, canvas=self.canvas, images=images)[
+            0
+        ]
+        return boxes
 
     @property
     def name(self) -> str:
@@ -81,22 +84,6 @@ def tolerance(canvas: int) -> float:
     canvas: side of the canvas, in pixels. The top of this file says why this share.
     """
     return float(8 * canvas * np.finfo(np.float64).eps)
-
-
-def greedy_box(
-    maps: NDArray[Any],
-    size: int,
-    previous: NDArray[Any] | None = None,
-    *,
-    canvas: int | None = None,
-    images: Sequence[str] | None = None,
-) -> Boxes:
-    """Place the next box of the greedy selection on each of B images: int32 (B, 4).
-
-    It is the one-crop case of `greedy_boxes`, which has the parameters and the errors.
-    """
-    boxes: Boxes = greedy_boxes(maps, [size], previous, canvas=canvas, images=images)[0]
-    return boxes
 
 
 def greedy_boxes(

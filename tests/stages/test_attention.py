@@ -10,7 +10,6 @@ from a2pipe.stages.attention import (
     AttentionSpec,
     MapSpec,
     ModelSpec,
-    attention_map,
     grid_map,
     tokens,
 )
@@ -56,6 +55,3 @@ def test_a_map_is_the_mean_of_heads_over_patches_that_sums_to_one():
     rows = np.array([[[0.5, 0.1, 0.2, 0.2, 0.0], [0.5, 0.3, 0.0, 0.0, 0.2]]], np.float32)
     spec = MapSpec(AttentionSpec(MODEL, 16, 2))
     np.testing.assert_allclose(grid_map(spec, rows, 1), [[[0.4, 0.2], [0.2, 0.2]]], atol=1e-7)
-    pixels = attention_map(spec, rows, 1, 8)
-    assert pixels.shape == (1, 8, 8)
-    assert pixels.sum() == pytest.approx(1)

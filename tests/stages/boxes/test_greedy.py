@@ -9,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError, UsageError
-from a2pipe.stages.boxes.greedy import greedy_box, greedy_boxes, tolerance
+from a2pipe.stages.boxes.greedy import greedy_boxes, tolerance
 from a2pipe.stages.maps import normalize, upsample
 
 Square = tuple[int, int, int, int]
+
+
+def greedy_box(maps, size, previous=None, **where):
+    """The next box of the selection."""
+    return greedy_boxes(maps, [size], previous, **where)[0]
 
 
 def meet(one: Square, other: Square) -> bool:
