@@ -87,7 +87,7 @@ def find_subjects(collection: Collection, split: str, canvas: Canvas) -> Subject
         boxes=tuple(boxes[image] for image in boxed),
         without_boxes=len(first) - len(images),
         lost=sum(
-            _lost(collection, found, canvas)
+            len(_boxes_of(collection, found, Canvas(canvas.side))) > 0
             for image, found in known.items()
             if not len(boxes[image])
         ),
@@ -240,7 +240,7 @@ def summarize(values: Values, subjects: Subjects) -> tuple[dict[str, Any], dict[
 
 
 def _split(collection: Collection, split: str) -> list[int]:
-    """Positions of all samples of a split."""
+    """Return the positions of all samples of a split."""
     if effective_split(collection, split) == "all":
         return list(range(len(collection)))
     return np.flatnonzero(collection.splits == split).tolist()
@@ -259,39 +259,35 @@ def _why_no_answer(values: Values, images: int) -> str:
 
 
 def _boxes_of(collection: Collection, samples: Sequence[int], canvas: Canvas) -> Floats:
-    """Boxes (k, 4) of the samples that show one image, each with some; none if they cover no
-    pixel's centre."""
+    """Return the boxes (k, 4) of the samples that show one image, in pixels of the canvas.
+
+    There are none (0, 4) if no box covers the centre of a pixel.
+    """
     boxes = np.concatenate([boxes_on_canvas(collection, sample, canvas) for sample in samples])
     return boxes if covers_a_centre(boxes, canvas.side) else NO_BOXES
-
-
-def _lost(collection: Collection, samples: Sequence[int], canvas: Canvas) -> bool:
-    """Tell whether an image without a box that counts here has one on a squashed canvas."""
-    return len(_boxes_of(collection, samples, Canvas(canvas.side))) > 0
 
 
 def _measure(
     spec: LocalizeSpec, rows: NDArray[np.float32], prefix: int, boxes: Sequence[Floats]
 ) -> Values:
+    """Return the measures of a few maps."""
     maps = grid_map(spec.map, rows, prefix)
     grid = maps.shape[-1]
     if spec.evaluation == "pixels":
         maps = upsample(maps, spec.canvas)
     shares = token_shares(rows, prefix)
     tops = top_shares(maps, list(TOP_SHARES.values()))
+    truth = _foreground(spec, grid, boxes) if len(boxes) else None
+    localized = {} if truth is None else {"mass": mass_in_box(maps, truth), "hit": hit(maps, truth)}
     return {
-        **(_localize(maps, _inside(spec, grid, boxes)) if len(boxes) else {}),
+        **localized,
         **dict(zip(("cls", "registers", "patches"), shares.T, strict=True)),
         "entropy": normalized_entropy(maps),
         **dict(zip(TOP_SHARES, tops.T, strict=True)),
     }
 
 
-def _localize(maps: Floats, inside: NDArray[Any]) -> Values:
-    return {"mass": mass_in_box(maps, inside), "hit": hit(maps, inside)}
-
-
-def _inside(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:
+def _foreground(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:
     """Return the foreground on the cells of the evaluation: (B, h, w)."""
     if spec.evaluation == "pixels":
         return foreground_masks(boxes, spec.canvas)
