@@ -30,16 +30,17 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
-class Sections(click.Group):
-    """Commands in the order they were written, which is the order of the work."""
+class OrderedGroup(click.Group):
+    """A group whose help lists commands in the order of the work, in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in that order; click itself sorts them."""
         del ctx
         return list(self.commands)
 
 
 @click.group(
-    cls=Sections,
+    cls=OrderedGroup,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
@@ -82,7 +83,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _one_sentence(error: click.ClickException) -> str:
-    """What click has to say, with the way to the help of the command it is about."""
+    """Return click's message as a sentence, and name the help of the command it is about."""
     message = error.format_message()
     ended = message if message.endswith((".", "?", ")")) else f"{message}."
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -90,17 +91,21 @@ def _one_sentence(error: click.ClickException) -> str:
 
 
 class Terminated(SystemExit):
-    """SIGTERM: unwinds as an interruption does, so that a shard being written is finished."""
+    """Raised on SIGTERM; it unwinds the stack, so that a shard in writing is finished."""
 
 
 def _terminate(*_: object) -> NoReturn:
-    """A second one changes nothing: batch systems may send it to a job and to its processes."""
+    """End the run on SIGTERM."""
+    # A batch system may send it to the job and to each of its processes: the second is ignored.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated(EXIT_TERMINATED)
 
 
 def main() -> None:
-    """Run the command line; every expected failure is one sentence and an exit code."""
+    """Run the command line and end the process with an exit code.
+
+    Every failure that is expected is told in one sentence on stderr.
+    """
     # Waiting threads of a model leave their core to decoding and to other processes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # At the end Python would look for cycles in all of PyTorch, for over a second.
@@ -108,7 +113,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(prog_name="a2pipe", standalone_mode=False)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; the exit code is to say so
+        # All is done, and a stop that comes now must not make the exit code say otherwise.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.exceptions.NoArgsIsHelpError as asked:

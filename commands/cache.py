@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def open_cache(root: Path | None) -> Cache:
-    """The cache at `root`, or the default one."""
+    """Return the cache in the folder `root`, or the default one if None."""
     from ..cache.catalog import Cache
 
     return Cache(root)
@@ -26,14 +26,14 @@ def open_cache(root: Path | None) -> Cache:
 
 @click.group()
 def cache() -> None:
-    """What is stored: list, show, verify, clean, export."""
+    """List, show, verify, clean and export what the cache stores."""
 
 
 @cache.command("ls")
 @cache_option
 @json_option
 def cache_ls(cache_root: Path | None, as_json: bool) -> None:
-    """List artifacts: stage, fingerprint, model, rows, shards, bytes."""
+    """List what is stored: stage, fingerprint, model, rows, shards and bytes of each artifact."""
     from ..pipeline.inspect.inventory import inventory
 
     emit(inventory(open_cache(cache_root)), as_json)
@@ -43,7 +43,7 @@ def cache_ls(cache_root: Path | None, as_json: bool) -> None:
 @click.argument("fingerprint")
 @cache_option
 def cache_show(fingerprint: str, cache_root: Path | None) -> None:
-    """Print the spec of an artifact, given the beginning of its fingerprint."""
+    """Print the spec of the artifact whose fingerprint begins with FINGERPRINT."""
     from ..pipeline.inspect.inventory import find_artifact
 
     artifact = find_artifact(open_cache(cache_root), fingerprint)
@@ -70,10 +70,11 @@ def cache_verify(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Check markers and file sizes, with --deep every checksum.
+    """Check that what is stored is whole.
 
-    With --repair, what is damaged is dropped, and the next run computes it again; with --experiment
-    it is computed now, and nothing else.
+    This compares markers and sizes of files, and with --deep every checksum. With --repair, what is
+    damaged is dropped, and the next run computes it again; with --experiment it is computed now,
+    and nothing else is. The exit code is 1 if there is damage that was not dropped.
     """
     if experiments and not repair:
         raise UsageError("--experiment says what to compute again: give --repair with it.")
@@ -112,11 +113,11 @@ def _repair(
 
 
 @cache.command("gc")
-@click.option("--apply", is_flag=True, help="Delete; without it, only show.")
+@click.option("--apply", is_flag=True, help="Delete it instead of showing it.")
 @cache_option
 @json_option
 def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
-    """Show, or delete, what no named experiment refers to."""
+    """Show what no experiment refers to, or delete it with --apply."""
     from ..cache.gc import gc
 
     freed = gc(open_cache(cache_root), apply=apply)
@@ -132,7 +133,10 @@ def cache_gc(apply: bool, cache_root: Path | None, as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE")
 @cache_option
 def cache_forget(name: str, cache_root: Path | None) -> None:
-    """Let gc free what the experiment NAME, or that of the file FILE, alone refers to."""
+    """Forget an experiment, so that gc frees what it alone refers to.
+
+    It is named by NAME, or by the path of its FILE if several have the name.
+    """
     from ..cache.references import experiments, forget
 
     root = open_cache(cache_root).root
@@ -148,7 +152,7 @@ def cache_forget(name: str, cache_root: Path | None) -> None:
 @click.argument("target", type=PATH)
 @cache_option
 def cache_export(fingerprint: str, target: Path, cache_root: Path | None) -> None:
-    """Write an artifact as .npy, .parquet, .zarr or .h5, by the suffix of TARGET."""
+    """Write an artifact to TARGET, whose suffix says how: .npy, .parquet, .zarr or .h5."""
     from ..cache.export import export
     from ..pipeline.inspect.inventory import find_artifact
 

@@ -1,4 +1,4 @@
-"""Commands for batch systems: submit, finish, logs; and status, which shows what became of jobs."""
+"""Commands for batch systems: `submit`, `finish` and `logs`; `status` tells what became of jobs."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ def submit(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Submit what is missing as an array of jobs, and a job for heads and matrix behind it.
+    """Submit jobs to a batch system.
 
-    For SLURM, PBS and LSF. Flags are kept in a copy of the experiment beside the scripts.
+    An array of jobs computes what is missing, and a job behind it makes the matrix. This works with
+    SLURM, PBS and LSF. What flags say is kept in a copy of the experiment beside the scripts.
     """
     from ..pipeline.cluster.batch.submit import prepare_submission
     from ..pipeline.cluster.batch.submit import submit as hand_over
@@ -88,9 +89,10 @@ def submit(
 def finish(
     cluster: Path | None, resubmit: int, out: Path | None, as_json: bool, **options: Any
 ) -> None:
-    """Fit heads and write the report, if no shard is missing; what the last job of `submit` runs.
+    """Fit heads and write the report after `submit`.
 
-    Else exit code 4, or a submission of the rest.
+    The last job of a submission runs this. If shards are missing, the exit code is 4, unless
+    --resubmit allows another submission of what is missing.
     """
     from ..pipeline.cluster.batch.finish import finish as conclude
     from ..pipeline.cluster.batch.jobs import Submission
@@ -109,9 +111,10 @@ def finish(
 def status(
     as_json: bool, source: Path | None, overrides: Mapping[str, Any], **options: Any
 ) -> None:
-    """Shards done and missing, bad images and pace per stage; jobs that were submitted.
+    """Show how far an experiment is, and its jobs.
 
-    Without an experiment: every submission that the cache knows of.
+    For each stage these are the shards that are done and missing, bad images and pace. Without an
+    experiment, every submission that the cache knows of is listed.
     """
     from ..cache.catalog import Cache
     from ..pipeline.cluster.batch.jobs import submissions
@@ -166,7 +169,7 @@ def logs(
 
 
 def _show(prepared: Prepared) -> None:
-    """The scripts, each under its path and the command that would hand it over."""
+    """Print the scripts, each under its path and the command that would hand it over."""
     from ..pipeline.cluster.batch.submit import shown_commands
 
     for name, command in shown_commands(prepared).items():
@@ -174,7 +177,7 @@ def _show(prepared: Prepared) -> None:
 
 
 def _tell(submission: Submission, as_json: bool) -> None:
-    """What was handed over."""
+    """Print what was handed over to the batch system."""
     if as_json:
         jobs = {"jobs": submission.jobs, "shards": submission.shards}
         click.echo(

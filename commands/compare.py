@@ -87,7 +87,7 @@ def compare(
     as_json: bool,
     **method: Any,
 ) -> None:
-    """Test whether cells differ, on the same test samples.
+    """Test whether cells of a matrix differ.
 
     \b
     A and B are cells:
@@ -149,7 +149,7 @@ def _compared(
 
 
 def _lines(found: Comparison) -> list[dict[str, Any]]:
-    """One line a cell, the reference first."""
+    """One row of the table a cell, the reference first."""
     metric = found.method.metric
     lines = []
     for cell in found.cells:
@@ -181,7 +181,7 @@ def _verdict(p: float | None, differs: bool) -> str:
 
 
 def _words(found: Comparison) -> str:
-    """What was done, in a sentence or two."""
+    """Say which test was made, on what and how it was corrected."""
     method, family = found.method, len(found.cells) - 1
     drawn = "exact" if found.exact else f"{method.resamples:,} resamples, seed {method.seed}"
     unit = f"{found.n:,} test samples"
@@ -195,7 +195,7 @@ def _words(found: Comparison) -> str:
 
 
 def _pairs(found: Across) -> list[dict[str, Any]]:
-    """One line a matrix."""
+    """One row of the table a matrix."""
     return [
         {"matrix": pair.matrix, "A": pair.reference, "B": pair.value, "difference": pair.difference}
         for pair in found.pairs
@@ -203,7 +203,7 @@ def _pairs(found: Across) -> list[dict[str, Any]]:
 
 
 def _across_words(found: Across) -> str:
-    """Both effect sizes, as they differ, and the rank test."""
+    """Say how large the difference is, by both effect sizes, and what the rank test says."""
     paired, pooled = (
         "not defined" if d is None else f"{d:.2f}"
         for d in (found.cohen_d_paired, found.cohen_d_pooled)

@@ -26,7 +26,7 @@ from .output import emit
 @click.group(invoke_without_command=True)
 @click.pass_context
 def datasets(ctx: click.Context) -> None:
-    """Datasets: list the registered ones, look into one, check or build one."""
+    """List the registered datasets; look into, check or build one."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(datasets_list)
 
@@ -34,7 +34,7 @@ def datasets(ctx: click.Context) -> None:
 @datasets.command("list")
 @json_option
 def datasets_list(as_json: bool = False) -> None:
-    """Names that can be given to --dataset; folders, manifests and tar shards work too."""
+    """List the names that --dataset takes; folders, manifests and tar shards work too."""
     from ..pipeline.inspect.dataset_summary import known_datasets
 
     known = known_datasets()
@@ -58,9 +58,10 @@ def datasets_show(
     cache_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Counts by split and group; classes, sizes, boxes, duplicates.
+    """Print what a dataset consists of.
 
-    EXPERIMENT or --dataset says which dataset. No image is decoded.
+    These are counts by split and group, classes, sizes, boxes and duplicates. EXPERIMENT or
+    --dataset says which dataset it is. No image is decoded.
     """
     from ..pipeline.inspect.dataset_summary import summarize_dataset
 
@@ -79,8 +80,8 @@ def datasets_check(
 ) -> None:
     """Compare a dataset on disk with what was published.
 
-    Counts every group, decodes every image, maps every box. Exit codes: 0 all as published, 1 it
-    differs, 3 some images are bad.
+    This counts every group, decodes every image and maps every box. Exit codes: 0 if all is as
+    published, 1 if something differs, 3 if some images are bad.
     """
     from ..pipeline.inspect.dataset_check import check_dataset
     from ..pipeline.shards.progress import make_progress
@@ -97,7 +98,7 @@ def datasets_check(
 
 @datasets.group("build")
 def datasets_build() -> None:
-    """Make what a benchmark needs and its archive does not have."""
+    """Build what a benchmark needs and its archive lacks."""
 
 
 @datasets_build.command("waterbirds-boxes")
@@ -113,7 +114,7 @@ def build_waterbirds_boxes(root: Path, cub: Path, force: bool) -> None:
 
 
 def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Where the published files lie and where the manifest goes."""
+    """Add flags for where the published files lie and where the manifest goes."""
     paths = {
         "--subsets": ("FILE", "MetaShift's full-candidate-subsets.pkl."),
         "--images": ("DIR", "Folder of GQA's images, ID.jpg."),
@@ -131,9 +132,9 @@ def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
     "--minimum", type=click.IntRange(min=1), default=25, help="How many images a context needs."
 )
 def build_metashift_animals(as_json: bool, **given: Any) -> None:
-    """Eight animals; train and test show different contexts.
+    """Build eight animals whose contexts differ between train and test.
 
-    Prints the counts of this build beside the published ones, whose split is not known.
+    This prints the counts of this build beside the published ones, whose split is not known.
     """
     from ..datasets.benchmarks.metashift_animals import build_animals, counts
 
@@ -151,7 +152,7 @@ def build_metashift_animals(as_json: bool, **given: Any) -> None:
     required=True,
 )
 def build_metashift_cat_dog(as_json: bool, **given: Any) -> None:
-    """Cats indoors and dogs outdoors in train, the other way round in test.
+    """Build cats indoors and dogs outdoors in train, and the other way round in test.
 
     The contexts of each group stand in MetaShift's script
     subpopulation_shift_cat_dog_indoor_outdoor.py, whose unmixed output this equals.

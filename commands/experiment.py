@@ -14,7 +14,7 @@ from .options import PATH, HeadedCommand, experiment_options, json_option
 
 @click.group()
 def experiment() -> None:
-    """Experiment files."""
+    """Write a new experiment file, or show one."""
 
 
 @experiment.command("new")
@@ -32,7 +32,7 @@ def experiment_new(path: Path, dataset: str) -> None:
 @experiment_options(*EVERY)
 @json_option
 def experiment_show(source: Path | None, overrides: Mapping[str, Any], as_json: bool) -> None:
-    """Print an experiment with every default."""
+    """Print an experiment with every default, and with the flags applied."""
     from ..pipeline.experiment.toml import load_experiment, to_toml
 
     loaded = load_experiment(source, overrides)

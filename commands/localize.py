@@ -38,8 +38,9 @@ _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION,
 def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     """Compare attention maps and crops with ground-truth boxes.
 
-    Mass in box, hit rate, crop hit rate, shares of the token groups and concentration of every
-    attention map, with intervals, as tables and plots. Without boxes, what needs none of them.
+    For every attention map this measures mass in box, hit rate, crop hit rate, shares of the token
+    groups and concentration, with intervals, and writes tables and plots. If the dataset has no
+    boxes, what needs them is left out.
     """
     from ..pipeline.results.study import publish_study
     from ..reports.localization.study import left_out_words, study_table
@@ -61,7 +62,8 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
 def plot(studies: tuple[Path, ...], out: Path | None) -> None:
     """Draw the plots of `localize` again.
 
-    STUDIES are one or several localization.json, each a column of panels. Computes nothing.
+    STUDIES are one or several files localization.json; each is a column of panels. This computes
+    nothing.
     """
     from ..reports.localization.study import read_study
     from ..reports.localization.write import write_plots
@@ -71,13 +73,13 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
 
 
 def _beside(files: tuple[Path, ...]) -> Path:
-    """The folder of a file; for files of several folders, one in results named for all of them."""
+    """The folder the files lie in; if there are several, one in results named for all of them."""
     folders = list(dict.fromkeys(file.resolve().parent for file in files))
     return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
 
 
 def _tell(written: Written) -> None:
-    """Where each file lies, why a plot was not drawn, and what to know of those that were."""
+    """Print where each file lies, why a plot was not drawn, and remarks on those that were."""
     for name, path in written.files.items():
         click.echo(f"{name}: {path}")
     for name, reason in written.left_out.items():

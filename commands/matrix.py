@@ -44,7 +44,7 @@ def demo(
 ) -> None:
     """Compute a whole matrix from what ships with the package.
 
-    Needs no network and no data: images and backbones are part of the package.
+    This needs no network and no data, as images and backbones are part of the package.
     """
     from ..pipeline.experiment.demo import demo_experiment
 
@@ -61,7 +61,7 @@ def demo(
 def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
     """Fit heads on features that are in the cache.
 
-    Computes no feature; exit code 4 if one is missing.
+    This computes no feature; the exit code is 4 if one is missing.
     """
     _matrix(open_experiment(**options), out, as_json, compute=False)
 
@@ -72,7 +72,7 @@ def fit_heads(out: Path | None, as_json: bool, **options: Any) -> None:
 @out_option
 @session_options
 def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Compute what is missing, fit heads, write the report."""
+    """Compute what is missing, fit heads and write the report."""
     _matrix(open_experiment(**options), out, as_json)
 
 
@@ -83,7 +83,7 @@ def build_matrix(out: Path | None, as_json: bool, **options: Any) -> None:
 def report(out: Path | None, as_json: bool, **options: Any) -> None:
     """Write the report again from what the cache has.
 
-    Computes no feature; exit code 4 if one is missing.
+    This computes no feature; the exit code is 4 if one is missing.
     """
     _matrix(open_experiment(**options), out, as_json, compute=False)
 

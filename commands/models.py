@@ -13,7 +13,7 @@ from .output import emit
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """Backbones: list them, show one, fetch weights ahead."""
+    """List the backbones, show one, or fetch weights ahead."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(models_list)
 
@@ -21,10 +21,10 @@ def models(ctx: click.Context) -> None:
 @models.command("list")
 @json_option
 def models_list(as_json: bool = False) -> None:
-    """Names that can be given to --model; any timm ViT with a CLS token works too.
+    """List the names that --model takes; any timm ViT with a CLS token works too.
 
-    size in parameters; patch in pixels; grid of patches at 224 px; prefix: CLS and register tokens;
-    norm: which normalisation; weights: whether they are on this machine.
+    The columns are size in parameters, patch in pixels, grid of patches at 224 px, prefix (CLS and
+    register tokens), norm (which normalisation) and weights (whether they are on this machine).
     """
     from ..models.listing import columns, summary
     from ..models.zoo.names import entries
@@ -37,7 +37,7 @@ def models_list(as_json: bool = False) -> None:
 @click.argument("name")
 @json_option
 def models_show(name: str, as_json: bool) -> None:
-    """Everything known of one backbone, by any of its names."""
+    """Show everything that is known of one backbone, by any of its names."""
     from ..models.listing import details
     from ..models.zoo.names import resolve
 
@@ -54,7 +54,7 @@ def _shown(value: Any) -> str:
 
 @models.command("fetch")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--text", is_flag=True, help="The text towers of OpenCLIP models, too.")
+@click.option("--text", is_flag=True, help="Fetch the text towers of OpenCLIP models too.")
 def models_fetch(names: tuple[str, ...], text: bool) -> None:
     """Fetch weights now, for machines without a network later."""
     from ..models.fetching import fetch_all

@@ -9,7 +9,10 @@ import click
 
 
 def emit(rows: Any, as_json: bool, empty: str = "nothing") -> None:
-    """Rows of plain values as an aligned table, or as JSON."""
+    """Print rows of plain values as an aligned table, or as JSON.
+
+    rows: mappings of column to value. empty: what is printed in place of a table without rows.
+    """
     if as_json:
         click.echo(json.dumps(rows))
         return

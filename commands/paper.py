@@ -53,15 +53,17 @@ ONLY = click.option(
 
 @click.group()
 def paper() -> None:
-    """The A² paper: its tables as presets, and its numbers beside yours."""
+    """Run the tables of the A² paper and compare the numbers."""
 
 
 @paper.command("list")
 @json_option
 def paper_list(as_json: bool) -> None:
-    """Every table: what it is, on what, how many of its numbers can be made and why not others.
+    """List the paper's tables as presets.
 
-    Numbers, not runs: many are cells that several tables share, which the cache makes once.
+    Of each it says what it is about and how many of its numbers this version can make, and why not
+    the others. Numbers are no runs: many are cells that several tables share, which the cache
+    computes once.
     """
     from ..paper.presets import overview
 
@@ -89,9 +91,10 @@ def paper_list(as_json: bool) -> None:
 def paper_show(
     id: str, only: tuple[str, ...], replacements: tuple[str, ...], as_json: bool
 ) -> None:
-    """A preset as experiment files, one after the other, and what it cannot do.
+    """Print a preset as experiment files, and say what it cannot do.
 
-    What is left out has its default, as in the paper: `a2pipe experiment show` writes it out.
+    What is left out of a file has its default, as in the paper; `a2pipe experiment show` prints all
+    of it.
     """
     from ..paper.presets import preset, reasons
     from ..paper.settings import check_names, experiments, targets_of
@@ -150,8 +153,8 @@ def paper_run(
 ) -> None:
     """Run a preset on the datasets whose folders are given, and compare.
 
-    Writes OUT/DATASET/: the usual report, the table as the paper has it, and paper.json, which
-    `a2pipe paper compare` and `a2pipe paper plot` read.
+    This writes into OUT/DATASET the usual report, the table as the paper has it, and paper.json,
+    which `a2pipe paper compare` and `a2pipe paper plot` read.
     """
     from ..paper.compare import compare
     from ..paper.presets import preset
@@ -187,7 +190,7 @@ def paper_run(
 )
 @json_option
 def paper_compare(results: tuple[Path, ...], tolerance: float, as_json: bool) -> None:
-    """Ours beside the paper's, number by number.
+    """Compare your numbers with the paper's, one by one.
 
     RESULTS are folders or paper.json files of `a2pipe paper run`.
     """
@@ -208,8 +211,8 @@ def paper_compare(results: tuple[Path, ...], tolerance: float, as_json: bool) ->
 def paper_plot(results: tuple[Path, ...], published: bool, out: Path | None) -> None:
     """Draw figures 6, 7, 16 and 20 to 22 in the paper's form.
 
-    RESULTS are folders or paper.json files of `a2pipe paper run`; a figure is drawn from what is
-    there, and left out with the reason where too little is.
+    RESULTS are folders or paper.json files of `a2pipe paper run`. A figure for which they have too
+    few numbers is left out, and the reason is printed.
     """
     from ..paper.figures import published_figures, write_figures
 
@@ -243,8 +246,9 @@ def paper_choose_crops(
 ) -> None:
     """Choose among several crop lists on validation images.
 
-    Heads are fitted on the training split, as `build-matrix` does. Of crop lists that score equally
-    that of fewest crops is chosen. Where there is no validation split, --split-val makes one.
+    Heads are fitted on the training split, as `build-matrix` fits them. Of crop lists that score
+    equally the one with fewest crops is chosen. If there is no validation split, --split-val makes
+    one.
     """
     from ..paper.crop_choice import choose_crops, require_unseen_validation
     from ..pipeline.experiment.toml import load_experiment
@@ -258,7 +262,7 @@ def paper_choose_crops(
 
 
 def _short(datasets: list[str]) -> str:
-    """Names of datasets for a column: the first, and how many more."""
+    """The first of these datasets, and how many more there are, for a column of a table."""
     more = f" and {len(datasets) - 1} more" if len(datasets) > 1 else ""
     return f"{datasets[0]}{more}" if datasets else "-"
 

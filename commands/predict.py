@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 @click.command("save-head", cls=HeadedCommand)
 @experiment_options(NAME, *FEATURES, HEADS, RUN)
-@click.option("--row", metavar="ROW", help="Label or key of the row, attention model or baseline.")
-@click.option("--column", metavar="MODEL", help="Embedding model.")
-@click.option("--head-name", metavar="NAME", help="Which head, where there are several.")
+@click.option(
+    "--row", metavar="ROW", help="Row by its label or key, or by its attention model or baseline."
+)
+@click.option("--column", metavar="MODEL", help="Embedding model of the cell.")
+@click.option("--head-name", metavar="NAME", help="Name of the head, if there are several.")
 @path_option("--out", "FILE", "The file to write, e.g. birds.head.", required=True)
 @session_options
 def save_head(
@@ -34,8 +36,8 @@ def save_head(
 ) -> None:
     """Write the head of one cell to a file, for `predict`.
 
-    Fits it on the cached features; what is missing of these is computed first. ROW, MODEL and NAME
-    may be left out where the experiment has one.
+    The head is fitted on the cached features; what is missing of these is computed first. ROW,
+    MODEL and NAME may be left out if the experiment has only one.
     """
     from ..pipeline.predict.saved_heads import find_cell, save_cell
 
@@ -73,7 +75,9 @@ def save_head(
     help="A local file with the weights of MODEL. May be repeated.",
 )
 @click.option("--offline", is_flag=True, default=None, help="Never touch the network.")
-@click.option("--skip-bad-images", is_flag=True, help="Exit with 0 though some images are bad.")
+@click.option(
+    "--skip-bad-images", is_flag=True, help="Exit with code 0 even if some images are bad."
+)
 @session_options
 def predict(
     images: tuple[Path, ...],
@@ -89,8 +93,8 @@ def predict(
     """Classify new images with a saved head.
 
     IMAGES are files and folders. Attention, boxes and embeddings are computed as for the images the
-    head was fitted on, and kept in the cache. Prints class, probability and crops (x0, y0, x1, y1
-    in pixels of the image).
+    head was fitted on, and kept in the cache. This prints class, probability and crops (x0, y0, x1,
+    y1 in pixels of the image).
     """
     from ..pipeline.predict.overlays import save_overlays as draw
     from ..pipeline.predict.predict import check_file, to_json, write_predictions
@@ -114,7 +118,7 @@ def predict(
 
 
 def _line(prediction: Prediction) -> dict[str, Any]:
-    """One line of the table."""
+    """One row of the table."""
     share = prediction.probabilities.get(prediction.class_name)
     return {
         "image": prediction.path,

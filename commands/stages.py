@@ -36,7 +36,7 @@ _TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
 def extract_attn(**options: Any) -> None:
     """Store the CLS attention of every image.
 
-    Rows of the full softmax, per head, prefix tokens included.
+    What is stored is the CLS row of the softmax for each head, prefix tokens included.
     """
     _compute("attention", **options)
 
@@ -74,7 +74,7 @@ def embed_crops(**options: Any) -> None:
 def run(rank: int, world_size: int, **options: Any) -> None:
     """Compute missing shards and fit nothing.
 
-    Several ranks may share one cache, on one machine or many.
+    Several ranks may share one cache, on one machine or on many.
     """
     if not 0 <= rank < world_size:
         raise click.UsageError(f"--rank must be at least 0 and below --world-size ({world_size}).")
@@ -88,9 +88,9 @@ def run(rank: int, world_size: int, **options: Any) -> None:
     "--probe", "is_probed", is_flag=True, help="Time a batch of each model for an estimate."
 )
 def plan(overrides: Mapping[str, Any], as_json: bool, is_probed: bool, **options: Any) -> None:
-    """Show what an experiment needs, what of it is missing, and what that takes.
+    """Show what an experiment needs and lacks.
 
-    This computes nothing and writes nothing.
+    This says what is missing and what it takes to compute it. It computes and writes nothing.
     """
     if not is_probed and overrides.keys() & {flag.key for flag in TIMING}:
         raise click.UsageError(
