@@ -6,7 +6,14 @@ import pytest
 from a2pipe.datasets.collection import Collection
 from a2pipe.errors import UsageError
 from a2pipe.paper.cells import CANVAS
-from a2pipe.paper.crop_choice import CropScore, choice_words, choose_crops
+from a2pipe.paper.crop_choice import (
+    CropScore,
+    choice_words,
+    choose_crops,
+    fitted_on_validation,
+    require_unseen_validation,
+)
+from a2pipe.pipeline.experiment.schema import Experiment
 from a2pipe.pipeline.planning.plan import PlanRow
 from a2pipe.pipeline.results.cells import CellResult
 from a2pipe.pipeline.results.matrix import MatrixRun
@@ -108,3 +115,12 @@ def test_the_metric_may_be_the_worst_class():
 def test_what_cannot_be_chosen(cells, on, metric, message):
     with pytest.raises(UsageError, match=message):
         choose_crops(run(*cells, on=on), metric)
+
+
+def test_a_head_says_itself_whether_it_has_seen_the_validation_split():
+    heads = [{"kind": "dfr"}, {"kind": "dfr", "name": "train", "variant": "train"}, {}]
+    experiment = Experiment(dataset={"name": "images"}, head=heads)
+    assert fitted_on_validation(experiment) == {"dfr": "variant=train"}
+    with pytest.raises(UsageError, match="The head dfr is fitted on the validation split"):
+        require_unseen_validation(experiment)
+    require_unseen_validation(Experiment(dataset={"name": "images"}, head=heads[1:]))

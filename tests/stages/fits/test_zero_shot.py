@@ -156,13 +156,6 @@ def test_a_linear_probe_may_see_projected_features(clip, collection, features, s
     assert plan.records == (fingerprint(text.projection_spec(features[0].model)),)
 
 
-def test_any_other_head_sees_the_features_as_they_are(collection, features, source, records):
-    plan = plan_head("logistic", {"C": 0.1}, collection, features, source)
-    X = np.ones((2, 48), np.float32)
-    assert build_head(plan, source, records).features(X) is X
-    assert (plan.address, plan.records) == ({"C": 0.1}, ())
-
-
 # --- the cache ----------------------------------------------------------------------------------
 
 
