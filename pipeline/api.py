@@ -1,4 +1,4 @@
-"""The calls of the Python API that open an experiment: its matrix, and its cached arrays."""
+"""These calls of the Python API open an experiment, and return its matrix or cached arrays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build_matrix(
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Rows of the cache, one for each unique image of a collection.
+    """A view holds rows of the cache, one for each unique image of a collection.
 
     values: (images, ...), as a numpy.ndarray, a dask.array.Array, or the stored zarr.Array
         (h5py.Dataset on the HDF5 backend). NumPy and Dask check every byte they read against its
@@ -70,7 +70,7 @@ class View:
 
     @property
     def row_of_sample(self) -> NDArray[np.int64]:
-        """The row of each sample of the collection, int64 (samples,).
+        """Return the row of each sample of the collection, int64 (samples,).
 
         A sample whose file could not be read has no row. It gets the number after the last row, so
         that indexing with it raises IndexError instead of returning another image's row.
@@ -81,7 +81,7 @@ class View:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Whether each sample of the collection has a good row, bool (samples,)."""
+        """Tell whether each sample of the collection has a good row, bool (samples,)."""
         good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
         return good
 
@@ -186,6 +186,7 @@ def _mean(parts: list[Any]) -> Any:
 
 
 def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
+    """Return the one that was found; raise UsageError with what is known if it is not one."""
     if len(found) != 1:
         problem = f"Several {what}s fit; name one" if found else f"There is no such {what}; choose"
         raise UsageError(f"{problem} of: {'; '.join(known) or 'none'}.")
@@ -193,6 +194,7 @@ def _only(found: Sequence[T], what: str, known: Sequence[str]) -> T:
 
 
 def _view(session: Session, spec: Spec, form: Form) -> View:
+    """Open the rows of a spec; raises as the calls above."""
     artifact = session.artifact(spec)
     ways = {"numpy": artifact.read, "dask": artifact.dask, "zarr": artifact.open}
     if form not in ways:

@@ -1,4 +1,4 @@
-"""An experiment opened on a cache: its collection, its plan, and what can be done with them."""
+"""A session is an experiment opened on a cache, whose rows can be computed and read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ drop shards, as `cache verify --repair` does, while this one computes them."""
 
 @dataclass
 class Session:
-    """An experiment opened on a cache.
+    """A session is an experiment opened on a cache.
 
     plan: the specs that the experiment needs, on its collection. cache: where their rows are or
     will be. progress: where a run says how far it is. executor: what computes shards. stats: what
@@ -56,12 +56,12 @@ class Session:
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment that was opened."""
+        """Return the experiment that was opened."""
         return self.plan.experiment
 
     @property
     def collection(self) -> Collection:
-        """The samples of the experiment; those of bad images are among them."""
+        """Return the samples of the experiment, those of bad images among them."""
         return self.plan.collection
 
     def compute(
@@ -88,6 +88,7 @@ class Session:
         return self.stats
 
     def _say_what_was_in_vain(self) -> None:
+        """Say in one line what another process committed first, if it did."""
         stats = self.stats
         if stats.shards_in_vain:
             self.progress.say(

@@ -1,4 +1,4 @@
-"""The choice of an executor: this process, or Dask workers of one of three kinds."""
+"""Choose an executor: this process, or Dask workers of one of three kinds."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def make_executor(
 
 
 def _require_dask(jobs: bool) -> None:
+    """Raise UsageError if the packages for Dask workers, or for jobs, are not installed."""
     try:
         import distributed  # noqa: F401
 

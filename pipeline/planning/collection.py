@@ -1,4 +1,4 @@
-"""The samples that an experiment is about."""
+"""Load the samples that an experiment is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an executor is: anything that can compute a task."""
+"""An executor is anything that can compute a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run did and where its time went: counts, seconds, and what the device waited for."""
+"""The statistics of a run count what it did, and tell where its time went."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORTH_A_REMARK = 0.2
 
 @dataclass
 class Throughput:
-    """The images and the seconds of the thread that feeds the device, and what it waited for.
+    """The throughput is that of the thread that feeds the device.
 
     seconds: from the first shard to the last; of several workers, their sum. images: how many went
     by in these seconds. waited: seconds of these in which the thread waited, by what it waited for:
@@ -80,7 +80,7 @@ class Throughput:
 
 @dataclass
 class RunStats:
-    """What a run did.
+    """The statistics say what a run did.
 
     shards: shards computed. shards_in_vain: those of them of which another process committed a part
     while this one computed it; rows_in_vain: the rows of these parts, one for each image and spec.

@@ -1,4 +1,4 @@
-"""Where Dask workers come from: a scheduler that runs already, or processes of this machine."""
+"""Connect to the Dask workers of a scheduler that runs already, or start some on this machine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CONFIG = {
 
 @dataclass(frozen=True)
 class Connection:
-    """Workers that can be given tasks.
+    """A connection leads to workers that can be given tasks.
 
     client: the connection to their scheduler. words: what they are, for a person. decoders: how
     many threads decode in each; None leaves that to the worker. mend: starts again what was lost of
@@ -54,8 +54,8 @@ class Connection:
 
 
 Connect = Callable[[RunSection, Path], AbstractContextManager[Connection]]
-"""Connects to workers for a run with these settings. The folder is for what jobs print. Workers
-that were started for the run are stopped when the context is left, whatever happens in it."""
+"""A function that connects to workers for a run with these settings. The folder is for what jobs
+print. Workers that were started for the run are stopped when the context is left, in any case."""
 
 
 def check_scheduler(address: str) -> None:

@@ -1,4 +1,4 @@
-"""One GPU for each worker, set by the nanny that starts it: a preload module of Dask."""
+"""A preload module of Dask, by which the nanny that starts a worker shows it one GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a batch system as Dask workers, through dask-jobqueue, which knows seven systems."""
+"""Jobs of a batch system become Dask workers through dask-jobqueue, which knows seven systems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS_UNTIL_LOST = 30.0
 
 @dataclass(frozen=True)
 class System:
-    """How dask-jobqueue asks a batch system for what a description says, as templates.
+    """A system says in templates how dask-jobqueue asks it for what a description says.
 
     kind: the class of dask-jobqueue. account: its word for the account. gpus: what asks for GPUs;
     cores: what stands there without any. resources: the text around these two, where they are part
@@ -69,7 +69,10 @@ def job_workers(cluster: Cluster, run: RunSection, logs: Path) -> Iterator[Conne
 
 
 class Jobs:
-    """The jobs of one run. count: how many at a time. words: what they are, for a person."""
+    """Submit the jobs of one run, and keep their number up.
+
+    count: how many there are at a time. words: what they are, for a person.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.count = min(cluster.at_once or cluster.tasks, cluster.tasks)
@@ -154,6 +157,7 @@ def job_settings(cluster: Cluster) -> dict[str, Any]:
 
 
 def _for_others(cluster: Cluster) -> dict[str, Any]:
+    """Return the settings that differ from system to system, for all systems but HTCondor."""
     system, clock = SYSTEMS[cluster.system], cluster.clock
     values = {**dict(cluster), "clock": clock, "hours_minutes": clock.rpartition(":")[0]}
     asked = (system.gpus if cluster.gpus else system.cores).format(**values)
@@ -172,6 +176,7 @@ def _for_others(cluster: Cluster) -> dict[str, Any]:
 
 
 def _for_condor(cluster: Cluster) -> dict[str, Any]:
+    """Return the settings that only HTCondor has."""
     # HTCondor has neither queues nor a limit of time, and its directives are pairs.
     pairs = [line.partition("=") for line in cluster.directives]
     extra = {key.strip(): value.strip() for key, _, value in pairs}
@@ -186,6 +191,7 @@ def _threads_of(cluster: Cluster) -> int:
 
 
 def _environment(threads: int) -> list[str]:
+    """Return the lines of a job's script that set the environment of its workers."""
     # As on the command line, threads wait without spinning. The last two variables are the C
     # library's own values: Dask lowers them, which halves the rate on a CPU.
     names = [f"{name}={threads}" for name in THREADS]
@@ -194,6 +200,7 @@ def _environment(threads: int) -> list[str]:
 
 
 def _worker_arguments(cluster: Cluster) -> list[str]:
+    """Return further arguments of `dask worker`, which win over those of dask-jobqueue."""
     # A worker computes one shard at a time, the batch system bounds its memory, and it ends before
     # its job's time is over and the system kills it.
     arguments = ["--nthreads", "1", "--memory-limit", "0"]

@@ -1,4 +1,4 @@
-"""The Dask executor: it deals shards to workers as these become free, until each shard is done."""
+"""The Dask executor deals shards to workers as these become free, until each shard is done."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class ShardsFailedError(A2pipeError):
 
 @dataclass(frozen=True)
 class DaskExecutor:
-    """Compute tasks on Dask workers. connect: the way to these, taken for each task anew."""
+    """Compute tasks on Dask workers.
+
+    connect: what connects to them; it is called for each task anew.
+    """
 
     connect: Connect
 
@@ -71,8 +74,10 @@ class DaskExecutor:
 
 @dataclass
 class _Run:
-    """A run in progress.
+    """Deal the shards of one task, and hold the state of that.
 
+    connection: to the workers. request: what each is sent besides numbers of shards. task, stats,
+    progress: as in `Executor.compute`. advance: called with the number of images that are done.
     waiting: shards to be dealt. running: the shards of each task that was given away. tried: by
     shard, the workers on which it failed. failed: shards that are given up, and why. unfit: workers
     that cannot open the experiment. known: the GPUs of each worker. looked: when that was asked.
@@ -225,6 +230,7 @@ class _Run:
             self._try_again(shard, report)
 
     def _try_again(self, shard: int, report: Report) -> None:
+        """Put back a shard that failed, or give it up after the last of its tries."""
         self.tried.setdefault(shard, []).append(report.worker)
         if len(self.tried[shard]) < TRIES:
             self.waiting.append(shard)

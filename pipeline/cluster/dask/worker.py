@@ -1,4 +1,4 @@
-"""What a Dask worker does: open the experiment on the cache once, and compute shards of its plan.
+"""A Dask worker opens the experiment on the cache once, and computes shards of its plan.
 
 A request and a report are plain JSON values. What is large, models and pixels and rows, is read and
 written by the worker itself.
@@ -42,7 +42,7 @@ _opened: dict[str, Task] = {}
 
 @dataclass(frozen=True)
 class Report:
-    """What came of some shards.
+    """A report says what came of some shards.
 
     stats: what was done. undone: the shards that are not. cause: what the error is about: these
     shards, this worker, or the disk that all workers write to. error: the sentence. host, worker:
@@ -85,7 +85,11 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
 
 
 def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
-    """Compute shards of a request's plan on this worker, and return a `Report` as a mapping."""
+    """Compute shards of a request's plan on this worker, and return a `Report` as a mapping.
+
+    Nothing is raised: an error is part of the report. Only an error of Dask itself, or a worker
+    that lacks this module, fails the task.
+    """
     from distributed import get_worker
 
     address = str(get_worker().address)
@@ -103,6 +107,7 @@ def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
 
 
 def _failed(report: Report, undone: Sequence[int], cause: Cause, error: Exception) -> Report:
+    """Return the report with an error, which is about the disk if that is full."""
     if any(getattr(each, "errno", 0) in _FULL for each in (error, error.__cause__)):
         cause = "disk"
     known = isinstance(error, A2pipeError)
