@@ -65,20 +65,25 @@ def _in_folder(folder: Path, deep: bool) -> Iterator[_Finding]:
         yield from _in_shards(artifact, deep)
     except NotCachedError:
         return  # half-made: `create` goes on with it, `gc` removes it
-    except DamagedError as error:
+    except A2pipeError as error:
         # Without spec.json the folder is half-made, and the next run makes it anew around its
         # shards: they are told by their address and their markers.
-        yield Problem(folder, None, str(error)), lambda: delete_file(folder / SPEC)
-    except A2pipeError as error:  # of a newer version, or not readable: nothing to be mended here
-        yield Problem(folder, None, str(error)), lambda: None
+        yield _refused(folder, error, folder / SPEC)
+
+
+def _refused(folder: Path, error: A2pipeError, document: Path) -> _Finding:
+    """Tell of an error; a damaged document is to be dropped, one of a newer version to be kept."""
+    problem = Problem(folder, None, str(error))
+    if isinstance(error, DamagedError):
+        return problem, partial(delete_file, document)
+    return problem, lambda: None
 
 
 def _in_documents(artifact: Artifact) -> Iterator[_Finding]:
     try:
         _ = artifact.layout
     except DamagedError as error:
-        drop = partial(delete_file, artifact.folder / SPEC)
-        yield Problem(artifact.folder, None, str(error)), drop
+        yield _refused(artifact.folder, error, artifact.folder / SPEC)
     faults = artifact.store.faults()
     if faults:
         yield Problem(artifact.folder, None, "; ".join(faults)), artifact.store.create
@@ -117,7 +122,5 @@ def _file_faults(folder: Path, marker: Marker, deep: bool) -> Iterator[str]:
 def _in_record(path: Path) -> Iterator[_Finding]:
     try:
         read_record(path)
-    except DamagedError as error:
-        yield Problem(path, None, str(error)), lambda: delete_file(path)
     except A2pipeError as error:
-        yield Problem(path, None, str(error)), lambda: None
+        yield _refused(path, error, path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 from urllib.parse import quote
+
+from pydantic import Field, TypeAdapter
 
 from ....errors import UsageError
 from ....files import FORMAT, make_folder, read_checked_json, write_checked_json
@@ -40,7 +42,7 @@ class Submission:
     out: Path
     shards: int
     world_size: int
-    arrays: tuple[TaskArray, ...]
+    arrays: Annotated[tuple[TaskArray, ...], Field(alias="parts")]  # their name in the record
     jobs: tuple[str, ...] = ()
     resubmit: int = 0
 
@@ -79,6 +81,9 @@ class Submission:
         raise UsageError(f"Submission {self.id} has no task {rank}: {known}.")
 
 
+_RECORD = TypeAdapter(Submission)
+
+
 def record_path(cache_root: Path, experiment: str, submission: str) -> Path:
     """Return where the record of a submission, by its id, lies or would lie."""
     return cache_root / JOBS / quote(experiment, safe=" ") / f"{submission}.json"
@@ -88,10 +93,8 @@ def write_record(cache_root: Path, submission: Submission) -> None:
     """Note a submission, in place of what was noted of it before; A2pipeError if that fails."""
     path = record_path(cache_root, submission.experiment, submission.id)
     make_folder(path.parent)
-    document = asdict(submission)
-    parts = document.pop("arrays")  # the name in the record since its first version
-    paths = {"folder": str(submission.folder), "out": str(submission.out)}
-    write_checked_json(path, {**document, "parts": parts, "format": FORMAT, **paths})
+    document = _RECORD.dump_python(submission, mode="json", by_alias=True)
+    write_checked_json(path, {**document, "format": FORMAT})
 
 
 def submissions(cache_root: Path, experiment: str | None = None) -> list[Submission]:
@@ -107,15 +110,4 @@ def _read(folder: Path, name: str) -> Iterator[Submission]:
         with suppress(FileNotFoundError):
             document = read_checked_json(path)
         if document is not None and not path.name.startswith("."):
-            yield _submission(document)
-
-
-def _submission(document: dict[str, Any]) -> Submission:
-    document.pop("format")
-    arrays = tuple(
-        TaskArray(part["number"], part["first"], tuple(part["ranks"]))
-        for part in document.pop("parts")
-    )
-    folder, out = Path(document.pop("folder")), Path(document.pop("out"))
-    jobs = tuple(document.pop("jobs"))
-    return Submission(**document, arrays=arrays, folder=folder, out=out, jobs=jobs)
+            yield _RECORD.validate_python(document)
