@@ -1,0 +1,34 @@
+"""A figure as PNG."""
+
+import io
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from a2pipe.reports.drawing import png
+
+
+def figure() -> Figure:
+    """Two by one inches with a word in the middle."""
+    drawn = Figure(figsize=(2, 1))
+    drawn.text(0.4, 0.5, "word")
+    return drawn
+
+
+def test_a_picture_has_the_size_of_the_figure_or_of_what_is_drawn() -> None:
+    whole = Image.open(io.BytesIO(png(figure(), cropped=False, dpi=100)))
+    cropped = Image.open(io.BytesIO(png(figure(), cropped=True, dpi=100)))
+    assert whole.size == (200, 100)
+    assert cropped.width < 200
+    assert cropped.height < 100
+
+
+def test_equal_figures_give_equal_bytes_without_a_version() -> None:
+    first = png(figure(), cropped=False)
+    assert png(figure(), cropped=False) == first
+    assert Image.open(io.BytesIO(first)).info["Software"] == "a2pipe"
+
+
+def test_the_background_is_white() -> None:
+    corner = Image.open(io.BytesIO(png(figure(), cropped=False))).convert("RGB").getpixel((0, 0))
+    assert corner == (255, 255, 255)
