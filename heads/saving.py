@@ -5,9 +5,9 @@ What is saved is what scikit-learn's convention calls fitted: the attributes who
 other in the registry that keeps to the rule. Loading makes an unfitted head of the same kind and
 parameters and sets these attributes; nothing of the file is ever run.
 
-skops (0.16) was tried for this. Its files name classes by their modules, so that a head is lost when
-its class moves; it unpacks what was compressed without a limit (66 kB to 144 MB); and its files of
-the built-in heads were 1.2 to 24 times as large.
+skops (0.16) was tried for this. Its files name classes by their modules, so that a head is lost
+when its class moves; it unpacks what was compressed without a limit (66 kB to 144 MB); and its
+files of the built-in heads were 1.2 to 24 times as large.
 """
 
 from __future__ import annotations
