@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from ..errors import UsageError
 from .options import PATH, cache_option, json_option
-from .output import emit
+from .output import emit_all
 
 if TYPE_CHECKING:
     from ..pipeline.results.across import Across
@@ -111,20 +110,12 @@ def compare(
         if len(read) > 1:
             raise UsageError("Several matrices are compared with --test wilcoxon alone.")
         found = _compared(cells, read[0] if read else None, against, root, how)
-        _show(found.to_json(), _lines(found), _words(found), as_json)
+        emit_all(found.to_json(), _lines(found), [_words(found)], as_json)
         return
     if len(cells) != 2 or against is not None:
         raise UsageError("Wilcoxon's test is over two cells, A and B, of several matrices.")
     across = compare_across(*cells, read, root, how)
-    _show(across.to_json(), _pairs(across), _across_words(across), as_json)
-
-
-def _show(content: dict[str, Any], lines: list[dict[str, Any]], words: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(content))
-        return
-    emit(lines, as_json)
-    click.echo(words)
+    emit_all(across.to_json(), _pairs(across), [_across_words(across)], as_json)
 
 
 def _compared(

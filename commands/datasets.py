@@ -20,7 +20,7 @@ from .options import (
     path_option,
     session_options,
 )
-from .output import emit
+from .output import emit, emit_all
 
 
 @click.group(invoke_without_command=True)
@@ -38,14 +38,9 @@ def datasets_list(as_json: bool = False) -> None:
     from ..pipeline.inspect.dataset_summary import known_datasets
 
     known = known_datasets()
-    if as_json:
-        emit(known, as_json)
-        return
-    emit([{key: line[key] for key in ("name", "what")} for line in known], as_json)
-    click.echo()
-    for line in known:
-        if line["paper"]:
-            click.echo(f"{line['name']}: {line['title']}. {line['paper']}.")
+    rows = [{key: line[key] for key in ("name", "what")} for line in known]
+    sources = [f"{a['name']}: {a['title']}. {a['paper']}." for a in known if a["paper"]]
+    emit_all(known, rows, ["", *sources], as_json)
 
 
 @datasets.command("show", cls=HeadedCommand)
@@ -66,9 +61,7 @@ def datasets_show(
     from ..pipeline.inspect.dataset_summary import summarize_dataset
 
     summary = summarize_dataset(source, overrides, cache_root)
-    emit(summary.to_json() if as_json else summary.groups, as_json)
-    for line in [] if as_json else ["", *summary.lines()]:
-        click.echo(line)
+    emit_all(summary.to_json(), summary.groups, ["", *summary.lines()], as_json)
 
 
 @datasets.command("check", cls=HeadedCommand)
@@ -89,10 +82,8 @@ def datasets_check(
     checked = check_dataset(
         {"dataset.name": dataset, **overrides}, cache_root, make_progress(quiet)
     )
-    counts = checked.count_table()
-    emit(checked.to_json() if as_json else counts, as_json, empty="no published counts")
-    for line in [] if as_json else ["", *checked.lines()]:
-        click.echo(line)
+    counts, below = checked.count_table(), ["", *checked.lines()]
+    emit_all(checked.to_json(), counts, below, as_json, empty="no published counts")
     sys.exit(checked.exit_code)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from .options import (
     path_option,
     session_options,
 )
-from .output import emit
+from .output import emit_all
 from .session import open_experiment
 
 if TYPE_CHECKING:
@@ -46,14 +45,9 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     from ..reports.localization.study import left_out_words, study_table
 
     study, written = publish_study(open_experiment(**options), out)
-    if as_json:
-        files = {name: str(path) for name, path in written.files.items()}
-        click.echo(json.dumps({**study.to_json(), "files": files}))
-        return
-    emit(study_table(study), as_json)
-    _tell(written)
-    if left_out := left_out_words(study):
-        click.echo(left_out)
+    files = {name: str(path) for name, path in written.files.items()}
+    below = [*_lines(written), *filter(None, [left_out_words(study)])]
+    emit_all({**study.to_json(), "files": files}, study_table(study), below, as_json)
 
 
 @click.command()
@@ -69,7 +63,8 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
     from ..reports.localization.write import write_plots
 
     found = [read_study(path) for path in studies]
-    _tell(write_plots(found, (out or _beside(studies)).resolve()))
+    for line in _lines(write_plots(found, (out or _beside(studies)).resolve())):
+        click.echo(line)
 
 
 def _beside(files: tuple[Path, ...]) -> Path:
@@ -78,11 +73,8 @@ def _beside(files: tuple[Path, ...]) -> Path:
     return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
 
 
-def _tell(written: Written) -> None:
-    """Print where each file lies, why a plot was not drawn, and remarks on those that were."""
-    for name, path in written.files.items():
-        click.echo(f"{name}: {path}")
-    for name, reason in written.left_out.items():
-        click.echo(f"{name}: left out, as {reason}")
-    for remark in written.remarks:
-        click.echo(remark)
+def _lines(written: Written) -> list[str]:
+    """Say where each file lies, why a plot was not drawn, and remarks on those that were."""
+    files = [f"{name}: {path}" for name, path in written.files.items()]
+    left_out = [f"{name}: left out, as {reason}" for name, reason in written.left_out.items()]
+    return [*files, *left_out, *written.remarks]

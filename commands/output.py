@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -19,3 +20,12 @@ def emit(rows: Any, as_json: bool, empty: str = "nothing") -> None:
     from ..reports.listing import plain_table
 
     click.echo(plain_table(rows) if rows else empty)
+
+
+def emit_all(
+    content: Any, rows: Any, below: Iterable[str], as_json: bool, empty: str = "nothing"
+) -> None:
+    """Print `content` as JSON, or the rows as a table and the lines below it."""
+    emit(content if as_json else rows, as_json, empty)
+    for line in () if as_json else below:
+        click.echo(line)

@@ -21,7 +21,7 @@ from .options import (
     path_option,
     session_options,
 )
-from .output import emit
+from .output import emit, emit_all
 from .session import open_experiment
 
 if TYPE_CHECKING:
@@ -68,19 +68,15 @@ def paper_list(as_json: bool) -> None:
     from ..paper.presets import overview
 
     lines = overview()
-    if as_json:
-        emit(lines, as_json)
-        return
     shown = ("id", "what", "datasets", "cells", "numbers", "can_run")
     rows = [{**line, "datasets": _short(line["datasets"])} for line in lines]
-    emit([{key: row[key] for key in shown} for row in rows], as_json)
     why: dict[str, list[str]] = {}
     for line in lines:
         for reason, count in line["cannot"].items():
             why.setdefault(reason, []).append(f"{line['id'].removeprefix('table-')} ({count})")
-    click.echo("\nCannot run, by table:")
-    for reason, tables in why.items():
-        click.echo(f"  {reason}: {', '.join(tables)}")
+    reasons = [f"  {reason}: {', '.join(tables)}" for reason, tables in why.items()]
+    below = ["\nCannot run, by table:", *reasons]
+    emit_all(lines, [{key: row[key] for key in shown} for row in rows], below, as_json)
 
 
 @paper.command("show")

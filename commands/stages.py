@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from .flags import (
     TIMING,
 )
 from .options import HeadedCommand, experiment_options, session_options
-from .output import emit
+from .output import emit, emit_all
 from .session import open_experiment
 
 _TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
@@ -103,13 +102,9 @@ def plan(overrides: Mapping[str, Any], as_json: bool, is_probed: bool, **options
     found = estimate(session.plan, session.cache)
     timed = probe(session, found) if is_probed else None
     lines = [need.to_json() for need in found.needs]
-    if as_json:
-        timing = {"probe": timed.to_json()} if timed else {}
-        click.echo(json.dumps({"needs": lines, "total": found.totals(), **timing}))
-        return
-    emit(lines, as_json)
-    for line in (*found.words(), *(timed.words() if timed else ())):
-        click.echo(line)
+    timing = {"probe": timed.to_json()} if timed else {}
+    content = {"needs": lines, "total": found.totals(), **timing}
+    emit_all(content, lines, (*found.words(), *(timed.words() if timed else ())), as_json)
 
 
 def _compute(

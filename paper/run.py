@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from ..cache.catalog import Cache
 from ..datasets.collection import Collection
@@ -45,14 +44,12 @@ from .settings import (
 )
 from .values import Found, of_cells, of_counts, of_crops, of_map, source_of
 
-T = TypeVar("T")
-
 CROP_COUNT = 5
 """The table about the number of crops, of which figure 16 shows examples."""
 
 
 @dataclass
-class _Findings:
+class Findings:
     """What the experiments of a preset have found so far on one dataset.
 
     collection: its samples. cells, maps: what stands in the place of each of the paper's cells and
@@ -75,15 +72,12 @@ class Finished:
     """A preset that was run on one dataset.
 
     result: its numbers, for `paper.json`. matrix: all matrices as one; None if there is none.
-    shown: images for the gallery of the report. studies: localisation studies. pictures: crops for
-    figure 16, or None.
+    found: what else its report shows.
     """
 
     result: PaperResult
     matrix: Matrix | None
-    shown: tuple[GalleryItem, ...]
-    studies: tuple[Study, ...]
-    pictures: CropPictures | None
+    found: Findings
 
 
 def run_preset(
@@ -110,7 +104,7 @@ def run_preset(
         for name in datasets
     }
     for name in datasets:
-        found = _Findings(collections[name])
+        found = Findings(collections[name])
         yield _run(preset, name, planned[name], settings, store, found, progress)
 
 
@@ -120,7 +114,7 @@ def _run(
     planned: list[tuple[PresetExperiment, Experiment]],
     settings: Settings,
     cache: Cache,
-    found: _Findings,
+    found: Findings,
     progress: Progress,
 ) -> Finished:
     for each, experiment in planned:
@@ -133,16 +127,16 @@ def _run(
     result = _result(preset, dataset, settings, found)
     name = f"{preset.id}-{dataset}"
     matrix = merged(found.matrices, name, warnings([result])) if found.matrices else None
-    return Finished(result, matrix, tuple(found.shown), tuple(found.studies), found.pictures)
+    return Finished(result, matrix, found)
 
 
-def _add_study(found: _Findings, dataset: str, study: Study) -> None:
+def _add_study(found: Findings, dataset: str, study: Study) -> None:
     found.studies.append(study)
     for line in study.lines:
         found.maps[PaperMap(dataset, study.split, line.model, line.heads)] = line
 
 
-def _add_matrix(found: _Findings, preset: Preset, dataset: str, session: Session) -> None:
+def _add_matrix(found: Findings, preset: Preset, dataset: str, session: Session) -> None:
     run = build_matrix(session)
     found.matrices.append(run.matrix)
     heads = {head.label: head for head in _heads(session.experiment)}
@@ -166,7 +160,7 @@ def _heads(experiment: Experiment) -> Iterator[PaperHead]:
         yield PaperHead(head.kind, int(seed) if seed.isdecimal() else -1, projected)
 
 
-def _result(preset: Preset, dataset: str, settings: Settings, found: _Findings) -> PaperResult:
+def _result(preset: Preset, dataset: str, settings: Settings, found: Findings) -> PaperResult:
     here = [t for t in targets_of(preset, settings) if t.number.dataset in (dataset, "")]
     runs = [each.run for each in found.matrices] + [each.run for each in found.studies]
     return PaperResult(
@@ -183,7 +177,7 @@ def _result(preset: Preset, dataset: str, settings: Settings, found: _Findings) 
     )
 
 
-def _measured(target: Target, found: _Findings) -> Measured:
+def _measured(target: Target, found: Findings) -> Measured:
     if target.how == "cells":
         return of_cells(target, found.cells)
     if target.how == "map":
@@ -224,16 +218,12 @@ def merged(matrices: Sequence[Matrix], name: str, notes: Sequence[str]) -> Matri
         first,
         name=name,
         rows=tuple(rows.values()),
-        columns=_once(column for each in matrices for column in each.columns),
-        heads=_once(head for each in matrices for head in each.heads),
+        columns=tuple(dict.fromkeys(column for each in matrices for column in each.columns)),
+        heads=tuple(dict.fromkeys(head for each in matrices for head in each.heads)),
         cells=tuple(cells.values()),
         localization=tuple(places.values()),
         notes=tuple(notes),
     )
-
-
-def _once(values: Iterable[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(values))
 
 
 def publish_paper(finished: Finished, folder: Path) -> dict[str, Path]:
@@ -244,9 +234,9 @@ def publish_paper(finished: Finished, folder: Path) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     if finished.matrix is not None:
-        files |= write_report(finished.matrix, finished.shown, folder, ABOUT_GALLERY)
-    for study in finished.studies:
-        several = len(finished.studies) > 1
+        files |= write_report(finished.matrix, finished.found.shown, folder, ABOUT_GALLERY)
+    for study in finished.found.studies:
+        several = len(finished.found.studies) > 1
         files |= write_study(study, folder / study.name if several else folder).files
     return files | write_files(_contents(finished), folder)
 
@@ -260,6 +250,6 @@ def _contents(finished: Finished) -> dict[str, bytes]:
         if shown.lines:
             contents[f"table-{table}.csv"] = layout_csv(shown, ours).encode()
             contents[f"table-{table}.md"] = layout_markdown(shown, ours, notes).encode()
-    if finished.pictures is not None:
-        contents[CROPS] = crops_bytes(finished.pictures)
+    if finished.found.pictures is not None:
+        contents[CROPS] = crops_bytes(finished.found.pictures)
     return contents
