@@ -91,7 +91,8 @@ class Frame:
 class Canvas:
     """The square that an image becomes, as models are shown it: uint8 (side, side, 3).
 
-    It is a spec too: its pixels are stored on request, so that further models need no decoding.
+    It is a spec too (see `specs`): its pixels are stored on request, so that further models need no
+    decoding.
 
     side: in pixels.
     geometry: how the image comes to stand on the square, see above.

@@ -1,12 +1,21 @@
-"""Specs: what one row of the cache is, as a pure function of one image; every kind by name.
+"""Specs: each describes one row of the cache as a pure function of one image.
 
 A spec holds its own parameters and the spec it reads from; nothing of the dataset, of the machine
 or of the way shards are cut is in it. `a2pipe.cache.fingerprint` turns a spec into its address.
 Fields marked as labels (names people read) are left out of the address, and so are fields that
 still have their default, so that a later version may add a field without moving what is stored.
 
-The specs of stored rows stand in the files of their stages. Here are those of records, which are of
-a whole collection.
+The specs of rows stand in the files of their stages: pixels (`geometry.Canvas`), attention, boxes
+and embeddings. Each of them says of itself:
+
+words: what it is, for people. array(models): name, shape, type and fill value of its rows.
+upstream: the specs whose rows are read to compute it, as far as they are stored.
+pixels: the canvas that is decoded for it, or None. reads_original: whether a crop is cut from the
+    original for it instead.
+forward_pass: the pass through a model that gives it, or None; equal passes are one.
+only_when_read: whether it is stored only in shards where another spec reads it.
+
+In this file are the specs of records, which are of a whole collection; and all kinds by name.
 """
 
 from __future__ import annotations
@@ -33,7 +42,11 @@ from .embeddings import parts_of as parts_of
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head: its kind and its parameters as canonical JSON."""
+    """A head.
+
+    kind: its name in the registry of heads. parameters: what decides its fits, as canonical JSON.
+    name: what the experiment calls it; not part of the address.
+    """
 
     stage: ClassVar[str] = "head"
     version: ClassVar[int] = 1
@@ -45,7 +58,11 @@ class HeadSpec:
 
 @dataclass(frozen=True)
 class FitSpec:
-    """One cell of the matrix: a head on concatenated embeddings, over one collection."""
+    """One cell of the matrix: a head fitted on concatenated embeddings.
+
+    features: in the order of concatenation. collection: digest of the samples, their labels, groups
+    and splits.
+    """
 
     stage: ClassVar[str] = "fits"
     version: ClassVar[int] = 2
@@ -57,8 +74,9 @@ class FitSpec:
 
 @dataclass(frozen=True)
 class LocalizeSpec:
-    """What one map holds of the images of one split: localisation, token shares, concentration.
+    """What is measured of one map on the images of one split: localisation and concentration.
 
+    canvas: side in pixels of the canvas that the ground truth is mapped to.
     collection: digest of the collection. split: "train", "val", "test" or "all".
     evaluation: the cells that count, "pixels" of the canvas, or patches whose foreground is
         decided by their centre ("patch-centre") or by the area covered ("patch-overlap").
@@ -76,7 +94,11 @@ class LocalizeSpec:
 
 @dataclass(frozen=True)
 class CoverageSpec:
-    """How much of the ground truth one list of crops covers, over the images of one split."""
+    """How much of the ground truth one list of crops covers on the images of one split.
+
+    crops: in the order of selection. canvas: side in pixels of the canvas they are placed on.
+    collection: digest of the collection. split: "train", "val", "test" or "all".
+    """
 
     stage: ClassVar[str] = "localization"
     version: ClassVar[int] = 1
@@ -91,9 +113,9 @@ class CoverageSpec:
 class TextModelSpec:
     """A text tower as a function of a prompt.
 
-    architecture: canonical description of what shapes the function, tokenizer included, but the
-        weights.
-    weights: digest of its weight tensors.
+    architecture: canonical description of all that shapes the function but the weights; the
+        tokenizer is part of it.
+    weights: digest of its weight tensors. name: what people call it; not part of the address.
     """
 
     stage: ClassVar[str] = "text-model"
@@ -106,7 +128,7 @@ class TextModelSpec:
 
 @dataclass(frozen=True)
 class TextSpec:
-    """Embedding of one prompt: float32 (e,), of unit length."""
+    """Embedding of one prompt by a text tower: float32 (e,), of unit length."""
 
     stage: ClassVar[str] = "text"
     version: ClassVar[int] = 1
@@ -119,7 +141,8 @@ class TextSpec:
 class ProjectionSpec:
     """Projection of CLS embeddings into the space shared with text: float32 (d, e).
 
-    weights: digest of the file of the image tower, which the projection is read from.
+    weights: digest of the weights of the image tower, with which the projection is published.
+    name: what people call the model; not part of the address.
     """
 
     stage: ClassVar[str] = "projections"

@@ -60,6 +60,8 @@ class BoxSpec:
     needs_map: a box is placed by an attention map, so a name stands for one row of each map.
     needs_sizes: the name stands for one row of each list of `crops.sizes`.
     covers_canvas: the box is the canvas itself.
+
+    The other class variables are what every spec of rows says, see `stages.specs`.
     """
 
     stage: ClassVar[str] = "boxes"
