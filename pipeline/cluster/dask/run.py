@@ -218,13 +218,15 @@ class _Run:
         if report.cause == "disk":
             raise A2pipeError(f"On {report.host}: {report.error}")
         if report.cause == "worker":
+            told = report.worker in self.unfit
             self.unfit.add(report.worker)
             self.waiting.extend(shards)
             if not self._fit():
                 raise A2pipeError(
                     f"No worker can open the experiment. On {report.host}: {report.error}"
                 )
-            self.progress.say(f"Left out the worker at {report.worker}: {report.error}")
+            if not told:  # the scheduler may give two tasks to one worker
+                self.progress.say(f"Left out the worker at {report.worker}: {report.error}")
             return
         for shard in report.undone:
             self._try_again(shard, report)
