@@ -44,20 +44,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One worst-group accuracy at the top of the page.
-
-    cell: of the matrix.
-    source: what chose its boxes, in words.
-    why: the reason why it stands there.
-    """
-
-    cell: Cell
-    source: str
-    why: str
-
-
-@dataclass(frozen=True)
 class GroupTable:
     """The accuracies of every group under one embedding model.
 
@@ -86,8 +72,8 @@ def render_page(
     page = _environment().get_template("page.html")
     return page.render(
         matrix=matrix,
-        facts=_facts(matrix),
-        tiles=list(_tiles(matrix)),
+        sizes={(cell.n_train, cell.n_test) for cell in matrix.cells},
+        glance=_glance(matrix),
         grids=shown,
         legend=legend(shown),
         left_out=max((cell.n_left_out for cell in matrix.cells), default=0),
@@ -185,28 +171,17 @@ _FILTERS = (
 )
 
 
-def _facts(matrix: Matrix) -> list[str]:
-    """What stands under the title. The number of images is left out where cells differ in it."""
-    sizes = {(cell.n_train, cell.n_test) for cell in matrix.cells}
-    images = [f"{train:,} training and {test:,} test images" for train, test in sizes]
-    classes = f"{len(matrix.class_names)} classes"
-    created = to_the_minute(matrix.created)
-    return [matrix.dataset, classes, *(images if len(images) == 1 else ()), created]
-
-
-def _tiles(matrix: Matrix) -> Iterator[Tile]:
-    """The best worst-group accuracy by attention, and what the full image gives that embedding."""
+def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
+    """The cell with the best worst-group accuracy by attention, then those of the full image with
+    its embedding and head; each with the title of its row."""
     attended = {row.key for row in matrix.rows if row.kind == "attention"}
     cells = [each for each in matrix.cells if each.row in attended and not math.isnan(each.wga)]
     if not cells:
-        return
+        return []
     best = max(cells, key=lambda cell: cell.wga)
-    names = titles(matrix)
-    yield Tile(best, f"attention of {names[best.row]}", "highest of the matrix")
-    for row in matrix.rows:
-        cell = matrix.cell(row.key, best.column, best.head)
-        if cell and row.baseline.split("@")[0] == "full":
-            yield Tile(cell, names[row.key], "same embedding and head")
+    full = [row.key for row in matrix.rows if row.baseline.split("@")[0] == "full"]
+    found = [best, *(matrix.cell(key, best.column, best.head) for key in full)]
+    return [(cell, titles(matrix)[cell.row]) for cell in found if cell]
 
 
 def _group_tables(matrix: Matrix) -> Iterator[GroupTable]:
