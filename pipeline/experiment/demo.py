@@ -1,4 +1,4 @@
-"""The demo experiment: real digits on two photographs, with the backbones that ship."""
+"""The demo experiment and the file that `a2pipe experiment new` writes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ ZOOM = (
 def demo_experiment(
     digits: str = "01", *, balanced: bool = False, seed: int = 0, run: dict[str, Any] | None = None
 ) -> Experiment:
-    """Attention and embedding models that ship, on `demo-01` or `demo-38`; crop 32 of 96 px.
+    """Return the demo: models that ship with the package, on a dataset that does too.
 
-    digits: "01" or "38"; balanced: train without the spurious correlation; seed: of the
-    composition; run: values of the experiment's [run] section.
+    Images are 96 px, crops 32 px.
+
+    digits: "01" or "38", the two digits. balanced: whether training images are without the spurious
+    correlation. seed: of the composition of images. run: values of the experiment's [run] section.
     """
     name = f"demo-{digits}{'-balanced' if balanced else ''}"
     return load_experiment(
@@ -84,7 +86,9 @@ kind = "logistic"
 
 
 def new_experiment(path: Path, dataset: str) -> None:
-    """Write a commented experiment file.
+    """Write a commented experiment file to start from.
+
+    path: of the file; its stem names the experiment. dataset: a name or a path.
 
     Raises:
         UsageError: there is a file already, or none can be written there.

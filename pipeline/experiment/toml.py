@@ -1,4 +1,4 @@
-"""Reading an experiment from TOML, flags or a mapping; writing it out with every default."""
+"""Read an experiment from TOML, flags or a mapping, and write it out with every default."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def load_experiment(
 ) -> Experiment:
     """Read an experiment from a TOML file or a mapping of the same shape, or from overrides alone.
 
-    An `Experiment` is returned as it is, and overrides do not apply to it.
+    source: None for overrides alone. An `Experiment` is returned as it is, without the overrides.
+    overrides: values by dotted keys such as "image.size", which win over the source. "head.kind"
+    and "head.options" describe one head that replaces all heads of the source, and "combine.rows"
+    replaces all its combinations.
 
-    overrides: dotted keys such as "image.size", which win over the source; "head.kind" and
-    "head.options" describe one head that replaces all heads of the source, and "combine.rows" all
-    its combinations. In a TOML file, a
-    relative `dataset.root`, a dataset given by its path and relative weight files are taken from
-    the file's own folder. The key "origin" names the file that the source is a copy of, as the copy
-    beside the scripts of a submission does; by default a TOML file is its own origin.
+    In a TOML file, a relative `dataset.root`, a dataset given by its path and relative weight files
+    are taken from the file's own folder. The key "origin" names the file that the source is a copy
+    of, as the copy beside the scripts of a submission does; a TOML file is its own origin by
+    default.
 
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, or a value does not fit.
@@ -47,6 +48,8 @@ def load_experiment(
     where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
     content, overrides = _content(source), dict(overrides or {})
     origin = str(content.pop("origin", ""))
+
+    # Heads, combinations and weights are lists or tables: flags replace them by rules of their own.
     if overrides.keys() & {"head.kind", "head.options"}:
         kind = overrides.pop("head.kind", "logistic")
         content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
@@ -55,6 +58,8 @@ def load_experiment(
     given = overrides.get("run.weights", {})
     if given:
         overrides["run.weights"] = {**_weights_besides(content, given), **given}
+
+    # Every other flag replaces the value of its key.
     for key, value in overrides.items():
         _put(content, key.split("."), value)
     if "dataset" not in content:
@@ -62,19 +67,21 @@ def load_experiment(
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
         content.setdefault("name", _title(str(content["dataset"]["name"])))
     experiment = _validate(content, where).read_from(origin)
+
+    # If flags name other models, the file may hold weights of those that they replace.
     others = {"attention.models", "embedding.models"} & overrides.keys()
     _check_used(experiment, given if others else experiment.run.weights)
     return experiment
 
 
 def _title(dataset: str) -> str:
-    """The last part of a dataset's name or path, without ending and without the signs of a pattern,
-    as results are written under this name."""
+    """The last part of a dataset's name or path, without its ending."""
+    # Results are written under this name, and a pattern's signs would make a poor folder.
     return re.sub(r"[*?{},\[\]]+", "-", Path(dataset).stem).strip("-") or "experiment"
 
 
 def _check_used(experiment: Experiment, weights: Iterable[str]) -> None:
-    """Refuse weights for a model that is not there; a file's may be for one that flags replace."""
+    """Refuse weights for a model that the experiment does not name."""
     named = dict.fromkeys((*experiment.attention.models, *experiment.embedding.models))
     unused = sorted({canonical(name) for name in weights} - named.keys() - {""})
     if unused:
@@ -110,7 +117,10 @@ def read_toml(path: Path, kind: str, advice: str = "") -> dict[str, Any]:
 
 
 def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths of an experiment, taken from a folder: the one its file lies in."""
+    """Make the relative paths of an experiment those of a folder, and return its content.
+
+    content: as its file holds it; it is changed. folder: the one that the file lies in.
+    """
     dataset, run = content.get("dataset"), content.get("run")
     if isinstance(dataset, dict) and isinstance(dataset.get("root"), str):
         dataset["root"] = folder / Path(dataset["root"]).expanduser()
@@ -124,7 +134,7 @@ def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _beside(name: str, folder: Path) -> str:
-    """A dataset that is a path, taken from the experiment's folder if it lies there."""
+    """The dataset as a path in the folder, if it lies there; a registered name stays as it is."""
     there = folder / Path(name).expanduser()
     if name in DATASETS:
         return name
@@ -132,7 +142,7 @@ def _beside(name: str, folder: Path) -> str:
 
 
 def _weights_besides(content: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
-    """The weight files of an experiment but for those models that are given others."""
+    """The weight files of an experiment without those of models that are given others."""
     run, replaced = content.get("run"), {canonical(name) for name in given}
     files = run.get("weights") if isinstance(run, dict) else None
     kept = files.items() if isinstance(files, dict) else ()
@@ -144,7 +154,7 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
-            return  # which the validation refuses
+            return  # The validation refuses it, in words that name the key.
     content[last] = value
 
 
@@ -171,8 +181,8 @@ def to_toml(experiment: Experiment, with_defaults: bool = True) -> str:
 
 
 def _head_table(head: dict[str, Any], with_defaults: bool) -> str:
-    """A head, with the defaults of its parameters in comments: written, they would be another
-    head to the cache."""
+    """A head as TOML, with the defaults of its own parameters in comments."""
+    # As values they would make another head to the cache, which addresses it by what is given.
     known = defaults(head["kind"])
     for key, value in head.items():
         if value is None and known.get(key) is not None:

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a TOML file, as one sentence."""
+"""Say in one sentence what pydantic found wrong with a TOML file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ...registry import did_you_mean
 
 
 def sentence_of(found: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """What is wrong with which key, from the first error that pydantic found.
+    """Return a sentence that says what is wrong with which key, of the first error only.
 
-    where: put behind the key, such as " in birds.toml"; model: what was to be made.
+    where: a text put behind the key, such as " in birds.toml". model: the model whose validation
+    failed; its keys are what a misspelt one is compared with.
     """
     error: Any = found.errors()[0]
     place = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
@@ -29,12 +30,13 @@ def sentence_of(found: ValidationError, where: str, model: type[BaseModel]) -> s
         return f"{place!r}{where} needs at least one value."
     if message.startswith("Input should"):
         return f"{place!r}{where} {_expected(message)}, not {error['input']!r}."
-    whole = error["type"] == "value_error" and message[0].isupper()
-    return f"{message}{where}." if whole or not place else f"{place!r}{where}: {message}."
+    # A validator of ours that begins with a capital names the keys itself.
+    names_keys = error["type"] == "value_error" and message[0].isupper()
+    return f"{message}{where}." if names_keys or not place else f"{place!r}{where}: {message}."
 
 
 def _expected(message: str) -> str:
-    """Pydantic's "Input should be a valid integer, unable to ...", in the words of TOML."""
+    """Turn pydantic's "Input should be a valid integer, unable to ..." into the words of TOML."""
     wanted = re.sub(r", (unable|got) .*", "", message.removeprefix("Input "))
     return wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
 

@@ -6,7 +6,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment.baselines import Baseline, parse_baseline
 from a2pipe.pipeline.experiment.schema import Experiment, OddInt, RunSection
 from a2pipe.pipeline.experiment.toml import load_experiment
 
@@ -45,44 +44,6 @@ def test_a_name_or_a_block_given_twice_counts_once():
 def test_head_parameters_are_kept():
     experiment = load_experiment({**MINIMAL, "head": [{"kind": "logistic", "C": 0.1}]})
     assert experiment.head[0].parameters == {"C": 0.1}
-
-
-@pytest.mark.parametrize(
-    ("section", "named"),
-    [
-        ({"atention": {}}, "did you mean 'attention'"),
-        ({"crops": {"size": [32]}}, "did you mean 'sizes'"),
-        ({"run": {"batchsize": 3}}, "did you mean 'batch_size'"),
-        ({"image": {"zzz": 3}}, "valid keys are size, geometry"),
-    ],
-)
-def test_an_unknown_key_is_refused_with_the_nearest(section, named):
-    with pytest.raises(UsageError, match=named):
-        load_experiment({**MINIMAL, **section})
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"image": {"size": 0}}, "image.size"),
-        ({"crops": {"sizes": [32, 64]}}, "must not grow"),
-        ({"crops": {"smooth": 2}}, "must be odd"),
-        ({"crops": {"sizes": []}}, "crops.sizes"),
-        ({"run": {"backend": "csv"}}, "run.backend"),
-        ({"attention": {"models": ["m"]}, "crops": {"sizes": [300]}}, "300 px does not fit"),
-        ({"head": [{"kind": "logistic"}, {"kind": "logistic"}]}, "its own name"),
-        ({"embedding": {"baselines": ["middle"]}}, "'middle' is not understood"),
-        ({"name": "a/b"}, "file name"),
-    ],
-)
-def test_a_value_that_does_not_fit_is_refused_with_its_place(section, message):
-    with pytest.raises(UsageError, match=message):
-        load_experiment({**MINIMAL, **section})
-
-
-def test_a_missing_dataset_is_asked_for():
-    with pytest.raises(UsageError, match="Name a dataset"):
-        load_experiment({"name": "x"})
 
 
 def test_overrides_win_over_the_source():
@@ -127,37 +88,11 @@ def test_a_missing_file_is_named(tmp_path):
         load_experiment(tmp_path / "absent.toml")
 
 
-@pytest.mark.parametrize(
-    ("text", "baseline"),
-    [
-        ("full", Baseline("full", "full")),
-        ("full@518", Baseline("full@518", "full", input_size=518)),
-        ("center:128", Baseline("center:128", "center", "128")),
-        ("random", Baseline("random", "random")),
-        ("random:3@96", Baseline("random:3@96", "random", "3", 96)),
-    ],
-)
-def test_baselines_are_read(text, baseline):
-    assert parse_baseline(text) == baseline
-
-
-@pytest.mark.parametrize("text", ["", "center", "full:3", "full@", "random:x", "centre:12"])
-def test_other_baselines_are_refused(text):
-    with pytest.raises(UsageError, match="not understood"):
-        parse_baseline(text)
-
-
 def test_an_odd_number_is_odd_and_positive():
     assert [TypeAdapter(OddInt).validate_python(value) for value in (1, 3)] == [1, 3]
     for value, said in ((2, "odd, not 2"), (-1, "greater than 0")):
         with pytest.raises(ValidationError, match=said):
             TypeAdapter(OddInt).validate_python(value)
-
-
-def test_an_even_filter_is_refused_in_one_sentence():
-    with pytest.raises(UsageError) as refused:
-        load_experiment({**MINIMAL, "crops": {"smooth": [1, 2]}})
-    assert str(refused.value) == "'crops.smooth': a side of the mean filter must be odd, not 2."
 
 
 def test_weights_of_the_one_model_leave_their_section_as_it_is():
@@ -167,14 +102,6 @@ def test_weights_of_the_one_model_leave_their_section_as_it_is():
         content = {**MINIMAL, "attention": {"models": [model]}, "run": run}
         assert Experiment.model_validate(content).run.weights == {model: file}
     assert run.weights == {"": file}
-
-
-def test_weights_that_could_be_of_several_models_are_refused_in_one_sentence():
-    content = {**MINIMAL, "attention": {"models": ["m", "n"]}, "run": {"weights": {"": "a.pth"}}}
-    with pytest.raises(UsageError) as refused:
-        load_experiment(content)
-    said = "The weights a.pth could be those of m or n; write MODEL=FILE."
-    assert str(refused.value) == said
 
 
 def test_flags_add_weights_to_those_of_the_file(tmp_path):
