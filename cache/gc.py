@@ -47,11 +47,7 @@ def gc_candidates(cache: Cache) -> list[Candidate]:
     Raises A2pipeError if the note of a named experiment cannot be read.
     """
     uses = referred(cache.root)
-    return [
-        *_row_folders(cache, uses),
-        *_records(cache, uses),
-        *_strays(cache.root, uses),
-    ]
+    return [*_row_folders(cache, uses), *_records(cache, uses), *_strays(cache.root, uses)]
 
 
 def gc(cache: Cache, apply: bool = False) -> list[Candidate]:

@@ -13,13 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import A2pipeError, DamagedError, UsageError
-from ..files import (
-    FORMAT,
-    delete_file,
-    make_folder,
-    read_checked_json,
-    write_checked_json,
-)
+from ..files import FORMAT, delete_file, make_folder, read_checked_json, write_checked_json
 from .fingerprint import digest_of
 from .layout import EXPERIMENTS
 from .ledger import now
