@@ -27,7 +27,7 @@ _BLOCKS = ("attention", "combination", "control", "baseline")
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a grid, with the marks that it gets.
+    """One number of a grid and the marks that it gets.
 
     text: the number as it is shown, with one decimal, or a dash if it is missing.
     value: in per cent, NaN if missing.
@@ -200,7 +200,10 @@ def legend(shown: list[Grid], *, intervals: bool = True) -> str:
 
 
 def _entry(row: Row, column: str, cell: Cell | None, metric: str, top: float) -> Entry:
-    """The entry of a row and column; top: the highest value of the attention rows in the column."""
+    """Return the entry of a row and column.
+
+    top: the highest value of the attention rows in the column, in per cent.
+    """
     value = _value(cell, metric)
     if math.isnan(value):
         return Entry(DASH)
@@ -216,6 +219,6 @@ def _entry(row: Row, column: str, cell: Cell | None, metric: str, top: float) ->
 
 
 def _value(cell: Cell | None, metric: str) -> float:
-    """The metric in per cent, rounded as it is shown; NaN if it is missing or not defined."""
+    """Return the metric in per cent, rounded as it is shown; NaN if it is not defined."""
     share = math.nan if cell is None else float(getattr(cell, metric))
     return share if math.isnan(share) else float(percent(share))

@@ -55,7 +55,7 @@ def heat_map(matrix: Matrix) -> Figure:
 
 
 def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
-    """The size in inches that gives room to every cell and to the labels beside and below."""
+    """Return the size in inches that gives room to every cell and label."""
     columns, lines = len(matrix.columns), len(matrix.rows)
     labels = max((len(shortened(line.title)) for line in shown[0].lines), default=0) if shown else 0
     names = max((len(shortened(name, 32)) for name in matrix.columns), default=0)
@@ -66,7 +66,7 @@ def _size(matrix: Matrix, shown: list[Grid]) -> tuple[float, float]:
 
 
 def _colours(shown: list[Grid]) -> ScalarMappable:
-    """The colour map, from the lowest to the highest value, both rounded outwards to fives."""
+    """Return the colour map from the lowest to the highest value, rounded outwards to fives."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -102,7 +102,7 @@ def _label(panel: Axes, names: list[str], heights: list[float], titles: list[str
 
 
 def _heights(grid: Grid) -> list[float]:
-    """The top edge of every line, in cells, with a gap before controls and baselines."""
+    """Return the top edge of every line in cells, with a gap before controls and baselines."""
     gaps, tops = 0, []
     for i, line in enumerate(grid.lines):
         gaps += i > 0 and line.opens
@@ -130,7 +130,7 @@ def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMap
 
 
 def _ink_on(face: Any) -> str:
-    """Black or white, whichever contrasts more with the face by relative luminance (WCAG 2)."""
+    """Return black or white, whichever contrasts more with the face (relative luminance, WCAG 2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in face[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "black" if luminance > 0.179 else "white"

@@ -105,7 +105,7 @@ class JsonFile(Generic[T]):
 
 
 def _sentence(errors: Sequence[ErrorDetails], where: str) -> str:
-    """The first error in one sentence that names the place: "matrix.cells[1] has no 'wga'; ..."."""
+    """Return the first error as a sentence with its place: "matrix.cells[1] has no 'wga'; ..."."""
     first = errors[0]
     kind, value, steps = first["type"], first["input"], first["loc"]
     missing = steps[-1] if kind == "missing" else None

@@ -28,7 +28,7 @@ Interval = tuple[FloatOrNaN, FloatOrNaN]
 
 
 def _accuracy_from_null(value: Any) -> Any:
-    """The accuracy of a group without images is NaN, which is null in JSON."""
+    """Return the values of a group with NaN for an accuracy that is null, as it has no images."""
     empty = isinstance(value, dict) and value.get("accuracy", 0) is None
     return {**value, "accuracy": math.nan} if empty else value
 

@@ -86,7 +86,7 @@ def _with_boxes(
 
 
 def _corners(box: NDArray[Any], scale: float) -> _Corners:
-    """The outermost pixels of a half-open box in the drawn picture: x0, y0, x1, y1, closed."""
+    """Return the outermost pixels of a half-open box in the drawn picture: x0, y0, x1, y1."""
     x0, y0, x1, y1 = (float(edge) * scale for edge in box)
     # A box that is smaller than a pixel of the picture is still a pixel in it.
     return round(x0), round(y0), max(round(x1) - 1, round(x0)), max(round(y1) - 1, round(y0))

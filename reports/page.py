@@ -172,8 +172,11 @@ _FILTERS = (
 
 
 def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
-    """The cell with the best worst-group accuracy by attention, then those of the full image with
-    its embedding and head; each with the title of its row."""
+    """Return the cells at the top of the page, each with the title of its row.
+
+    The first has the best worst-group accuracy by attention; the others are of the full image with
+    the same embedding and head.
+    """
     attended = {row.key for row in matrix.rows if row.kind == "attention"}
     cells = [each for each in matrix.cells if each.row in attended and not math.isnan(each.wga)]
     if not cells:
@@ -185,7 +188,7 @@ def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
 
 
 def _group_tables(matrix: Matrix) -> Iterator[GroupTable]:
-    """One table for each head and embedding model that has accuracies by group."""
+    """Yield a table for each head and embedding model that has accuracies by group."""
     names, rows = titles(matrix), ordered_rows(matrix)
     for head, column in product(matrix.heads, matrix.columns):
         cells = [(row, matrix.cell(row.key, column, head)) for row in rows]

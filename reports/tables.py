@@ -51,7 +51,7 @@ def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _values(matrix: Matrix, cell: Cell) -> dict[str, Any]:
-    """A cell with its row and localisation by the names of columns, and more that have none."""
+    """Return the values of a cell by the names of columns, among others that are no column."""
     row = next(each for each in matrix.rows if each.key == cell.row)
     place = matrix.localization_of(cell.row)
     limits = {

@@ -60,7 +60,7 @@ def render_terminal(matrix: Matrix, *, tty: bool | None = None, width: int | Non
 
 
 def _tables(matrix: Matrix, room: int, tty: bool) -> Iterator[Table]:
-    """One table a head, or several of some columns each; localisation stands in the first."""
+    """Yield a table for each head, or several of some columns; the first has the localisation."""
     shares = {place.row.key: place.found.shares for place in located(matrix)}
     for head in matrix.heads:
         shown = [grid(matrix, head, metric) for metric in matrix.metrics]
@@ -82,7 +82,7 @@ def _tables(matrix: Matrix, room: int, tty: bool) -> Iterator[Table]:
 
 
 def _runs(shown: list[Grid], room: int) -> list[range]:
-    """The columns cut into runs that fit beside the labels and the localisation columns."""
+    """Cut the columns into runs that fit beside the labels and the localisation columns."""
     first = shown[0]
     label = min(_LONGEST, max((len(line.title) for line in first.lines), default=0))
     names = (min(len(name), _WIDEST) for name in first.columns)
@@ -108,7 +108,7 @@ def _empty_table(title: str, tty: bool) -> Table:
 
 
 def _width(metrics: int) -> int:
-    """The characters of a column with so many numbers in every cell."""
+    """Return how many characters a column has with so many numbers in a cell."""
     return metrics * (_ENTRY + 1) - 1
 
 
@@ -121,7 +121,7 @@ def _add_column(table: Table, name: str, metrics: tuple[Metric, ...], tty: bool)
 
 
 def _numbers(entries: list[Entry], tty: bool) -> Text:
-    """The numbers of a cell, and their intervals on a second line if they have any."""
+    """Return the numbers of a cell, and their intervals on a second line if they have any."""
     numbers = _text(" ").join(_styled(entry) if tty else _text(_plain(entry)) for entry in entries)
     if any(entry.interval for entry in entries):
         # Whole per cents, as wide as the number above with its mark.
@@ -141,12 +141,12 @@ def _plain(entry: Entry) -> str:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Text that rich shows as it is, whatever brackets there are in it."""
+    """Return text that rich shows as it is, whatever brackets there are in it."""
     from rich.text import Text
 
     return Text(text, style=style)
 
 
 def _shown(text: str, tty: bool) -> str:
-    """The text with dashes that any encoding of a pipe has."""
+    """Return the text, in a pipe with hyphens for dashes, which not every encoding has."""
     return text if tty else text.replace("–", "-")

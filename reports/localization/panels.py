@@ -40,12 +40,13 @@ def style_of(number: int, name: str) -> dict[str, Any]:
 
 
 def _scale(name: str) -> float:
-    """Shares are shown in per cent, the entropy as it is."""
+    """Return the factor of a measure: shares are shown in per cent, the entropy as it is."""
     return 1.0 if name == "entropy" else 100.0
 
 
 def _curve(lines: Sequence[Line], name: str, x: Callable[[Line], float]) -> list[list[float]]:
-    """Ascending x, and the measure's mean and the ends of its interval, of lines that have it."""
+    """Return four lists for the lines that have the measure: x in ascending order, the mean, and
+    the lower and the upper end of its interval, as they are shown."""
     found = [(x(line), measure) for line in lines if (measure := line.measure(name))]
     found.sort(key=lambda point: point[0])
     means = [[_scale(name) * getattr(m, end) for _, m in found] for end in ("mean", "low", "high")]

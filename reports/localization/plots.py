@@ -78,7 +78,7 @@ def study_plots(studies: Sequence[Study]) -> Plots:
 
 
 def _tried(plot: Plot, study: Study) -> Figure | str:
-    """The plot of one study, or why it cannot be drawn."""
+    """Return the plot of one study, or why it cannot be drawn."""
     try:
         return plot([study])
     except TooLittleError as reason:
@@ -86,7 +86,7 @@ def _tried(plot: Plot, study: Study) -> Figure | str:
 
 
 def _which_way(study: Study) -> str:
-    """Which of several ways of reading attention is drawn; "" if there is one."""
+    """Return which of several ways of reading attention is drawn, or "" if there is only one."""
     ways = len({line.way for line in study.lines})
     if ways < 2:
         return ""
@@ -181,7 +181,7 @@ def by_token(studies: Sequence[Study]) -> Figure:
 
 
 def _panel_rows(studies: Sequence[Study]) -> Iterator[tuple[Study, list[tuple[str, list[Line]]]]]:
-    """Models of one study that have several blocks, with these, at most _ACROSS in a row."""
+    """Yield each study with its models of several blocks and these, at most _ACROSS at a time."""
     for study in studies:
         models = [each for each in by_model(shown(study)).items() if len(each[1]) > 1]
         for start in range(0, len(models), _ACROSS):
@@ -231,7 +231,7 @@ def _attention(lines: Sequence[Line]) -> list[Line]:
 
 
 def _taken(names: Sequence[str], lines: Sequence[Sequence[Line]]) -> list[str]:
-    """The measures that some line has; TooLittleError if there is none."""
+    """Return the measures that some line has; raise TooLittleError if there is none."""
     every = [line for chosen in lines for line in chosen]
     found = [name for name in names if any(line.measure(name) for line in every)]
     if not found:

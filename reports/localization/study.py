@@ -31,7 +31,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of an attention map, over n images.
+    """One measure of an attention map, taken over n images.
 
     name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
     n: the images that have the number.
@@ -51,7 +51,7 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """The name, with the crops it is about: "crop_hit 64+32"."""
+        """The name with the crops that it is about, such as "crop_hit 64+32"."""
         return f"{self.name} {joined(self.crops)}" if self.crops else self.name
 
 
@@ -94,7 +94,7 @@ class Line:
 
     @property
     def way(self) -> tuple[str, str, int, str]:
-        """Aggregation of heads, reading, smoothing and evaluation: all but the model and block."""
+        """How the map is made and compared, whatever the model and the block are."""
         return self.heads, self.reading, self.smooth, self.evaluation
 
     def measure(self, name: str) -> Measure | None:
@@ -231,7 +231,7 @@ def joined(crops: Iterable[int]) -> str:
 
 
 def _check_line(line: Line, where: str) -> None:
-    """Refuse numbers that no measuring gives; of an axis up to 1e300 no plot could be drawn."""
+    """Refuse numbers that cannot have been measured, with which a plot could not be drawn."""
     shares = [each for m in line.measures for each in (m.mean, m.low, m.high)]
     if any(not -_ROUNDING <= share <= 1 + _ROUNDING for share in shares if not math.isnan(share)):
         raise A2pipeError(f"{where} has a measure of {line.model} that is not in [0, 1]; mend it.")
