@@ -130,7 +130,7 @@ def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMap
 
 
 def _ink_on(face: Any) -> str:
-    """Return black or white, whichever contrasts more with the face (relative luminance, WCAG 2)."""
+    """Return black or white: whichever contrasts more with the face by luminance (WCAG 2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in face[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "black" if luminance > 0.179 else "white"
