@@ -69,6 +69,7 @@ def submit(
     described = load_cluster(cluster)
     if wait and not batch_system(described.system).tells_states:
         raise UsageError(f"--wait is for SLURM alone; leave it out for {described.system}.")
+    # Jobs compute, not this process: on a login node it need not import PyTorch.
     session = open_experiment(looking=True, cache_root=cache_root, **options)
     prepared = prepare_submission(session, described, out, resubmit)
     if dry_run:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import UsageError
 from .options import PATH, cache_option, json_option
@@ -21,6 +22,9 @@ _TESTS = {
     "bootstrap": "Paired bootstrap",
     "mcnemar": "McNemar's test",
 }
+
+_UNREAD = {"mcnemar": ("resamples", "seed"), "wilcoxon": ("resamples", "seed", "correction")}
+"""Options that a test does not read."""
 
 
 @click.command()
@@ -105,6 +109,7 @@ def compare(
     from ..reports.matrix import read_matrix
 
     root, how = Cache(cache_root).root, Method(**method)
+    _refuse_unread(how.test)
     read = [read_matrix(matrix_file(file)) for file in matrices]
     if how.test != "wilcoxon":
         if len(read) > 1:
@@ -116,6 +121,13 @@ def compare(
         raise UsageError("Wilcoxon's test is over two cells, A and B, of several matrices.")
     across = compare_across(*cells, read, root, how)
     emit_all(across.to_json(), _pairs(across), [_across_words(across)], as_json)
+
+
+def _refuse_unread(test: str) -> None:
+    source = click.get_current_context().get_parameter_source
+    for name in _UNREAD.get(test, ()):
+        if source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name} says nothing to --test {test}: leave it out.")
 
 
 def _compared(

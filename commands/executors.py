@@ -30,7 +30,7 @@ _OPTIONS = [
 
 
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags, of which one may be given; the command receives an `executor`."""
+    """Add the flags, of which one may be given; the command receives an `executor`."""
 
     @functools.wraps(command)
     def wrapped(

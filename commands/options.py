@@ -40,6 +40,7 @@ class HeadedCommand(click.Command):
 
     # cloup does this and more, but takes 70 to 140 ms to import, half of what `--help` may take.
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options to the help, a section for each heading that has any."""
         lines: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
         for parameter in self.get_params(ctx):
             line = parameter.get_help_record(ctx)
@@ -55,7 +56,7 @@ PATH = click.Path(path_type=Path)
 
 
 def path_option(name: str, metavar: str, sentence: str, **settings: Any) -> Decorator:
-    """An option whose value is a path; settings: as `click.option` has them."""
+    """Return an option whose value is a path; `settings` are those of `click.option`."""
     return click.option(name, type=PATH, metavar=metavar, help=sentence, **settings)
 
 
@@ -72,7 +73,8 @@ out_option = path_option("--out", "DIR", "Folder of the report.  [results/NAME]"
 
 
 def decorated(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:
-    """The command with these options, which its help lists in this order."""
+    """Return the command with these options, which its help lists in this order."""
+    # click collects options from the inside out, as decorators above each other are applied.
     for option in reversed(list(options)):
         command = option(command)
     return command
@@ -86,7 +88,8 @@ def session_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def key_flags(*groups: Group, short: Mapping[str, str] | None = None) -> Decorator:
     """Add the flags of these groups; the command receives `overrides`, a value by dotted key.
 
-    Only the flags that are given are in it. short: a second name of a flag, by its key.
+    `overrides` has the flags that are given and no other. short: a second name of a flag, by its
+    key.
     """
     flags = {flag.key.replace(".", "__"): flag for group in groups for flag in group}
 
@@ -94,6 +97,7 @@ def key_flags(*groups: Group, short: Mapping[str, str] | None = None) -> Decorat
         @functools.wraps(command)
         def wrapped(**values: Any) -> Any:
             said = {flag.key: values.pop(name) for name, flag in flags.items()}
+            # What is not given must be no override, as that would win over the experiment file.
             given = {key: value for key, value in said.items() if value not in (None, (), {})}
             return command(overrides=given, **values)
 

@@ -91,6 +91,7 @@ def plan(overrides: Mapping[str, Any], as_json: bool, is_probed: bool, **options
 
     This says what is missing and what it takes to compute it. It computes and writes nothing.
     """
+    # Without the probe they would be ignored, and a flag that is ignored is refused.
     if not is_probed and overrides.keys() & {flag.key for flag in TIMING}:
         raise click.UsageError(
             "--device, --batch-size and --workers say how --probe times models: give it with them."

@@ -98,6 +98,7 @@ def _compared(
     if math.isnan(difference):
         return Compared(number, found, math.nan, "not run")
     allowed = 0 if number.unit == "count" else tolerance
+    # 91.7 - 91.0 is 0.7 but for rounding, and a tolerance of 0.7 is to include it.
     within = abs(round(difference, 9)) <= allowed
     return Compared(number, found, difference, "within" if within else "outside")
 

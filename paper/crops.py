@@ -53,6 +53,7 @@ def read_crops(path: Path) -> CropPictures:
         A2pipeError: the file is missing or is no such file.
     """
     try:
+        # The file may come from elsewhere, and a pickle in it could run code.
         with np.load(path, allow_pickle=False) as arrays:
             name = str(arrays["dataset"])
             return CropPictures(name, np.asarray(arrays["images"]), np.asarray(arrays["boxes"]))

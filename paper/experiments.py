@@ -106,8 +106,10 @@ def _grids(sources: Iterable[Source], default_crops: tuple[int, ...]) -> Iterato
     crops = gathered(((model, ways), sizes) for (model, sizes), ways in heads.items())
     models = gathered(((sizes, ways), model) for (model, ways), sizes in crops.items())
     for (sizes, ways), names in models.items():
+        # Random crops are drawn for every list of an experiment: they join one with a single list.
         alike = drawn.pop(sizes[0], ()) if len(sizes) == 1 else ()
         yield _Grid(names, sizes, ways, (*alike, *free))
+        # A baseline is in one experiment only, the first, lest its cells be computed twice.
         free = []
     for crops_of_random, baselines in drawn.items():
         yield _Grid((), (crops_of_random,), ("mean",), (*baselines, *free))

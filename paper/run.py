@@ -124,6 +124,7 @@ def _run(
             _add_study(found, dataset, make_study(session))
         else:
             _add_matrix(found, preset, dataset, session)
+
     result = _result(preset, dataset, settings, found)
     name = f"{preset.id}-{dataset}"
     matrix = merged(found.matrices, name, warnings([result])) if found.matrices else None

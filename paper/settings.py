@@ -117,6 +117,8 @@ def chosen_datasets(preset: Preset, settings: Settings) -> list[str]:
     runnable = [name for name in wanted if _can_run(preset, name, settings)]
     if not runnable:
         raise UsageError(f"{preset.id} has nothing to run{_on(settings)}: {_why(preset)}.")
+
+    # Without --only, a preset runs on those of its datasets that have a folder, if any has one.
     rooted = [name for name in runnable if name in settings.roots]
     lacking = [name for name in settings.only or runnable if name not in settings.roots]
     if lacking and (settings.only or not rooted):

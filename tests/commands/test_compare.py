@@ -102,3 +102,13 @@ def test_several_matrices_want_two_cells_and_their_own_test(command, two, argume
     done = command("compare", *arguments, *(f"--matrix={file}" for file in two))
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("test", "option"),
+    [("mcnemar", "--resamples=9"), ("mcnemar", "--seed=1"), ("wilcoxon", "--correction=none")],
+)
+def test_an_option_that_the_test_does_not_read_is_refused(command, saved, test, option):
+    done = command("compare", "far", "best", "--matrix", saved, "--test", test, option)
+    assert done.code == 2
+    assert f"says nothing to --test {test}" in done.err
