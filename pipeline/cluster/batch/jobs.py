@@ -64,7 +64,11 @@ class Submission:
     @property
     def finish_log(self) -> Path:
         """The log of the job that fits heads."""
-        return self.folder / "logs" / "finish.log"
+        return self.log_of("finish")
+
+    def log_of(self, name: str) -> Path:
+        """Return the path of a job's log by the name of its script and the number of its task."""
+        return self.folder / "logs" / f"{name}.log"
 
     def log(self, rank: int) -> Path:
         """Return the path of the log of the task of a rank.
@@ -75,7 +79,7 @@ class Submission:
         for array in self.arrays:
             if rank in array.ranks:
                 task = self.batch_system.tasks(array)[array.ranks.index(rank)]
-                return self.folder / "logs" / f"{array.name}-{task}.log"
+                return self.log_of(f"{array.name}-{task}")
         ranks = sorted(self.ranks)
         known = f"its tasks are {ranks[0]} to {ranks[-1]}" if ranks else "it has no tasks"
         raise UsageError(f"Submission {self.id} has no task {rank}: {known}.")

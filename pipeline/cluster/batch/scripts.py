@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import sys
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote
 
 from ..description import Cluster
-from .deal import Deal, TaskArray
-from .system import BatchSystem, Job
+from .deal import TaskArray
+from .jobs import Submission, record_path
+from .system import Job
 
 EXPERIMENT, CLUSTER, FINISH = "experiment.toml", "cluster.toml", "finish.sh"
 """Names of the files that jobs read, as the templates have them."""
@@ -19,46 +20,27 @@ SIGNAL_EARLY = 60
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
-@dataclass(frozen=True)
-class Paths:
-    """Where everything of one submission lies, all absolute.
-
-    folder: its scripts, logs and the files that its jobs read. cache: the cache's folder. token: a
-    file in the cache that a node has to see, as else it would fill a cache of its own. out: the
-    folder of the report. environment: the folder of the `a2pipe` command, for jobs that have no
-    setup of their own.
-    """
-
-    folder: Path
-    cache: Path
-    token: Path
-    out: Path
-    environment: Path
-
-    def log(self, name: str) -> Path:
-        """Return the path of a job's log."""
-        return self.folder / "logs" / f"{name}.log"
-
-
 def task_script(
-    system: BatchSystem, cluster: Cluster, deal: Deal, array: TaskArray, name: str, paths: Paths
+    submission: Submission, array: TaskArray, cluster: Cluster, cache_root: Path
 ) -> str:
     """Return the script of an array of tasks, each of which computes its share of what is missing.
 
-    name: the experiment's.
+    submission: what is submitted; its jobs are not known yet. array: one of its arrays. cluster:
+    what a job may use. cache_root: the cache's folder, absolute.
     """
+    system = submission.batch_system
     job = Job(
-        name=_plain(name),
-        log=str(paths.log(f"{array.name}-{{task}}")),
+        name=_plain(submission.experiment),
+        log=str(submission.log_of(f"{array.name}-{{task}}")),
         queue=cluster.queue,
         gpus=cluster.gpus,
         directives=cluster.directives,
         tasks=system.tasks(array),
     )
     seconds = cluster.seconds - cluster.stop_before
-    values = _common(system, cluster, job, paths) | {
+    values = _common(submission, cluster, job, cache_root) | {
         "rank": system.rank(array),
-        "world": str(deal.world_size),
+        "world": str(submission.world_size),
         "limit": f"timeout {seconds} " if system.limited else "",
         "half": str(max(0, (seconds - SIGNAL_EARLY) // 2)),
     }
@@ -69,35 +51,38 @@ def task_script(
     return _fill(script, values)
 
 
-def finish_script(
-    system: BatchSystem, cluster: Cluster, name: str, paths: Paths, resubmit: int
-) -> str:
-    """Return the script of the job that follows: heads and matrix, or what is missing once more."""
+def finish_script(submission: Submission, cluster: Cluster, cache_root: Path) -> str:
+    """Return the script of the job that follows: heads and matrix, or what is missing once more.
+
+    For the parameters see `task_script`.
+    """
     job = Job(
-        name=_plain(f"{name}-finish"),
-        log=str(paths.log("finish")),
+        name=_plain(f"{submission.experiment}-finish"),
+        log=str(submission.finish_log),
         queue=cluster.finish_queue or cluster.queue,
         gpus=0,
         directives=cluster.finish_directives,
     )
-    values = _common(system, cluster, job, paths) | {
-        "out": quote(str(paths.out)),
-        "resubmit": str(resubmit),
+    values = _common(submission, cluster, job, cache_root) | {
+        "out": quote(str(submission.out)),
+        "resubmit": str(submission.resubmit),
     }
     return _fill(_template("finish.sh"), values)
 
 
-def _common(system: BatchSystem, cluster: Cluster, job: Job, paths: Paths) -> dict[str, str]:
+def _common(submission: Submission, cluster: Cluster, job: Job, cache_root: Path) -> dict[str, str]:
     """Return what both scripts have in their places."""
     # Without a setup, jobs run in the environment of the a2pipe that submits them.
-    own = f"export PATH={quote(str(paths.environment))}:$PATH"
+    own = f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH"
+    # A node has to see this file: else it would fill a cache of its own, that nobody reads.
+    token = record_path(cache_root, submission.experiment, submission.id)
     return {
-        "options": "\n".join(system.options(job, cluster)),
+        "options": "\n".join(submission.batch_system.options(job, cluster)),
         "setup": "\n".join(cluster.setup) or own,
         "cores": str(cluster.cores),
-        "cache": quote(str(paths.cache)),
-        "token": quote(str(paths.token)),
-        "folder": quote(str(paths.folder)),
+        "cache": quote(str(cache_root)),
+        "token": quote(str(token)),
+        "folder": quote(str(submission.folder)),
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,9 +20,9 @@ from ...experiment.toml import assignments, to_toml
 from ...results.matrix import check
 from ...session import Session
 from ..description import Cluster
-from .deal import Deal, deal, missing_shards
-from .jobs import Submission, record_path, submissions, write_record
-from .scripts import CLUSTER, EXPERIMENT, FINISH, Paths, finish_script, task_script
+from .deal import deal, missing_shards
+from .jobs import Submission, submissions, write_record
+from .scripts import CLUSTER, EXPERIMENT, FINISH, finish_script, task_script
 from .states import active
 from .system import BatchSystem, QueueError
 from .systems import batch_system
@@ -77,26 +76,19 @@ def prepare_submission(
     name = session.experiment.name
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     out = (out or Path("results") / name).absolute()
-    paths = Paths(
-        folder=out / "jobs" / stamp,
-        cache=session.cache.root,
-        token=record_path(session.cache.root, name, stamp),
-        out=out,
-        environment=Path(sys.executable).parent,
-    )
     submission = Submission(
         id=stamp,
         experiment=name,
         system=system.name,
         created=now(),
-        folder=paths.folder,
+        folder=out / "jobs" / stamp,
         out=out,
         shards=dealt.shards,
         world_size=dealt.world_size,
         arrays=dealt.arrays,
         resubmit=resubmit,
     )
-    files = _files(session.experiment, cluster, system, dealt, paths, resubmit)
+    files = _files(session.experiment, submission, cluster, session.cache.root)
     return Prepared(submission, files, cluster.at_once is not None)
 
 
@@ -151,12 +143,7 @@ def frozen(experiment: Experiment) -> str:
 
 
 def _files(
-    experiment: Experiment,
-    cluster: Cluster,
-    system: BatchSystem,
-    dealt: Deal,
-    paths: Paths,
-    resubmit: int,
+    experiment: Experiment, submission: Submission, cluster: Cluster, cache_root: Path
 ) -> dict[str, str]:
     """Return what a submission's files hold, by name: the experiment, the cluster, the scripts."""
     run = experiment.run
@@ -167,10 +154,9 @@ def _files(
         EXPERIMENT: frozen(experiment.model_copy(update={"run": run})),
         CLUSTER: assignments(cluster.model_dump(mode="json")),
     }
-    for array in dealt.arrays:
-        script = task_script(system, cluster, dealt, array, experiment.name, paths)
-        files[f"{array.name}.sh"] = script
-    files[FINISH] = finish_script(system, cluster, experiment.name, paths, resubmit)
+    for array in submission.arrays:
+        files[f"{array.name}.sh"] = task_script(submission, array, cluster, cache_root)
+    files[FINISH] = finish_script(submission, cluster, cache_root)
     return files
 
 

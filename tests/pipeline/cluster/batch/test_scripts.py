@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 
 from a2pipe.pipeline.cluster.batch.deal import deal
-from a2pipe.pipeline.cluster.batch.scripts import Paths, finish_script, task_script
+from a2pipe.pipeline.cluster.batch.jobs import Submission, record_path
+from a2pipe.pipeline.cluster.batch.scripts import finish_script, task_script
 from a2pipe.pipeline.cluster.batch.systems import SYSTEMS
 from a2pipe.pipeline.cluster.description import Cluster
 
 GOLDEN = Path(__file__).with_name("golden")
-FOLDER = Path("/shared/results/birds/jobs/20260102T030405Z-abc123")
-PATHS = Paths(
-    folder=FOLDER,
-    cache=Path("/shared/a2pipe"),
-    token=Path("/shared/a2pipe/jobs/birds/20260102T030405Z-abc123.json"),
-    out=Path("/shared/results/birds"),
-    environment=Path("/shared/venv/bin"),
-)
+ID = "20260102T030405Z-abc123"
+CACHE, OUT = Path("/shared/a2pipe"), Path("/shared/results/birds")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/shared/venv/bin/python")
+
+
 FULL = {
     "queue": "gpu",
     "account": "vision",
@@ -46,17 +48,34 @@ def held(name, text):
     assert text == path.read_text()
 
 
-def tasks(cluster, missing=range(20), largest=1001, paths=PATHS, part=0):
-    """The script of an array of tasks."""
+def submitted(cluster, missing=range(20), largest=1001, out=OUT, folder=None):
+    """A submission of these shards, as it is before its first job."""
     dealt = deal(missing, cluster.tasks, largest)
-    return task_script(SYSTEMS[cluster.system], cluster, dealt, dealt.arrays[part], "birds", paths)
+    return Submission(
+        id=ID,
+        experiment="birds",
+        system=cluster.system,
+        created="2026-01-02T03:04:05+00:00",
+        folder=folder or out / "jobs" / ID,
+        out=out,
+        shards=dealt.shards,
+        world_size=dealt.world_size,
+        arrays=dealt.arrays,
+        resubmit=2,
+    )
+
+
+def tasks(cluster, missing=range(20), largest=1001, cache=CACHE, part=0, **given):
+    """The script of an array of tasks."""
+    submission = submitted(cluster, missing, largest, **given)
+    return task_script(submission, submission.arrays[part], cluster, cache)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_everything_a_cluster_can_say(system):
     cluster = Cluster(system=system, directives=[DIRECTIVES[system]], **FULL)
     held(f"{system}-tasks.sh", tasks(cluster))
-    held(f"{system}-finish.sh", finish_script(SYSTEMS[system], cluster, "birds", PATHS, 2))
+    held(f"{system}-finish.sh", finish_script(submitted(cluster), cluster, CACHE))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -78,8 +97,7 @@ def test_shellcheck_finds_nothing():
 
 def test_names_with_spaces_and_quotes_stay_one_word(tmp_path):
     folder = tmp_path / "it's a folder"
-    paths = Paths(folder, folder, folder / "token", folder, folder)
-    script = tasks(Cluster(), paths=paths)
+    script = tasks(Cluster(), cache=folder, folder=folder)
     shown = script[script.index("cache=") : script.index("say()")] + 'echo "$jobs"'
     assert subprocess.check_output(["bash", "-c", shown], text=True).strip() == str(folder)
 
@@ -95,8 +113,9 @@ def node(tmp_path):
     cache, stored = tmp_path / "cache", tmp_path / "stored"
     (stored / "attention/abc/def").mkdir(parents=True)
     cache.symlink_to(stored)
-    (cache / "token").touch()
-    paths = Paths(tmp_path, cache, cache / "token", tmp_path, commands)
+    token = record_path(cache, "birds", ID)
+    token.parent.mkdir(parents=True)
+    token.touch()
 
     def command(name, text):
         (commands / name).write_text(f"#!/bin/bash\n{text}\n")
@@ -110,8 +129,8 @@ def node(tmp_path):
         command("scontrol", f'echo "$@" >> {tmp_path}/requeued')
         command("sleep", "")
         if not seen:
-            (cache / "token").unlink()
-        script = tasks(Cluster(system=system, **given), missing, paths=paths)
+            token.unlink()
+        script = tasks(Cluster(system=system, **given), missing, cache=cache, folder=tmp_path)
         if system == "lsf":
             script = script.replace("timeout 14280", "timeout 1")
         number = {"SLURM_ARRAY_TASK_ID": "3", "LSB_JOBINDEX": "4"}
