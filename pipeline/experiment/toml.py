@@ -48,20 +48,8 @@ def load_experiment(
     where = "" if source is None or isinstance(source, Mapping) else f" in {source}"
     content, overrides = _content(source), dict(overrides or {})
     origin = str(content.pop("origin", ""))
-
-    # Heads, combinations and weights are lists or tables: flags replace them by rules of their own.
-    if overrides.keys() & {"head.kind", "head.options"}:
-        kind = overrides.pop("head.kind", "logistic")
-        content["head"] = [{"kind": kind, **overrides.pop("head.options", {})}]
-    if "combine.rows" in overrides:
-        content["combine"] = [{"rows": rows} for rows in overrides.pop("combine.rows")]
     given = overrides.get("run.weights", {})
-    if given:
-        overrides["run.weights"] = {**_weights_besides(content, given), **given}
-
-    # Every other flag replaces the value of its key.
-    for key, value in overrides.items():
-        _put(content, key.split("."), value)
+    _override(content, overrides)
     if "dataset" not in content:
         raise UsageError("Name a dataset: an experiment file, or --dataset NAME or PATH.")
     if isinstance(content["dataset"], dict) and "name" in content["dataset"]:
@@ -72,6 +60,21 @@ def load_experiment(
     others = {"attention.models", "embedding.models"} & overrides.keys()
     _check_used(experiment, given if others else experiment.run.weights)
     return experiment
+
+
+def _override(content: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Put the overrides into the content of an experiment."""
+    rest = dict(overrides)
+    # Heads, combinations and weights are lists or tables: flags replace them by rules of their own.
+    if rest.keys() & {"head.kind", "head.options"}:
+        kind = rest.pop("head.kind", "logistic")
+        content["head"] = [{"kind": kind, **rest.pop("head.options", {})}]
+    if "combine.rows" in rest:
+        content["combine"] = [{"rows": rows} for rows in rest.pop("combine.rows")]
+    if given := rest.get("run.weights"):
+        rest["run.weights"] = {**_weights_besides(content, given), **given}
+    for key, value in rest.items():
+        _put(content, key.split("."), value)
 
 
 def _title(dataset: str) -> str:

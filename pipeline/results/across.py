@@ -70,21 +70,7 @@ def compare_across(
             several.
         NotCachedError: predictions are not in the cache.
     """
-    if len(matrices) < 2:
-        raise UsageError(
-            "Wilcoxon's test compares two cells over several matrices: give --matrix for each."
-        )
-    cells = [[find_cell(name, each, root) for name in (first, second)] for each in matrices]
-    records = [(first.record, second.record) for first, second in cells]
-    if len(set(records)) < len(records):
-        raise UsageError("A matrix is given twice; its cells would count as further evidence.")
-    found = [
-        [metric_of(read_predictions(root, r), method.metric) for r in pair] for pair in records
-    ]
-    pairs = tuple(
-        Pair(matrix.name, reference, value, value - reference)
-        for matrix, (reference, value) in zip(matrices, found, strict=True)
-    )
+    pairs = _pairs(first, second, matrices, root, method.metric)
     values, references = [pair.value for pair in pairs], [pair.reference for pair in pairs]
     test = wilcoxon_test(values, references)
     return Across(
@@ -96,10 +82,31 @@ def compare_across(
         statistic=test.statistic,
         p=test.p,
         n=test.n,
+        # All of n differences have one sign in 2 of 2^n outcomes, the most extreme there are.
         smallest_p=min(1.0, 2 * 0.5**test.n),
         alpha=method.alpha,
         differs=test.p <= method.alpha,
     )
+
+
+def _pairs(
+    first: str, second: str, matrices: Sequence[Matrix], root: Path, metric: str
+) -> tuple[Pair, ...]:
+    if len(matrices) < 2:
+        raise UsageError(
+            "Wilcoxon's test compares two cells over several matrices: give --matrix for each."
+        )
+    records = [
+        tuple(find_cell(name, matrix, root).record for name in (first, second))
+        for matrix in matrices
+    ]
+    if len(set(records)) < len(records):
+        raise UsageError("A matrix is given twice; its cells would count as further evidence.")
+    pairs = []
+    for matrix, names in zip(matrices, records, strict=True):
+        reference, value = (metric_of(read_predictions(root, name), metric) for name in names)
+        pairs.append(Pair(matrix.name, reference, value, value - reference))
+    return tuple(pairs)
 
 
 def _or_none(value: float) -> float | None:
