@@ -105,15 +105,12 @@ class Gathered:
         except (DamagedError, NotCachedError):  # another process may have dropped it meanwhile
             self._damaged.add(key)
             return None
-        self._keep(key, arrays)
-        return arrays
-
-    def _keep(self, key: tuple[int, int], arrays: Arrays) -> None:
-        """Keep a shard, and drop those that were used the longest ago."""
+        # Kept, while those that were used the longest ago are dropped to make room.
         self._kept[key] = arrays
         self._room -= _nbytes(arrays)
         while self._room < 0 and self._kept:
             self._room += _nbytes(self._kept.popitem(last=False)[1])
+        return arrays
 
 
 def _nbytes(arrays: Arrays) -> int:

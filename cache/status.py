@@ -61,16 +61,15 @@ def _reason(status: int) -> str:
 def _copies(fields: Sequence[ArrayField], arrays: Mapping[str, Any], rows: int) -> dict[str, Any]:
     if set(arrays) != {field.name for field in fields}:
         raise ValueError(f"arrays {sorted(arrays)} instead of {sorted(f.name for f in fields)}")
-    for field in fields:
-        if np.shape(arrays[field.name]) != (rows, *field.shape):
-            got = np.shape(arrays[field.name])
-            raise ValueError(f"{field.name} has shape {got} instead of {(rows, *field.shape)}")
-    return {f.name: _copy(arrays[f.name], f) for f in fields}
+    return {field.name: _copy(arrays[field.name], field, rows) for field in fields}
 
 
-def _copy(array: Any, field: ArrayField) -> Any:
-    given = np.asarray(array)
+def _copy(array: Any, field: ArrayField, rows: int) -> Any:
+    given, shape = np.asarray(array), (rows, *field.shape)
+    if given.shape != shape:
+        raise ValueError(f"{field.name} has shape {given.shape} instead of {shape}")
     copy = given.astype(field.stored, order="C", casting="same_kind", copy=True)
+    # The cast wraps integers that do not fit around, and says nothing.
     if copy.dtype.kind != "f" and not np.array_equal(copy, given):
         raise ValueError(f"{field.name} holds numbers that do not fit into {field.dtype}")
     return copy
