@@ -178,6 +178,11 @@ class Matrix:
         """Return plain JSON values, as they stand in the file."""
         return MATRIX_FILE.content(self)
 
+    @classmethod
+    def from_json(cls, content: Any) -> Matrix:
+        """Return the matrix that `to_json` made these values of; A2pipeError if none did."""
+        return MATRIX_FILE.parse(content, "matrix")
+
 
 MATRIX_FILE = JsonFile(
     Matrix, 1, "", "is not an a2pipe matrix: it has no format number", "write the report again"
