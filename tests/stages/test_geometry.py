@@ -89,8 +89,8 @@ def test_the_filled_canvas_shows_exactly_what_is_shown(geometry, width, height, 
     assert frame.to_original(frame.filled) == frame.shown
 
 
-def test_only_what_is_not_squashed_has_words():
-    assert [Canvas(8, geometry).words for geometry in GEOMETRIES] == [
+def test_only_what_is_not_squashed_has_a_suffix():
+    assert [Canvas(8, geometry).suffix for geometry in GEOMETRIES] == [
         "", ", centre-cropped", ", letterboxed",
     ]  # fmt: skip
 
