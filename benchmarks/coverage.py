@@ -131,10 +131,7 @@ def measured(sets: int) -> dict[str, dict[str, Coverage]]:
     """Setting -> method -> coverage; the slower methods on fewer sets."""
     few = max(100, sets // 100)
     found = {
-        each.name: {
-            "a2pipe": coverage(each, sets),
-            "percentile": percentile_coverage(each, few),
-        }
+        each.name: {"a2pipe": coverage(each, sets), "percentile": percentile_coverage(each, few)}
         for each in SETTINGS
     }
     found[SHARED.name] = {

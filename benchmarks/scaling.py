@@ -113,10 +113,7 @@ def run_rank(rank: int, world: int, images: Path, cache: Path) -> dict[str, floa
     session = opened(images, cache, 96, embed=True, workers=1)
     start, start_cpu = time.perf_counter(), time.process_time()
     session.compute(rank=rank, world_size=world)
-    return {
-        "seconds": time.perf_counter() - start,
-        "cpu_seconds": time.process_time() - start_cpu,
-    }
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - start_cpu}
 
 
 def opened(images: Path, cache: Path, size: int, embed: bool, **run: Any) -> Session:

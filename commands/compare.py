@@ -74,11 +74,7 @@ _UNREAD = {"mcnemar": ("resamples", "seed"), "wilcoxon": ("resamples", "seed", "
     help="Correction for several comparisons at once.",
 )
 @click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="Seed of the draws.",
+    "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Seed of the draws."
 )
 @cache_option
 @json_option
@@ -131,11 +127,7 @@ def _refuse_unread(test: str) -> None:
 
 
 def _compared(
-    cells: tuple[str, ...],
-    matrix: Matrix | None,
-    against: str | None,
-    root: Path,
-    method: Method,
+    cells: tuple[str, ...], matrix: Matrix | None, against: str | None, root: Path, method: Method
 ) -> Comparison:
     from ..pipeline.results.cell_names import find_cell
     from ..pipeline.results.comparison import compare_cells, compare_matrix

@@ -48,10 +48,7 @@ def datasets_list(as_json: bool = False) -> None:
 @cache_option
 @json_option
 def datasets_show(
-    source: Path | None,
-    overrides: Mapping[str, Any],
-    cache_root: Path | None,
-    as_json: bool,
+    source: Path | None, overrides: Mapping[str, Any], cache_root: Path | None, as_json: bool
 ) -> None:
     """Print what a dataset consists of.
 

@@ -236,12 +236,7 @@ MATRIX = (NAME, *FEATURES, HEADS, METRICS, LOCALIZATION)
 """What says what a matrix shows; intervals of the localisation are of `localize` alone."""
 
 ADDRESS = flags(
-    "run.precision",
-    "run.compile",
-    "run.backend",
-    "run.shard_size",
-    "run.weights",
-    "run.offline",
+    "run.precision", "run.compile", "run.backend", "run.shard_size", "run.weights", "run.offline"
 )
 """What says where rows lie: every command that looks for rows in the cache reads these."""
 

@@ -51,12 +51,7 @@ def save_head(
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=PATH)
 @click.option(
-    "--head",
-    "head_file",
-    type=PATH,
-    metavar="FILE",
-    required=True,
-    help="What `save-head` wrote.",
+    "--head", "head_file", type=PATH, metavar="FILE", required=True, help="What `save-head` wrote."
 )
 @path_option("--out", "FILE", "Write all to this .csv or .json file instead of printing it.")
 @path_option("--save-overlays", "DIR", "Draw each image with its attention and crops in DIR.")

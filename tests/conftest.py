@@ -142,13 +142,7 @@ NARROW = {"embed_dim": 48, "depth": 3, "num_heads": 3}
 TINY_CLIP = {
     "embed_dim": 40,
     "vision_cfg": {"image_size": 224, "patch_size": 16, "width": 48, "head_width": 16, "layers": 3},
-    "text_cfg": {
-        "context_length": 77,
-        "vocab_size": 49408,
-        "width": 32,
-        "heads": 2,
-        "layers": 2,
-    },
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
 
 

@@ -18,12 +18,7 @@ import a2pipe
 from a2pipe.cli import cli
 from a2pipe.commands.experiment import experiment
 from a2pipe.pipeline.cluster.description import Cluster
-from a2pipe.pipeline.experiment.schema import (
-    CombineSection,
-    Experiment,
-    HeadSection,
-    Section,
-)
+from a2pipe.pipeline.experiment.schema import CombineSection, Experiment, HeadSection, Section
 from a2pipe.pipeline.experiment.toml import load_experiment
 
 ROOT = Path(a2pipe.__file__).parent
@@ -265,9 +260,7 @@ def runnable(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if blocks(page, "python")],
-    ids=lambda page: page.name,
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
 )
 def test_python_examples_run(page, workshop, monkeypatch):
     monkeypatch.chdir(workshop)

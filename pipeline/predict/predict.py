@@ -128,11 +128,7 @@ def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
 
 
 def _predictions(
-    saved: SavedHead,
-    X: NDArray[np.float32],
-    session: Session,
-    row: PlanRow,
-    collection: Collection,
+    saved: SavedHead, X: NDArray[np.float32], session: Session, row: PlanRow, collection: Collection
 ) -> list[Prediction]:
     with threadpool_limits(1):
         classes = saved.head.predict(X)

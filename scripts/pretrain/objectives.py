@@ -7,14 +7,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .views import (
-    Sources,
-    ViewRecipe,
-    contrasting_colours,
-    draw_layer,
-    draw_masks,
-    paste,
-)
+from .views import Sources, ViewRecipe, contrasting_colours, draw_layer, draw_masks, paste
 
 TEMPERATURE = 0.2
 CURRICULUM = 0.5

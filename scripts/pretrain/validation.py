@@ -15,13 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn import functional
 
-from a2pipe.datasets.demo.source import (
-    PHOTOS,
-    composite,
-    digit_masks,
-    photo_crop,
-    pretrain_digits,
-)
+from a2pipe.datasets.demo.source import PHOTOS, composite, digit_masks, photo_crop, pretrain_digits
 
 IMAGE = 96
 CROP = 32

@@ -15,9 +15,7 @@ from .samples import Samples
 
 
 def measures(
-    samples: Samples,
-    predictions: NDArray[np.int64],
-    probabilities: NDArray[np.float32] | None,
+    samples: Samples, predictions: NDArray[np.int64], probabilities: NDArray[np.float32] | None
 ) -> dict[str, float]:
     """Return measures of the test samples by name, in [0, 1].
 

@@ -210,10 +210,7 @@ def test_a_command_takes_the_flags_that_change_what_it_reads(words, effects):
     ("words", "keys"),
     [
         ("logs", {"name", "dataset.name"}),
-        (
-            "datasets show",
-            {key for key in FLAGS if key.startswith("dataset.")} | {"run.limit"},
-        ),
+        ("datasets show", {key for key in FLAGS if key.startswith("dataset.")} | {"run.limit"}),
         (
             "datasets check",
             {"dataset.root", "dataset.options", "dataset.rehash", "run.workers"}

@@ -94,8 +94,7 @@ def test_the_draw_is_what_it_was() -> None:
     """Drawn once; another draw would silently change everybody's validation split."""
     held = hold_out(collection([0] * 12), 0.25)
     drawn = sorted(
-        range(12),
-        key=lambda i: hashlib.sha256(f"0 {held.digests[i]}".encode()).hexdigest(),
+        range(12), key=lambda i: hashlib.sha256(f"0 {held.digests[i]}".encode()).hexdigest()
     )
     assert set(np.flatnonzero(held.splits == "val").tolist()) == set(drawn[:3])
 

@@ -122,10 +122,7 @@ def assert_ended(session: int, seconds: float) -> None:
 @pytest.mark.parametrize("backend", ["zarr"], indirect=True)
 @pytest.mark.parametrize(
     ("number", "code", "word", "to_all"),
-    [
-        (signal.SIGINT, 130, "Interrupted", True),
-        (signal.SIGTERM, 143, "Terminated", False),
-    ],
+    [(signal.SIGINT, 130, "Interrupted", True), (signal.SIGTERM, 143, "Terminated", False)],
     ids=["interrupted", "terminated"],
 )
 def test_a_signal_while_heads_are_fitted(fitting, completed, number, code, word, to_all):

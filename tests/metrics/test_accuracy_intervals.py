@@ -6,11 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2pipe.errors import A2pipeError
-from a2pipe.metrics.accuracy_intervals import (
-    accuracy_interval,
-    cell_intervals,
-    wga_interval,
-)
+from a2pipe.metrics.accuracy_intervals import accuracy_interval, cell_intervals, wga_interval
 from a2pipe.metrics.binomial import mean_limits, worst_limits
 
 HITS, SIZES = (45, 30, 58), (50, 40, 60)

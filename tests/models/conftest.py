@@ -115,10 +115,7 @@ def backbone_of() -> Callable[..., Backbone]:
     """A backbone around a copy of a network."""
 
     def make(
-        module: Any,
-        positions: str = "antialias",
-        precision: str = "fp32",
-        compiled: bool = False,
+        module: Any, positions: str = "antialias", precision: str = "fp32", compiled: bool = False
     ) -> Backbone:
         info = BackboneInfo(
             name="tiny",

@@ -4,12 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from a2pipe.paper.published import published
-from a2pipe.paper.results import (
-    Measured,
-    PaperResult,
-    Replacement,
-    result_json,
-)
+from a2pipe.paper.results import Measured, PaperResult, Replacement, result_json
 
 SMALL, BASE, LARGE, GIANT = (f"dinov2_vit{letter}14_reg" for letter in "sblg")
 

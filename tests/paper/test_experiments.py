@@ -10,10 +10,7 @@ from a2pipe.paper.cells import PaperCell, PaperHead, Source, Target
 from a2pipe.paper.experiments import preset_experiments
 from a2pipe.paper.presets import PRESETS, preset
 from a2pipe.paper.published import published
-from a2pipe.paper.settings import (
-    Settings,
-    experiments,
-)
+from a2pipe.paper.settings import Settings, experiments
 from a2pipe.pipeline.experiment.toml import load_experiment, to_toml
 
 SMALL, BASE = "dinov2_vits14_reg", "dinov2_vitb14_reg"

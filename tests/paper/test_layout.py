@@ -7,9 +7,7 @@ import pytest
 
 from a2pipe.paper.layout import layout, layout_csv, layout_markdown
 from a2pipe.paper.published import published
-from a2pipe.paper.results import (
-    values,
-)
+from a2pipe.paper.results import values
 
 from .kit import BASE, GIANT, LARGE, O2O, SMALL, STAND_INS, result
 

@@ -3,10 +3,7 @@
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.paper.results import (
-    miniature,
-    read_results,
-)
+from a2pipe.paper.results import miniature, read_results
 
 from .kit import O2O, SMALL, STAND_INS, result, write
 

@@ -10,13 +10,7 @@ import numpy as np
 import pytest
 
 from a2pipe.metrics.groups import GroupAccuracy
-from a2pipe.reports.matrix import (
-    Cell,
-    GalleryItem,
-    Localization,
-    Matrix,
-    Row,
-)
+from a2pipe.reports.matrix import Cell, GalleryItem, Localization, Matrix, Row
 
 GROUPS = ("0 on china", "0 on flower", "1 on china", "1 on flower")
 COLUMNS = ("demo_embedder_s", "demo_embedder_m")

@@ -86,10 +86,7 @@ def test_unknown_keys_are_passed_over_and_older_formats_read() -> None:
         ({"role": "x"}, "record.role is 'x', which is none of plain, control."),
         ({"parts": {}}, "record.parts is {}, where a list is expected."),
         ({"parts": [1]}, "record.parts[0] is 1, where a dict is expected."),
-        (
-            {"parts": [{}]},
-            "record.parts[0] has no 'size'; the file is incomplete, write it again.",
-        ),
+        ({"parts": [{}]}, "record.parts[0] has no 'size'; the file is incomplete, write it again."),
         ({"parts": [{"size": 1.0}]}, "record.parts[0].size is 1.0, where a int is expected."),
         ({"parts": [{"size": True}]}, "record.parts[0].size is True, where a int is expected."),
         ({"parts": [{"size": None}]}, "record.parts[0].size is None, where a int is expected."),

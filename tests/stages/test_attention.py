@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from a2pipe.errors import UsageError
-from a2pipe.stages.attention import (
-    AttentionSpec,
-    MapSpec,
-    ModelSpec,
-    grid_map,
-    tokens,
-)
+from a2pipe.stages.attention import AttentionSpec, MapSpec, ModelSpec, grid_map, tokens
 from a2pipe.stages.geometry import Canvas
 
 MODEL = ModelSpec("{}", "0" * 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), name="tiny")

@@ -38,9 +38,7 @@ class System:
 SYSTEMS = {
     "slurm": System("SLURMCluster", gpus="--gres=gpu:{gpus}", time="{time}"),
     "pbs": System(
-        "PBSCluster",
-        gpus=":ngpus={gpus}",
-        resources="select=1:ncpus={cores}:mem={memory}{asked}",
+        "PBSCluster", gpus=":ngpus={gpus}", resources="select=1:ncpus={cores}:mem={memory}{asked}"
     ),
     "moab": System(
         "MoabCluster", gpus=":gpus={gpus}", resources="nodes=1:ppn={cores}{asked},mem={memory}"

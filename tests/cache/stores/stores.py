@@ -7,10 +7,7 @@ from a2pipe.cache.stores.protocol import make_store
 
 
 def filled(folder, backend, rows=10):
-    fields = (
-        ArrayField("x", (2,), "float32", float("nan")),
-        ArrayField("n", (), "int32", -1),
-    )
+    fields = (ArrayField("x", (2,), "float32", float("nan")), ArrayField("n", (), "int32", -1))
     cut = Cut(rows, 4)
     store = make_store(backend, folder, fields, cut)
     store.create()

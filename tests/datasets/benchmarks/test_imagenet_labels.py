@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from a2pipe.datasets.benchmarks.imagenet_labels import (
-    class_words,
-    find_file,
-    find_truth,
-    read_meta,
-)
+from a2pipe.datasets.benchmarks.imagenet_labels import class_words, find_file, find_truth, read_meta
 from a2pipe.errors import UsageError
 
 IDS = ["ILSVRC2012_val_00000002", "ILSVRC2012_val_00000001"]

@@ -30,8 +30,7 @@ def test_classes_are_subfolders(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "split"),
-    [("val", "val"), ("valid", "val"), ("validation", "val"), ("Test", "test")],
+    ("folder", "split"), [("val", "val"), ("valid", "val"), ("validation", "val"), ("Test", "test")]
 )
 def test_splits_stand_above_classes(write: Write, tmp_path: Path, folder: str, split: str) -> None:
     write("train/cat/1.png")

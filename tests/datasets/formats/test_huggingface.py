@@ -198,10 +198,7 @@ def test_rows_that_name_one_file_stay_samples_of_their_own(tmp_path: Path) -> No
     folder = save_rows(tmp_path / "saved", columns)
     (folder / "0.png").write_bytes(picture(0))
     found = load_saved(folder)
-    assert [each.tolist() for each in found.boxes] == [
-        [[0, 0, 2, 2], [1, 1, 3, 3]],
-        [[3, 3, 4, 4]],
-    ]
+    assert [each.tolist() for each in found.boxes] == [[[0, 0, 2, 2], [1, 1, 3, 3]], [[3, 3, 4, 4]]]
     assert len(found.images) == 1
 
 

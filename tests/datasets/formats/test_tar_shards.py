@@ -85,11 +85,7 @@ def test_a_word_that_only_begins_like_a_split_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [
-        ("none-*.tar", "No tar is called"),
-        ("a.tar.gz", "is compressed"),
-        ("a.tgz", "is compressed"),
-    ],
+    [("none-*.tar", "No tar is called"), ("a.tar.gz", "is compressed"), ("a.tgz", "is compressed")],
 )
 def test_what_is_not_there_or_cannot_serve(shards: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:

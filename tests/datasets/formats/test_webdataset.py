@@ -56,13 +56,7 @@ def test_labels_groups_splits_and_boxes(birds: Path) -> None:
         "1 / water",
         "1 / land",
     ]
-    assert [box.tolist() for box in found.boxes] == [
-        [],
-        [],
-        [[1, 0, 4, 3], [0.5, 0, 8, 6]],
-        [],
-        [],
-    ]
+    assert [box.tolist() for box in found.boxes] == [[], [], [[1, 0, 4, 3], [0.5, 0, 8, 6]], [], []]
     assert found.image_ids[0] == "test-000.tar/b/1.png"
     assert found.sizes.tolist() == [[8, 6]] * 5
 

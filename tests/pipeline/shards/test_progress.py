@@ -29,10 +29,7 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end(monkeypatch):
         advance(8)
         advance(10)
     lines = stream.getvalue().splitlines()
-    assert lines == [
-        "images: 22 of 40, 2/s, 9 s left",
-        "images: 40 of 40, 2/s in 20.0 s",
-    ]
+    assert lines == ["images: 22 of 40, 2/s, 9 s left", "images: 40 of 40, 2/s in 20.0 s"]
 
 
 def test_nothing_to_do_prints_nothing():

@@ -6,12 +6,7 @@ import pytest
 
 from a2pipe.reports.drawing import png
 from a2pipe.reports.localization.axes import millions
-from a2pipe.reports.localization.plots import (
-    PLOTS,
-    by_block,
-    by_size,
-    by_token,
-)
+from a2pipe.reports.localization.plots import PLOTS, by_block, by_size, by_token
 
 from .studies import line, study
 

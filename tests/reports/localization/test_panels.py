@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from a2pipe.reports.localization.plots import (
-    by_block,
-    by_token,
-    study_plots,
-)
+from a2pipe.reports.localization.plots import by_block, by_token, study_plots
 from a2pipe.reports.localization.study import Measure
 
 from .studies import BLOCKS, SIZES, curves, study

@@ -91,10 +91,7 @@ def test_one_way_of_reading_is_drawn() -> None:
             [replace(each, measures=each.measures[2:]) for each in SIZES + BLOCKS],
             {"localization-by-size.png", "localization-by-block.png"},
         ),
-        (
-            [replace(each, parameters=0.0) for each in SIZES],
-            set(PLOTS),
-        ),
+        ([replace(each, parameters=0.0) for each in SIZES], set(PLOTS)),
     ],
     ids=["all", "one block", "one size", "no boxes", "unknown sizes"],
 )

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.localization.plots import (
-    PLOTS,
-)
+from a2pipe.reports.localization.plots import PLOTS
 from a2pipe.reports.localization.write import write_plots, write_study
 
 from .studies import BLOCKS, SIZES, study

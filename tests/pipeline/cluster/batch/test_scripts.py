@@ -231,8 +231,7 @@ def test_a_task_that_was_done_when_told_to_stop_does_not_go_back(node):
 
 
 @pytest.mark.parametrize(
-    ("work", "back"),
-    [(STOPPED, False), (OTHER + STOPPED, False), (OWN + STOPPED, True)],
+    ("work", "back"), [(STOPPED, False), (OTHER + STOPPED, False), (OWN + STOPPED, True)]
 )
 def test_half_its_time_without_a_commit_is_not_tried_again(node, work, back):
     _, _, _, requeued = node(f"/bin/sleep 1.1\n{work}", time="00:00:02", stop_before=1)

@@ -67,9 +67,4 @@ def test_failures_are_told_with_the_last_error_of_the_log(submission, tells):
     tells["squeue"] = "20|0|RUNNING\n20|1|TIMEOUT\n21|1|COMPLETED\n22|N/A|PENDING\n"
     submission.log(1).write_text(BEGINS + "a2pipe: no room\n")
     (failed,) = failures(task_states(submission))
-    assert failed == {
-        "task": 1,
-        "job": "20_1",
-        "state": "timeout",
-        "last_error": "a2pipe: no room",
-    }
+    assert failed == {"task": 1, "job": "20_1", "state": "timeout", "last_error": "a2pipe: no room"}
