@@ -1,7 +1,5 @@
 """The command line: the group of all commands, and exit codes."""
 
-from __future__ import annotations
-
 import atexit
 import errno
 import gc

@@ -9,8 +9,6 @@ and is shared by all threads. Files are created by a plain `open`, to which the 
 umask; `tempfile.mkstemp` would create them for their owner alone.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The machine that this process runs on: its name, its share for the process, what is installed."""
 
-from __future__ import annotations
-
 import os
 import platform
 import socket

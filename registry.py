@@ -5,8 +5,6 @@ asked for, and those that other installed packages add through an entry-point gr
 ships with the package cannot be taken over by a plug-in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """An artifact: the rows of one spec over one list of images, committed shard by shard."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import suppress

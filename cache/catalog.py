@@ -1,7 +1,5 @@
 """The cache: artifacts by spec and images under one root folder."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

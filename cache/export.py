@@ -1,7 +1,5 @@
 """Write an artifact as a file that others read: .npy, .parquet, .zarr or .h5, by suffix."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

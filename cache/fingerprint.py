@@ -5,8 +5,6 @@ still have their default, are left out of the address, so that a later version m
 without moving what is stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Row reuse: rows of the same fingerprint that lie in other row folders, found by image digest."""
 
-from __future__ import annotations
-
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress

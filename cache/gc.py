@@ -3,8 +3,6 @@
 Listing and deleting are two calls, so that a person sees what would go before it goes.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

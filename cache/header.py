@@ -4,8 +4,6 @@ It is written last, so that a folder without it is half-made and a folder with i
 for its shards.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """`images.npy`: the ordered image digests of an artifact, as fixed-width bytes."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from functools import lru_cache

@@ -4,8 +4,6 @@ Nothing here is part of a spec's fingerprint: the same rows may be cut into othe
 by another backend, and are then copied instead of computed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

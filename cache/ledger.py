@@ -4,8 +4,6 @@ A file's presence proves nothing: a chunk may be there whose shard's other chunk
 shard has a small document that names its files with their checksums, and that is written last.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass

@@ -5,8 +5,6 @@ document, which holds their checksum and its own, commits them. In the other ord
 the two would leave a document whose arrays are not there.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Mapping

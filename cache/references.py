@@ -3,8 +3,6 @@
 What a note names, `gc` leaves alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields

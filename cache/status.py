@@ -1,7 +1,5 @@
 """The state of a row, and what makes a computed row a bad one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check what is stored, and drop what is damaged so that it is computed again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

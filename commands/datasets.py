@@ -1,7 +1,5 @@
 """Commands about datasets: list, look into, check, build."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Flags that say where shards are computed."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Commands about experiment files: `experiment new` and `experiment show`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

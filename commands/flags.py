@@ -5,8 +5,6 @@ shows it: its name, what stands for its value, `...` where it may be repeated, t
 sentence, and the default in brackets.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Commands about backbones: `models list`, `models show` and `models fetch`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """Options that commands share, and decorators that give a command flags of an experiment."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How commands print their results."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """Commands that plan and compute stages: `plan`, `run`, `extract-attn` and those that follow it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

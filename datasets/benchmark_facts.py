@@ -1,7 +1,5 @@
 """State what was published about a benchmark, its source and its counts, and find its folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Hold out a validation split, drawn by a seed, where a dataset has none of its own."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from dataclasses import replace

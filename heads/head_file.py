@@ -1,7 +1,5 @@
 """The file of a head: safetensors with one JSON document and its checksum in the metadata."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

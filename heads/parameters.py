@@ -3,8 +3,6 @@
 In all of them `head` and `name` are what the sentence calls the head and the parameter.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real

@@ -7,8 +7,6 @@ UsageError, so that a wrong value is found before any work, and a class attribut
 names of parameters that only code can give, not an experiment file.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -10,8 +10,6 @@ when its class moves; it unpacks what was compressed without a limit (66 kB to 1
 files of the built-in heads were 1.2 to 24 times as large.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

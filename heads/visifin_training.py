@@ -8,8 +8,6 @@ loss_i is the cross-entropy of a linear classifier on z_i. g is a linear score o
 constant, as that would cancel in the softmax.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

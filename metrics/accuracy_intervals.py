@@ -3,8 +3,6 @@
 They are computed in closed form, not drawn, so equal predictions have equal intervals everywhere.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

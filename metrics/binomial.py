@@ -6,8 +6,6 @@ proportion", Statistical Science 16, 2001). Sizes need not be whole numbers, sin
 share images count for fewer. All functions take leading axes, so that a simulation is one call.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

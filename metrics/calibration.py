@@ -1,7 +1,5 @@
 """Measure whether probabilities mean what they say: expected calibration error and its bins."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ A² (tables 19, 20, 22, 23) measures maps that are upsampled to all n = M * M pi
 and sum to 1: its published entropies are larger than any map on a patch grid could have.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Correct p-values of several comparisons, and say how many resamples these need."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The design effect of shared images: samples of one image count for fewer than they are."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

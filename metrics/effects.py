@@ -1,7 +1,5 @@
 """Effect sizes and the rank test of paired values, such as accuracies of several seeds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

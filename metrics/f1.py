@@ -1,7 +1,5 @@
 """Macro F1, computed by scikit-learn."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

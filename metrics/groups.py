@@ -1,7 +1,5 @@
 """Accuracy over all samples, of each group or class, and of the worst group, all in [0, 1]."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ its boxes hold no cell's centre; every measure is NaN for it.
 Conventions and published values: A², table 3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

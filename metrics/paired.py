@@ -5,8 +5,6 @@ All tests are two-sided and seeded. They are about the difference first - second
 "worst" is the recall of the worst class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal

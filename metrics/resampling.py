@@ -6,8 +6,6 @@ multinomial and binomial distributions, which is exactly the distribution of dra
 test set has far fewer kinds than samples.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Divide a test split by how far objects lie from the centre of their images (A², table 18)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Ways to run the blocks of a network faster: weights in a lower precision, and compiled code."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Describe the network of a backbone, and build it without memory for its weights."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,8 +7,6 @@ tokens) matrix is never formed, and no block runs after the last one asked for. 
 bits whichever other blocks are read in the same pass and whether or not the pass also embeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Load a frozen backbone onto a device, and run batches of pixels through it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ act on the keys themselves, so models with either need the keys.
 Values are never formed: since sum_j p_j = 1, sum_j p_j (W_v u_j + b_v) = W_v (sum_j p_j u_j) + b_v.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Fetch weights to this machine, ahead of the runs that need them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from ..errors import A2pipeError

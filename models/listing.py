@@ -3,8 +3,6 @@
 For the models of the table none of this imports torch.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Set another input size: resample position embeddings from the native grid by the model's rule."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor, cat, nn, no_grad

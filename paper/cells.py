@@ -4,8 +4,6 @@ One table of methods says how the paper's rows are configured; everything else t
 stands in the number itself. Whether this version can run it is asked in `presets`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Compare our numbers with the paper's, number by number."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

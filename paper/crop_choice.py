@@ -3,8 +3,6 @@
 A² fixes the number of crops by dataset and suggests this way of choosing it (appendix D).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A few test images with the crops that a plan placed on them, for figure 16."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..datasets.collection import Collection

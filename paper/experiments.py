@@ -4,8 +4,6 @@ An experiment is a grid of sources x embedding models x heads; a table of the pa
 are gathered into rectangles, each of which is one experiment on the same dataset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar

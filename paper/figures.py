@@ -4,8 +4,6 @@ Each is described by where its numbers stand (table, what is held fixed, what va
 one function. Changes are differences in points from the smallest model of a panel.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

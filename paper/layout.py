@@ -4,8 +4,6 @@ Rows are the paper's rows; columns are whatever varies within a row: the embeddi
 matrices of tables 11 to 15, dataset and metric in most others.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """The paper's tables as presets: what each is, and which of its numbers this version can make."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

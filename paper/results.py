@@ -4,8 +4,6 @@ Values have the unit of the published number: per cent, shares in [0, 1], or cou
 was not made is NaN and says the reason.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field

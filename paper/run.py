@@ -1,7 +1,5 @@
 """Running a preset on each dataset whose folder is given, and writing what it found."""
 
-from __future__ import annotations
-
 import datetime
 import math
 from collections.abc import Iterator, Sequence

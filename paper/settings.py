@@ -1,7 +1,5 @@
 """How a preset is run: the folders of its datasets, models that replace the paper's, run flags."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

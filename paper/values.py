@@ -1,7 +1,5 @@
 """Compute our value of a published number from predictions, attention maps, counts or crops."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

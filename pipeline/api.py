@@ -1,7 +1,5 @@
 """These calls of the Python API open an experiment, and return its matrix or cached arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

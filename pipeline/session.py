@@ -1,7 +1,5 @@
 """A session is an experiment opened on a cache, whose rows can be computed and read."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace

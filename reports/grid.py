@@ -6,8 +6,6 @@ the best attention row, which the paper's matrices do not hold. Values are compa
 one decimal, so that cells that read alike are marked alike.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A number that is not finite is written as null, since JSON has no word for it; f
 `FloatOrNaN` read null as NaN.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

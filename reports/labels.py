@@ -1,7 +1,5 @@
 """Names of models and other long texts, made to fit where they stand."""
 
-from __future__ import annotations
-
 import re
 from textwrap import TextWrapper
 

@@ -1,7 +1,5 @@
 """Lists of plain values as aligned text, such as `a2pipe cache ls` prints."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """A matrix as text files: tidy CSV, JSON and Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Writing a report: its files are complete or absent, whatever interrupts the writing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -8,8 +8,6 @@ Scores of heads are compared to 9 decimals, so that heads which differ by roundi
 heads that tie, the lower index goes first.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

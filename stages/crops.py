@@ -1,7 +1,5 @@
 """Crops from an original: whole canvases, and boxes of a canvas in the original's detail."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import floor
 

@@ -1,7 +1,5 @@
 """Localisation, token shares and concentration of attention maps over the images of one split."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

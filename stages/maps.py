@@ -4,8 +4,6 @@ All of it is linear algebra on small float64 arrays, computed when needed and ne
 that holds NaN, or no attention on any patch, gives a map of NaN, on which no box can be placed.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import isqrt
 from typing import Any

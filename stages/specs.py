@@ -18,8 +18,6 @@ only_when_read: whether it is stored only in shards where another spec reads it.
 In this file are the specs of records, which are of a whole collection; and all kinds by name.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

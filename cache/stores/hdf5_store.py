@@ -6,8 +6,6 @@ file systems; the markers make them needless. `data.h5.json` holds the checksum 
 HDF5 may crash or hang on a damaged file, which therefore has to be found before it is opened.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass

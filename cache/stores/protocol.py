@@ -1,7 +1,5 @@
 """What a store of shards has to do, and which one a backend name means."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol

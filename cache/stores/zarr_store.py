@@ -12,8 +12,6 @@ value is not stored at all, so that a missing file would prove nothing, hence ou
 stores it like any other.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Collection, Mapping

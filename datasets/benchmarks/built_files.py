@@ -1,7 +1,5 @@
 """Write what is built for a benchmark without replacing anything else unasked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

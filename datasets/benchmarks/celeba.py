@@ -4,8 +4,6 @@ Tables are read as published (`.txt`, columns parted by spaces) or as commonly c
 images in `img_align_celeba`. The aligned images have no boxes.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

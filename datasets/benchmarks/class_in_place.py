@@ -1,7 +1,5 @@
 """Read benchmarks whose groups are a class in a place: other places in train than in test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

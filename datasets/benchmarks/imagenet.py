@@ -1,7 +1,5 @@
 """Read ImageNet's 50,000 validation images (ILSVRC 2012) with their localisation boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

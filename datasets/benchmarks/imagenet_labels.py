@@ -1,7 +1,5 @@
 """Read the classes of ImageNet's validation images, and the names of these classes."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import Counter

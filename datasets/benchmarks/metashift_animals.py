@@ -5,8 +5,6 @@ Table 4). Which contexts went where was not published, so a build draws a split 
 seed, and its counts are printed beside the published ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256

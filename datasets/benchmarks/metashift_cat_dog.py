@@ -5,8 +5,6 @@ It is the *unmixed* output of the authors' script `subpopulation_shift_cat_dog_i
 mixed output of that script, with a `val_out_of_domain` folder, is another benchmark and is refused.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Write and read the manifest of a benchmark that is built from MetaShift's subsets."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

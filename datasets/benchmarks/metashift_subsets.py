@@ -4,8 +4,6 @@ Liang and Zou, MetaShift: A Dataset of Datasets for Evaluating Contextual Distri
 Training Conflicts, ICLR 2022. The table is their `full-candidate-subsets.pkl`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -4,8 +4,6 @@ The file's operations are listed with `pickletools` first, and only a file of th
 dicts, lists, sets, text and numbers reaches Python's unpickler, which finds no class but ours.
 """
 
-from __future__ import annotations
-
 import io
 import pickle
 import pickletools

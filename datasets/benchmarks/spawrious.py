@@ -5,8 +5,6 @@ Lynch, Dovonon, Kaddour and Silva, arXiv 2303.05470. The archive's layout is
 them the hard one-to-one and the hard many-to-many benchmark take.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

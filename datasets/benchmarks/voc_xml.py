@@ -1,7 +1,5 @@
 """Read the boxes of images from XML in the style of Pascal VOC, one file for each image."""
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

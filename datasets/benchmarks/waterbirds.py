@@ -5,8 +5,6 @@ beside class folders named as in CUB. The composites keep the size of the CUB im
 apply as they are.
 """
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

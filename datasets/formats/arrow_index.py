@@ -3,8 +3,6 @@
 The file is mapped into memory and each image is read once; no pixel is decoded.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any

@@ -3,8 +3,6 @@
 The Arrow files are read where they lie, by pyarrow, so that the library itself is not needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Turn samples that are described one by one, as those of a tar are, into a manifest's table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

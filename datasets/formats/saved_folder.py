@@ -1,7 +1,5 @@
 """Read the JSON files in a folder that `save_to_disk` of Hugging Face `datasets` wrote."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

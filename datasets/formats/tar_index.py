@@ -4,8 +4,6 @@ One sequential read finds every member, and nothing is unpacked. Members that ar
 labels are passed over.
 """
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections.abc import Iterator

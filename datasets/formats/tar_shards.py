@@ -1,7 +1,5 @@
 """Find the tars that a name stands for: one, a brace or glob pattern, or a folder, path or URL."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import os

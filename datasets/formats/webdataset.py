@@ -6,8 +6,6 @@ with any of the keys that a manifest has as columns, and `boxes`, a list of [x0,
 Everything else is passed over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

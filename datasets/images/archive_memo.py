@@ -4,8 +4,6 @@ The folder `archives` beside the memo of image files has one file for each archi
 checksum as that memo is.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Callable

@@ -6,8 +6,6 @@ first byte, the number of bytes, the member's name. A row of an Arrow file is
 end like a path, so that the last part is a name to show, and both can be opened without an index.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The first line of a memo is the SHA-256 of the second, which is JSON. A memo tha
 checksum, parse or have the right shape is ignored: the image files are then read again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from contextlib import suppress

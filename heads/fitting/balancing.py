@@ -4,8 +4,6 @@ All functions return positions in the arrays they are given, and draw from the g
 given.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -5,8 +5,6 @@ two take a regression each. Fits may run side by side in processes but not in th
 liblinear shuffles features from a generator that all threads of a process share.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Choose the pool of samples that DFR balances, check it, and note its weaknesses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

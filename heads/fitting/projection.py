@@ -1,7 +1,5 @@
 """Project CLS embeddings into the space that a model's images share with text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

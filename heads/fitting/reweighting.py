@@ -3,8 +3,6 @@
 Source: Kirichenko, Izmailov, Wilson, arXiv 2204.02937, and its public code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

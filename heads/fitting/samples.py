@@ -1,7 +1,5 @@
 """Checks of the samples that a head is fitted on, each with one sentence for its refusal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

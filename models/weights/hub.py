@@ -1,7 +1,5 @@
 """Locate the weights of a backbone: in a file, in the package, or on the Hugging Face hub."""
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import dataclass

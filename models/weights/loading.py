@@ -1,7 +1,5 @@
 """Put the tensors of a checkpoint into a network that was built without memory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ The file may be deleted at any time, and it may be damaged or unwritable: whatev
 is worked out again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable

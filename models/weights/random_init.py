@@ -1,7 +1,5 @@
 """Draw random weights for a control that never saw an image, with the same bits everywhere."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import torch

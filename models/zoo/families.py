@@ -4,8 +4,6 @@ Sizes are in millions of parameters, without head or projection; the tests compa
 prefix tokens with timm's networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

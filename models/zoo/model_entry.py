@@ -1,7 +1,5 @@
 """One entry of the table of models: the facts of a backbone that are known without loading it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

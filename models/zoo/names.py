@@ -7,8 +7,6 @@ either, such as the paper's, or any timm model name of a ViT with a CLS token. t
 for a name that is none of the first three.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint

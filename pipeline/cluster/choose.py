@@ -1,7 +1,5 @@
 """Choose an executor: this process, or Dask workers of one of three kinds."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

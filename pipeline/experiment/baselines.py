@@ -1,7 +1,5 @@
 """Boxes that an experiment names in `embedding.baselines`, such as "center:128"."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

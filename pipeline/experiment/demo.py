@@ -1,7 +1,5 @@
 """The demo experiment and the file that `a2pipe experiment new` writes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where an experiment comes from: what tells apart two experiments of one name on one cache."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

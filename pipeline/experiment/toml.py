@@ -1,7 +1,5 @@
 """Read an experiment from TOML, flags or a mapping, and write it out with every default."""
 
-from __future__ import annotations
-
 import copy
 import re
 import tomllib

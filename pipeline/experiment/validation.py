@@ -1,7 +1,5 @@
 """Say in one sentence what pydantic found wrong with a TOML file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

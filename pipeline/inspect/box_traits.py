@@ -1,7 +1,5 @@
 """What is the matter with the boxes of a dataset, box by box."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Check a dataset on disk: against its published counts, image by image, box by box."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The datasets that can be named, and a collection in numbers: counts, sizes, boxes, duplicates."""
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Estimate what a plan still has to compute, from the markers of the cache alone."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Tables of what is stored: the artifacts of a cache, and the state and pace of an experiment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Estimate the time of a run: decode a few images, and time a batch through each model."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Repair a cache: drop what is damaged, and compute just that again for given experiments."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Load the samples that an experiment is about."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...cache.catalog import Cache

@@ -1,7 +1,5 @@
 """The rows of a matrix: attention models with their crops, baselines, and combinations of these."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product

@@ -1,7 +1,5 @@
 """Pictures of predictions: each image with its attention and its crops, named by the class."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import repeat

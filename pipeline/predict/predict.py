@@ -1,7 +1,5 @@
 """Apply a saved head to new images, computing features as for the images that it was fitted on."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """A cell of a matrix as one file: its fitted head, and how an image becomes the head's features."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Two methods compared across several matrices, such as those of several datasets or seeds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Find the cell that a person names: ROW::COLUMN::HEAD of a matrix, or a record's fingerprint."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The cells of a matrix: each head on each feature block, fitted only where no record exists."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable

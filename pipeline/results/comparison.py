@@ -1,7 +1,5 @@
 """Compare cells with a reference on the same test samples, with corrected p-values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

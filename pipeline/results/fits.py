@@ -1,7 +1,5 @@
 """Fits that have no record yet, side by side in processes that share the features on disk."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The matrix of an experiment: compute missing features, fit missing cells, put them together."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Stored predictions of a head, with the truth beside them, so that heads compare without a fit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

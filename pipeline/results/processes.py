@@ -1,7 +1,5 @@
 """Processes and a temporary folder that end with their parent process, however it ends."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import signal

@@ -1,7 +1,5 @@
 """The report of a matrix: the matrix itself, and a gallery of test images under its best cell."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from pathlib import Path

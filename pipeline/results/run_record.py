@@ -1,7 +1,5 @@
 """The record of a run: versions, machine, command, seconds, forward passes, bad images."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import os

@@ -1,7 +1,5 @@
 """One stage on its own: compute what is missing up to it, and tell what is stored then."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The localisation study of an experiment: compute attention, measure every map, write it down."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

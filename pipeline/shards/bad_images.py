@@ -1,7 +1,5 @@
 """Find the images that could not be used, and refuse to go on with them unless told to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

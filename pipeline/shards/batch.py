@@ -7,8 +7,6 @@ Where a model is asked for the attention and the embedding of the same pixels (w
 size), a single pass gives both.
 """
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

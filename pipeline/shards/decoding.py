@@ -1,7 +1,5 @@
 """Decoding: what a batch needs of each image, and the work of one decoding thread."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

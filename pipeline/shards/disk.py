@@ -1,7 +1,5 @@
 """Check that the disk has room for the results before anything is computed."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

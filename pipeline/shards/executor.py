@@ -1,7 +1,5 @@
 """An executor is anything that can compute a task."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from .progress import Progress

@@ -6,8 +6,6 @@ the experiment asks for that (`decoding`), embeddings are computed (`batch`), an
 batch the shard is written (`writing`). All of these run at the same time, on different batches.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

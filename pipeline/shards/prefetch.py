@@ -1,7 +1,5 @@
 """Work ahead of a consumer: batches in order, with a bounded number of bytes in memory."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time

@@ -1,7 +1,5 @@
 """One shard in memory: the arrays that are stored, and those that are to be computed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

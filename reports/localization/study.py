@@ -4,8 +4,6 @@ Plain frozen data that `localization.json` holds and the tables and plots read. 
 [0, 1]; NaN means that a number is not defined.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Localisation studies as files in a folder: JSON, CSV and plots, each complete or absent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The square in the middle of the canvas: the baseline "center:SIZE"."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """The whole canvas as one box: the baseline "full"."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

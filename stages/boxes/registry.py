@@ -4,8 +4,6 @@ The entry-point group is `a2pipe.boxes`: its name is what stands before the colo
 "center:128", its object a class derived from `box.BoxSpec`.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 

@@ -1,7 +1,5 @@
 """Squares on a canvas: (x0, y0, x1, y1) in pixels, half-open."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

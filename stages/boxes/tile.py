@@ -1,7 +1,5 @@
 """The tiles of a canvas, and the baseline "s2" that is made of them (S², arXiv 2403.13043)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

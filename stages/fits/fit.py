@@ -1,7 +1,5 @@
 """Fit a head on stored embeddings: one cell of the matrix, with its predictions."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import time

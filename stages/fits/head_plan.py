@@ -4,8 +4,6 @@ Every head takes one parameter more, `projected = true`: it then sees the CLS em
 OpenCLIP model projected into the space shared with text, as CLIP's own linear probes do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

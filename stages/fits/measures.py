@@ -1,7 +1,5 @@
 """Measure a fitted head once: what its record keeps beside the predictions."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import numpy as np

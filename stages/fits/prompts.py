@@ -1,7 +1,5 @@
 """Name classes in prompts, and write the prompts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The samples of a collection that a head is fitted and judged on: train, then val, then test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Score the predictions of a cell: accuracy over all samples, by group and by class."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Embed the text of classes, and read projections of images; each is kept as a record."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

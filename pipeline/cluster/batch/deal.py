@@ -1,7 +1,5 @@
 """Which shards are missing, and how many tasks share them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

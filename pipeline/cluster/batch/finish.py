@@ -1,7 +1,5 @@
 """What follows when the tasks of a submission have ended: the matrix, or the rest once more."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

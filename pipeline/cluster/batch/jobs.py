@@ -1,7 +1,5 @@
 """What was submitted: a record in the cache for each submission, which its jobs look for too."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the log of a job says: the exit code that its script noted, and its last error."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

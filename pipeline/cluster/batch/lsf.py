@@ -1,7 +1,5 @@
 """LSF: tasks are counted from 1, and `bsub` reads the script from standard input."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import partial

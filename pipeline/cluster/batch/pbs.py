@@ -1,7 +1,5 @@
 """PBS (OpenPBS, PBS Pro): arrays are ranges without gaps, and never of a single task."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The scripts of a submission: templates filled with what a cluster and an experiment say."""
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib.resources import files

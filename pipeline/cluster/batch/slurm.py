@@ -1,7 +1,5 @@
 """SLURM: `sbatch` takes arrays with gaps, `squeue` and `sacct` tell what became of a task."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import time

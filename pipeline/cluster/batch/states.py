@@ -1,7 +1,5 @@
 """What became of submitted jobs: what the batch system says, else what their logs say."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

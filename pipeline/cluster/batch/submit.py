@@ -1,7 +1,5 @@
 """Submitting an experiment: scripts for what is missing, handed to the batch system."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import subprocess

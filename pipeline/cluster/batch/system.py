@@ -3,8 +3,6 @@
 Each system is a file of its own, which alone knows the system's words; `systems` lists them.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence

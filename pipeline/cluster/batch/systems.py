@@ -1,7 +1,5 @@
 """The batch systems that scripts are written for, by name."""
 
-from __future__ import annotations
-
 from ....errors import UsageError
 from .lsf import LSF
 from .pbs import PBS

@@ -1,7 +1,5 @@
 """A preload module of Dask, by which the nanny that starts a worker shows it one GPU."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Jobs of a batch system become Dask workers through dask-jobqueue, which knows seven systems."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ A request and a report are plain JSON values. What is large, models and pixels a
 written by the worker itself.
 """
 
-from __future__ import annotations
-
 import copy
 import errno
 import hashlib
