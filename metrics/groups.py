@@ -103,26 +103,6 @@ def adjusted_average(groups: Sequence[GroupAccuracy], train_sizes: Sequence[int]
     return float(weighted / sum(size for _, size in pairs))
 
 
-def stratified(
-    values: Sequence[float], weights: Sequence[float], *, literal: bool = False
-) -> float:
-    """Return M_adj, a metric averaged over K strata of the test set: sum w_k M_k / sum w_k.
-
-    values: the metric M_k on each stratum. weights: w_k, at least 0 and not all 0. literal: whether
-    to return (1/K) sum w_k M_k instead. VISI-FIN (arXiv 2604.01283) prints that form, which is K
-    times too small for weights that add to 1; the two forms agree where weights add to K.
-
-    Raises A2pipeError for other weights, or for a stratum of NaN that has weight.
-    """
-    pairs = list(zip(values, weights, strict=True))
-    if any(not 0 <= weight < math.inf for weight in weights) or not sum(weights):
-        raise A2pipeError("Weights of strata are at least 0 and not all 0.")
-    if any(weight and math.isnan(value) for value, weight in pairs):
-        raise A2pipeError("A stratum with weight has no value: leave it out or give it weight 0.")
-    total = sum(weight * value for value, weight in pairs if weight)
-    return float(total / (len(pairs) if literal else sum(weights)))
-
-
 def _right(labels: Labels, predictions: Labels) -> NDArray[np.bool_]:
     """Return which predictions are right; raise ValueError if shapes differ."""
     if np.shape(labels) != np.shape(predictions):

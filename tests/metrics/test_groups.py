@@ -13,7 +13,6 @@ from a2pipe.metrics.groups import (
     balanced,
     per_class,
     per_group,
-    stratified,
     worst_group,
 )
 
@@ -94,27 +93,3 @@ def test_nothing_to_score_is_an_error():
 def test_predictions_must_match_the_labels_one_by_one():
     with pytest.raises(ValueError, match="predictions for"):
         accuracy(LABELS, PREDICTIONS[:3])
-
-
-def test_the_stratified_metric_is_a_weighted_mean():
-    assert stratified([0.5, 0.9, 0.1], [2, 1, 1]) == pytest.approx(0.5)
-    assert stratified([0.5, 0.9, 0.1], [20, 10, 10]) == pytest.approx(0.5)
-
-
-def test_the_literal_form_is_too_small_by_the_number_of_strata():
-    values, weights = [0.5, 0.9, 0.1], [0.5, 0.25, 0.25]
-    assert stratified(values, weights, literal=True) == pytest.approx(0.5 / 3)
-    tripled = [3 * weight for weight in weights]
-    assert stratified(values, tripled, literal=True) == pytest.approx(stratified(values, weights))
-
-
-def test_a_stratum_without_samples_needs_weight_zero():
-    assert stratified([0.5, math.nan], [1, 0]) == 0.5
-    with pytest.raises(A2pipeError, match="no value"):
-        stratified([0.5, math.nan], [1, 1])
-
-
-@pytest.mark.parametrize("weights", [[0, 0], [1, -1], [math.inf, 1], [math.nan, 1]])
-def test_weights_of_strata_are_not_negative_and_not_all_zero(weights):
-    with pytest.raises(A2pipeError, match="not all 0"):
-        stratified([0.5, 0.5], weights)
