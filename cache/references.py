@@ -18,6 +18,7 @@ from .ledger import now
 
 READABLE = 100
 """Characters of the experiment's name in the name of its note's file."""
+_NAMELESS = "An experiment needs a name to be remembered by: give `name`."
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def remember(root: Path, reference: Reference, uses: Iterable[str | Path]) -> No
         A2pipeError: the name is empty, or the note cannot be written.
     """
     if not reference.name:
-        raise A2pipeError("An experiment needs a name to be remembered by: give `name`.")
+        raise A2pipeError(_NAMELESS)
     path, named = _path(root, reference), {_relative(root, use) for use in uses}
     make_folder(path.parent)
     document = {"format": FORMAT, **asdict(reference), "uses": sorted(named), "written": now()}
@@ -64,13 +65,20 @@ def remember(root: Path, reference: Reference, uses: Iterable[str | Path]) -> No
 def forget(root: Path, label: str) -> bool:
     """Drop the note with this label, and say whether there is one.
 
-    label: as `Reference.label`, or the origin of an experiment, all of whose notes are dropped.
+    label: as `Reference.label`; or, where no note has that label, the origin of an experiment, all
+    of whose notes are dropped.
 
     Raises:
         UsageError: the label is that of several experiments; they are to be named by their origin.
-        A2pipeError: as `experiments` does.
+        A2pipeError: the label is empty, or as `experiments` does.
     """
-    found = {ref: path for ref, path in _notes(root) if label in (ref.label, ref.origin)}
+    if not label:  # which is the origin of all notes of an earlier version
+        raise A2pipeError(_NAMELESS)
+    notes = list(_notes(root))
+    # Labels go first: an experiment of flags alone may have the origin "demo-01" and that name, and
+    # its name is to drop one of its notes, not its studies too.
+    named = {ref: path for ref, path in notes if ref.label == label}
+    found = named or {ref: path for ref, path in notes if ref.origin == label}
     origins = sorted({reference.origin for reference in found} - {""})
     if len(origins) > 1:
         # Dropping all of them would free the work of an experiment that was not meant.

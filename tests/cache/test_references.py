@@ -209,3 +209,18 @@ def test_the_file_of_an_experiment_stands_for_all_its_notes(tmp_path):
         remember(tmp_path, Reference("birds", "/a.toml", "localize", limit), ["a"])
     assert forget(tmp_path, "/a.toml")
     assert experiments(tmp_path) == {}
+
+
+def test_a_label_comes_before_an_origin_of_the_same_text(tmp_path):
+    matrix, study = Reference("demo-01", "demo-01"), Reference("demo-01", "demo-01", "localize")
+    remember(tmp_path, matrix, ["a"])
+    remember(tmp_path, study, ["b"])
+    assert forget(tmp_path, "demo-01")
+    assert experiments(tmp_path) == {study: {"b"}}
+
+
+def test_an_empty_label_is_not_the_origin_that_earlier_notes_lack(tmp_path):
+    note_of_earlier_version(tmp_path, "birds", ["a"])
+    with pytest.raises(A2pipeError, match="needs a name"):
+        forget(tmp_path, "")
+    assert referred(tmp_path) == {"a"}
