@@ -13,7 +13,8 @@ from a2pipe.errors import UsageError
 from a2pipe.heads.logistic import LogisticHead
 from a2pipe.heads.saving import save_head
 from a2pipe.pipeline.predict import predict as module
-from a2pipe.pipeline.predict.predict import predict
+from a2pipe.pipeline.predict.overlays import save_overlays
+from a2pipe.pipeline.predict.predict import predict, write_predictions
 from a2pipe.pipeline.predict.saved_heads import find_cell, save_cell
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
@@ -110,26 +111,19 @@ def test_crops_are_given_in_pixels_of_the_image(trained, saved):
 
 
 @pytest.mark.parametrize("row", [MODEL, "full"])
-def test_overlays_show_each_image(row, command, trained, saved, tmp_path):
-    names = held_out(trained[1])[:2]
-    outcome = command(
-        *("predict", "--head", saved(row), "--cache", trained[0], *names, "-q"),
-        *("--save-overlays", tmp_path / "seen"),
-    )
-    assert outcome.code == 0, outcome.err
+def test_overlays_show_each_image(row, trained, saved, tmp_path):
+    found = predict(saved(row), held_out(trained[1])[:2], cache_root=trained[0])
+    save_overlays(found, tmp_path / "seen")
     pictures = sorted((tmp_path / "seen").iterdir())
     assert [path.name.split("-")[0] for path in pictures] == ["00000", "00001"]
     assert np.asarray(Image.open(pictures[0])).shape == (288, 288, 3)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_predictions_are_written_to_a_file(suffix, command, trained, saved, tmp_path):
+def test_predictions_are_written_to_a_file(suffix, trained, saved, tmp_path):
     out = tmp_path / f"all{suffix}"
     names = held_out(trained[1])[:3]
-    outcome = command(
-        *("predict", "--head", saved(), "--cache", trained[0], *names, "-q", "--out", out)
-    )
-    assert (outcome.code, outcome.out) == (0, "")
+    write_predictions(predict(saved(), names, cache_root=trained[0]), out)
     text = out.read_text()
     if suffix == ".csv":
         head, *lines = text.splitlines()
@@ -139,18 +133,12 @@ def test_predictions_are_written_to_a_file(suffix, command, trained, saved, tmp_
         assert [each["path"] for each in json.loads(text)["predictions"]] == names
 
 
-def test_a_bad_image_is_named_and_the_others_are_predicted(command, trained, saved, tmp_path):
-    broken = tmp_path / "broken.png"
+def test_a_bad_image_is_named_and_the_others_are_predicted(trained, saved, tmp_path):
+    broken, good = tmp_path / "broken.png", held_out(trained[1])[0]
     broken.write_bytes(b"\x89PNG")
-    good = held_out(trained[1])[0]
-    words = ("predict", "--head", saved(), "--cache", trained[0], "-q", "--json", broken, good)
-    outcome = command(*words)
-    assert outcome.code == 3
-    assert "broken.png" in outcome.err
-    found = json.loads(outcome.out)
-    assert [each["path"] for each in found["predictions"]] == [good]
-    assert [each["path"] for each in found["bad_images"]] == [str(broken)]
-    assert command(*words, "--skip-bad-images").code == 0
+    found = predict(saved(), [broken, good], cache_root=trained[0])
+    assert [each.path for each in found.predictions] == [good]
+    assert [each.path for each in found.bad] == [str(broken)]
 
 
 def test_folders_are_searched_for_images(images, trained, saved):
@@ -176,17 +164,3 @@ def test_a_head_without_its_recipe_is_refused(trained, tmp_path):
     save_head(head, tmp_path / "bare.head")
     with pytest.raises(UsageError, match="only what `a2pipe save-head` wrote"):
         predict(tmp_path / "bare.head", held_out(trained[1]))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        (("missing.png",), "There is no image"),
-        (("--out", "all.xlsx", "x.png"), "written as .csv or .json"),
-    ],
-)
-def test_wrong_use_is_one_sentence(arguments, problem, command, trained, saved):
-    outcome = command("predict", "--head", saved(), "--cache", trained[0], *arguments)
-    assert outcome.code == 2
-    assert problem in outcome.err
-    assert outcome.err.count("\n") == 1
