@@ -170,6 +170,13 @@ def test_no_folder_has_more_modules_than_a_reader_can_hold():
     assert {str(folder): n for folder, n in counts.items() if n > MOST_MODULES} == {}
 
 
+def test_every_module_has_a_test_file_of_its_name():
+    """Except version.py, which holds one name, and the files that make folders packages."""
+    tested = [path for path in modules() if path.name not in ("__init__.py", "version.py")]
+    mirrored = {path: Path("tests", path.parent, f"test_{path.name}") for path in tested}
+    assert [str(path) for path, test in mirrored.items() if not (ROOT / test).is_file()] == []
+
+
 @pytest.mark.parametrize(
     ("importer", "imported", "allowed"),
     [
