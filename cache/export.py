@@ -1,5 +1,6 @@
 """Write an artifact as a file that others read: .npy, .parquet, .zarr or .h5, by suffix."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,10 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
 
 
 def _write_image_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:  # noqa: ARG001
-    with temp.open("xb") as out:
-        np.save(out, np.array(artifact.layout.images, dtype=np.str_))
+    # By way of memory: writing straight to a file, numpy does not say that the disk is full.
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(artifact.layout.images, dtype=np.str_))
+    temp.write_bytes(buffer.getbuffer())
 
 
 def _write_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:

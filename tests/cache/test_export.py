@@ -1,5 +1,7 @@
 """Exports are read back by plain numpy, pandas, zarr and h5py."""
 
+import resource
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -92,3 +94,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, artifact):
     (tmp_path / "file").write_text("")
     with pytest.raises(A2pipeError, match="could not be written"):
         export(artifact, tmp_path / "file" / "x.h5")
+
+
+def test_a_disk_that_is_full_is_one_sentence(tmp_path, artifact):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(A2pipeError, match="No space is left"):
+            export(artifact, tmp_path / "x.npy", "box")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*x*"))
