@@ -29,14 +29,12 @@ class TileBox(BoxSpec):
         """Return scales 1 and 2 of S²: the whole image, and the mean over its 2 x 2 tiles."""
         del option
         side, geometry = canvas.side, canvas.geometry
-        if side % 2:
-            raise UsageError(
-                f"An image of {side} px cannot be cut into 2 x 2 equal tiles; change image.size."
-            )
+        _check_tiles(2, side)
         tiles = tuple(cls(number, 2, side, geometry) for number in range(4))
         return NamedBoxes("s2", "S², scales 1 and 2", (FullBox(side, geometry),), averaged=tiles)
 
     def place(self, images: Sequence[str], *_: Any) -> Boxes:
+        _check_tiles(self.grid, self.canvas)
         return squares.repeated(self._square(self.canvas), len(images))
 
     def crops(self, canvases: Any, boxes: Boxes, size: int) -> Any:
@@ -60,3 +58,12 @@ class TileBox(BoxSpec):
         side = canvas // self.grid
         x, y = self.number % self.grid * side, self.number // self.grid * side
         return x, y, x + side, y + side
+
+
+def _check_tiles(grid: int, canvas: int) -> None:
+    """Raise UsageError unless grid x grid tiles of the canvas are whole pixels."""
+    if canvas % grid:
+        raise UsageError(
+            f"An image of {canvas} px cannot be cut into {grid} x {grid} equal tiles; change "
+            "image.size."
+        )

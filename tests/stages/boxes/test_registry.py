@@ -82,7 +82,22 @@ class Nameless(BoxSpec):
     kind: str = "nameless"
 
 
-PLUG_INS = {"corner": CornerBox, "peak": PeakBox, "nameless": Nameless, "number": int}
+@dataclass
+class Thawed(BoxSpec):
+    """A kind that is not frozen, so that no spec of it can be looked up."""
+
+    kind: str
+    canvas: int
+    geometry: str = "squash"
+
+
+PLUG_INS = {
+    "corner": CornerBox,
+    "peak": PeakBox,
+    "nameless": Nameless,
+    "number": int,
+    "thawed": Thawed,
+}
 
 
 @pytest.fixture
@@ -117,6 +132,7 @@ def test_a_built_in_name_cannot_be_taken_over():
     ("name", "problem"),
     [
         ("number", r"'number' of .* is no frozen dataclass derived from a2pipe's BoxSpec"),
+        ("thawed", r"'thawed' of .* is no frozen dataclass"),
         ("nameless", r"'nameless' of .* needs a field `kind` without a default"),
     ],
 )

@@ -33,3 +33,5 @@ def test_s2_is_the_whole_image_and_the_mean_of_four_tiles():
 def test_tiles_are_whole_pixels():
     with pytest.raises(UsageError, match="cannot be cut into 2 x 2 equal tiles"):
         TileBox.named("", Canvas(47), (), None)
+    with pytest.raises(UsageError, match="cannot be cut into 3 x 3 equal tiles"):
+        TileBox(8, 3, 224).place(["a"], None, None)
