@@ -82,7 +82,8 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
 
 
 def _write_image_npy(artifact: Artifact, fields: Sequence[ArrayField], temp: Path) -> None:  # noqa: ARG001
-    # By way of memory: writing straight to a file, numpy does not say that the disk is full.
+    # By way of memory: straight to a file, numpy 2.4 loses the error of its last write, so that a
+    # full disk would leave half a file that is taken for a whole one.
     buffer = io.BytesIO()
     np.save(buffer, np.array(artifact.layout.images, dtype=np.str_))
     temp.write_bytes(buffer.getbuffer())

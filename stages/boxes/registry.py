@@ -52,9 +52,9 @@ def forms() -> str:
 def _check_plug_in(name: str, found: type[BoxSpec]) -> None:
     """Refuse a class whose rows another kind could be taken for."""
     whose = f"The kind of box {name!r} of {BOXES.origin(name)}"
-    is_box = isinstance(found, type) and issubclass(found, BoxSpec) and is_dataclass(found)
-    # One that is not frozen has no hash, by which specs are looked up.
-    if not is_box or found.__hash__ is None:
+    is_box = isinstance(found, type) and issubclass(found, BoxSpec)
+    # A dataclass that is not frozen has no hash, by which specs are looked up.
+    if not (is_box and is_dataclass(found) and found.__hash__ is not None):
         raise UsageError(f"{whose} is no frozen dataclass derived from a2pipe's BoxSpec.")
     # A field at its default is in no address: two kinds with fields of the same names would share
     # their rows, were it not for `kind`.
