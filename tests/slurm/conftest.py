@@ -146,7 +146,7 @@ STAND_IN = """#!{python}
 import time
 from pathlib import Path
 from a2pipe.cli import main
-from a2pipe.pipeline import local
+from a2pipe.pipeline.shards import local
 
 folder = Path("{folder}")
 place = local.place_crops
