@@ -133,8 +133,10 @@ class Artifact:
 
         No lock is held, as locks fail or hang on some network file systems. Two writers of one
         shard mostly write the same bytes. If they do not (two kinds of GPU), the file of the later
-        rename lies on disk, and the marker of the other may stand beside it. So whoever comes here
-        last compares what stands with the disk, and puts it right.
+        rename lies on disk, and the marker of the other may stand beside it. So whoever finds a
+        marker here compares it with the disk, and puts it right. Two that write their markers at
+        the same moment find none: reading then finds the checksums at odds, and the shard is
+        computed again.
         """
         found = self.ledger.read(marker.shard)
         if found is not None and (found.files == marker.files or self._matches(found.files)):
