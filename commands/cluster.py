@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import NotCachedError, UsageError
-from .flags import ADDRESS, FEATURES, MATRIX, NAME, RUN, flags
+from .flags import ADDRESS, FEATURES, MATRIX, MODEL_THAT_EMBEDS, NAME, RUN, flags
 from .options import (
     HeadedCommand,
     cache_option,
@@ -107,7 +107,7 @@ def finish(
 
 
 @click.command(cls=HeadedCommand)
-@experiment_options(NAME, *FEATURES, ADDRESS)
+@experiment_options(NAME, *FEATURES, ADDRESS, short=MODEL_THAT_EMBEDS)
 @session_options
 def status(
     as_json: bool, source: Path | None, overrides: Mapping[str, Any], **options: Any

@@ -115,7 +115,11 @@ def _metashift_options(command: Callable[..., None]) -> Callable[..., None]:
 @_metashift_options
 @click.option("--seed", type=int, default=0, help="Seed that deals the contexts to the splits.")
 @click.option(
-    "--minimum", type=click.IntRange(min=1), default=25, help="How many images a context needs."
+    "--minimum",
+    type=click.IntRange(min=1),
+    default=25,
+    metavar="N",
+    help="How many images a context needs.",
 )
 def build_metashift_animals(as_json: bool, **given: Any) -> None:
     """Build eight animals whose contexts differ between train and test.

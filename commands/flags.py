@@ -238,6 +238,10 @@ ADDRESS = flags(
 )
 """What says where rows lie: every command that looks for rows in the cache reads these."""
 
+MODEL_THAT_ATTENDS = {"attention.models": "--model"}
+MODEL_THAT_EMBEDS = {"embedding.models": "--model"}
+"""Short names of a flag by its key: what `--model` names in a command."""
+
 TIMING = flags("run.device", "run.batch_size", "run.workers")
 WORKERS, CACHE_PIXELS = flags("run.workers"), flags("run.cache_pixels")
 SKIP_BAD_IMAGES = flags("run.skip_bad_images")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .flags import ATTENTION, CROPS, DATASET, IMAGE, INTERVALS, LOCALIZATION, NAME, RUN
+from .flags import (
+    ATTENTION,
+    CROPS,
+    DATASET,
+    IMAGE,
+    INTERVALS,
+    LOCALIZATION,
+    MODEL_THAT_ATTENDS,
+    NAME,
+    RUN,
+)
 from .options import (
     PATH,
     HeadedCommand,
@@ -30,7 +40,7 @@ _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION,
 @click.command(cls=HeadedCommand)
 @experiment_options(
     *(NAME, DATASET, IMAGE, ATTENTION, CROPS, LOCALIZATION, INTERVALS, RUN),
-    short={"attention.models": "--model", **_OWN},
+    short={**MODEL_THAT_ATTENDS, **_OWN},
 )
 @out_option
 @session_options

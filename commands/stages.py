@@ -15,6 +15,8 @@ from .flags import (
     EMBEDDING,
     FEATURES,
     IMAGE,
+    MODEL_THAT_ATTENDS,
+    MODEL_THAT_EMBEDS,
     NAME,
     RUN,
     TIMING,
@@ -27,7 +29,7 @@ _TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
 
 
 @click.command("extract-attn", cls=HeadedCommand)
-@experiment_options(NAME, DATASET, IMAGE, ATTENTION, RUN, short={"attention.models": "--model"})
+@experiment_options(NAME, DATASET, IMAGE, ATTENTION, RUN, short=MODEL_THAT_ATTENDS)
 @executor_options
 @session_options
 def extract_attn(**options: Any) -> None:
@@ -39,7 +41,7 @@ def extract_attn(**options: Any) -> None:
 
 
 @click.command("select-crops", cls=HeadedCommand)
-@experiment_options(*_TO_BOXES, RUN, short={"attention.models": "--model"})
+@experiment_options(*_TO_BOXES, RUN, short=MODEL_THAT_ATTENDS)
 @executor_options
 @session_options
 def select_crops(**options: Any) -> None:
@@ -51,7 +53,7 @@ def select_crops(**options: Any) -> None:
 
 
 @click.command("embed-crops", cls=HeadedCommand)
-@experiment_options(*_TO_BOXES, EMBEDDING, RUN, short={"embedding.models": "--model"})
+@experiment_options(*_TO_BOXES, EMBEDDING, RUN, short=MODEL_THAT_EMBEDS)
 @executor_options
 @session_options
 def embed_crops(**options: Any) -> None:
@@ -63,7 +65,7 @@ def embed_crops(**options: Any) -> None:
 
 
 @click.command(cls=HeadedCommand)
-@experiment_options(*_TO_BOXES, EMBEDDING, RUN)
+@experiment_options(*_TO_BOXES, EMBEDDING, RUN, short=MODEL_THAT_EMBEDS)
 @executor_options
 @session_options
 @click.option("--rank", default=0, help="Which share of the shards to compute.")
@@ -79,7 +81,7 @@ def run(rank: int, world_size: int, **options: Any) -> None:
 
 
 @click.command(cls=HeadedCommand)
-@experiment_options(*FEATURES, ADDRESS, TIMING, CACHE_PIXELS)
+@experiment_options(*FEATURES, ADDRESS, TIMING, CACHE_PIXELS, short=MODEL_THAT_EMBEDS)
 @session_options
 @click.option(
     "--probe", "is_probed", is_flag=True, help="Time a batch of each model for an estimate."

@@ -245,6 +245,18 @@ def test_a_flag_that_would_be_ignored_is_refused(command, words, flag):
     assert f"No such option '{flag.partition('=')[0]}'" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        *((words, "attention.models") for words in ("extract-attn", "select-crops", "localize")),
+        *((words, "embedding.models") for words in ("embed-crops", "run", "plan", "status")),
+    ],
+)
+def test_model_names_the_model_of_the_stage(words, key):
+    (named,) = [option.name for option in command_of(words).params if "--model" in option.opts]
+    assert named == key.replace(".", "__")
+
+
 @pytest.mark.parametrize("flag", ["--device=cpu", "--batch-size=8", "--workers=1"])
 def test_plan_times_nothing_without_its_probe(command, flag):
     refused = command("plan", "--dataset", "demo-01", flag)

@@ -60,6 +60,12 @@ def test_a_command_shows_its_groups_of_flags_under_headings(words):
     assert headings_of(words) == ["Options", *HEADINGS.get(words, [])]
 
 
+@pytest.mark.parametrize("words", [*leaves(cli)])
+def test_a_command_shows_no_name_of_a_type_where_a_value_goes(words):
+    command = command_of(words)
+    assert "RANGE" not in command.get_help(click.Context(command))
+
+
 def test_an_experiment_file_is_given_once(command, tmp_path):
     refused = command("plan", tmp_path / "a.toml", "--config", tmp_path / "b.toml")
     assert refused.code == 2
