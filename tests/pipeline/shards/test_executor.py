@@ -11,4 +11,4 @@ from a2pipe.pipeline.shards.local import LocalExecutor
 
 @pytest.mark.parametrize("kind", [LocalExecutor, DaskExecutor])
 def test_the_method_is_that_of_the_protocol(kind):
-    assert signature(kind.compute) == signature(Executor.compute)
+    assert signature(kind.compute, eval_str=True) == signature(Executor.compute, eval_str=True)
