@@ -25,7 +25,7 @@ _HOME = {
     "build_matrix": ".pipeline.api",
     "load_backbone": ".models.backbone",
     "load_collection": ".pipeline.planning.collection",
-    "load_experiment": ".pipeline.experiment.toml",
+    "load_experiment": ".pipeline.experiment.load",
     "make_executor": ".pipeline.cluster.choose",
     "open_attention": ".pipeline.api",
     "open_boxes": ".pipeline.api",
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from .models.backbone import Backbone, load_backbone
     from .pipeline.api import View, build_matrix, open_attention, open_boxes, open_features
     from .pipeline.cluster.choose import make_executor
+    from .pipeline.experiment.load import load_experiment
     from .pipeline.experiment.schema import Experiment
-    from .pipeline.experiment.toml import load_experiment
     from .pipeline.planning.collection import load_collection
     from .pipeline.predict.predict import predict
     from .pipeline.shards.executor import Executor

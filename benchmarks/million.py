@@ -27,7 +27,7 @@ from PIL import Image
 from a2pipe.cache.catalog import Cache
 from a2pipe.cache.records import Records
 from a2pipe.datasets.collection import NO_BOXES, Collection
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.session import Session, open_session
 from a2pipe.pipeline.shards.backbones import identify_apart, weights_memo
 

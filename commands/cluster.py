@@ -154,7 +154,7 @@ def logs(
     """Print the logs of the last submission of an experiment."""
     from ..cache.catalog import Cache
     from ..pipeline.cluster.batch.jobs import submissions
-    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.experiment.load import load_experiment
 
     name = load_experiment(source, overrides).name
     root = Cache(cache_root).root

@@ -31,7 +31,8 @@ def experiment_new(path: Path, dataset: str) -> None:
 @json_option
 def experiment_show(source: Path | None, overrides: Mapping[str, Any], as_json: bool) -> None:
     """Print an experiment with every default, and with the flags applied."""
-    from ..pipeline.experiment.toml import load_experiment, to_toml
+    from ..pipeline.experiment.load import load_experiment
+    from ..pipeline.experiment.toml import to_toml
 
     loaded = load_experiment(source, overrides)
     click.echo(loaded.model_dump_json(indent=2) if as_json else to_toml(loaded), nl=as_json)

@@ -247,7 +247,7 @@ def paper_choose_crops(
     one.
     """
     from ..paper.crop_choice import choose_crops, require_unseen_validation
-    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.experiment.load import load_experiment
     from ..pipeline.results.matrix import build_matrix
 
     experiment = load_experiment(source, overrides)

@@ -30,7 +30,7 @@ def open_experiment(
     Raises:
         UsageError: the experiment, a model name or the dataset is wrong.
     """
-    from ..pipeline.experiment.toml import load_experiment
+    from ..pipeline.experiment.load import load_experiment
     from ..pipeline.session import open_session
     from ..pipeline.shards.progress import make_progress
 

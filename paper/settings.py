@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from ..errors import UsageError
 from ..models.zoo.names import canonical, resolve
+from ..pipeline.experiment.load import load_experiment
 from ..pipeline.experiment.schema import Experiment
-from ..pipeline.experiment.toml import load_experiment
 from .cells import PaperCell, PaperMap, Target
 from .experiments import PresetExperiment, preset_experiments
 from .presets import Preset, available, reasons

@@ -13,7 +13,7 @@ from ..datasets.collection import Collection
 from ..errors import UsageError
 from ..reports.matrix import Matrix
 from ..stages.specs import parts_of
-from .experiment.toml import Source
+from .experiment.load import Source
 from .planning.plan import Spec
 from .planning.rows import find_row
 from .results import matrix

@@ -16,8 +16,8 @@ from ..cache.references import Reference, remember, uses_of
 from ..datasets.collection import Collection
 from ..errors import DamagedError, NotCachedError, UnwritableError
 from ..stages.specs import FeatureSpec, parts_of
+from .experiment.load import Source, load_experiment
 from .experiment.schema import Experiment
-from .experiment.toml import Source, load_experiment
 from .planning.collection import load_collection
 from .planning.plan import STAGES, Plan, Spec, make_plan
 from .shards.backbones import identify_all, identify_apart, weights_memo

@@ -18,8 +18,9 @@ import a2pipe
 from a2pipe.cli import cli
 from a2pipe.commands.experiment import experiment
 from a2pipe.pipeline.cluster.description import Cluster
-from a2pipe.pipeline.experiment.schema import CombineSection, Experiment, HeadSection, Section
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
+from a2pipe.pipeline.experiment.schema import Experiment
+from a2pipe.pipeline.experiment.sections import CombineSection, HeadSection, Section
 
 ROOT = Path(a2pipe.__file__).parent
 AT_THE_TOP = ("README.md", "AGENTS.md", "CONTRIBUTING.md")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from ...errors import UsageError
-from ..experiment.schema import Section
+from ..experiment.sections import Section
 from ..experiment.toml import read_toml
 from ..experiment.validation import sentence_of
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from .load import load_experiment
 from .schema import Experiment
-from .toml import load_experiment, toml_value
+from .toml import toml_value
 
 NO_EVIDENCE = (
     "It shows that the pipeline works; two photographs are no evidence about natural images."

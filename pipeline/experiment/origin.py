@@ -1,4 +1,4 @@
-"""Where an experiment comes from: what tells apart two experiments of one name on one cache."""
+"""The origin of an experiment tells apart two experiments of one name on one cache."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from ...datasets.registry import DATASETS
 
 @dataclass(frozen=True)
 class Origin:
-    """The file that an experiment was read from.
+    """An origin is the file that an experiment was read from.
 
     text: its resolved path; empty where there was no file. Any two origins are equal, so that
     experiments are compared by what they compute alone.

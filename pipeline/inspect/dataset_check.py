@@ -17,7 +17,7 @@ from ...errors import BadImageError
 from ...machine import cores
 from ...stages.geometry import Canvas
 from ...stages.pixels import decode
-from ..experiment.toml import load_experiment
+from ..experiment.load import load_experiment
 from ..planning.collection import load_collection
 from ..shards.bad_images import BadImage
 from ..shards.prefetch import prefetch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...datasets.collection import Collection
 from ...datasets.registry import facts_of, names
-from ..experiment.toml import load_experiment
+from ..experiment.load import load_experiment
 from ..planning.collection import load_collection
 
 Table = list[dict[str, Any]]

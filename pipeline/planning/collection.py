@@ -6,7 +6,7 @@ from ...cache.catalog import Cache
 from ...datasets.collection import Collection
 from ...datasets.holdout import hold_out
 from ...datasets.registry import load
-from ..experiment.toml import Source, load_experiment
+from ..experiment.load import Source, load_experiment
 
 
 def load_collection(experiment: Source, *, cache: Path | str | None = None) -> Collection:

@@ -14,7 +14,8 @@ from ...stages.aggregators import check_head_count, parse_aggregator
 from ...stages.attention import tokens
 from ...stages.geometry import Canvas
 from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, FeatureSpec, ModelSpec, parts_of
-from ..experiment.schema import Experiment, RunSection
+from ..experiment.schema import Experiment
+from ..experiment.sections import RunSection
 from .rows import PlanRow, attention_maps, attention_rows, baseline_rows, combined_row
 
 Spec = AttentionSpec | BoxSpec | EmbeddingSpec

@@ -20,7 +20,8 @@ from ...stages.specs import (
     ModelSpec,
 )
 from ..experiment.baselines import Baseline
-from ..experiment.schema import CombineSection, Experiment
+from ..experiment.schema import Experiment
+from ..experiment.sections import CombineSection
 
 
 @dataclass(frozen=True)

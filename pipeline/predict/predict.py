@@ -20,8 +20,8 @@ from ...errors import UsageError
 from ...files import atomic_write_bytes, make_folder
 from ...heads.saving import SavedHead, load_head
 from ...stages.fits.head_plan import project_features
+from ..experiment.load import load_experiment
 from ..experiment.schema import Experiment
-from ..experiment.toml import load_experiment
 from ..planning.rows import PlanRow, find_row
 from ..results.cells import feature_block, text_source
 from ..session import Session, open_session

@@ -12,7 +12,8 @@ from ...heads.saving import About, save_head
 from ...stages.fits.fit import fit_head, refusals_explained, warnings_as_text
 from ...stages.fits.samples import samples_of_collection
 from ...stages.specs import FeatureSpec, parts_of
-from ..experiment.schema import Experiment, HeadSection
+from ..experiment.schema import Experiment
+from ..experiment.sections import HeadSection
 from ..planning.plan import Plan
 from ..planning.rows import PlanRow, combined_row, find_row
 from ..results.cells import feature_block, unfitted_head

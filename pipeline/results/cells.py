@@ -19,7 +19,7 @@ from ...stages.fits.samples import samples_of_collection
 from ...stages.fits.scores import Scores, scores
 from ...stages.fits.text import TextSource
 from ...stages.specs import FitSpec, HeadSpec
-from ..experiment.schema import HeadSection
+from ..experiment.sections import HeadSection
 from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.backbones import weights_memo

@@ -16,7 +16,7 @@ from ...reports.localization.write import Written, write_study
 from ...stages.localization import MEASURES, check_centres, effective_split
 from ...stages.specs import MapSpec
 from ...version import __version__
-from ..experiment.schema import LocalizeSection
+from ..experiment.sections import LocalizeSection
 from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images

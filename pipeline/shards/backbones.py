@@ -14,7 +14,8 @@ from ...cache.catalog import Cache
 from ...errors import A2pipeError
 from ...models.identity import BackboneInfo, identify, is_known
 from ...stages.specs import ModelSpec
-from ..experiment.schema import Experiment, RunSection
+from ..experiment.schema import Experiment
+from ..experiment.sections import RunSection
 
 if TYPE_CHECKING:
     from ...models.backbone import Backbone

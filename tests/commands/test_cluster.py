@@ -8,7 +8,7 @@ import pytest
 
 from a2pipe.pipeline.cluster.batch import slurm
 from a2pipe.pipeline.cluster.batch.jobs import submissions
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 
 from ..pipeline.conftest import tiny_images
 

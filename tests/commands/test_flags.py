@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from a2pipe.commands.flags import CALLBACKS, EVERY
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.experiment.schema import Experiment
-from a2pipe.pipeline.experiment.toml import load_experiment
 from a2pipe.pipeline.planning.plan import make_plan
 from a2pipe.pipeline.session import identify_all
 

@@ -11,7 +11,8 @@ from a2pipe.paper.experiments import preset_experiments
 from a2pipe.paper.presets import PRESETS, preset
 from a2pipe.paper.published import published
 from a2pipe.paper.settings import Settings, experiments
-from a2pipe.pipeline.experiment.toml import load_experiment, to_toml
+from a2pipe.pipeline.experiment.load import load_experiment
+from a2pipe.pipeline.experiment.toml import to_toml
 
 SMALL, BASE = "dinov2_vits14_reg", "dinov2_vitb14_reg"
 ANY = published(11)[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.results.localize import Measurements
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.results.report import gallery

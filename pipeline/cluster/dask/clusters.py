@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import A2pipeError, UsageError, first_line
 from ....machine import cores
-from ...experiment.schema import RunSection
+from ...experiment.sections import RunSection
 
 if TYPE_CHECKING:
     from distributed import Client

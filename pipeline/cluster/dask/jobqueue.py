@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import A2pipeError, first_line
-from ...experiment.schema import RunSection
+from ...experiment.sections import RunSection
 from ..description import Cluster
 from .clusters import GPU_PRELOAD, THREADS, Connection, own_cluster
 

@@ -19,8 +19,8 @@ from pydantic import TypeAdapter
 from ....cache.fingerprint import fingerprint
 from ....errors import A2pipeError, first_line
 from ....version import __version__
+from ...experiment.load import anchored
 from ...experiment.schema import Experiment
-from ...experiment.toml import anchored
 from ...planning.plan import STAGES, Plan, Stored
 from ...session import open_session
 from ...shards.local import LocalExecutor

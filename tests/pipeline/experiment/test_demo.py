@@ -4,7 +4,7 @@ import pytest
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.demo import demo_experiment, new_experiment
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 
 
 def test_every_variant_of_the_demo_has_a_name_of_its_own():

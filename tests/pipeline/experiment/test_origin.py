@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from a2pipe.pipeline.cluster.batch.submit import frozen
-from a2pipe.pipeline.experiment.toml import load_experiment, to_toml
+from a2pipe.pipeline.experiment.load import load_experiment
+from a2pipe.pipeline.experiment.toml import to_toml
 
 
 def written(folder: Path, dataset: str = "demo-01") -> Path:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.demo import new_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.experiment.schema import Experiment
-from a2pipe.pipeline.experiment.toml import assignments, load_experiment, to_toml, toml_value
+from a2pipe.pipeline.experiment.toml import assignments, to_toml, toml_value
 
 MINIMAL = {"dataset": {"name": "demo-01"}}
 SCALARS = st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans()
@@ -124,3 +125,11 @@ def test_a_new_experiment_bears_any_name(tmp_path: Path, name: str) -> None:
     new_experiment(path, f"images of {name}")
     written = tomllib.loads(path.read_text(encoding="utf-8"))
     assert (written["name"], written["dataset"]["name"]) == (name, f"images of {name}")
+
+
+@pytest.mark.parametrize("text", ["name = ", "\x00", '[dataset]\nname = "a"\n[dataset]\n'])
+def test_text_that_is_not_toml_is_refused(tmp_path, text):
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_experiment(path)

@@ -3,7 +3,7 @@
 import pytest
 
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 
 MINIMAL = {"dataset": {"name": "demo-01"}}
 

@@ -4,7 +4,7 @@ import pytest
 
 from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import UsageError
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.planning.collection import load_collection
 from a2pipe.pipeline.planning.plan import make_plan
 from a2pipe.pipeline.shards.backbones import identify_all

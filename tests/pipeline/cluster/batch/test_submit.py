@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 from a2pipe.pipeline.cluster.batch.submit import frozen
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 
 MODEL = "demo_localizer_s_random"
 

@@ -12,7 +12,7 @@ from distributed import Status
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.pipeline.cluster.dask import clusters
 from a2pipe.pipeline.cluster.dask.clusters import local_workers
-from a2pipe.pipeline.experiment.schema import RunSection
+from a2pipe.pipeline.experiment.sections import RunSection
 
 
 def free_port():

@@ -13,7 +13,7 @@ from a2pipe.pipeline.cluster.dask import jobqueue as dask_jobs
 from a2pipe.pipeline.cluster.dask.jobqueue import job_workers
 from a2pipe.pipeline.cluster.dask.run import DaskExecutor
 from a2pipe.pipeline.cluster.description import Cluster
-from a2pipe.pipeline.experiment.schema import RunSection
+from a2pipe.pipeline.experiment.sections import RunSection
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 

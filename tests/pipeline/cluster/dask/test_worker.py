@@ -12,7 +12,7 @@ import pytest
 
 from a2pipe.pipeline.cluster.dask import run as dask_run
 from a2pipe.pipeline.cluster.dask.run import ShardsFailedError
-from a2pipe.pipeline.experiment.toml import load_experiment
+from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.session import open_session
 from a2pipe.stages.specs import GreedyBox

@@ -1,0 +1,213 @@
+"""These are the sections of an experiment, with the type, range and default of every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator
+
+from ...models.zoo.names import canonical
+from ...stages.geometry import Canvas, Geometry
+from .baselines import Baseline, parse_baseline
+from .field_types import (
+    Aggregator,
+    BaselineText,
+    CropList,
+    Evaluation,
+    Models,
+    OddInt,
+    OneOrMore,
+    Precision,
+    Reading,
+    Seed,
+    Several,
+    Share,
+    as_crop_lists,
+    without_repeats,
+)
+
+
+class Section(BaseModel):
+    """A section of the experiment. It is immutable and refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSection(Section):
+    """The dataset section says which images are used.
+
+    name: a registered name, or the path of a folder, a manifest or tar shards. root: the folder of
+    a registered dataset. options: options of the dataset. split_val: the share of the training
+    images that is held out for validation. split_seed: which ones are. rehash: whether every file
+    is read anew, whatever the cache remembers of it.
+    """
+
+    name: str
+    root: Path | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    split_val: Share | None = None
+    split_seed: Seed = 0
+    rehash: bool = False
+
+
+class ImageSection(Section):
+    """The square canvas that an image becomes and on which boxes are placed.
+
+    size: its side in pixels. geometry: how the image becomes square. draft: whether JPEG files are
+    decoded at the smallest fraction of their size that covers the canvas.
+    """
+
+    size: PositiveInt = 224
+    geometry: Geometry = "squash"
+    draft: bool = False
+
+    @property
+    def canvas(self) -> Canvas:
+        """Return the canvas that the stages work on."""
+        return Canvas(self.size, self.geometry, self.draft)
+
+
+class AttentionSection(Section):
+    """The attention section says which models tell where to look, and how heads become one map.
+
+    models: their names. layers: "last", "all", or numbers of blocks from 1. heads: aggregators,
+    each in its canonical text, so that two spellings count once. reading: whether a head is
+    renormalised over the patches before heads are aggregated. input_size: side of the models' input
+    in pixels; None is that of the canvas.
+    """
+
+    models: Models = ()
+    layers: Literal["last", "all"] | tuple[int, ...] = "last"
+    heads: OneOrMore[Aggregator] = ("mean",)
+    reading: OneOrMore[Reading] = ("slice",)
+    input_size: PositiveInt | None = None
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _one_layer(cls, value: Any) -> Any:
+        """Read one number as a list of one."""
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if value in ("last", "all"):
+            return value
+        # Refused here, as pydantic's message on a union names only one of its halves.
+        if not numbers or not all(type(number) is int for number in numbers):
+            raise ValueError(
+                f'write "last", "all" or block numbers such as [11, 12], not {value!r}'
+            )
+        return without_repeats(tuple(numbers))
+
+
+class CropsSection(Section):
+    """The crops section says which crops are placed.
+
+    sizes: lists of crops in the order they are placed, their sides in pixels of the canvas. smooth:
+    sides, in patches, of the mean filter over a map; 1 is off. source: whether crops are cut from
+    the canvas or from the image at its full resolution.
+    """
+
+    sizes: Annotated[tuple[CropList, ...], BeforeValidator(as_crop_lists)] = ((64,),)
+    smooth: OneOrMore[OddInt] = (1,)
+    source: Literal["resized", "original"] = "resized"
+
+
+class EmbeddingSection(Section):
+    """The embedding section names the models that extract, and the rows without attention.
+
+    models: their names. baselines: as `parse_baseline` reads them. input_size: side in pixels to
+    which crops are resized; None is that of the canvas.
+    """
+
+    models: Models = ()
+    baselines: Several[BaselineText] = ()
+    input_size: PositiveInt | None = None
+
+    @property
+    def parsed_baselines(self) -> tuple[Baseline, ...]:
+        """Return the baselines, read."""
+        return tuple(parse_baseline(value) for value in self.baselines)
+
+
+class CombineSection(Section):
+    """A row whose features are those of several rows, one after the other.
+
+    name: of the row; "" for one made of its parts. rows: each by its key, label, attention model or
+    baseline.
+    """
+
+    name: str = ""
+    rows: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+class HeadSection(BaseModel):
+    """A head; every key besides these is a parameter of its own.
+
+    kind: a registered name. name: of the head in tables; "" for its kind. models: the embedding
+    models it is fitted on; all of the experiment's if empty.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str = "logistic"
+    name: str = ""
+    models: Models = ()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that were given, by name."""
+        return dict(self.model_extra or {})
+
+    @property
+    def label(self) -> str:
+        """Return the name that tables show."""
+        return self.name or self.kind
+
+
+class LocalizeSection(Section):
+    """The localize section says how attention maps are compared with ground-truth boxes.
+
+    split: the images. evaluation: the cells of a map that count. resamples, level, seed: of the
+    bootstrap that gives the intervals.
+    """
+
+    split: Literal["train", "val", "test", "all"] = "test"
+    evaluation: OneOrMore[Evaluation] = ("pixels",)
+    resamples: Annotated[int, Field(gt=0, le=100_000)] = 1000
+    level: Share = 0.95
+    seed: Seed = 0
+
+
+class RunSection(Section):
+    """The run section says how all is computed; only precision and compile change a number.
+
+    device: as PyTorch names it, or "auto". precision: the type models compute in. compile: whether
+    torch.compile makes the models' code. batch_size: images in a forward pass. workers: threads
+    that decode, and heads fitted at once; None is one a core. backend: how arrays are stored.
+    shard_size: images committed at once. limit: how many samples are taken; None is all.
+    skip_bad_images: whether bad images are left out instead of ending the run. offline: whether the
+    network is left alone. cache_pixels: whether images are stored on their canvas. weights: local
+    files by model name; "" stands for the one model there is.
+    """
+
+    device: str = "auto"
+    precision: Precision = "fp32"
+    compile: bool = False
+    batch_size: PositiveInt = 64
+    workers: PositiveInt | None = None
+    backend: Literal["zarr", "hdf5"] = "zarr"
+    shard_size: PositiveInt = 1024
+    limit: PositiveInt | None = None
+    skip_bad_images: bool = False
+    offline: bool = False
+    cache_pixels: bool = False
+    weights: dict[str, Path] = Field(default_factory=dict)
+
+    @field_validator("weights")
+    @classmethod
+    def _one_file_a_model(cls, values: dict[str, Path]) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for name, path in values.items():
+            if canonical(name) in files:
+                raise ValueError(f"two files are given for {canonical(name)}; give one")
+            files[canonical(name)] = path
+        return files
