@@ -1,1 +1,1 @@
-"""Where results live: fingerprints, stores (Zarr, HDF5), markers, catalogue, upkeep."""
+"""This package keeps results: fingerprints, stores (Zarr, HDF5), markers, catalogue, upkeep."""

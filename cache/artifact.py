@@ -1,4 +1,4 @@
-"""An artifact: the rows of one spec over one list of images, committed shard by shard."""
+"""An artifact holds the rows of one spec over one list of images, committed shard by shard."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ __all__ = ["NOT_FINITE", "OK", "PENDING", "UNREADABLE", "Artifact"]
 
 
 class Artifact:
-    """An opened folder `<root>/<stage>/<fingerprint>/<rows>` with the rows of one spec.
+    """An Artifact is an opened folder `<root>/<stage>/<fingerprint>/<rows>` with rows of one spec.
 
     A shard is done if and only if its marker is valid and the files that it names are there in
     their size; reading compares their SHA-256 as well.
@@ -50,8 +50,10 @@ class Artifact:
 
     @cached_property
     def layout(self) -> Layout:
-        """The images in their order and their cut into shards; DamagedError if their file is
-        altered."""
+        """Return the images in their order, and their cut into shards.
+
+        Raises DamagedError if the file of images is gone or altered.
+        """
         known = self._known_layout
         if known is not None and known.rows_id == self.header.rows_id:
             return known
@@ -59,7 +61,7 @@ class Artifact:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all rows once they are there, with their status and without padding."""
+        """Return the bytes of all rows once they are there, with their status, without padding."""
         return self.cut.rows * sum(f.row_bytes for f in self.stored)
 
     def markers(self) -> dict[int, Marker]:
@@ -72,18 +74,20 @@ class Artifact:
         return found if found is not None and self._present(shard, found) else None
 
     def has(self, shard: int) -> bool:
-        """Whether one shard is done, without a look at the others."""
+        """Tell whether one shard is done, without a look at the others."""
         return self.marker(shard) is not None
 
     def missing(self) -> list[int]:
-        """Return the shards to compute, in order: those without a valid marker, or of which a file
-        is gone or of another size."""
+        """Return the shards to compute, in order.
+
+        They are those without a valid marker, or of which a file is gone or of another size.
+        """
         done = self.markers()
         return [shard for shard in range(self.cut.shards) if shard not in done]
 
     @property
     def complete(self) -> bool:
-        """Whether every shard is done."""
+        """Return whether every shard is done."""
         return not self.missing()
 
     def commit(
@@ -150,7 +154,7 @@ class Artifact:
         return False
 
     def _present(self, shard: int, marker: Marker) -> bool:
-        """Whether the files that a marker names are there in their size.
+        """Tell whether the files that a marker names are there in their size.
 
         Their checksums are compared when they are read: to ask which of a million rows are done
         would else read them all.
@@ -193,7 +197,7 @@ class Artifact:
         return result
 
     def field(self, name: str) -> ArrayField:
-        """Return the field of that name, "status" included; NotCachedError if there is none."""
+        """Return the field of that name, "status" included; raise NotCachedError if none has it."""
         for field in self.stored:
             if field.name == name:
                 return field
@@ -263,7 +267,7 @@ class Artifact:
 
 
 def load_part(folder: str, name: str, shard: int) -> Any:
-    """Return one array of one shard, (rows, ...): the task that a Dask worker runs for a chunk.
+    """Return one array of one shard, (rows, ...); a Dask worker runs this for each chunk.
 
     It is a function of plain values, so that the graph holds neither open files nor layouts.
     """

@@ -1,4 +1,4 @@
-"""The cache: artifacts by spec and images under one root folder."""
+"""The cache holds artifacts, by spec and images, under one root folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def default_root() -> Path:
 
 
 class Cache:
-    """All artifacts under one folder.
+    """A Cache finds, makes and lists the artifacts under one folder.
 
     root: the folder; `default_root` if None. Opening a cache writes nothing and needs no folder to
     be there, so that a cache that may only be read can be used.
@@ -153,7 +153,7 @@ class Cache:
 
 
 def stage_folders(root: Path) -> list[Path]:
-    """Return the folders of stages under a cache root; A2pipeError if it cannot be listed."""
+    """Return the folders of stages under a cache root; raise A2pipeError if it is unreadable."""
     names = sorted(entries(root))
     return [e for e in names if e.is_dir() and e.name != EXPERIMENTS and e.name[0] != "."]
 

@@ -1,4 +1,4 @@
-"""A spec's address: the digest of its canonical JSON.
+"""A spec's address is the digest of its canonical JSON.
 
 A spec is a frozen dataclass with the class variables `stage` and `version`. Labels, and fields that
 still have their default, are left out of the address, so that a later version may add a field
@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 AT_ONCE = 4096
-"""Strings that stand as JSON in memory together, as a list may have a million."""
+"""So many strings stand as JSON in memory together, as a list may have a million."""
 
 
 def canonical(spec: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Row reuse: rows of the same fingerprint that lie in other row folders, found by image digest."""
+"""Rows of a fingerprint are reused from its other row folders, found there by image digest."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from .stores.protocol import Arrays
 Rows = NDArray[np.int64]
 
 KEPT_BYTES = 1 << 30
-"""How much of what is read from other row folders stays in memory, unless said otherwise."""
+"""So much of what is read from other row folders stays in memory, unless said otherwise."""
 
 
 class Gathered:
-    """Finds and reads the rows of images in other row folders of the same fingerprint.
+    """A Gathered finds and reads rows of images in other row folders of the same fingerprint.
 
     Rows that are bad there are not offered: they are tried again. A shard is read and checked once,
     and kept while the shards kept sum up to less than `kept_bytes`, so that rows wanted shard after
@@ -43,22 +43,22 @@ class Gathered:
 
     @property
     def offered(self) -> NDArray[np.bool_]:
-        """Whether the row of each image asked for is available, (n,)."""
+        """Return whether the row of each image asked for is available, (n,)."""
         return self._row >= 0
 
     @cached_property
     def available(self) -> frozenset[str]:
-        """The images whose good row lies in a finished shard elsewhere."""
+        """Return the images whose good row lies in a finished shard elsewhere."""
         return frozenset(self._positions)
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        """The place of each available image among those asked for."""
-        return {self._images[i]: i for i in np.flatnonzero(self._row >= 0).tolist()}
+        """Return the place of each available image among those asked for."""
+        return {self._images[i]: i for i in np.flatnonzero(self.offered).tolist()}
 
     @property
     def fields(self) -> tuple[ArrayField, ...]:
-        """The fields of the rows offered; none if there is no other row folder."""
+        """Return the fields of the rows offered; none if there is no other row folder."""
         return self._siblings[0].fields if self._siblings else ()
 
     def read(self, images: Sequence[str]) -> tuple[Arrays, Any]:
@@ -136,7 +136,8 @@ def _find(siblings: Sequence[Artifact], images: tuple[str, ...]) -> tuple[Rows, 
 def _rows_in(layout: Layout, images: tuple[str, ...]) -> Rows:
     """Return the row of each image in a layout, -1 where it has none.
 
-    Cached, as artifacts mostly share layouts, and to look a million images up takes half a second.
+    It is cached, as artifacts mostly share layouts, and to look a million images up takes half a
+    second.
     """
     row_of = layout.row_of
     return np.fromiter((row_of.get(image, -1) for image in images), np.int64, len(images))

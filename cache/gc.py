@@ -19,12 +19,12 @@ from .references import is_referred, referred
 from .verify import record_paths
 
 STRAY_AFTER = 3600.0
-"""Seconds without a change after which what is incomplete is taken for left behind."""
+"""After so many seconds without a change what is incomplete is taken for left behind."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that may be deleted.
+    """A Candidate is something that may be deleted.
 
     path: a row folder, a record's document, or a file that was left behind. bytes: what deleting it
     frees. why: why it may go, in words.
@@ -128,7 +128,7 @@ def _temporaries(folder: Path) -> Iterator[Path]:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether nothing at or below `path` changed within the last hour."""
+    """Tell whether nothing at or below `path` changed within the last hour."""
     paths = [path, *path.rglob("*")] if path.is_dir() else [path]
     return all(time.time() - _changed(part) > STRAY_AFTER for part in paths)
 

@@ -1,4 +1,4 @@
-"""`spec.json`: what an artifact is, in words.
+"""`spec.json` says what an artifact is, in words.
 
 It is written last, so that a folder without it is half-made and a folder with it is complete but
 for its shards.
@@ -23,7 +23,7 @@ _PACKAGES = ("a2pipe", "h5py", "numpy", "pillow", "timm", "torch", "zarr")
 
 @dataclass(frozen=True)
 class Header:
-    """The content of `spec.json`.
+    """A Header is the content of `spec.json`.
 
     format: number of the format. stage, version: of the code that computes the rows.
     fingerprint: the spec's address. rows_id: the name of the row folder.
@@ -48,7 +48,7 @@ class Header:
 
     @property
     def cut(self) -> Cut:
-        """How the rows are cut into shards."""
+        """Return how the rows are cut into shards."""
         return Cut(self.rows, self.shard_size)
 
 
@@ -76,7 +76,7 @@ def header_of(
 
 
 def write_header(folder: Path, header: Header) -> None:
-    """Put `spec.json` in place: from now on the folder is an artifact.
+    """Put `spec.json` in place; from now on the folder is an artifact.
 
     Raises A2pipeError if the disk is full or the cache may not be written.
     """

@@ -1,4 +1,4 @@
-"""`images.npy`: the ordered image digests of an artifact, as fixed-width bytes."""
+"""`images.npy` holds the image digests of an artifact in their order, as fixed-width bytes."""
 
 import io
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .layout import IMAGES, Backend, Layout, layout_of
 
 
 def write_images(folder: Path, images: Sequence[str]) -> None:
-    """Write the digests (ASCII) in their order; A2pipeError if that is not possible."""
+    """Write the digests (ASCII) in their order; raise A2pipeError if that is not possible."""
     buffer = io.BytesIO()
     np.save(buffer, np.array(images, dtype=np.bytes_))
     atomic_write_bytes(folder / IMAGES, buffer.getbuffer())

@@ -1,4 +1,4 @@
-"""How rows lie on disk: fields, images, the cut into shards, and the names of files and folders.
+"""This module says how rows lie on disk: fields, images, shards, names of files and folders.
 
 Nothing here is part of a spec's fingerprint: the same rows may be cut into other shards, or stored
 by another backend, and are then copied instead of computed.
@@ -29,7 +29,7 @@ ROWS_NAME = re.compile(r"^[0-9a-f]{16}$")
 
 @dataclass(frozen=True)
 class ArrayField:
-    """One array of an artifact.
+    """An ArrayField describes one array of an artifact.
 
     name: its name, which is that of a file too. shape: of one row. dtype: numpy's name of a plain
     integer or float type. fill: the value of a bad row; NaN for floats, so that it cannot be taken
@@ -55,16 +55,16 @@ class ArrayField:
 
     @property
     def stored(self) -> np.dtype[np.generic]:
-        """The dtype on disk: little-endian on every machine, as checksums are of these bytes."""
+        """Return the dtype on disk: little-endian everywhere, as checksums are of these bytes."""
         return np.dtype(self.dtype).newbyteorder("<")
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row."""
+        """Return the bytes of one row."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.stored.itemsize
 
     def to_json(self) -> dict[str, Any]:
-        """Return the field for `spec.json`; the fill value as text, as JSON has no NaN."""
+        """Return the field for `spec.json`, with the fill value as text, as JSON has no NaN."""
         return {"name": self.name, "shape": self.shape, "dtype": self.dtype, "fill": str(self.fill)}
 
 
@@ -80,7 +80,7 @@ STATUS_FIELD = ArrayField("status", (), "uint8", 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """How rows are cut into shards.
+    """A Cut says how rows are cut into shards.
 
     rows: how many there are. shard_size: rows of a shard; the last shard may be shorter.
 
@@ -98,12 +98,12 @@ class Cut:
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """Return how many shards there are."""
         return -(-self.rows // self.shard_size)
 
     @property
     def chunk(self) -> int:
-        """Rows of a stored chunk: the shard size, or all rows where they are fewer."""
+        """Return the rows of a stored chunk: the shard size, or all rows where they are fewer."""
         return min(self.shard_size, self.rows)
 
     def rows_of(self, shard: int) -> slice:
@@ -121,7 +121,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which rows an artifact has, and how they lie on disk.
+    """A Layout says which rows an artifact has, and how they lie on disk.
 
     images: the digest of each row's image, in order, each once. shard_size: rows of a shard.
     backend: what stores them, "zarr" or "hdf5".
@@ -143,7 +143,7 @@ class Layout:
 
     @cached_property
     def cut(self) -> Cut:
-        """How the rows are cut into shards."""
+        """Return how the rows are cut into shards."""
         return Cut(len(self.images), self.shard_size)
 
     def rows_of(self, shard: int) -> slice:
@@ -152,13 +152,13 @@ class Layout:
 
     @cached_property
     def rows_id(self) -> str:
-        """16 hexadecimal digits of images, shard size and backend: the name of the row folder."""
+        """Return the name of the row folder: 16 hexadecimal digits of images, cut and backend."""
         # The cut and the backend are in it: one folder holds chunks of one shape, by one writer.
         return digest_of([*self.images, str(self.shard_size), self.backend])[:16]
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """The row of each image."""
+        """Return the row of each image."""
         return dict(zip(self.images, range(len(self.images)), strict=True))
 
     def rows_by(self, images: Sequence[str]) -> dict[str, int]:
@@ -171,7 +171,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Digests as a key of a cache that is found without hashing a million of them.
+    """Digests are found in a cache by this key without hashing a million of them.
 
     Equality is complete all the same: the hash only has to tell most lists apart.
     """

@@ -1,4 +1,4 @@
-"""Markers: the only thing that says a shard is done.
+"""Markers are the only thing that says a shard is done.
 
 A file's presence proves nothing: a chunk may be there whose shard's other chunks are not. So each
 shard has a small document that names its files with their checksums, and that is written last.
@@ -28,7 +28,7 @@ _NAME = re.compile(r"^(\d{6,})\.json$")
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row without a result.
+    """A BadRow is a row without a result.
 
     row: its index in the artifact. image: the digest of its image. status: UNREADABLE or
     NOT_FINITE. reason: why, in words.
@@ -42,7 +42,7 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Marker:
-    """What is known of one committed shard.
+    """A Marker tells what is known of one committed shard.
 
     shard: its number. files: for each of its files, by its path relative to the artifact's folder,
     the size and SHA-256 with which it was written. seconds: how long it took to compute. host: the
@@ -92,7 +92,7 @@ def new_marker(
 
 @dataclass(frozen=True)
 class Ledger:
-    """The markers of one artifact: `000017.json` for shard 17 in its folder `done/`."""
+    """A Ledger reads and writes the markers of an artifact: `done/000017.json` is shard 17's."""
 
     folder: Path
 
@@ -123,7 +123,7 @@ class Ledger:
         return marker if marker is not None and marker.shard == shard else None
 
     def write(self, marker: Marker) -> None:
-        """Commit a shard: from now on it counts.
+        """Commit a shard; from now on it counts.
 
         Its files have to be flushed to disk before. Raises A2pipeError if the disk is full or the
         cache may not be written.
@@ -142,7 +142,7 @@ class Ledger:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, nothing where there is none; A2pipeError if it cannot be read."""
+    """Return what is in a folder, [] where there is none; raise A2pipeError if it is unreadable."""
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):

@@ -1,6 +1,6 @@
-"""Records: results of a whole data set, one JSON document with its arrays beside it.
+"""A record is a result of a whole data set: one JSON document with its arrays beside it.
 
-They lie at `<root>/<stage>/<fingerprint>.json` and `.npz`. The arrays are written first; the
+Records lie at `<root>/<stage>/<fingerprint>.json` and `.npz`. The arrays are written first; the
 document, which holds their checksum and its own, commits them. In the other order a crash between
 the two would leave a document whose arrays are not there.
 """
@@ -32,7 +32,7 @@ Record = tuple[dict[str, Any], dict[str, Any]]
 
 
 class Records:
-    """The records under one cache root, each at the fingerprint of its spec."""
+    """Records are read and written under one cache root, each at the fingerprint of its spec."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)

@@ -1,4 +1,4 @@
-"""What named experiments refer to: one note each, `<root>/experiments/<name>@<digest>.json`.
+"""A note, `<root>/experiments/<name>@<digest>.json`, says what a named experiment refers to.
 
 What a note names, `gc` leaves alone.
 """
@@ -17,13 +17,13 @@ from .layout import EXPERIMENTS
 from .ledger import now
 
 READABLE = 100
-"""Characters of the experiment's name in the name of its note's file."""
+"""So many characters of the experiment's name stand in the name of its note's file."""
 _NAMELESS = "An experiment needs a name to be remembered by: give `name`."
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Says whose use of the cache a note is about; each different one has a note of its own.
+    """A Reference says whose use of the cache a note is about; each has a note of its own.
 
     name: the experiment's name. origin: the resolved path of its file, or what stands for its
     dataset; "" in a note of an earlier version, which did not say. purpose: what the rows and
@@ -38,7 +38,7 @@ class Reference:
 
     @property
     def label(self) -> str:
-        """Name, purpose and limit in words: what `forget` takes, and an earlier version's key."""
+        """Return name, purpose and limit in words; `forget` takes it, and old notes go by it."""
         limit = f"limit {self.limit}" if self.limit else ""
         return " ".join(word for word in (self.name, self.purpose, limit) if word)
 
@@ -50,8 +50,7 @@ def remember(root: Path, reference: Reference, uses: Iterable[str | Path]) -> No
     fingerprints, which stand for every row folder and record of that fingerprint. To be called
     before the experiment computes, so that nothing it makes is ever unreferred.
 
-    Raises:
-        A2pipeError: the name is empty, or the note cannot be written.
+    Raises A2pipeError if the name is empty, or the note cannot be written.
     """
     if not reference.name:
         raise A2pipeError(_NAMELESS)
@@ -68,9 +67,8 @@ def forget(root: Path, label: str) -> bool:
     label: as `Reference.label`; or, where no note has that label, the origin of an experiment, all
     of whose notes are dropped.
 
-    Raises:
-        UsageError: the label is that of several experiments; they are to be named by their origin.
-        A2pipeError: the label is empty, or as `experiments` does.
+    Raises UsageError if the label is that of several experiments, which are to be named by their
+    origin, and A2pipeError if the label is empty or where `experiments` does.
     """
     if not label:  # which is the origin of all notes of an earlier version
         raise A2pipeError(_NAMELESS)
@@ -94,9 +92,8 @@ def forget(root: Path, label: str) -> bool:
 def experiments(root: Path) -> dict[Reference, set[str]]:
     """Return what every named experiment uses: fingerprints and paths relative to `root`.
 
-    Raises:
-        A2pipeError: a note cannot be read or was written by a newer version. Nothing may be deleted
-            then, as what it names is unknown.
+    Raises A2pipeError if a note cannot be read or a newer version wrote it. Nothing may be deleted
+    then, as what it names is unknown.
     """
     return {reference: _uses(path) for reference, path in _notes(root)}
 
@@ -104,8 +101,7 @@ def experiments(root: Path) -> dict[Reference, set[str]]:
 def uses_of(root: Path, reference: Reference) -> set[str]:
     """Return what is noted under one reference: nothing if it has no note, or a torn one.
 
-    Raises:
-        A2pipeError: a newer version wrote the note.
+    Raises A2pipeError if a newer version wrote the note.
     """
     return _uses_or_none(_path(root, reference))
 
@@ -116,7 +112,7 @@ def referred(root: Path) -> set[str]:
 
 
 def is_referred(relative: Path, uses: set[str]) -> bool:
-    """Whether `uses` names this path below the root, a folder around it, or its fingerprint."""
+    """Tell whether `uses` names this path below the root, its fingerprint, or a folder around."""
     names = {str(p.as_posix()) for p in (relative, *relative.parents)}
     return bool(uses & (names | set(relative.parts) | {relative.stem}))
 
@@ -141,7 +137,7 @@ def _uses_or_none(path: Path) -> set[str]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """Return a note as it was written; empty where there is none, DamagedError if altered."""
+    """Return a note as it was written, {} where there is none; raise DamagedError if altered."""
     try:
         document = read_checked_json(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""The state of a row, and what makes a computed row a bad one."""
+"""A row has a state, and a computed row that is not finite becomes a bad one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from .layout import STATUS_FIELD, ArrayField
 from .ledger import BadRow
 
 PENDING, OK, UNREADABLE, NOT_FINITE = 0, 1, 2, 3
-"""Not computed yet; good; the image could not be read; the result holds a NaN or an infinity."""
+"""A row is not computed yet, good, of an unreadable image, or holds a NaN or an infinity."""
 
 
 def settle(

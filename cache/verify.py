@@ -16,7 +16,7 @@ from .records import read_record
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it was written.
+    """A Problem is something that is not as it was written.
 
     folder: the artifact's folder, or a record's document. shard: the number of the shard; None if
     the whole is concerned. what: what is wrong, in words.
@@ -28,7 +28,7 @@ class Problem:
 
 
 _Finding = tuple[Problem, Callable[[], object]]
-"""A problem, and what mends it."""
+"""A finding is a problem, and what mends it."""
 
 
 def verify(cache: Cache, deep: bool = False, repair: bool = False) -> list[Problem]:

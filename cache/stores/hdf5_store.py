@@ -1,6 +1,6 @@
-"""HDF5 store: `data/000017.h5` holds shard 17, `data.h5` shows all shards as one virtual dataset.
+"""In HDF5 `data/000017.h5` holds shard 17, and `data.h5` shows all shards as virtual datasets.
 
-A file for each shard, as HDF5 has no two writers of one file. Every file is built in memory and
+Each shard has its file, as HDF5 allows no two writers of one. Every file is built in memory and
 renamed into place. Files are opened without HDF5's own locks, which fail or hang on some network
 file systems; the markers make them needless. `data.h5.json` holds the checksum of `data.h5`, as
 HDF5 may crash or hang on a damaged file, which therefore has to be found before it is opened.
@@ -26,12 +26,12 @@ from ..layout import ArrayField, Cut
 
 FOLDER, VIEW, VIEW_SUM = "data", "data.h5", "data.h5.json"
 _SPOILT = (OSError, KeyError, RuntimeError, ValueError)
-"""What h5py raises for a damaged file."""
+"""These are the errors that h5py raises for a damaged file."""
 
 
 @dataclass(frozen=True)
 class Hdf5Store:
-    """The arrays of one artifact in `folder/data/` and `folder/data.h5`; see `ShardStore`.
+    """An Hdf5Store keeps the arrays of an artifact in `data/` and `data.h5`; see `ShardStore`.
 
     folder: the artifact's. fields: the arrays. cut: how their rows are cut into shards.
     """
@@ -41,7 +41,7 @@ class Hdf5Store:
     cut: Cut
 
     def create(self) -> None:
-        """Write the virtual dataset; shards still to come read as the fill value."""
+        """Write the virtual datasets; shards still to come read as the fill value."""
         make_folder(self.folder / FOLDER)
         # After a crash between the two they are at odds: `faults` tells, and both are made anew.
         total = atomic_write_bytes(self.folder / VIEW, self._virtual())
@@ -102,7 +102,7 @@ class Hdf5Store:
             return [f"{VIEW} is gone or no whole HDF5 file"]
 
     def _is_as_written(self) -> bool:
-        """Whether `data.h5` has its checksum, which earlier versions did not write."""
+        """Tell whether `data.h5` has its checksum, which earlier versions did not write."""
         try:
             document = parse_checked_json((self.folder / VIEW_SUM).read_bytes())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a store of shards has to do, and which one a backend name means."""
+"""A store of shards has to do this, and a backend name means one of them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 class ShardStore(Protocol):
-    """Arrays of fixed shape over all rows, written and read shard by shard, under one folder."""
+    """A ShardStore writes and reads arrays of fixed shape, shard by shard, under one folder."""
 
     def create(self) -> None:
         """Write the files that show all shards as whole arrays.

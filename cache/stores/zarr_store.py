@@ -1,12 +1,12 @@
-"""Zarr v3 store: `data.zarr/<array>/c.<shard>.0…`, unsharded, uncompressed, one chunk a shard.
+"""In Zarr v3 a shard is a chunk of each array, `data.zarr/<array>/c.<shard>.0…`, uncompressed.
 
-A chunk of such an array is its plain little-endian bytes, and the metadata is a few lines of JSON
-(Zarr specification 3.0, https://zarr-specs.readthedocs.io). Both are written here directly: every
+A chunk is its plain little-endian bytes, and the metadata is a few lines of JSON (Zarr
+specification 3.0, https://zarr-specs.readthedocs.io). Both are written here directly: every
 file appears whole by a rename, and its checksum is taken from the bytes in memory. `open` goes
 through the zarr package.
 
-Why so (measured on zarr 3.1.6): eight writers on inner chunks of one Zarr *shard* lost half of
-them, and a torn one could not be rewritten, hence no sharding. Chunks of one row write 200 times
+Measurements on zarr 3.1.6 led to this. Eight writers on inner chunks of one Zarr *shard* lost half
+of them, and a torn one could not be rewritten, hence no sharding. Chunks of one row write 200 times
 slower than chunks of 4096, hence a chunk is a whole shard of work. A chunk that equals the fill
 value is not stored at all, so that a missing file would prove nothing, hence our own writer, which
 stores it like any other.
@@ -29,7 +29,7 @@ FOLDER, METADATA = "data.zarr", "zarr.json"
 
 @dataclass(frozen=True)
 class ZarrStore:
-    """The arrays of one artifact in `folder/data.zarr`; for its methods see `ShardStore`.
+    """A ZarrStore keeps the arrays of an artifact in `data.zarr`; see `ShardStore`.
 
     folder: the artifact's. fields: the arrays. cut: how their rows are cut into shards.
     """
@@ -46,8 +46,11 @@ class ZarrStore:
             atomic_write_bytes(path, json.dumps(document, indent=1).encode())
 
     def write(self, shard: int, arrays: Mapping[str, Any]) -> dict[str, FileSum]:
-        """Write one chunk for each array; all chunks of a Zarr array are of one shape, so that a
-        short last shard is padded with the fill value."""
+        """Write one chunk for each array.
+
+        All chunks of a Zarr array are of one shape, so a short last shard is padded with the fill
+        value.
+        """
         sums = {}
         for field in self.fields:
             name = chunk_name(field, shard)
