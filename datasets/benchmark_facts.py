@@ -7,12 +7,12 @@ from pathlib import Path
 from ..errors import UsageError
 
 ALL = "all"
-"""The name that stands for all samples of a split in `BenchmarkFacts.counts`."""
+"""This name stands for all samples of a split in `BenchmarkFacts.counts`."""
 
 
 @dataclass(frozen=True)
 class BenchmarkFacts:
-    """The published facts of one benchmark.
+    """BenchmarkFacts are what was published about one benchmark.
 
     title: what the benchmark is called.
     paper: authors, title, and arXiv number or venue.

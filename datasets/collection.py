@@ -23,7 +23,7 @@ NO_BOXES.setflags(write=False)
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """N samples. Several samples may share one image (an image in two contexts, or of two classes).
+    """A Collection holds N samples. Several may share one image, in two contexts or of two classes.
 
     name: what the dataset is called.
     paths: absolute path, or locator in an archive, of each sample's image.
@@ -73,7 +73,7 @@ class Collection:
 
     @cached_property
     def digest(self) -> str:
-        """32 hex digits that identify images, labels, groups, splits, boxes, names; not paths."""
+        """Return 32 hex digits of images, labels, groups, splits, boxes and names, not of paths."""
         # Each part is preceded by its name and length, so that no two collections that differ run
         # together into the same bytes.
         parts = {
@@ -94,12 +94,12 @@ class Collection:
 
     @cached_property
     def images(self) -> tuple[str, ...]:
-        """The digest of every readable image, each once, in order of first appearance."""
+        """Return the digest of every readable image, each once, in order of first appearance."""
         return tuple(self.path_of)
 
     @cached_property
     def path_of(self) -> dict[str, str]:
-        """The path of the first sample that shows an image, by digest, in order of appearance."""
+        """Return the path of the first sample of each image, by digest, in order of appearance."""
         # Two passes of dict() are faster with a million samples than a loop that looks each up.
         first = dict(zip(self.digests, self.paths, strict=True))
         if len(first) < len(self):

@@ -15,7 +15,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""The split that a folder's or table's word means, in lower case."""
+"""It gives the split that a folder's or table's word, in lower case, means."""
 
 
 def sorted_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The datasets that can be asked for by name. A new one is one file and one line here.
+"""List the datasets that can be asked for by name. A new one is one file and one line here.
 
 Other packages add theirs through the entry point group `a2pipe.datasets`: a function that takes a
 `Request` and returns a `Collection`; the first line of its docstring describes it.
@@ -26,7 +26,7 @@ MEMO = "images.json"
 
 @dataclass(frozen=True)
 class _Entry:
-    """A built-in dataset; its loader, and the facts of a benchmark, are imported when needed."""
+    """An _Entry is a built-in dataset, whose loader and facts are imported when needed."""
 
     summary: str
     loader: str
@@ -141,7 +141,7 @@ def _import(target: str) -> Any:
 
 
 def _summary(name: str) -> str:
-    """One line about a dataset; a plug-in that cannot be loaded harms the list of none other."""
+    """Return one line about a dataset; for a plug-in that cannot be loaded, a line that says so."""
     if name in _BUILT_IN:
         return _BUILT_IN[name].summary
     value = DATASETS.plug_ins()[name].value

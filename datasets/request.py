@@ -12,7 +12,7 @@ from .collection import Collection
 
 @dataclass(frozen=True)
 class Request:
-    """What a loader is asked for.
+    """A Request says what a loader is asked for.
 
     name: the dataset's name, or its path if it is known by that.
     root: the folder or file that the user says it lies in; None if nothing was said.

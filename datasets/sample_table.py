@@ -16,7 +16,7 @@ _UNKNOWN = IndexedImage("", 0, 0)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SampleTable:
-    """N samples as a loader knows them, before an image is read.
+    """A SampleTable holds N samples as a loader knows them, before an image is read.
 
     The fields are those of `Collection`; a dataset leaves out what it does not have. Labels and
     groups are then -1, splits "", boxes none, and the paths stand for image ids. `splits` may be

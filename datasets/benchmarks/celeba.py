@@ -19,7 +19,7 @@ from ..safe_paths import join_inside
 from ..sample_table import SampleTable, read_collection
 
 Faces = Mapping[str, tuple[int, int]]
-"""Blond and male, 0 or 1, by file name, in the order of the table."""
+"""Faces give blond and male, 0 or 1, by file name, in the order of the table."""
 
 LABEL, ATTRIBUTE = "Blond_Hair", "Male"
 CLASSES = ("non-blond", "blond")

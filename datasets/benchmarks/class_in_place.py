@@ -11,7 +11,7 @@ from ..sample_table import SampleTable, read_collection
 
 @dataclass(frozen=True)
 class ClassInPlace:
-    """One group of one split: the images that show a class in a place.
+    """A ClassInPlace is one group of one split: the images that show a class in a place.
 
     split: "train" or "test".
     class_name: such as "cat".
@@ -24,7 +24,7 @@ class ClassInPlace:
 
     @property
     def group(self) -> str:
-        """The group's name, such as `cat indoor`."""
+        """Return the group's name, such as `cat indoor`."""
         return f"{self.class_name} {self.place}"
 
 

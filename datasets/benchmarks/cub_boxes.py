@@ -21,7 +21,7 @@ FOLDER = "CUB_200_2011"
 
 @dataclass(frozen=True)
 class CubBoxes:
-    """The boxes of CUB's images.
+    """CubBoxes are the boxes of CUB's images.
 
     path: the file they were read from.
     rectangles: x, y, width, height in pixels from the top left corner, by image id (from 1).

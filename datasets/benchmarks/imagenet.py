@@ -38,7 +38,7 @@ FACTS = BenchmarkFacts(
 
 @dataclass(frozen=True)
 class _Found:
-    """An image file, its name without ending, and its class folder ("" in a flat folder)."""
+    """A _Found is an image file, its name without ending, and its class folder ("" if in none)."""
 
     path: str
     name: str

@@ -19,7 +19,7 @@ FOLDERS = (".", "data", DEVKIT, f"{DEVKIT}/data", "devkit/data")
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The classes of images.
+    """A GroundTruth says which classes images have.
 
     classes: synset, or number in the devkit, of each image whose class is known, by image id.
     remarks: sentences on what is missing.

@@ -20,7 +20,7 @@ from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_subsets, subset_na
 
 CLASSES = ("bear", "bird", "cow", "elephant", "giraffe", "horse", "sheep", "zebra")
 MINIMUM = 25
-"""Least number of images of a context that takes part."""
+"""A context takes part if it has at least this many images."""
 
 FACTS = BenchmarkFacts(
     title="MetaShift (Animals)",
@@ -50,7 +50,8 @@ PUBLISHED = {
     "contexts": (55, 47),
     "images": (2385, 6043),
 }
-"""Table 4 of A², counts in train and test: pairs of image and context by class, and totals."""
+"""Table 4 of A² has these counts in train and test: of pairs of image and context by class, and in
+total."""
 
 
 def load_animals(request: Request) -> Collection:

@@ -21,9 +21,9 @@ from .metashift_subsets import HOMEPAGE, PAPER, Subsets, read_contexts, read_sub
 CLASSES = ("cat", "dog")
 GROUPS = ("cat indoor", "cat outdoor", "dog indoor", "dog outdoor")
 AMBIGUOUS = ("cat", "dog")
-"""Class and context of the subset whose images show both classes."""
+"""These are class and context of the subset whose images show both classes."""
 MIXED = "val_out_of_domain"
-"""The folder by which the script's mixed output is known."""
+"""The script's mixed output is known by this folder."""
 
 FACTS = BenchmarkFacts(
     title="MetaShift (Cat vs Dog)",
@@ -45,7 +45,7 @@ SHOWN = (
     ClassInPlace("test", "cat", "outdoor"),
     ClassInPlace("test", "dog", "indoor"),
 )
-"""What each split shows."""
+"""They say what each split shows."""
 
 
 def load_cat_dog(request: Request) -> Collection:

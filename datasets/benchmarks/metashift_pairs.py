@@ -16,12 +16,14 @@ from .built_files import write_built
 MANIFEST = "manifest.parquet"
 SUFFIX = ".jpg"
 RECIPE = b"a2pipe"
-"""Key of the file's metadata under which the parameters of a build are kept."""
+"""The file's metadata keep the parameters of a build under this key."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One sample: an image in one of its contexts; it may occur in several, and in two classes.
+    """A Pair is one sample: an image in one of its contexts.
+
+    The image may occur in several contexts, and in two classes.
 
     split: "train" or "test".
     class_name: the class that the image is a sample of.
@@ -37,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build wrote.
+    """A BuildResult says what a build wrote.
 
     manifest: the file written.
     pairs: its samples, in order.

@@ -28,7 +28,7 @@ _IMAGE_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Subsets:
-    """MetaShift's table.
+    """Subsets are MetaShift's table.
 
     path: the file that errors name.
     images: ids of the images in each subset, by its name, `class(context)`.

@@ -1,4 +1,4 @@
-"""Reading a table of names from a pickle of unknown origin, without running anything it holds.
+"""Read a table of names from a pickle of unknown origin, without running anything it holds.
 
 The file's operations are listed with `pickletools` first, and only a file of those that build
 dicts, lists, sets, text and numbers reaches Python's unpickler, which finds no class but ours.
@@ -114,7 +114,7 @@ def _check_argument(name: str, argument: Any, memo: dict[int, str]) -> None:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Python's unpickler, for which stand-ins of the classes of plain values are all there are.
+    """An _Unpickler is Python's, but knows no class except stand-ins for those of plain values.
 
     left: the values that calls may still copy.
     """
@@ -132,7 +132,7 @@ class _Unpickler(pickle.Unpickler):
         raise RefusedError(f"names {wanted[:80]!r}, which is not loaded")
 
     def _collect(self, kind: type, items: Any = ()) -> Any:
-        """What the call of a class makes: a copy of a list. `set` would take a text apart."""
+        """Return what the call of a class makes: a copy of a list. `set` would split a text."""
         if type(items) not in (list, tuple):
             raise RefusedError("makes a set of what is no list")
         # The operations were counted, but a few of them can copy one long list over and over.
@@ -143,7 +143,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _plain(value: Any) -> Any:
-    """The value, if no class that was named and not called is left in it."""
+    """Return the value; raise RefusedError for a class in it that was named and not called."""
     inner, seen = [value], set()
     while inner:
         each = inner.pop()

@@ -21,16 +21,16 @@ from .class_in_place import ClassInPlace, read_groups
 CLASSES = ("bulldog", "corgi", "dachshund", "labrador")
 TOP = "spawrious224"
 FULL = 3168
-"""Number of images in each folder of the published archive."""
+"""Each folder of the published archive has this many images."""
 
 MAJORITY, MINORITY = (3072, 2756), (96, 412)
-"""One-to-one: how many images show a breed in its own place, and how many on the beach, in
+"""In one-to-one this many images show a breed in its own place, and this many on the beach, in
 environments 1 and 2."""
 
 
 @dataclass(frozen=True)
 class FolderSelection:
-    """The images of one folder that a benchmark takes: the first `limit` by name.
+    """A FolderSelection says what a benchmark takes of a folder: the first `limit` images by name.
 
     shown: their split, breed and place.
     folder: 0 or 1, the folder of the archive that the place lies in.

@@ -21,7 +21,7 @@ _WORKERS, _CHUNK = 4, 256
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What an XML file says of an image.
+    """An Annotation is what an XML file says of an image.
 
     boxes: float64, (k, 4), xmin, ymin, xmax, ymax of its objects in pixels, as they stand there.
     size: the image's width and height in pixels; None if they are not given.
@@ -60,7 +60,7 @@ def _read(path: str) -> Annotation | None:
 
 
 class _WithoutDoctype(ElementTree.TreeBuilder):
-    """A tree builder that refuses a document type, without which no entity can be declared."""
+    """This tree builder refuses a document type, without which no entity can be declared."""
 
     def doctype(self, *_: object) -> NoReturn:
         raise ValueError("it declares a document type")

@@ -45,7 +45,7 @@ FACTS = BenchmarkFacts(
 
 @dataclass(frozen=True)
 class Bird:
-    """A row of metadata.csv.
+    """A Bird is a row of metadata.csv.
 
     img_id: the image's id in CUB-200-2011, from 1.
     file: its path below the archive's folder.

@@ -42,7 +42,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """Everything that a demo collection depends on.
+    """A DemoRecipe is everything that a demo collection depends on.
 
     digits: the two digits that are the classes.
     seed: draws the compositions.
@@ -63,7 +63,7 @@ class DemoRecipe:
 
 @dataclass(frozen=True)
 class DemoItem:
-    """One image that is to be rendered.
+    """A DemoItem is one image that is to be rendered.
 
     label: the class, 0 or 1, an index into the recipe's digits.
     photo: the photo it stands on, 0 or 1, an index into PHOTOS.

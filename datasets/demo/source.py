@@ -30,7 +30,7 @@ BOX_ALPHA = 0.3
 
 @dataclass(frozen=True)
 class DigitMasks:
-    """Digit instances.
+    """DigitMasks are n digit instances.
 
     alpha: float32, (n, 32, 32), in [0, 1].
     label: int64, (n,), the digit, 0 to 9.
@@ -42,7 +42,7 @@ class DigitMasks:
 
 @dataclass(frozen=True)
 class DigitSplit:
-    """The evaluation digits by split, as int64 indices into `digit_masks()`.
+    """A DigitSplit has the evaluation digits by split, as int64 indices into `digit_masks()`.
 
     train: those that a head is fitted on.
     test: those that it is scored on.
@@ -54,7 +54,7 @@ class DigitSplit:
 
 @dataclass(frozen=True)
 class CompositeRecipe:
-    """How a glyph is pasted.
+    """A CompositeRecipe says how a glyph is pasted.
 
     image_size: side of the image in pixels.
     glyph_sizes: smallest and largest side of the glyph in pixels.
@@ -74,7 +74,7 @@ class CompositeRecipe:
 
 @dataclass(frozen=True)
 class Composite:
-    """A rendered image.
+    """A Composite is a rendered image.
 
     image: uint8 RGB, (size, size, 3).
     box: the tight box (x0, y0, x1, y1) of its glyph in pixels, half-open.

@@ -17,8 +17,8 @@ from ..images.remote import stamp
 from ..safe_paths import join_inside
 
 ArrowImage = tuple[str, IndexedImage | Unreadable | None]
-"""The image of a row: its locator and what was read of it, or, if the row only names an image file,
-that file's path and None."""
+"""An ArrowImage is the image of a row: its locator and what was read of it, or, if the row only
+names an image file, that file's path and None."""
 
 
 def index_rows(file: str, column: str, memo: Path | None = None) -> list[ArrowImage]:

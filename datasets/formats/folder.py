@@ -15,7 +15,7 @@ from ..sample_table import SampleTable, read_collection
 
 @dataclass(frozen=True)
 class _Found:
-    """One image of a folder; split and label are "" where there is none."""
+    """A _Found is one image of a folder; split and label are "" where there is none."""
 
     path: str
     split: str

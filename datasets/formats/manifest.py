@@ -66,7 +66,7 @@ def load_manifest(
 
 @dataclass(frozen=True)
 class _Names:
-    """A column as int64 indices into its distinct names, -1 for an empty cell."""
+    """_Names hold a column as int64 indices into its distinct names, -1 for an empty cell."""
 
     numbers: NDArray[np.int64]
     names: tuple[str, ...]

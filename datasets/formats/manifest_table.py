@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 CORNERS = ("x0", "y0", "x1", "y1")
 COLUMNS = ("path", "label", "class", "split", "group", "attribute", "image_id", *CORNERS)
 SAMPLE_COLUMNS = tuple(name for name in COLUMNS if name not in ("path", *CORNERS))
-"""The columns of a sample whose image and boxes are described elsewhere than in a table."""
+"""A sample whose image and boxes are described elsewhere than in a table has these columns."""
 ALIASES = {"attribute": "place"}
 SUFFIXES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True, eq=False)
 class ManifestTable:
-    """A manifest in memory.
+    """A ManifestTable is a manifest in memory.
 
     path: the file or folder that errors name.
     frame: one row for a sample or a box; every cell is text, "" for none.
@@ -94,7 +94,7 @@ class ManifestTable:
 
 @dataclass(frozen=True, eq=False)
 class SampleBoxes:
-    """The samples that the rows of a table make up, and their boxes.
+    """SampleBoxes are the samples that the rows of a table make up, and their boxes.
 
     rows: int64, (N,), the first row of each sample, ascending.
     boxes: for each sample float64, (k, 4), x0, y0, x1, y1 in pixels; k may be 0.

@@ -13,7 +13,7 @@ DICT, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
 @dataclass(frozen=True)
 class SavedDataset:
-    """One Dataset in the folder.
+    """A SavedDataset is one Dataset in the folder.
 
     folder: where it lies.
     key: its name in the DatasetDict, such as "train"; "" if it is the only one.

@@ -22,14 +22,14 @@ from ..images.remote import file_system, is_url, stamp
 from ..safe_paths import join_inside
 
 LONGEST_NOTE = 1 << 20
-"""Most bytes of a .cls or .json member."""
+"""A .cls or .json member may have this many bytes at most."""
 BOXES = "boxes"
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class TarImage:
-    """An image in a tar.
+    """A TarImage is an image in a tar.
 
     member: where it lies.
     read: its digest and size, or that it is too large to be read.
@@ -41,7 +41,7 @@ class TarImage:
 
 @dataclass(frozen=True)
 class TarIndex:
-    """What a tar holds.
+    """A TarIndex lists what a tar holds.
 
     images: in the tar's order.
     notes: content of each .cls member (text) and .json member (a dict), by the member's name.

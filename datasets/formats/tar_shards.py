@@ -15,7 +15,7 @@ from ..numbering import SPLIT_NAMES
 SUFFIX = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MOST = 100_000
-"""Most names that a pattern may stand for."""
+"""A pattern may stand for this many names at most."""
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _GLOB = re.compile(r"[*?\[]")
@@ -23,7 +23,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class TarShard:
-    """One tar.
+    """A TarShard is one tar.
 
     archive: its absolute path or URL.
     split: the split that its name or folder says, "train", "val" or "test", else "".

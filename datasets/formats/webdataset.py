@@ -26,7 +26,7 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class _Sample:
-    """One image with what its tar says of it.
+    """A _Sample is one image with what its tar says of it.
 
     image: where it lies, with its digest and size.
     values: cells by a manifest's column names.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LARGEST_IMAGE = 1 << 30
-"""Most bytes of an image in an archive: a larger member is no photograph, and reading it would fill
-the memory of whoever indexes the archive."""
+"""An image in an archive may have this many bytes: a larger member is no photograph, and reading it
+would fill the memory of whoever indexes the archive."""
 TOO_LARGE = f"file is larger than {LARGEST_IMAGE >> 20:,} MiB; not read"
 
 

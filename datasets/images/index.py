@@ -20,13 +20,13 @@ DIGEST_LENGTH = 32
 WORKERS = 16
 _CHUNK = 256
 QUICK_STAT, QUICK_READ = 50e-6, 300e-6
-"""Seconds a file below which looking at it, or reading it, is left to one thread."""
+"""One thread looks at all files, or reads them, if a file takes fewer seconds than this."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image file whose bytes could not be read.
+    """An Unreadable stands for an image file whose bytes could not be read.
 
     reason: why, as a phrase for the list of bad images, such as "file is missing".
     """

@@ -17,7 +17,7 @@ _ARROW = re.compile(r"(?s)(.+?\.arrow)@(.+?)\[(\d+)\]/(.+)")
 
 @dataclass(frozen=True)
 class TarMember:
-    """A member of an uncompressed tar; `str()` of it is the locator.
+    """A TarMember is a member of an uncompressed tar; `str()` of it is the locator.
 
     archive: absolute path or URL of the tar.
     offset: where the member's content begins, in bytes from the start of the tar.
@@ -36,7 +36,7 @@ class TarMember:
 
 @dataclass(frozen=True)
 class ArrowRow:
-    """The image in a row of an Arrow stream file; `str()` of it is the locator.
+    """An ArrowRow is the image in a row of an Arrow stream file; `str()` of it is the locator.
 
     file: absolute path of the Arrow file.
     column: the name of the column with images.

@@ -18,12 +18,12 @@ _BETWEEN = "\0"
 
 
 Stamp = tuple[int, int, int]
-"""What a file had when it was read: size in bytes, modification time in ns, type and rights
-(`st_mode`). Rights belong to it, as a file that may no longer be read is to be reported."""
+"""A Stamp is what a file had when it was read: size in bytes, modification time in ns, type and
+rights (`st_mode`). Rights belong to it, as a file that may no longer be read is to be reported."""
 
 
 class IndexedImage(NamedTuple):
-    """What is known of an image whose bytes could be read.
+    """An IndexedImage is what is known of an image whose bytes could be read.
 
     digest: first 32 hex digits of the SHA-256 of its bytes.
     width, height: in pixels after EXIF orientation, from the header; 0, 0 if that is no image's.
@@ -35,7 +35,7 @@ class IndexedImage(NamedTuple):
 
 
 MemoEntry = tuple[Stamp, IndexedImage]
-"""What the memo holds of one file: its stamp, and what was read of it then."""
+"""A MemoEntry is what the memo holds of one file: its stamp, and what was read of it then."""
 
 
 def load_memo(path: Path | None) -> dict[str, MemoEntry]:
