@@ -80,7 +80,7 @@ def _compute(task: Task, backbones: Backbones, progress: Progress, stats: RunSta
         progress.bar("images", task.images(task.shards)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
         ShardWriter(task, stats) as writer,
-        closing(_ahead(_batches(task, stats), work, pool, ahead, stats)) as decoded,
+        closing(_ahead(_batches(task, progress, stats), work, pool, ahead, stats)) as decoded,
         closing(_placed(decoded, task.plan, backbones, stats)) as placed,
         closing(_ahead(placed, work, pool, _batches_being_cut(task.plan), stats)) as batches,
     ):
@@ -147,7 +147,7 @@ def _computing(stats: RunStats) -> Iterator[None]:
     stats.throughput.add_wait(DEVICE, seconds)
 
 
-def _batches(task: Task, stats: RunStats) -> Iterator[tuple[Batch, list[Job]]]:
+def _batches(task: Task, progress: Progress, stats: RunStats) -> Iterator[tuple[Batch, list[Job]]]:
     """Open one shard after the other and yield its rows in batches, with what to decode.
 
     `prefetch` runs this ahead, so the shard after the one being computed is opened meanwhile.
@@ -156,6 +156,8 @@ def _batches(task: Task, stats: RunStats) -> Iterator[tuple[Batch, list[Job]]]:
     for number in task.shards:
         with stats.throughput.waiting(DISK):
             shard = open_shard(number, task)
+        for spec in shard.lost:
+            progress.say(f"Shard {number} of {spec.words} is damaged or gone. Computing it again.")
         rows = shard.rows_to_compute()
         first = next(iter(task.artifacts.values())).layout.rows_of(number).start
         # A shard whose rows are all taken over has one batch, an empty one, so that it is written.

@@ -7,6 +7,7 @@ from a2pipe.cache.stores.zarr_store import ZarrStore
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import Backbone
 from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards.progress import SilentProgress
 from a2pipe.pipeline.shards.task import KEPT_BYTES, prepare
 
 
@@ -95,3 +96,29 @@ def test_a_shard_that_another_process_drops_is_computed_again(experiment, tmp_pa
     session.executor.compute(task, session.progress, session.stats)
     assert session.is_complete()
     assert all((attention.read_shard(1)[name] == before[name]).all() for name in before)
+
+
+def test_damage_found_while_a_run_reads_is_told_and_computed_again(experiment, tmp_path):
+    open_session(experiment(), tmp_path / "cache").compute("boxes")
+    said = Said()
+    session = open_session(experiment(), tmp_path / "cache", said)
+    boxes = session.stored(session.plan.specs("boxes")[-1])
+    path = boxes.folder / next(name for name in boxes.store.files(1) if "box" in name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    session.compute()
+    assert [line for line in said.lines if "damaged" in line] == [
+        "Shard 1 of greedy crop 1, 16 px by demo_localizer_s_random, block 4 is damaged or gone."
+        " Computing it again."
+    ]
+    assert path.read_bytes() == whole
+
+
+class Said(SilentProgress):
+    """It keeps what a run says."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
