@@ -112,7 +112,7 @@ def referred(root: Path) -> set[str]:
 
 
 def is_referred(relative: Path, uses: set[str]) -> bool:
-    """Tell whether `uses` names this path below the root, its fingerprint, or a folder around."""
+    """Tell whether `uses` names this path below the root, a folder around it, or its digest."""
     names = {str(p.as_posix()) for p in (relative, *relative.parents)}
     return bool(uses & (names | set(relative.parts) | {relative.stem}))
 

@@ -9,7 +9,7 @@ from .layout import STATUS_FIELD, ArrayField
 from .ledger import BadRow
 
 PENDING, OK, UNREADABLE, NOT_FINITE = 0, 1, 2, 3
-"""A row is not computed yet, good, of an unreadable image, or holds a NaN or an infinity."""
+"""They mean not computed yet, good, an unreadable image, and a NaN or infinity in the result."""
 
 
 def settle(

@@ -1,4 +1,4 @@
-"""Ways to run the blocks of a network faster: weights in a lower precision, and compiled code."""
+"""Run the blocks of a network faster, by weights in a lower precision and by compiled code."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ..errors import A2pipeError, first_line
 
 PROJECTIONS = (nn.Linear, nn.Conv2d)
 MOST_COMPILED = 4096
-"""How many variants of one block torch.compile may keep: more than any run has networks."""
+"""So many variants of one block torch.compile may keep: more than any run has networks."""
 
 
 def cast_projections(module: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -15,14 +15,14 @@ from .weights.checkpoint import read_architecture
 from .zoo.model_entry import ModelEntry
 
 TIMM_ERRORS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
-"""What timm raises for arguments that make no network: it checks few, so nearly anything."""
+"""timm checks few arguments, so those that make no network raise nearly anything."""
 
 KEYWORDS = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads", "patch": "patch_size"}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that shapes the function of a backbone except its weights and its input size.
+    """An Architecture is all that shapes a backbone's function except weights and input size.
 
     model: timm's name of the architecture without a tag, or "VisionTransformer".
     arguments: keyword arguments of the model, as pairs sorted by name.
@@ -79,7 +79,7 @@ def _pairs(arguments: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def empty_network(architecture: Architecture) -> nn.Module:
-    """Build the network on torch's meta device: it has shapes, but no memory and no numbers.
+    """Build the network on torch's meta device, with shapes, but no memory and no numbers.
 
     Raises UsageError if timm cannot build it.
     """

@@ -1,4 +1,4 @@
-"""CLS attention of any block and the CLS embedding, for less than a forward pass.
+"""Read CLS attention of any block and the CLS embedding, for less than a forward pass.
 
 All blocks before the last one asked for run as timm's own, with fused attention. Of a block whose
 attention is read, the CLS token's row of the softmax is computed beside it; of the last block that
@@ -115,5 +115,5 @@ def _final_norm(module: Any) -> nn.Module:
 
 def _angles(module: Any, rotation: Tensor | None, number: int) -> Tensor | None:
     """Return the angles of one block, which are the same for all unless the model learns them."""
-    mixed = rotation is not None and getattr(module, "rope_mixed", False)
+    mixed = getattr(module, "rope_mixed", False)
     return rotation[number - 1] if mixed and rotation is not None else rotation

@@ -20,6 +20,7 @@ from .preprocessing import normalize
 from .weights.checkpoint import read_tensors
 from .weights.loading import load_weights
 from .weights.random_init import random_tensors
+from .zoo.model_entry import ModelEntry
 from .zoo.names import resolve
 
 __all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
@@ -29,7 +30,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class Backbone:
-    """A loaded backbone, which gives CLS attention rows and CLS embeddings of batches of pixels.
+    """A Backbone is loaded, and gives CLS attention rows and CLS embeddings of batches of pixels.
 
     `load_backbone` makes one.
 
@@ -182,17 +183,16 @@ def load_backbone(
     # Before `identify`, which may fetch gigabytes, everything that can be refused is refused.
     chosen = choose_device(device)
     info = identify(name, weights=weights, offline=offline, memo=memo)
-    module, positions = _load(name, weights), resolve(name).positions
-    backbone = Backbone(info, module, chosen, precision, positions, compiled)
+    entry = resolve(name)
+    backbone = Backbone(info, _load(entry, weights), chosen, precision, entry.positions, compiled)
     if input_size is not None:
         backbone.set_input_size(input_size)
     return backbone
 
 
-def _load(name: str, weights: Path | None) -> nn.Module:
+def _load(entry: ModelEntry, weights: Path | None) -> nn.Module:
     """Return the network with its weights."""
     # `identify` has fetched the weights, so this cannot meet another download.
-    entry = resolve(name)
     path = locate_weights(entry, weights, offline=True)
     module = empty_network(architecture_of(entry, path))
     tensors = random_tensors(module) if path is None else read_tensors(path)

@@ -1,4 +1,4 @@
-"""One timm block for the CLS token alone: its row of the softmax, and the token that leaves.
+"""Compute one timm block for the CLS token alone: its softmax row, and the token that leaves.
 
 The score of token j is q . (W_k u_j + b_k), where q is the CLS query and u_j the token as it enters
 the attention. The term q . b_k is the same for all j, so the softmax does not see it, and

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackboneInfo:
-    """Facts of a backbone; equal `architecture` and `weights` mean the same function of pixels.
+    """A BackboneInfo has the facts of a backbone.
+
+    Equal `architecture` and `weights` mean the same function of pixels.
 
     name: the one name that the table has for the model, or timm's name.
     architecture: canonical JSON of all that shapes the function except weights and input size.

@@ -1,4 +1,4 @@
-"""Facts of backbones as plain values for `a2pipe models list` and `show`.
+"""This module gives facts of backbones as plain values, for `a2pipe models list` and `show`.
 
 For the models of the table none of this imports torch.
 """

@@ -24,8 +24,8 @@ Tensors = dict[str, "Tensor"]
 
 OF_BOTH_TOWERS = ("logit_scale", "logit_bias")
 RELATIVE, ABSOLUTE = 2.0**-7, 1e-6
-"""Tolerances of comparing two towers: bf16 rounds by at most 2^-8 of a number, so copies in half
-precision pass, and two models that were trained apart are never so near."""
+"""Two towers are compared with these tolerances. bf16 rounds by at most 2^-8 of a number, so copies
+in half precision pass, and two models that were trained apart are never so near."""
 
 
 def text_tensors(tensors: Mapping[str, Tensor]) -> Tensors:

@@ -1,4 +1,4 @@
-"""Set another input size: resample position embeddings from the native grid by the model's rule."""
+"""Set another input size, and resample positions from the native grid by the model's rule."""
 
 from typing import Any
 

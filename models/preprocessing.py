@@ -1,4 +1,4 @@
-"""Prepare pixels: resize on the CPU; scale, normalise and crop on the device of the model."""
+"""Prepare pixels: resize on the CPU, then scale, normalise and crop on the model's device."""
 
 from __future__ import annotations
 

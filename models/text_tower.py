@@ -32,7 +32,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TextInfo:
-    """Facts of a text tower; equal `architecture` and `weights` mean the same function of a prompt.
+    """A TextInfo has the facts of a text tower.
+
+    Equal `architecture` and `weights` mean the same function of a prompt.
 
     name: the model's name, which is that of its image tower.
     architecture: canonical JSON of what shapes the function, tokenizer included, except weights.
@@ -81,8 +83,8 @@ def text_entry(name: str) -> ModelEntry:
 def read_projection(name: str, *, weights: Path | None = None, offline: bool = False) -> Floats:
     """Return the projection of CLS embeddings into the space shared with text, float32 (d, e).
 
-    Arguments as for `identify_text`. Raises what `identify_text` raises, and A2pipeError for a
-    weights file without a projection or with one that is not finite.
+    The arguments are as for `identify_text`. Raises what `identify_text` raises, and A2pipeError
+    for a weights file without a projection or with one that is not finite.
     """
     # It is read from the image tower's file, never the text tower's, so that `BackboneInfo.weights`
     # covers it and a projected embedding keeps its address.
@@ -95,7 +97,7 @@ def read_projection(name: str, *, weights: Path | None = None, offline: bool = F
 
 
 class TextTower:
-    """A loaded text tower on the CPU, which embeds prompts. `load_text_tower` makes one.
+    """A TextTower embeds prompts on the CPU; `load_text_tower` makes one.
 
     info: its facts.
     """
@@ -139,8 +141,8 @@ def load_text_tower(
 ) -> TextTower:
     """Load the text tower of a model onto the CPU, frozen, as float32.
 
-    Arguments as for `identify_text`. Raises what `identify_text` raises, and A2pipeError if
-    open_clip is not installed or the weights do not fit its model.
+    The arguments are as for `identify_text`. Raises what `identify_text` raises, and A2pipeError
+    if open_clip is not installed or the weights do not fit its model.
     """
     entry = text_entry(name)
     open_clip = _open_clip()

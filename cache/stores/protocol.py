@@ -1,4 +1,4 @@
-"""A store of shards has to do this, and a backend name means one of them."""
+"""A store of shards keeps to the protocol here, and each name of a backend means one store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

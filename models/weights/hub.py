@@ -18,7 +18,7 @@ TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a model in a repository of the hub.
+    """A HubFile is a file of a model in a repository of the hub.
 
     what: what it holds, "weights" or "text tower".
     model: name of the model.

@@ -1,4 +1,4 @@
-"""The backbones that have a name of their own, family by family: facts, and no code of any model.
+"""The table lists the named backbones by family: facts, and no code of any model.
 
 Sizes are in millions of parameters, without head or projection; the tests compare them, patches and
 prefix tokens with timm's networks.
@@ -10,7 +10,7 @@ from typing import Any
 from .model_entry import CLIP, HALVES, IMAGENET, ModelEntry
 
 DEMO_SMALL = (("dim", 96), ("depth", 4), ("heads", 3), ("patch", 8), ("grid", 6))
-"""Architecture of the random control, which has no weights file that could say it."""
+"""The random control has this architecture, as it has no weights file that could say it."""
 
 
 def hub_entry(
@@ -154,4 +154,4 @@ TABLE: dict[str, ModelEntry] = {
     for family in (_demo(), _dinov2(), _dinov3(), _dino(), _mae(), _ibot(), _openclip())
     for entry in family
 }
-"""Every backbone of the package by its name, in the order in which they are listed."""
+"""Every backbone of the package stands here by its name, in the order of `models list`."""

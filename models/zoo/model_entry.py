@@ -1,4 +1,4 @@
-"""One entry of the table of models: the facts of a backbone that are known without loading it."""
+"""An entry of the table of models has the facts of a backbone, known without loading it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ HALVES: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """Facts of one backbone.
+    """A ModelEntry has the facts of one backbone.
 
     name: the name that records and cells of a matrix show.
     family: what the list of models groups it under, such as "DINOv2".
