@@ -79,7 +79,7 @@ class View:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Tell whether each sample of the collection has a good row, bool (samples,)."""
+        """Return whether each sample of the collection has a good row, bool (samples,)."""
         good: NDArray[np.bool_] = np.append(self.status == OK, False)[self.row_of_sample]
         return good
 

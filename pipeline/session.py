@@ -29,8 +29,8 @@ from .shards.stats import RunStats
 from .shards.task import prepare
 
 TIMES_TO_COMPUTE_AGAIN = 3
-"""How often `read` computes what it did not find. Once is not always enough: another process may
-drop shards, as `cache verify --repair` does, while this one computes them."""
+"""`read` computes what it did not find up to so many times. Once is not always enough: another
+process may drop shards, as `cache verify --repair` does, while this one computes them."""
 
 
 @dataclass
@@ -184,8 +184,8 @@ class Session:
     def noting(self) -> Iterator[None]:
         """Let the block fail to write where the cache may only be read.
 
-        For what is of use later but not to this run, such as its record. One line says so, once in
-        a session, and the run goes on.
+        The block writes what is of use later but not to this run, such as its record. One line says
+        that it failed, once in a session, and the run goes on.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""The plan: from an experiment to the rows and columns of its matrix and the specs they need."""
+"""A plan derives from an experiment the rows and columns of its matrix and the specs they need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGES = ("attention", "boxes", "embeddings")
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything an experiment needs, as specs. It does not know what is stored already.
+    """A plan is everything an experiment needs, as specs. It does not know what is stored already.
 
     experiment: what was asked for. collection: the images. backbones: what is known of each model
     that the experiment names, by its name. attention: the attention to store, model by model.
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the embedding models."""
+        """Return the names of the embedding models."""
         return self.experiment.embedding.models
 
     def features(self, row: PlanRow, column: str) -> tuple[FeatureSpec, ...]:

@@ -1,4 +1,4 @@
-"""The rows of a matrix: attention models with their crops, baselines, and combinations of these."""
+"""A row of a matrix is an attention model with its crops, a baseline, or a combination of these."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from ..experiment.sections import CombineSection
 
 @dataclass(frozen=True)
 class Block:
-    """Boxes of one row that are embedded alike.
+    """A block is boxes of one row that are embedded alike.
 
     boxes: in the order of selection.
     input_size: side in pixels to which they are resized for the embedding model.
@@ -55,7 +55,7 @@ class Block:
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One row of the matrix: where to look.
+    """A row of the matrix says where to look.
 
     key: unique within the plan, and the same in every run, so that matrices can be compared.
     label: what people call the row.
@@ -80,7 +80,7 @@ class PlanRow:
 
     @property
     def boxes(self) -> tuple[BoxSpec, ...]:
-        """The boxes of all blocks, in order."""
+        """Return the boxes of all blocks, in order."""
         return tuple(box for block in self.blocks for box in block.boxes)
 
     def is_called(self, name: str) -> bool:
@@ -244,5 +244,5 @@ def _pixels_key(canvas: Canvas, source: str) -> str:
 
 
 def _pixels_words(canvas: Canvas, source: str) -> str:
-    """Return the same in words: "" for a squashed canvas, ", letterboxed"."""
+    """Return in words what `_pixels_key` says: "" for a squashed canvas, ", letterboxed"."""
     return canvas.suffix + source_suffix(source)

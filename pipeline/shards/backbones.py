@@ -1,4 +1,4 @@
-"""The backbones of a run: identified ahead, loaded when first needed, counted."""
+"""Models are identified ahead and loaded when first needed, and their passes are counted."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _names(experiment: Experiment) -> list[str]:
 
 
 class Backbones:
-    """Loaded backbones, one for each model and precision, kept for the length of a run."""
+    """Load a backbone for each model and precision when it is first needed, and keep it."""
 
     def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
         self._infos = infos

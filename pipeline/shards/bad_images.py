@@ -10,7 +10,7 @@ from ...errors import A2pipeError
 
 @dataclass(frozen=True)
 class BadImage:
-    """A file that gives no features.
+    """A bad image is a file that gives no features.
 
     path: of the file. digest: of its bytes, or an empty string if they could not be read. reason:
     why it gives none, a clause without the path.

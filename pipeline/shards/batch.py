@@ -1,4 +1,4 @@
-"""One batch of a shard on the device: attention, then boxes, then embeddings.
+"""Compute one batch of a shard on the device: attention, then boxes, then embeddings.
 
 Crops from originals are cut between boxes and embeddings, for only then is it known where they lie.
 The images are decoded a second time for that, as no batch keeps originals in memory.
@@ -29,13 +29,13 @@ from .shard import Shard, ShardArray
 Rows = NDArray[np.int64]
 Squares = Mapping[Crop, NDArray[np.uint8]]
 Decoded = Squares | BadImageError | None
-"""What decoding gave for one image: the pixels of each crop that was wanted, uint8 (size, size, 3);
-or why the image is bad; or None where no pixels were wanted."""
+"""Decoding gives for one image the pixels of each crop that was wanted, uint8 (size, size, 3); or
+why the image is bad; or None where no pixels were wanted."""
 
 
 @dataclass
 class Batch:
-    """Some rows of a shard on their way: decode, device, boxes, decode again, device, write.
+    """A batch is rows of a shard on their way: decode, device, boxes, decode again, device, write.
 
     rows: int64 (n,), positions in the shard, ascending.
     originals: pixels of each row's original, 0 where unknown.

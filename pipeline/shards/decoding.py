@@ -1,4 +1,4 @@
-"""Decoding: what a batch needs of each image, and the work of one decoding thread."""
+"""List what a batch needs decoded of each image, and decode one image, as each thread does."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from .batch import Batch, Decoded, crops_wanted
 from .prefetch import Room
 
 ROOM_ORIGINALS = 1 << 30
-"""Bytes of originals that decoding threads may hold together; one larger is decoded alone."""
+"""Decoding threads may hold so many bytes of originals together; one larger is decoded alone."""
 BYTES_A_PIXEL = 7
-"""Of an original: four in Pillow, three in the array made of it."""
+"""A pixel of an original takes four bytes in Pillow and three in the array made of it."""
 
 
 @dataclass(frozen=True)
 class Decode:
-    """One image to decode.
+    """A Decode is one image to decode.
 
     path: of the file, or a locator in an archive. digest: of its bytes when it was indexed.
     crops: what to cut from it. pixels: how many the original has, 0 where unknown.
@@ -30,12 +30,13 @@ class Decode:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its crops, which is what stays of it in memory."""
+        """Return the bytes of its crops, which are what stays of it in memory."""
         return sum(3 * crop.size**2 for crop in self.crops)
 
 
 Job = Decode | BadImageError | None
-"""One image to decode; or why it is bad, if that is known already; or None if it is not needed."""
+"""A job is an image to decode; or why it is bad, if that is known already; or None if no pixels of
+it are needed."""
 
 
 def weight(job: Job) -> int:

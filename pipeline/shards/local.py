@@ -1,9 +1,9 @@
-"""The local executor: a pool of threads decodes, this thread drives the device, a thread writes.
+"""The local executor decodes in a pool of threads, computes in this thread, writes in another.
 
-The way of a batch, which `_compute` strings together: its shard is opened (`shard`), its images are
-decoded (`decoding`), attention and boxes are computed (`batch`), crops are cut from originals where
-the experiment asks for that (`decoding`), embeddings are computed (`batch`), and after its last
-batch the shard is written (`writing`). All of these run at the same time, on different batches.
+`_compute` takes a batch along its way: its shard is opened (`shard`), its images are decoded
+(`decoding`), attention and boxes are computed (`batch`), crops are cut from originals where the
+experiment asks for that (`decoding`), embeddings are computed (`batch`), and after its last batch
+the shard is written (`writing`). All of these run at the same time, on different batches.
 """
 
 import time
@@ -27,11 +27,11 @@ from .task import Task
 from .writing import ShardWriter
 
 BATCHES_AHEAD = 4
-"""Batches that are being decoded while the device has one, at the least."""
+"""At least so many batches are being decoded while the device has one."""
 BATCHES_BEING_CUT = 2
-"""Batches with boxes that wait for their crops from originals while the device has one."""
+"""So many batches with boxes wait for their crops from originals while the device has one."""
 ROOM_AHEAD = 512 << 20
-"""Bytes of decoded squares that may wait for the device, beyond one batch."""
+"""So many bytes of decoded squares may wait for the device, beyond one batch."""
 
 
 class LocalExecutor:
@@ -107,7 +107,7 @@ def _ahead(
 
 
 def _batches_ahead(workers: int, batch_size: int) -> int:
-    """Return so many that every worker has two images to go on with while the device computes."""
+    """Return how many batches keep two images ready for every worker while the device computes."""
     return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
 
 

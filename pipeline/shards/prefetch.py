@@ -62,7 +62,7 @@ def _collect(futures: list[Future[Result]], waited: Callable[[float], None]) -> 
 
 
 class Room:
-    """Bytes that threads share: a thread that wants more than are left waits until others are done.
+    """Threads share bytes: one that wants more than are left waits until others are done.
 
     A thread that wants more than there are in all gets all of them, once it is alone.
     """

@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    """What a run tells how far it is."""
+    """A run tells a progress how far it is."""
 
     def bar(self, what: str, total: int) -> AbstractContextManager[Advance]:
         """Show how many of `total` things are done while the block runs.
@@ -37,7 +37,7 @@ def make_progress(quiet: bool = False, stream: TextIO | None = None) -> Progress
 
 
 class SilentProgress:
-    """Progress that prints nothing."""
+    """A silent progress prints nothing."""
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Advance]:
@@ -49,7 +49,7 @@ class SilentProgress:
 
 
 class PlainProgress:
-    """Progress for logs: one line every ten seconds and one at the end."""
+    """A plain progress is for logs: it prints one line every ten seconds and one at the end."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -76,7 +76,7 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """Progress for terminals: a bar with rate and time left, by rich."""
+    """A terminal progress draws a bar with rate and time left, by rich."""
 
     def __init__(self, stream: TextIO):
         from rich.console import Console

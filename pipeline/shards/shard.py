@@ -1,4 +1,4 @@
-"""One shard in memory: the arrays that are stored, and those that are to be computed."""
+"""A shard in memory has arrays that are stored, and arrays that are to be computed."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Stored)
 
 @dataclass
 class ShardArray(Generic[S]):
-    """The rows of one spec in one shard.
+    """A ShardArray holds the rows of one spec in one shard.
 
     values: (n, ...), one row for each image of the shard.
     status: uint8 (n,), PENDING where a row is still to be computed.
@@ -72,7 +72,7 @@ class ShardArray(Generic[S]):
 
 @dataclass
 class Shard:
-    """The arrays that are needed to compute one shard, upstream first.
+    """A Shard holds the arrays that are needed to compute one shard, upstream first.
 
     number: of the shard. images: digests of its images, in the order of rows.
     arrays: those to compute, and stored ones that these are computed from.
@@ -87,12 +87,12 @@ class Shard:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes all values take in memory."""
+        """Return how many bytes all values take in memory."""
         return sum(array.values.nbytes for array in self.arrays.values())
 
     @property
     def open_arrays(self) -> list[ShardArray[Any]]:
-        """The arrays that are to be computed and written."""
+        """Return the arrays that are to be computed and written."""
         return [array for array in self.arrays.values() if not array.stored]
 
     def unfinished(self, kind: type[S]) -> list[ShardArray[S]]:
@@ -190,7 +190,7 @@ def _take_over(
 
 
 def _stored(spec: Stored, artifact: Artifact, number: int) -> ShardArray[Any] | None:
-    """Read a committed array; None if it is gone, or was damaged and is dropped now."""
+    """Return a committed array; None if it is gone, or was damaged and is dropped now."""
     try:
         arrays = artifact.read_shard(number)
     except NotCachedError:

@@ -10,7 +10,7 @@ from typing import Any
 
 DECODE, DEVICE, DISK = "decode", "device", "disk"
 WORTH_A_REMARK = 0.2
-"""Share of the time below which a wait is not worth a change."""
+"""A wait for less than this share of the time is not worth a change."""
 
 
 @dataclass

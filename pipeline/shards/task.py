@@ -1,4 +1,4 @@
-"""The task: which shards of a plan lack rows, found out before anything is computed."""
+"""A task lists which shards of a plan lack rows, before anything is computed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .disk import require_room
 
 @dataclass(frozen=True)
 class Task:
-    """Shards to compute.
+    """A task is a list of shards to compute.
 
     plan: what they are shards of. cache: where they are stored.
     artifacts: the row folder of each spec, upstream first, canvases that are stored among them.
@@ -37,7 +37,7 @@ class Task:
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
-        """The number of pixels of each image's original: int64 (rows,), 0 where unknown."""
+        """Return the number of pixels of each image's original: int64 (rows,), 0 where unknown."""
         collection = self.plan.collection
         first: dict[str, int] = {}
         for sample, digest in enumerate(collection.digests):
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def asked_for(self) -> list[Stored]:
-        """The specs whose rows are asked for: all but those that are stored on the way."""
+        """Return the specs whose rows are asked for: all but those that are stored on the way."""
         return [spec for spec in self.artifacts if not spec.only_when_read]
 
     def only(self, shards: Iterable[int]) -> Task:

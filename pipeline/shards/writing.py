@@ -1,4 +1,4 @@
-"""Committing finished shards to the cache, in a thread of its own: data first, marker last."""
+"""Commit finished shards to the cache, in a thread of its own: data first, marker last."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .task import Task
 
 SHARDS_BEING_WRITTEN = 2
 ROOM_TO_WRITE = 1 << 30
-"""Bytes of finished shards that may wait to be written, beyond one shard."""
+"""So many bytes of finished shards may wait to be written, beyond one shard."""
 
 
 class ShardWriter:
-    """A thread that commits finished shards.
+    """A shard writer is a thread that commits finished shards.
 
     At most SHARDS_BEING_WRITTEN of them wait, and no more than ROOM_TO_WRITE bytes beyond the one
     being written, so that a slow disk holds the device up before memory is full.
