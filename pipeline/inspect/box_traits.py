@@ -1,4 +1,4 @@
-"""What is the matter with the boxes of a dataset, box by box."""
+"""Find out what is the matter with the boxes of a dataset, box by box."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from ...metrics.localization import covers_a_centre
 from ...stages.geometry import Canvas
 
 EXAMPLES = 3
-"""The number of images that are named for each trait."""
+"""So many images are named for each trait."""
 
 OUTSIDE, WITHOUT_AREA = "outside the image", "without area"
 BEYOND, CUT_AWAY = "that reach beyond the edge", "cut away by image.geometry"
 VANISHING = "without a pixel on the canvas"
 WRONG = (OUTSIDE, WITHOUT_AREA)
-"""The traits of boxes that no image can have; the others only tell what becomes of a box."""
+"""No image can have boxes of these traits; the others only tell what becomes of a box."""
 
 Size = tuple[int, int]
-"""Width and height of an upright image in pixels."""
+"""A size is the width and height of an upright image in pixels."""
 Boxes = NDArray[np.float64]
-"""Boxes (k, 4) as x0, y0, x1, y1 in pixels of the upright image."""
+"""Boxes are (k, 4), each as x0, y0, x1, y1 in pixels of the upright image."""
 
 
 @dataclass(frozen=True)
 class BoxFinding:
-    """Boxes that share one trait.
+    """A BoxFinding counts the boxes that share one trait.
 
     trait: what is the matter with them, as words after "boxes". boxes: how many there are.
     examples: ids of the first images that have one.

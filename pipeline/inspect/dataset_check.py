@@ -26,13 +26,13 @@ from .box_traits import WRONG, Boxes, BoxFinding, Size, find_traits
 
 BATCH, BATCHES_AHEAD = 64, 4
 PUBLISHED, DIFFERS, BAD_IMAGES = 0, 1, 3
-"""The exit codes of `a2pipe datasets check`."""
+"""`a2pipe datasets check` ends with one of these exit codes."""
 CANVAS = Canvas(224)
 
 
 @dataclass(frozen=True)
 class Count:
-    """The number of samples in one part of a split, as it was published and as it is here.
+    """A Count is the number of samples in one part of a split, as published and as it is here.
 
     split: "train", "val", "test" or "". name: of the group or class, or `ALL` for the whole split.
     """
@@ -45,7 +45,7 @@ class Count:
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """What a check found.
+    """A DatasetCheck says what a check found.
 
     name: of the dataset. title: under which it was published, "" if it was not. samples: number of
     samples. images: number of unique images that were decoded, bad ones included. counts: of all
@@ -66,24 +66,24 @@ class DatasetCheck:
 
     @property
     def differing(self) -> tuple[Count, ...]:
-        """Counts that are not the published ones."""
+        """Return the counts that are not the published ones."""
         return tuple(count for count in self.counts if count.here != count.published)
 
     @property
     def wrong_boxes(self) -> int:
-        """The number of boxes that no image can have."""
+        """Return the number of boxes that no image can have."""
         return sum(found.boxes for found in self.findings if found.trait in WRONG)
 
     @property
     def exit_code(self) -> int:
-        """3 for bad images, else 1 for what differs from the published or is wrong, else 0."""
+        """Return 3 for bad images, else 1 if counts differ or boxes are wrong, else 0."""
         if self.bad:
             return BAD_IMAGES
         return DIFFERS if self.differing or self.wrong_boxes else PUBLISHED
 
     @property
     def verdict(self) -> str:
-        """The whole result in one sentence."""
+        """Return the whole result in one sentence."""
         problems = [
             *_some(len(self.bad), "image that cannot be used", "images that cannot be used"),
             *_some(len(self.differing), "count that differs", "counts that differ"),
@@ -174,7 +174,7 @@ def _counts(collection: Collection, facts: BenchmarkFacts) -> Iterator[Count]:
 
 
 def _named(collection: Collection, name: str) -> NDArray[np.bool_]:
-    """Which samples belong to a group of this name, else to a class of it."""
+    """Return which samples a group of this name has, else a class of it; `ALL` has all."""
     if name in collection.group_names:
         return np.equal(collection.groups, collection.group_names.index(name))
     if name in collection.class_names:
@@ -188,7 +188,7 @@ def _named(collection: Collection, name: str) -> NDArray[np.bool_]:
 def _decode_all(
     collection: Collection, progress: Progress, workers: int
 ) -> dict[str, Size | BadImageError]:
-    """Digest -> width and height of the decoded image, or why it cannot be decoded."""
+    """Return by digest the width and height of each image, or why it cannot be decoded."""
     paths = list(collection.path_of.values())
     batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
     found: list[Size | BadImageError] = []
@@ -214,7 +214,7 @@ def _size(path: str) -> Size | BadImageError:
 def _bad_images(
     collection: Collection, decoded: Mapping[str, Size | BadImageError]
 ) -> Iterator[BadImage]:
-    """Files that cannot be read or decoded, each once, in the collection's order."""
+    """Yield the files that cannot be read or decoded, each once, in the collection's order."""
     pairs = dict(zip(collection.paths, collection.digests, strict=True))
     for path, digest in pairs.items():
         reason = decoded[digest] if digest else collection.unreadable[path]
@@ -225,7 +225,7 @@ def _bad_images(
 def _boxed(
     collection: Collection, decoded: Mapping[str, Size | BadImageError]
 ) -> Iterator[tuple[str, Boxes, Size]]:
-    """Id, boxes and size of the image of every sample that has boxes and decodes."""
+    """Yield id, boxes and size of the image of every sample that has boxes and decodes."""
     for index, boxes in enumerate(collection.boxes):
         size = decoded.get(collection.digests[index])
         if len(boxes) and isinstance(size, tuple):
@@ -233,5 +233,5 @@ def _boxed(
 
 
 def _some(count: int, one: str, many: str) -> list[str]:
-    """ "1 box", "2 boxes", or nothing."""
+    """Return the count in words, as "1 box" or "2 boxes", and nothing for 0."""
     return [f"{count:,} {one if count == 1 else many}"] if count else []

@@ -1,4 +1,4 @@
-"""The datasets that can be named, and a collection in numbers: counts, sizes, boxes, duplicates."""
+"""List the datasets that can be named, and sum up a collection: counts, sizes, boxes, copies."""
 
 import itertools
 from collections import Counter
@@ -21,7 +21,7 @@ CLASSES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Summary:
-    """A collection in numbers.
+    """A Summary is a collection in numbers.
 
     name: of the collection. samples: their number. images: the number of unique images.
     groups: a line for each split and group that has samples, with samples, images, unreadable files
@@ -159,7 +159,7 @@ def _group_line(collection: Collection, split: str, group: int) -> dict[str, Any
 
 
 def _image_sizes(collection: Collection) -> NDArray[np.int64]:
-    """Width and height of every image that can be read, once, (n, 2)."""
+    """Return the width and height of every image that can be read, once, (n, 2)."""
     row_of = dict(zip(collection.digests, range(len(collection)), strict=True))
     row_of.pop("", None)
     sizes = collection.sizes[list(row_of.values())]
@@ -213,7 +213,7 @@ def _duplicates(collection: Collection) -> dict[str, int]:
 
 
 def _images_of_several(collection: Collection, values: list[Any]) -> int:
-    """The number of images whose samples do not all have the same value."""
+    """Return the number of images whose samples do not all have the same value."""
     pairs = {(digest, value) for digest, value in zip(collection.digests, values, strict=True)}
     return sum(count > 1 for count in Counter(digest for digest, _ in pairs if digest).values())
 

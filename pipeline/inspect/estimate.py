@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Need:
-    """One spec of a plan, and how many of its rows are still to be written.
+    """A Need says how many rows of one spec of a plan are still to be written.
 
     stage, what, fingerprint: the spec, in words and by its address. rows, shards: of the whole
     collection. shards_done: shards that are committed. rows_reusable: rows of the other shards that
@@ -45,21 +45,29 @@ class Need:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take.
+    """An Estimate says what a run would take.
 
-    needs: an entry for each spec, those that others read from first. forward_passes: name of a
-    model -> images that pass through it. decodes: image files, each counted as often as it is
-    decoded. bytes_free: on the disk of the cache. Bad images make passes and decodes fewer.
+    needs: an entry for each spec, those that others read from first. inputs: what passes through
+    models, as `model_inputs` has it. decodes: image files, each counted as often as it is decoded.
+    bytes_free: on the disk of the cache. Bad images make passes and decodes fewer.
     """
 
     needs: list[Need]
-    forward_passes: dict[str, int]
+    inputs: dict[tuple[ModelSpec, int, str], int]
     decodes: int
     bytes_free: int
 
     @property
+    def forward_passes(self) -> dict[str, int]:
+        """Return how many images pass through each model, by the model's name."""
+        passes: dict[str, int] = defaultdict(int)
+        for (model, _, _), count in self.inputs.items():
+            passes[model.name] += count
+        return dict(passes)
+
+    @property
     def bytes_to_write(self) -> int:
-        """The bytes that all specs together still have to write."""
+        """Return the bytes that all specs together still have to write."""
         return sum(need.bytes_to_write for need in self.needs)
 
     def totals(self) -> dict[str, Any]:
@@ -87,7 +95,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """The rows of one spec that are not committed.
+    """These rows of one spec are not committed.
 
     unwritten: rows of the shards that are not done, (n,). lacking: those of them that no other row
     folder holds either, so that they have to be computed, (n,).
@@ -99,28 +107,25 @@ class _Rows:
     lacking: Mask
 
 
-def needs(plan: Plan, cache: Cache, through: str = "embeddings") -> list[Need]:
-    """Return an entry for each spec up to a stage, those that others read from first.
+def needs(plan: Plan, cache: Cache) -> list[Need]:
+    """Return an entry for each spec, those that others read from first.
 
     Only markers are read, and nothing is written.
     """
-    return [_need(plan, _rows(plan, cache, spec)) for spec in plan.specs(through)]
+    return [_need(plan, _rows(plan, cache, spec)) for spec in plan.specs()]
 
 
-def estimate(plan: Plan, cache: Cache, through: str = "embeddings") -> Estimate:
-    """Return what is missing up to a stage, and what it takes to compute it.
+def estimate(plan: Plan, cache: Cache) -> Estimate:
+    """Return what is missing, and what it takes to compute it.
 
     Only markers are read, and nothing is written. Stored canvases are counted where the experiment
     has them stored.
     """
-    specs = {spec: _rows(plan, cache, spec) for spec in plan.specs(through)}
+    specs = {spec: _rows(plan, cache, spec) for spec in plan.specs()}
     pixels = {canvas: _pixel_rows(plan, cache, canvas, specs) for canvas in plan.pixels(specs)}
-    passes: dict[str, int] = defaultdict(int)
-    for (model, _, _), count in model_inputs({s: r.lacking for s, r in specs.items()}).items():
-        passes[model.name] += count
     return Estimate(
         needs=[_need(plan, rows) for rows in (*pixels.values(), *specs.values())],
-        forward_passes=dict(passes),
+        inputs=model_inputs({spec: rows.lacking for spec, rows in specs.items()}),
         decodes=_decodes(specs, pixels),
         bytes_free=free_bytes(cache.root),
     )
@@ -144,13 +149,8 @@ def model_inputs(lacking: Mapping[Spec, Mask]) -> dict[tuple[ModelSpec, int, str
     return {key: count for key, count in passes.items() if count}
 
 
-def lacking_rows(plan: Plan, cache: Cache, through: str = "embeddings") -> dict[Spec, Mask]:
-    """Return which rows of each spec up to a stage have to be computed, (n,)."""
-    return {spec: _rows(plan, cache, spec).lacking for spec in plan.specs(through)}
-
-
 def _decodes(specs: Mapping[Spec, _Rows], pixels: Mapping[Canvas, _Rows]) -> int:
-    """Files to decode: an image once for its canvases, and once more for crops of the original."""
+    """Return how many files to decode: once for the canvases, once more for crops of originals."""
     # A canvas that is stored is decoded only where its own rows lack.
     canvases = [rows.lacking for spec, rows in specs.items() if spec.pixels not in (None, *pixels)]
     canvases += [rows.lacking for rows in pixels.values()]
@@ -159,7 +159,7 @@ def _decodes(specs: Mapping[Spec, _Rows], pixels: Mapping[Canvas, _Rows]) -> int
 
 
 def _pixel_rows(plan: Plan, cache: Cache, canvas: Canvas, specs: Mapping[Spec, _Rows]) -> _Rows:
-    """The rows of a canvas to store: those in whose shards a spec that reads it is missing."""
+    """Return the rows of a canvas to store, in whose shards a spec that reads it is missing."""
     rows = _rows(plan, cache, canvas)
     readers = [each.unwritten for spec, each in specs.items() if spec.pixels == canvas]
     wanted = np.any(readers, axis=0)

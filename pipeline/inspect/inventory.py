@@ -1,4 +1,4 @@
-"""Tables of what is stored: the artifacts of a cache, and the state and pace of an experiment."""
+"""List what is stored: the artifacts of a cache, and the state and pace of an experiment."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from .estimate import Need, needs
 Table = list[dict[str, Any]]
 
 PACE_WINDOW = 3600.0
-"""Seconds before the newest marker in which shards count for the pace."""
+"""Shards of so many seconds before the newest marker count for the pace."""
 
 
 def inventory(cache: Cache) -> Table:
@@ -102,7 +102,7 @@ def _artifact_line(artifact: Artifact) -> dict[str, Any]:
 
 
 def _model_name(spec: Mapping[str, Any]) -> str:
-    """The first model named in a spec, its own before those upstream."""
+    """Return the first model named in a spec, its own before those upstream."""
     model = spec.get("model")
     if isinstance(model, Mapping):
         return str(model.get("name", ""))
@@ -111,7 +111,7 @@ def _model_name(spec: Mapping[str, Any]) -> str:
 
 
 def _bad_images(session: Session, stage: str) -> int:
-    """Images without a usable row up to this stage, with the files that cannot be read."""
+    """Return how many images lack a usable row up to this stage, unreadable files among them."""
     bad = set(session.collection.unreadable)
     for artifact in filter(None, map(session.stored, session.plan.specs(stage))):
         bad |= {row.image for row in artifact.bad_rows()}

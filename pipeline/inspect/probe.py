@@ -18,15 +18,15 @@ from ...stages.pixels import load_crops
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
-from .estimate import Estimate, lacking_rows, model_inputs
+from .estimate import Estimate
 
 DECODES = 16
-"""The number of images that are decoded, spread over the collection."""
+"""At most so many images are decoded, spread over the collection."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What was timed, in seconds.
+    """A Probe says what was timed, in seconds.
 
     decode: for one image on one thread. passes: "NAME at SIDE px, STAGE" -> for one image through
     this model. total: for everything that is missing.
@@ -55,13 +55,12 @@ def probe(session: Session, estimated: Estimate) -> Probe:
     Raises:
         A2pipeError: a model cannot be loaded.
     """
-    inputs = model_inputs(lacking_rows(session.plan, session.cache))
     decode = _decoding(session) if estimated.decodes else 0.0
     run, memo = session.experiment.run, weights_memo(session.cache)
     backbones = Backbones(session.plan.backbones, run, memo)
-    passes = {key: _passing(session, backbones, *key) for key in inputs}
+    passes = {key: _passing(session, backbones, *key) for key in estimated.inputs}
     decoding = decode * estimated.decodes / (run.workers or cores())
-    computing = sum(passes[key] * count for key, count in inputs.items())
+    computing = sum(passes[key] * count for key, count in estimated.inputs.items())
     # On the CPU the models share the cores with the decoding threads, so the times add up. On a GPU
     # both go on at once, and the slower one counts.
     shared = backbones.device() in ("", "cpu")
@@ -73,7 +72,7 @@ def probe(session: Session, estimated: Estimate) -> Probe:
 
 
 def _decoding(session: Session) -> float:
-    """Seconds to decode one image on this thread to all canvases of the plan."""
+    """Return the seconds to decode one image on this thread to all canvases of the plan."""
     read = {spec.pixels for spec in session.plan.specs() if spec.pixels}
     crops = [whole_canvas(canvas) for canvas in sorted(read) or [Canvas(1)]]
     paths = list(_spread(session))
@@ -94,7 +93,7 @@ def _spread(session: Session) -> Iterator[str]:
 def _passing(
     session: Session, backbones: Backbones, model: ModelSpec, side: int, stage: str
 ) -> float:
-    """Seconds of one image in a full batch."""
+    """Return the seconds of one image in a full batch through a model."""
     backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
@@ -111,7 +110,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h"."""
+    """Return seconds as text: "40 s", "12 min", "3.5 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -15,7 +15,7 @@ from ..shards.progress import Progress
 
 @dataclass(frozen=True)
 class Mended:
-    """A problem that was found and dropped, and whether its shard has been computed again."""
+    """A Mended is a problem that was dropped; `computed` tells if its shard was computed again."""
 
     problem: Problem
     computed: bool
@@ -23,7 +23,7 @@ class Mended:
 
 @dataclass(frozen=True)
 class Repair:
-    """The outcome of a repair: what was found, and how many images went through models again."""
+    """A Repair says what was found, and how many images went through models again."""
 
     mended: tuple[Mended, ...]
     forward_passes: int
@@ -73,7 +73,7 @@ def _compute_again(session: Session, dropped: dict[Path, set[int]]) -> None:
 
 
 def _is_stored(problem: Problem) -> bool:
-    """Whether the shard of a problem is stored by now."""
+    """Tell whether the shard of a problem is stored by now."""
     try:
         artifact = Artifact(problem.folder)
         return problem.shard is not None and artifact.marker(problem.shard) is not None

@@ -1,4 +1,4 @@
-"""Pictures of predictions: each image with its attention and its crops, named by the class."""
+"""Draw predictions: each image with its attention and its crops, in a file named by the class."""
 
 import re
 from collections.abc import Iterator
@@ -71,5 +71,5 @@ def _by_shard(session: Session, images: list[str]) -> Iterator[NDArray[np.int64]
 
 
 def _plain(text: str) -> str:
-    """Text as part of a file name."""
+    """Return a text as part of a file name."""
     return re.sub(r"[^\w.+-]+", "_", text)[:80]

@@ -35,7 +35,7 @@ EDGES = ("x0", "y0", "x1", "y1")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a head says of one image.
+    """A Prediction is what a head says of one image.
 
     path: the image. class_name: the predicted class. probabilities: of each class, by its name, in
     [0, 1]; empty if the head has none. boxes: the crops that the head was shown, x0, y0, x1, y1 in
@@ -50,7 +50,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionRun:
-    """The outcome of `predict`.
+    """A PredictionRun is the outcome of `predict`.
 
     predictions: one an image that could be used, in the order of the images. bad: the others, with
     the reason. session: where the features were computed. row: the row of its plan by which crops
@@ -112,7 +112,7 @@ def predict(
 
 
 def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
-    """The experiment that the head was fitted in, with [run] as this machine has it."""
+    """Return the experiment that the head was fitted in, with [run] as this machine has it."""
     notes = saved.about.notes
     if not {"experiment", "row"} <= notes.keys():
         raise UsageError(
@@ -142,7 +142,7 @@ def _predictions(
 
 
 def _chances(saved: SavedHead, X: NDArray[np.float32]) -> list[dict[str, float]]:
-    """For each image, the probability of every class that the head was fitted on, by name."""
+    """Return by name the probability of every class that the head knows, for each image."""
     if not hasattr(saved.head, "predict_proba"):
         return [{}] * len(X)
     names = [saved.about.class_names[int(label)] for label in saved.head.classes_]

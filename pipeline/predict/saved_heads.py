@@ -1,4 +1,4 @@
-"""A cell of a matrix as one file: its fitted head, and how an image becomes the head's features."""
+"""Save a cell of a matrix as one file: its fitted head, and how images become its features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..shards.bad_images import refuse_bad_images
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of an experiment's matrix: its row, embedding model and head."""
+    """A Cell names a cell of an experiment's matrix: its row, embedding model and head."""
 
     row: PlanRow
     column: str
