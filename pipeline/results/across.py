@@ -1,4 +1,4 @@
-"""Two methods compared across several matrices, such as those of several datasets or seeds."""
+"""Compare two methods across several matrices, such as those of several datasets or seeds."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from .predictions import read_predictions
 
 @dataclass(frozen=True)
 class Pair:
-    """The two cells of one matrix.
+    """A Pair is the two cells of one matrix.
 
     matrix: its name. reference, value: the metric of either cell, in [0, 1]. difference: value less
     reference.
@@ -30,7 +30,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Across:
-    """How the second method differs from the first, the reference, over matrices.
+    """An Across says how the second method differs from the first, the reference, over matrices.
 
     metric: "wga", "accuracy" or "worst_class". difference: mean of the pairs' differences.
     cohen_d_paired, cohen_d_pooled: None where they are not defined. statistic, p: of Wilcoxon's

@@ -16,7 +16,7 @@ _DIGITS = re.compile(r"[0-9a-f]{4,32}")
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A cell that a person chose: what it is called, and the fingerprint of its record."""
+    """A NamedCell is one that a person chose: what it is called, and its record's fingerprint."""
 
     name: str
     record: str
@@ -90,7 +90,7 @@ def _of_matrix(parts: Sequence[str], matrix: Matrix, text: str) -> NamedCell:
 
 
 def _rows(name: str, matrix: Matrix) -> set[str]:
-    """Keys of the rows called so: by key, baseline, label, or the title that tables show."""
+    """Return the keys of rows called so: by key, baseline, label, or the title in tables."""
     shown = titles(matrix)
     return {
         row.key
@@ -100,7 +100,7 @@ def _rows(name: str, matrix: Matrix) -> set[str]:
 
 
 def _known(matrix: Matrix) -> str:
-    """All names of rows, columns and heads, for a message."""
+    """Return all names of rows, columns and heads, for a message."""
     rows = [row.key for row in matrix.rows]
     named_as = (("rows", rows), ("columns", matrix.columns), ("heads", matrix.heads))
     return "; ".join(f"{what} {', '.join(map(repr, names))}" for what, names in named_as)

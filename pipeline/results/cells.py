@@ -1,4 +1,4 @@
-"""The cells of a matrix: each head on each feature block, fitted only where no record exists."""
+"""A cell of a matrix is a head on a feature block, fitted only where no record exists."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ from .fits import FeatureBlock, Fit, run_fits
 
 @dataclass(frozen=True)
 class CellResult:
-    """One fitted head of a matrix: its place, what was found, and what it predicted.
+    """A CellResult is a fitted head of a matrix: its place, what was found, what it predicted.
 
     row: the row of the plan. column: the embedding model. head: the head's label. record: the
     fingerprint of its record. content, arrays: what the record holds, with the predictions of the
@@ -46,13 +46,13 @@ class CellResult:
 
     @cached_property
     def scores(self) -> Scores:
-        """Accuracies over the test samples: of all, of each group and of each class."""
+        """Return accuracies over the test samples: of all, of each group and of each class."""
         return scores(self.content, self.arrays)
 
 
 @dataclass(frozen=True, eq=False)
 class _PlannedCell:
-    """A cell before its fit: its place, the head that is planned for it, and its address."""
+    """A cell has, before its fit, its place, the head that is planned for it, and its address."""
 
     row: PlanRow
     column: str

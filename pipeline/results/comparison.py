@@ -22,7 +22,7 @@ METRICS = ("wga", "accuracy", "worst_class")
 
 @dataclass(frozen=True)
 class Method:
-    """How cells are compared.
+    """A Method says how cells are compared.
 
     metric: one of METRICS. test: "mcnemar" or a name in `TESTS`. resamples: number of draws of a
     test that draws. alpha: the level below which a corrected p-value counts as a difference.
@@ -39,7 +39,7 @@ class Method:
 
 @dataclass(frozen=True)
 class ComparedCell:
-    """One cell and its comparison with the reference.
+    """A ComparedCell is one cell and its comparison with the reference.
 
     cell: its name. record: the fingerprint of its record. value, low, high: the metric and its 95 %
     interval. difference: the value less the reference's. difference_low, difference_high: the
@@ -65,7 +65,7 @@ class ComparedCell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several cells compared with one reference.
+    """A Comparison holds several cells compared with one reference.
 
     method: how they were compared. n: number of test samples. images: number of different images
     among them. chosen: whether the reference was chosen as the best of the cells on these same
@@ -81,8 +81,8 @@ class Comparison:
     cells: tuple[ComparedCell, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "cells": [asdict(cell) for cell in self.cells]}
+        """Return plain JSON values."""
+        return asdict(self)
 
 
 def compare_matrix(
@@ -210,7 +210,7 @@ def metric_of(found: Predictions, metric: str) -> float:
 
 
 def _shown(found: Predictions, metric: str) -> tuple[float, float, float]:
-    """The metric and its 95 % interval, low and high."""
+    """Return the metric and its 95 % interval, low and high."""
     measure = accuracy_interval if metric == "accuracy" else wga_interval
     low, high = measure(found.correct, _groups(found, metric), found.images)
     return metric_of(found, metric), low, high

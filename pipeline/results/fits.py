@@ -1,4 +1,4 @@
-"""Fits that have no record yet, side by side in processes that share the features on disk."""
+"""Fit heads that have no record yet, side by side in processes that share features on disk."""
 
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
@@ -22,12 +22,12 @@ from .processes import in_processes, scratch_folder
 WORTH_A_PROCESS = 10_000_000
 """Below so many feature values, over all fits, to start processes takes longer than it saves."""
 READ_AT_ONCE = 4096
-"""The number of samples whose features are in memory together while they are written to disk."""
+"""The features of so many samples are in memory together while they are written to disk."""
 
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """The features of a collection's samples, which are read when they are needed.
+    """A FeatureBlock is the features of a collection's samples, read when they are needed.
 
     key: equal for equal features. width: number of values of one sample. read: takes positions
     (n,) in the collection and returns the features of these samples, float32 (n, width).
@@ -40,7 +40,10 @@ class FeatureBlock:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A head to fit on a feature block. prepare: returns the unfitted head when its turn comes."""
+    """A Fit is a head to fit on a feature block.
+
+    prepare: returns the unfitted head when its turn comes.
+    """
 
     features: FeatureBlock
     prepare: Callable[[], UnfittedHead]
@@ -106,7 +109,7 @@ def _fill(features: Features, block: FeatureBlock, samples: Samples) -> None:
 
 
 def _processes(fits: Sequence[Fit], samples: Samples, workers: int | None) -> int:
-    """How many processes to start: one where starting more would take longer than it saves."""
+    """Return how many processes to start: one where more would take longer than they save."""
     values = sum(fit.features.width for fit in fits) * len(samples.index)
     return min(workers or cores(), len(fits)) if values >= WORTH_A_PROCESS else 1
 

@@ -1,4 +1,4 @@
-"""How well maps and crops agree with the boxes of a dataset: from records, else measured."""
+"""Tell how well maps and crops agree with the boxes of a dataset: from records, else measured."""
 
 from __future__ import annotations
 
@@ -37,19 +37,22 @@ from ..session import Session
 from ..shards.prefetch import prefetch
 
 READ_AT_ONCE = 2048
-"""The number of images whose attention rows are read together. The rows of twice as many may be in
+"""The attention rows of so many images are read together. The rows of twice as many may be in
 memory, as the next are read while these are measured."""
 MAPS_A_JOB = 128
-"""The number of images that a thread measures before it takes the next ones."""
+"""A thread measures so many images before it takes the next ones."""
 
 Job = tuple[NDArray[np.float32], tuple[Floats, ...]]
-"""Attention rows (n, heads, tokens) and, where there are any, the boxes of the n images."""
+"""A job is attention rows (n, heads, tokens) and, where there are any, boxes of the n images."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A localisation record. record: its fingerprint. content: means and counts, by name. arrays:
-    values of the images that count, by name of the measure."""
+    """A Measured is a localisation record.
+
+    record: its fingerprint. content: means and counts, by name. arrays: values of the images that
+    count, by name of the measure.
+    """
 
     record: str
     content: dict[str, Any]
@@ -58,8 +61,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class RowLocalization:
-    """What the matrix shows of one row, and the fingerprints of the records it was read from: that
-    of its map, then that of its crops."""
+    """A RowLocalization is what the matrix shows of one row, and where that was read.
+
+    records: fingerprints, that of its map's record and that of its crops'.
+    """
 
     shown: Localization
     records: tuple[str, str]
@@ -122,7 +127,7 @@ def _localizations(measurements: Measurements) -> list[RowLocalization]:
 
 
 class Measurements:
-    """Localisation on one split of a collection: what has no record yet is measured when asked for.
+    """Measure localisation on one split of a collection, when it is asked for and has no record.
 
     session: where attention and boxes are read. collection: the samples, of which the experiment's
     `localize.split` counts. Raises UsageError as `find_subjects` does.
@@ -142,8 +147,8 @@ class Measurements:
         return self if same else Measurements(self.session, collection)
 
     def say_which_boxes_miss(self) -> None:
-        """Say on the progress why nothing is compared with the dataset's boxes, if it has any, or
-        how many images lose theirs to the geometry."""
+        """Say on the progress why no box of the dataset is compared with, or how many images lose
+        theirs to the geometry. Nothing is said if it has no boxes, or no image loses them."""
         if self.subjects.boxes:
             reason = lost_boxes(self.subjects, self.canvas)
         else:

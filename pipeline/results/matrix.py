@@ -1,4 +1,4 @@
-"""The matrix of an experiment: compute missing features, fit missing cells, put them together."""
+"""Build an experiment's matrix: compute missing features, fit missing cells, join them."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from .run_record import RunRecord
 
 @dataclass(frozen=True)
 class MatrixRun:
-    """A finished matrix, and what it was made of.
+    """A MatrixRun is a finished matrix, and what it was made of.
 
     matrix: what the report shows. cells: every cell in row order, with its predictions. collection:
     the samples that the heads were fitted on, without those of bad images. record: what the run
@@ -90,7 +90,7 @@ def check(session: Session, complete: bool) -> None:
 
 
 def _bad_if_complete(session: Session) -> list[BadImage] | None:
-    """The bad images if all features are stored, else None. The markers are read once for both."""
+    """Return the bad images, or None if features are missing; markers are read once for both."""
     try:
         return session.bad_images()
     except NotCachedError:
@@ -148,7 +148,7 @@ def _assemble(
 
 
 def _row(row: PlanRow) -> Row:
-    """The row as a report shows it: the fields that both have in common."""
+    """Return the row as a report shows it: with the fields that both have in common."""
     return Row(**{each.name: getattr(row, each.name) for each in fields(Row)})
 
 

@@ -1,4 +1,4 @@
-"""Stored predictions of a head, with the truth beside them, so that heads compare without a fit."""
+"""Read the stored predictions of a head and the truth, so that heads compare without a fit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ _ARRAYS = ("test_index", "test_predictions", "test_labels", "test_groups", "test
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What one head predicted of the n test samples of a collection; all arrays are (n,).
+    """Predictions are what one head predicted of a collection's n test samples, in arrays (n,).
 
     record: the fingerprint of the head's record. collection: the digest of the collection. index:
     positions of the samples in it, those of bad images left out. predictions: predicted class
@@ -34,7 +34,7 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Which predictions are right, (n,)."""
+        """Return which predictions are right, (n,)."""
         return np.asarray(self.predictions == self.labels)
 
 

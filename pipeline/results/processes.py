@@ -20,9 +20,9 @@ from ...files import explained, remove
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 1.0
-"""How often a process looks whether its parent still lives."""
+"""A process looks every so many seconds whether its parent still lives."""
 PREFIX = "a2pipe-features-"
-"""How the names of scratch folders begin."""
+"""The names of scratch folders begin so."""
 
 
 def in_processes(

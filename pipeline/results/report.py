@@ -1,4 +1,4 @@
-"""The report of a matrix: the matrix itself, and a gallery of test images under its best cell."""
+"""A report has the matrix itself and a gallery of test images under its best cell."""
 
 import itertools
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def attention_maps(
 
 
 def _chosen(cell: CellResult, collection: Collection, each: int) -> list[int]:
-    """Positions among the cell's test samples, spread evenly within group and outcome."""
+    """Return positions among the cell's test samples, spread evenly within group and outcome."""
     test = cell.arrays["test_index"]
     right = cell.arrays["test_predictions"] == collection.labels[test]
     groups = grouping(collection)[0][test]

@@ -1,4 +1,4 @@
-"""The record of a run: versions, machine, command, seconds, forward passes, bad images."""
+"""The record of a run has versions, machine, command, seconds, forward passes and bad images."""
 
 import datetime
 import json
@@ -22,7 +22,7 @@ PACKAGES = ("torch", "timm", "numpy", "scikit-learn", "zarr", "h5py", "pillow")
 
 @dataclass
 class RunRecord:
-    """What a command did, collected while it runs.
+    """A RunRecord collects what a command did while it runs.
 
     started: seconds since the epoch. stats: what was computed. seconds: time of each activity
     besides those in `stats`; activities overlap, so these do not add up to the total. bad: images

@@ -1,4 +1,4 @@
-"""One stage on its own: compute what is missing up to it, and tell what is stored then."""
+"""Run one stage on its own: compute what is missing up to it, and tell what is stored then."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from .run_record import RunRecord
 
 @dataclass(frozen=True)
 class StageRun:
-    """The outcome of one stage.
+    """A StageRun is the outcome of one stage.
 
     lines: for each of its specs the words for it, rows, shards, bad images and folder, as a table.
     bad: images that could not be used.

@@ -1,4 +1,4 @@
-"""The localisation study of an experiment: compute attention, measure every map, write it down."""
+"""Make an experiment's localisation study: compute attention, measure every map, write it down."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from .run_record import RunRecord
 from .stage_run import compute_stage
 
 VALUES_AT_ONCE = 1 << 24
-"""The number of values per image that are in memory together, float64: 128 MiB."""
+"""So many values, each of one image, are in memory together, float64: 128 MiB."""
 
 
 def publish_study(session: Session, folder: Path | None = None) -> tuple[Study, Written]:
@@ -107,7 +107,7 @@ def _study(
 
 @dataclass(frozen=True)
 class _Draft:
-    """A line of the study whose intervals are still to be drawn.
+    """A draft is a line of the study whose intervals are still to be drawn.
 
     line: the line without its measures. records: fingerprints of the records behind it. columns:
     name and crops of a measure -> its values, (n,); empty once the line has its measures.
