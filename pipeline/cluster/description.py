@@ -1,4 +1,4 @@
-"""The description of a cluster that jobs are submitted to: one small TOML file."""
+"""One small TOML file describes the cluster that jobs are submitted to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Lines = tuple[str, ...]
 
 
 class Cluster(Section):
-    """What one job may use and what it needs, in the words of no particular batch system.
+    """A Cluster says what one job may use and needs, in the words of no particular batch system.
 
     system: the batch system. queue: its partition or queue, and account: what is charged; both are
     left to the system if empty.
@@ -47,15 +47,15 @@ class Cluster(Section):
 
     @property
     def seconds(self) -> int:
-        """The time of one job in seconds."""
+        """Return the time of one job in seconds."""
         days, _, clock = self.time.rpartition("-")
         hours, minutes, seconds = map(int, clock.split(":"))
         return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
     @property
     def clock(self) -> str:
-        """The time of one job as HH:MM:SS with as many hours as there are, for systems that know
-        no days."""
+        """Return the time of one job as HH:MM:SS, with hours for its days, which not every system
+        knows."""
         minutes, seconds = divmod(self.seconds, 60)
         return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
 

@@ -1,4 +1,4 @@
-"""Which shards are missing, and how many tasks share them."""
+"""Find out which shards are missing, and deal them to tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from ...session import Session
 
 SIZES_TRIED = 16
-"""Times the number of tasks: how many ranks are tried so that those shards spread well."""
+"""Up to so many ranks a task are tried, so that missing shards spread well."""
 Shards = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class TaskArray:
-    """One array of tasks, submitted by one script.
+    """A TaskArray is one array of tasks, submitted by one script.
 
     number: of the array, from 1. first: the rank from which its tasks are numbered; a batch system
     bounds the numbers in an array, not only how many there are. ranks: the ranks of its tasks,
@@ -28,18 +28,18 @@ class TaskArray:
 
     @property
     def name(self) -> str:
-        """The name of its script, and the beginning of its logs' names."""
+        """Return the name of its script, with which the names of its logs begin."""
         return f"tasks-{self.number}"
 
     @property
     def tasks(self) -> tuple[int, ...]:
-        """The numbers of its tasks, counted from `first`."""
+        """Return the numbers of its tasks, counted from `first`."""
         return tuple(rank - self.first for rank in self.ranks)
 
 
 @dataclass(frozen=True)
 class Deal:
-    """How missing shards are dealt: rank r takes those with shard % world_size == r.
+    """A Deal says who takes which missing shards: rank r those with shard % world_size == r.
 
     shards: how many are missing. world_size: the number of ranks, some of which may have nothing to
     do. arrays: the tasks of the others.
@@ -51,7 +51,7 @@ class Deal:
 
     @property
     def tasks(self) -> int:
-        """How many tasks there are: those ranks that have something to do."""
+        """Return how many tasks there are: those ranks that have something to do."""
         return sum(len(array.ranks) for array in self.arrays)
 
 

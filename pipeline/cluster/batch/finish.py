@@ -1,4 +1,4 @@
-"""What follows when the tasks of a submission have ended: the matrix, or the rest once more."""
+"""Finish a submission whose tasks have ended: build the matrix, or submit the rest once more."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What was submitted: a record in the cache for each submission, which its jobs look for too."""
+"""The cache has a record of each submission, which its jobs look for too."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +20,7 @@ JOBS = "jobs"
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission of an experiment.
+    """A Submission is what was submitted of an experiment at one time.
 
     id: UTC time and a random ending, so that ids sort by time.
     experiment: its name. system: the name of the batch system. created: UTC time, ISO 8601.
@@ -46,22 +46,22 @@ class Submission:
 
     @property
     def batch_system(self) -> BatchSystem:
-        """The batch system that it was submitted to."""
+        """Return the batch system that it was submitted to."""
         return batch_system(self.system)
 
     @property
     def ranks(self) -> list[int]:
-        """The ranks of all its tasks, in the order of its arrays."""
+        """Return the ranks of all its tasks, in the order of its arrays."""
         return [rank for array in self.arrays for rank in array.ranks]
 
     @property
     def finish_job(self) -> str | None:
-        """The job that fits heads; None if it was not handed over."""
+        """Return the job that fits heads; None if it was not handed over."""
         return self.jobs[-1] if len(self.jobs) > len(self.arrays) else None
 
     @property
     def finish_log(self) -> Path:
-        """The log of the job that fits heads."""
+        """Return the path of the log of the job that fits heads."""
         return self.log_of("finish")
 
     def log_of(self, name: str) -> Path:

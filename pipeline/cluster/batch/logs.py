@@ -1,4 +1,4 @@
-"""What the log of a job says: the exit code that its script noted, and its last error."""
+"""The log of a job tells the exit code that its script noted, and its last error."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LSF: tasks are counted from 1, and `bsub` reads the script from standard input."""
+"""LSF counts tasks from 1, and its `bsub` reads the script from standard input."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from ..description import Cluster
 from .system import BatchSystem, Job, at_once, ranges, rank_from, with_values
 
 BACK_INTO_THE_QUEUE = 99
-"""The exit code with which a task asks to be run again; its template gives it too."""
+"""A task asks by this exit code to be run again; its template gives it too."""
 
 
 def _options(job: Job, cluster: Cluster) -> list[str]:

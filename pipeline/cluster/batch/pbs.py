@@ -1,4 +1,4 @@
-"""PBS (OpenPBS, PBS Pro): arrays are ranges without gaps, and never of a single task."""
+"""Arrays of PBS (OpenPBS, PBS Pro) are ranges without gaps, and never of a single task."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The scripts of a submission: templates filled with what a cluster and an experiment say."""
+"""The scripts of a submission are templates filled with what a cluster and an experiment say."""
 
 import re
 import sys
@@ -12,9 +12,9 @@ from .jobs import Submission, record_path
 from .system import Job
 
 EXPERIMENT, CLUSTER, FINISH = "experiment.toml", "cluster.toml", "finish.sh"
-"""Names of the files that jobs read, as the templates have them."""
+"""Jobs read files of these names, as the templates have them."""
 SIGNAL_EARLY = 60
-"""Seconds by which SLURM may send its signal before it was asked to (sbatch, `--signal`)."""
+"""SLURM may send its signal so many seconds before it was asked to (sbatch, `--signal`)."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 

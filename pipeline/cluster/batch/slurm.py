@@ -1,4 +1,4 @@
-"""SLURM: `sbatch` takes arrays with gaps, `squeue` and `sacct` tell what became of a task."""
+"""SLURM's `sbatch` takes arrays with gaps; `squeue` and `sacct` tell what became of a task."""
 
 import re
 import subprocess
@@ -13,11 +13,11 @@ from ..description import Cluster
 from .system import BatchSystem, Job, JobStates, QueueError, at_once, ranges, rank_from, with_values
 
 PATIENCE = 60.0
-"""Seconds until a command that looks at SLURM has to have answered."""
+"""A command that looks at SLURM has to answer within so many seconds."""
 TIMES_ASKED, SECONDS_BETWEEN = 4, 5.0
 """A controller that is busy, or starts anew, answers a little later."""
 DEFAULT_LARGEST_ARRAY = 1001
-"""SLURM's own default of MaxArraySize."""
+"""This is SLURM's own default of MaxArraySize."""
 _QUEUE = ["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T"]
 _ACCOUNTS = ["sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID,State"]
 _FORGOTTEN = "Invalid job id specified"

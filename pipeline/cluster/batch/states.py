@@ -1,4 +1,4 @@
-"""What became of submitted jobs: what the batch system says, else what their logs say."""
+"""The batch system tells what became of submitted jobs; where it does not, their logs do."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ FINE = {"COMPLETED", "PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUE
 
 @dataclass(frozen=True)
 class TaskState:
-    """What became of one task.
+    """A TaskState says what became of one task.
 
     rank: its rank; None for the finishing job. job: the system's name of it. state: its state in
     the words of SLURM, which serve for every system; UNKNOWN where neither the system nor the log
@@ -31,12 +31,12 @@ class TaskState:
 
     @property
     def is_over(self) -> bool:
-        """Whether the task has ended, or nobody can tell what it does."""
+        """Return whether the task has ended, or nobody can tell what it does."""
         return self.state in OVER
 
     @property
     def has_failed(self) -> bool:
-        """Whether the task ended without success, or nobody can tell how."""
+        """Return whether the task ended without success, or nobody can tell how."""
         return self.state not in FINE
 
 

@@ -1,4 +1,4 @@
-"""Submitting an experiment: scripts for what is missing, handed to the batch system."""
+"""Submit an experiment: hand scripts for what is missing to the batch system."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ from .systems import batch_system
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission that was not handed over yet.
+    """A Prepared is a submission that was not handed over yet.
 
     submission: what will be noted of it. files: the content of each of its files by name, scripts
     last, in the order in which they are handed over. one_after_another: whether its arrays have to
@@ -41,7 +41,7 @@ class Prepared:
 
     @property
     def scripts(self) -> list[str]:
-        """The names of its scripts, in the order in which they are handed over."""
+        """Return the names of its scripts, in the order in which they are handed over."""
         return [name for name in self.files if name.endswith(".sh")]
 
     def path(self, name: str) -> Path:

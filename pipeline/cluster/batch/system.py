@@ -1,6 +1,6 @@
-"""What a batch system is: how it is asked for a job, handed a script, and asked how that went.
+"""A batch system is asked for a job, handed its script, and asked how that went.
 
-Each system is a file of its own, which alone knows the system's words; `systems` lists them.
+Each system has a file of its own, which alone knows the system's words; `systems` lists them.
 """
 
 import re
@@ -13,7 +13,8 @@ from ..description import Cluster
 from .deal import TaskArray
 
 JobStates = dict[tuple[str, int | None], str]
-"""The state of each job, or task of an array of jobs, in SLURM's words, by job and task number."""
+"""JobStates has the state of each job, or task of an array of jobs, in SLURM's words, by job and
+task number."""
 
 
 class QueueError(Exception):
@@ -22,7 +23,7 @@ class QueueError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a system has to know of one job beside what the cluster's description says of all.
+    """A Job is what a system has to know of one job besides the cluster's description.
 
     name: its name in the queue. log: the path of its log, with {task} where the number of a task
     goes. queue, gpus, directives: as in the description. tasks: the numbers that the system gives
@@ -48,7 +49,7 @@ def _nothing_told(_: Sequence[str]) -> JobStates:
 
 @dataclass(frozen=True)
 class BatchSystem:
-    """One batch system.
+    """A BatchSystem says how one batch system is spoken to.
 
     name: as in a cluster's description.
     options: the lines at the top of a job's script.

@@ -1,4 +1,4 @@
-"""The batch systems that scripts are written for, by name."""
+"""Scripts are written for these batch systems, which are found by name."""
 
 from ....errors import UsageError
 from .lsf import LSF

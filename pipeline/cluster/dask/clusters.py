@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECONDS_TO_ANSWER = 5.0
 SECONDS_TO_CLOSE = 10.0
 GPU_PRELOAD = "a2pipe.pipeline.cluster.dask.device"
-"""The module that a nanny loads to give its worker one GPU."""
+"""A nanny loads this module to give its worker one GPU."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 GUARD = (
     "In a Python script, calls that start workers have to stand under "
@@ -54,7 +54,7 @@ class Connection:
 
 
 Connect = Callable[[RunSection, Path], AbstractContextManager[Connection]]
-"""A function that connects to workers for a run with these settings. The folder is for what jobs
+"""Such a function connects to workers for a run with these settings. The folder is for what jobs
 print. Workers that were started for the run are stopped when the context is left, in any case."""
 
 

@@ -35,7 +35,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _one_at_a_time = Lock()
 _executor = LocalExecutor()
 _opened: dict[str, Task] = {}
-"""The task of the last run, by the name of the run."""
+"""Only the task of the last run is kept, by the name of the run."""
 
 
 @dataclass(frozen=True)
