@@ -1,4 +1,4 @@
-"""Commands about what the cache stores: `cache ls`, `cache verify`, `cache gc` and others."""
+"""These commands are about what the cache stores: `cache ls`, `verify`, `gc` and others."""
 
 from __future__ import annotations
 

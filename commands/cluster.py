@@ -1,4 +1,4 @@
-"""Commands for batch systems: `submit`, `finish` and `logs`; `status` tells what became of jobs."""
+"""`submit`, `finish` and `logs` are for batch systems; `status` tells what became of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that compares cells of matrices on the same test samples."""
+"""The command `compare` compares cells of matrices on the same test samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TESTS = {
 }
 
 _UNREAD = {"mcnemar": ("resamples", "seed"), "wilcoxon": ("resamples", "seed", "correction")}
-"""Options that a test does not read."""
+"""It names the options that a test does not read."""
 
 
 @click.command()
@@ -144,7 +144,7 @@ def _compared(
 
 
 def _lines(found: Comparison) -> list[dict[str, Any]]:
-    """One row of the table a cell, the reference first."""
+    """Return one row of the table for each cell, the reference first."""
     metric = found.method.metric
     lines = []
     for cell in found.cells:
@@ -190,7 +190,7 @@ def _words(found: Comparison) -> str:
 
 
 def _pairs(found: Across) -> list[dict[str, Any]]:
-    """One row of the table a matrix."""
+    """Return one row of the table for each matrix."""
     return [
         {"matrix": pair.matrix, "A": pair.reference, "B": pair.value, "difference": pair.difference}
         for pair in found.pairs

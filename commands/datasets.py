@@ -1,4 +1,4 @@
-"""Commands about datasets: list, look into, check, build."""
+"""These commands list datasets, look into them, check them and build them."""
 
 import sys
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Flags that say where shards are computed."""
+"""These flags say where shards are computed."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Commands about experiment files: `experiment new` and `experiment show`."""
+"""These commands are about experiment files: `experiment new` and `experiment show`."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The keys of an experiment file as flags, in the groups that commands take them in.
+"""Offer the keys of an experiment file as flags, in the groups that commands take them in.
 
 A command takes a group only if it reads what the group says. Every flag is written as the help
 shows it: its name, what stands for its value, `...` where it may be repeated, two spaces, a
@@ -16,7 +16,7 @@ import click
 
 @dataclass(frozen=True)
 class Flag:
-    """A key of the experiment file as a flag.
+    """A Flag is a key of the experiment file as a flag.
 
     key: dotted, such as "image.size". name: of the flag, with its dashes. metavar: what stands for
     its value, which also says how the value is read; empty for a switch. multiple: whether the flag
@@ -50,7 +50,7 @@ def _numbers(_: click.Context, __: click.Parameter, value: Any) -> Any:
 
 
 def _as_numbers(text: str) -> list[int] | str:
-    """ "64,32" or "20" as integers; words such as "last" as they are."""
+    """Return "64,32" or "20" as integers; words such as "last" as they are."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
@@ -107,7 +107,7 @@ def weights_files(
 
 
 TYPES: dict[str, Any] = {"N": int, "PX": int, "SHARE": float, "LEVEL": float}
-"""Type of a value by its metavar; all others are texts."""
+"""It gives the type of a value by its metavar; all others are texts."""
 
 CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
     "KEY=VALUE": pairs,
@@ -116,7 +116,7 @@ CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
     "ROW,ROW": _names,
     "FILE|MODEL=FILE": weights_files,
 }
-"""What reads the texts of a flag, by its metavar."""
+"""It gives what reads the texts of a flag, by its metavar."""
 
 
 # --- the flags ----------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ ATTENTION, CROPS, EMBEDDING = _headed("Attention"), _headed("Crops"), _headed("E
 RUN = _headed("Run")
 
 FEATURES = (DATASET, IMAGE, ATTENTION, CROPS, EMBEDDING)
-"""What says which features an experiment has."""
+"""These flags say which features an experiment has."""
 
 EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), RUN)
 
@@ -231,16 +231,16 @@ LOCALIZATION = flags("localize.split", "localize.evaluation")
 INTERVALS = flags("localize.resamples", "localize.level", "localize.seed")
 
 MATRIX = (NAME, *FEATURES, HEADS, METRICS, LOCALIZATION)
-"""What says what a matrix shows; intervals of the localisation are of `localize` alone."""
+"""These flags say what a matrix shows; `localize` alone has those of intervals."""
 
 ADDRESS = flags(
     "run.precision", "run.compile", "run.backend", "run.shard_size", "run.weights", "run.offline"
 )
-"""What says where rows lie: every command that looks for rows in the cache reads these."""
+"""These flags say where rows lie; every command that looks for rows in the cache reads them."""
 
 MODEL_THAT_ATTENDS = {"attention.models": "--model"}
 MODEL_THAT_EMBEDS = {"embedding.models": "--model"}
-"""Short names of a flag by its key: what `--model` names in a command."""
+"""Both give the short name of a flag by its key: what `--model` names in a command."""
 
 TIMING = flags("run.device", "run.batch_size", "run.workers")
 WORKERS, CACHE_PIXELS = flags("run.workers"), flags("run.cache_pixels")

@@ -1,4 +1,4 @@
-"""Commands about where attention looks: `localize`, and `plot`, which draws its plots again."""
+"""`localize` measures where attention looks, and `plot` draws its plots again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION, *INTERVALS)}
-"""Short names of the flags that the command is about."""
+"""It gives short names of the flags that the command is about."""
 
 
 @click.command(cls=HeadedCommand)
@@ -78,7 +78,7 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
 
 
 def _beside(files: tuple[Path, ...]) -> Path:
-    """The folder the files lie in; if there are several, one in results named for all of them."""
+    """Return the folder of the files; if there are several, one in results named for all."""
     folders = list(dict.fromkeys(file.resolve().parent for file in files))
     return folders[0] if len(folders) == 1 else Path("results") / "+".join(f.name for f in folders)
 

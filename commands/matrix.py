@@ -1,4 +1,4 @@
-"""Commands that end in a matrix: `demo`, `fit-heads`, `build-matrix` and `report`."""
+"""These commands end in a matrix: `demo`, `fit-heads`, `build-matrix` and `report`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about backbones: `models list`, `models show` and `models fetch`."""
+"""These commands are about backbones: `models list`, `models show` and `models fetch`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How commands print their results."""
+"""Commands print their results through these functions."""
 
 import json
 from collections.abc import Iterable

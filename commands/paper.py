@@ -1,4 +1,4 @@
-"""Commands about the paper: its tables as presets, run, compared and drawn."""
+"""These commands list the paper's tables as presets, and run, compare and draw them."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def paper_choose_crops(
 
 
 def _short(datasets: list[str]) -> str:
-    """The first of these datasets, and how many more there are, for a column of a table."""
+    """Return the first dataset and how many more there are, for a column of a table."""
     more = f" and {len(datasets) - 1} more" if len(datasets) > 1 else ""
     return f"{datasets[0]}{more}" if datasets else "-"
 

@@ -1,4 +1,4 @@
-"""The commands that take a head out of a matrix and apply it to new images."""
+"""These commands take a head out of a matrix and apply it to new images."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def predict(
 
 
 def _line(prediction: Prediction) -> dict[str, Any]:
-    """One row of the table."""
+    """Return one row of the table."""
     share = prediction.probabilities.get(prediction.class_name)
     return {
         "image": prediction.path,

@@ -1,4 +1,4 @@
-"""How commands open an experiment on a cache."""
+"""Commands open an experiment on a cache through this function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that plan and compute stages: `plan`, `run`, `extract-attn` and those that follow it."""
+"""These commands plan and compute stages: `plan`, `run`, `extract-attn` and what follows it."""
 
 from collections.abc import Mapping
 from typing import Any
