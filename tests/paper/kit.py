@@ -1,10 +1,17 @@
-"""Results of presets for these tests: the published numbers of a table, each a little off."""
+"""Results of presets, the published numbers of a table each a little off, and tiny collections."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from a2pipe.datasets.collection import Collection
+from a2pipe.paper.cells import CANVAS
 from a2pipe.paper.published import published
 from a2pipe.paper.results import Measured, PaperResult, Replacement, result_json
+from a2pipe.pipeline.planning.rows import PlanRow
+from a2pipe.pipeline.results.cells import CellResult
+from a2pipe.stages.specs import AttentionSpec, MapSpec, ModelSpec
 
 SMALL, BASE, LARGE, GIANT = (f"dinov2_vit{letter}14_reg" for letter in "sblg")
 
@@ -52,3 +59,54 @@ def write(folder: Path, *results: PaperResult) -> Path:
         place.mkdir(parents=True)
         (place / "paper.json").write_text(result_json(each), encoding="utf-8")
     return folder
+
+
+CLASSES, GROUPS = ("cat", "dog"), ("cat in", "cat out", "dog in", "dog out")
+
+MODEL = ModelSpec("vit", "00", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), name="localizer")
+
+
+def collection(
+    labels: list[int], groups: list[int], splits: list[str], boxes: list[tuple[float, ...]] = ()
+) -> Collection:
+    """Samples of 224 x 224 px."""
+    n = len(labels)
+    return Collection(
+        name="tiny",
+        paths=tuple(f"/{i}.png" for i in range(n)),
+        labels=np.array(labels, np.int64),
+        class_names=CLASSES,
+        groups=np.array(groups, np.int64),
+        group_names=GROUPS,
+        splits=np.array(splits),
+        boxes=tuple(np.array([box], float) for box in boxes) or (np.zeros((0, 4)),) * n,
+        image_ids=tuple(map(str, range(n))),
+        digests=tuple(f"{i:032x}" for i in range(n)),
+        sizes=np.full((n, 2), CANVAS, np.int64),
+        unreadable={},
+    )
+
+
+def cell(row: PlanRow, **predicted: tuple[list[int], list[int]]) -> CellResult:
+    """A cell with positions and predictions by split."""
+    arrays = {}
+    for split, (index, classes) in predicted.items():
+        arrays[f"{split}_index"] = np.array(index, np.int64)
+        arrays[f"{split}_predictions"] = np.array(classes, np.int64)
+    return CellResult(row, "embedder", "logistic", "record", {}, arrays)
+
+
+def row(crops: tuple[int, ...] = (64,)) -> PlanRow:
+    attention = AttentionSpec(MODEL, CANVAS, 12)
+    return PlanRow(
+        f"localizer/{crops}",
+        "localizer",
+        "attention",
+        (),
+        "localizer",
+        crops,
+        map=MapSpec(attention, "mean", "slice", 1),
+    )
+
+
+FOUR = collection([0, 0, 0, 1, 1, 0], [0, 0, 1, 2, 3, 0], ["test"] * 5 + ["train"])

@@ -7,67 +7,15 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from a2pipe.datasets.collection import Collection
 from a2pipe.paper.cells import CANVAS, Target, target_of
 from a2pipe.paper.published import Number, published
 from a2pipe.paper.values import Found, of_cells, of_counts, of_crops, subset
-from a2pipe.pipeline.planning.plan import PlanRow
-from a2pipe.pipeline.results.cells import CellResult
-from a2pipe.stages.specs import AttentionSpec, MapSpec, ModelSpec
 
-CLASSES, GROUPS = ("cat", "dog"), ("cat in", "cat out", "dog in", "dog out")
-
-MODEL = ModelSpec("vit", "00", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), name="localizer")
-
-
-def collection(
-    labels: list[int], groups: list[int], splits: list[str], boxes: list[tuple[float, ...]] = ()
-) -> Collection:
-    """Samples of 224 x 224 px."""
-    n = len(labels)
-    return Collection(
-        name="tiny",
-        paths=tuple(f"/{i}.png" for i in range(n)),
-        labels=np.array(labels, np.int64),
-        class_names=CLASSES,
-        groups=np.array(groups, np.int64),
-        group_names=GROUPS,
-        splits=np.array(splits),
-        boxes=tuple(np.array([box], float) for box in boxes) or (np.zeros((0, 4)),) * n,
-        image_ids=tuple(map(str, range(n))),
-        digests=tuple(f"{i:032x}" for i in range(n)),
-        sizes=np.full((n, 2), CANVAS, np.int64),
-        unreadable={},
-    )
-
-
-def cell(row: PlanRow, **predicted: tuple[list[int], list[int]]) -> CellResult:
-    """A cell with positions and predictions by split."""
-    arrays = {}
-    for split, (index, classes) in predicted.items():
-        arrays[f"{split}_index"] = np.array(index, np.int64)
-        arrays[f"{split}_predictions"] = np.array(classes, np.int64)
-    return CellResult(row, "embedder", "logistic", "record", {}, arrays)
-
-
-def row(crops: tuple[int, ...] = (64,)) -> PlanRow:
-    attention = AttentionSpec(MODEL, CANVAS, 12)
-    return PlanRow(
-        f"localizer/{crops}",
-        "localizer",
-        "attention",
-        (),
-        "localizer",
-        crops,
-        map=MapSpec(attention, "mean", "slice", 1),
-    )
+from .kit import CLASSES, FOUR, cell, collection, row
 
 
 def number(table: int, **fields: object) -> Number:
     return next(n for n in published(table) if all(getattr(n, k) == v for k, v in fields.items()))
-
-
-FOUR = collection([0, 0, 0, 1, 1, 0], [0, 0, 1, 2, 3, 0], ["test"] * 5 + ["train"])
 
 
 @pytest.mark.parametrize(
@@ -181,9 +129,6 @@ def test_groups_that_are_classes_have_no_contexts_to_count(name):
     measured = of_counts(replace(number(4, split="train"), subset=name), found)
     assert math.isnan(measured.value)
     assert measured.reason == "the groups do not name contexts"
-
-
-# --- the number of crops ------------------------------------------------------------------------
 
 
 def test_a_target_without_results_says_so():
