@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .published import Number
 
 SEEDS = 5
-"""Refits and random draws that the paper averages."""
+"""The paper averages this many refits and random draws."""
 CANVAS = 224
 
 CROPS: dict[str, tuple[int, ...]] = {
@@ -20,16 +20,17 @@ CROPS: dict[str, tuple[int, ...]] = {
     "metashift-cat-dog": (64, 32),
     "metashift-animals": (64, 32),
 }
-"""The crops of A²_LR by dataset; random crops, whose sizes the paper does not give, have these."""
+"""A²_LR has these crops, by dataset; so have random crops, whose sizes the paper does not give."""
 
 How = Literal["cells", "map", "count", "coverage", "mean", "none"]
-"""cells: the mean over cells; map: a measure of an attention map; count: of the dataset's samples;
-coverage: of the crops alone; mean: of other numbers; none: this package has no such method."""
+"""It says how we make a number. cells: the mean over cells; map: a measure of an attention map;
+count: of the dataset's samples; coverage: of the crops alone; mean: of other numbers; none: this
+package has no such method."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is embedded: crops of an attention map, or a baseline.
+    """A Source says what is embedded: crops of an attention map, or a baseline.
 
     attention: the attention model; "" for a baseline. crops: their sides in pixels of the canvas,
     also those of random crops. heads: the aggregator of the map. baseline: as an experiment has it;
@@ -44,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class PaperHead:
-    """A head of the paper.
+    """A PaperHead is a head of the paper.
 
     kind: as an experiment has it. seed: which of the refits that are averaged; -1 if there is one
     fit only. projected: whether it sees the features that OpenCLIP projects into the space that it
@@ -63,13 +64,13 @@ class PaperHead:
 
     @property
     def needs_text_tower(self) -> bool:
-        """Whether it needs the embeddings of an OpenCLIP model."""
+        """Return whether it needs the embeddings of an OpenCLIP model."""
         return self.projected or self.kind == "zero-shot"
 
 
 @dataclass(frozen=True)
 class PaperCell:
-    """One cell of a matrix on a dataset: what is embedded, by which model, and the head."""
+    """A PaperCell is a matrix cell on a dataset: what is embedded, by which model, and the head."""
 
     dataset: str
     source: Source
@@ -79,7 +80,7 @@ class PaperCell:
 
 @dataclass(frozen=True)
 class PaperMap:
-    """One attention map of a localisation study: model and aggregator, on a split of a dataset."""
+    """A PaperMap is an attention map of a study: model and aggregator, on a split of a dataset."""
 
     dataset: str
     split: str
@@ -89,7 +90,7 @@ class PaperMap:
 
 @dataclass(frozen=True)
 class Target:
-    """A published number and what of ours stands beside it.
+    """A Target is a published number and what of ours stands beside it.
 
     how: see `How`. cells: those it is the mean of. map: the attention map it measures. reason: why
     nothing of ours stands beside it.
@@ -110,7 +111,7 @@ class Target:
 
 @dataclass(frozen=True)
 class _Method:
-    """How a method of the paper is configured.
+    """A _Method says how a method of the paper is configured.
 
     source: "attention", or a kind of baseline. head: its kind. seeds: how many draws, of crops or
     of the head, are averaged; 0 for a method that draws nothing.
@@ -169,7 +170,7 @@ def _map_of(number: Number) -> PaperMap:
 
 
 def _cells_of(number: Number, method: _Method) -> tuple[PaperCell, ...]:
-    """One cell, or one a seed; the seed is of the crops if these are random, else of the head."""
+    """Return a cell, or one a seed, which is of the crops if these are random, else of the head."""
     seeds = range(method.seeds) if method.seeds else [-1]
     probes_clip = method.head == "logistic" and number.embedding.startswith("openclip")
     return tuple(

@@ -21,14 +21,14 @@ from .results import (
 _PLACE = ("key", "table", "row", "label", "dataset", "subset")
 _HEADED = ("where", "attention", "embedding", "metric")
 TOLERANCE = 1.0
-"""Points of a hundred."""
+"""It is in points of a hundred."""
 
 Verdict = Literal["within", "outside", "not run"]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A published number beside ours.
+    """A Compared is a published number beside ours.
 
     ours: its value is NaN if there is none. difference: ours less the published, in points of a
     hundred; for counts, in counts. verdict: whether the difference is within the tolerance.
@@ -42,7 +42,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every number of the tables that the results are about.
+    """A Comparison holds every number of the tables that the results are about.
 
     tolerance: in points of a hundred. lines: the numbers, in the paper's order. results: those that
     were compared.

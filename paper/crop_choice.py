@@ -1,4 +1,4 @@
-"""How many crops: fit on the training split, choose on validation, look at test afterwards.
+"""Choose how many crops to take: fit on training, choose on validation, look at test afterwards.
 
 A² fixes the number of crops by dataset and suggests this way of choosing it (appendix D).
 """
@@ -20,7 +20,7 @@ METRICS = ("accuracy", "wga", "worst_class")
 
 @dataclass(frozen=True)
 class CropScore:
-    """The score of one crop list.
+    """A CropScore is the score of one crop list.
 
     crops: sides in pixels, in the order they are placed. validation, test: the metric on the
     samples of either split, in [0, 1].
@@ -33,7 +33,7 @@ class CropScore:
 
 @dataclass(frozen=True)
 class CropChoice:
-    """The crop lists of one attention model, embedding model and head, and the one to take.
+    """A CropChoice has the crop lists of one attention and embedding model and head, and the best.
 
     attention: name of the row without its crops. embedding, head: of the cells. metric: the one to
     choose by. scores: in the order of the experiment. chosen: the one of the highest validation
@@ -124,7 +124,7 @@ def choice_words(choice: CropChoice) -> str:
 
 
 def _several(cells: Iterable[CellResult]) -> list[tuple[CellResult, ...]]:
-    """Groups of two or more attention cells that differ in their crop list alone."""
+    """Return groups of two or more attention cells that differ in their crop list alone."""
     groups: dict[tuple[Any, str, str], list[CellResult]] = {}
     for cell in cells:
         if cell.row.map is not None and not cell.row.baseline:

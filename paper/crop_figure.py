@@ -1,4 +1,4 @@
-"""A few test images with the crops that a plan placed on them, for figure 16."""
+"""Read a few test images with the crops that a plan placed on them, for figure 16."""
 
 import numpy as np
 
@@ -8,12 +8,15 @@ from ..stages.pixels import load_canvas
 from .crops import CropPictures
 
 IMAGES = 2
-"""Of each dataset, as in the paper."""
+"""Figure 16 shows this many images of each dataset, as in the paper."""
 
 
 def crop_pictures(session: Session, collection: Collection) -> CropPictures | None:
-    """Test images of the first classes, one of each, with the longest crop list of the first
-    attention model; None without attention or without test images."""
+    """Return test images of the first classes, one of each, with their crops.
+
+    The crops are the longest list of the first attention model. None is returned without attention
+    or without test images.
+    """
     rows = [row for row in session.plan.rows if row.map is not None]
     samples = _one_a_class(collection)
     if not rows or not samples:
@@ -28,7 +31,7 @@ def crop_pictures(session: Session, collection: Collection) -> CropPictures | No
 
 
 def _one_a_class(collection: Collection) -> list[int]:
-    """The middle test sample of the first classes that have any."""
+    """Return the middle test sample of the first classes that have any."""
     found = []
     for label in range(len(collection.class_names)):
         samples = np.flatnonzero((collection.splits == "test") & (collection.labels == label))

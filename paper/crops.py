@@ -1,4 +1,4 @@
-"""Figure 16 of the paper: crops of a few images, one by one, and the arrays it is drawn from."""
+"""Draw figure 16 of the paper, crops of a few images, one by one, and keep the arrays it shows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 FILE = "crops.npz"
 FADED = 0.3
-"""How opaque the image is outside the crops; the rest is white."""
+"""The image is this opaque outside the crops; the rest is white."""
 _SIDE = 1.7  # inches
 
 
 @dataclass(frozen=True, eq=False)
 class CropPictures:
-    """A few images of one dataset with their crops.
+    """CropPictures are a few images of one dataset with their crops.
 
     dataset: its name. images: uint8 (n, S, S, 3). boxes: int32 (n, k, 4), x0, y0, x1, y1 in pixels
     of the image, half-open, in the order in which they were placed.

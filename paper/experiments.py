@@ -17,7 +17,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True)
 class PresetExperiment:
-    """One experiment of a preset on a dataset.
+    """A PresetExperiment is one experiment of a preset on a dataset.
 
     kind: whether a matrix or a localisation study gives its numbers. content: what its file would
     hold, as a mapping for `load_experiment`.
@@ -28,14 +28,14 @@ class PresetExperiment:
 
     @property
     def models(self) -> set[str]:
-        """Every attention and embedding model that it names."""
+        """Return every attention and embedding model that it names."""
         sections = [self.content.get(name, {}) for name in ("attention", "embedding")]
         return {model for section in sections for model in section.get("models", [])}
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """The sources of one experiment.
+    """A _Grid holds the sources of one experiment.
 
     Every one of the attention models goes with every one of the crop lists and of the aggregators
     of heads; baselines are rows of their own.
@@ -136,7 +136,7 @@ def _head(head: PaperHead, dataset: str) -> Content:
 
 
 def _studies(maps: Iterable[PaperMap]) -> Iterator[PresetExperiment]:
-    """One study for every split and every set of aggregators that models share."""
+    """Yield one study for every split and every set of aggregators that models share."""
     ways = gathered(((each.split, each.attention), each.heads) for each in maps)
     models = gathered(((split, heads), model) for (split, model), heads in ways.items())
     for (split, heads), names in models.items():

@@ -1,4 +1,4 @@
-"""Figures 6, 7, 20, 21 and 22 of the paper, from our numbers or from the paper's own.
+"""Draw figures 6, 7, 20, 21 and 22 of the paper, from our numbers or from the paper's own.
 
 Each is described by where its numbers stand (table, what is held fixed, what varies) and drawn by
 one function. Changes are differences in points from the smallest model of a panel.
@@ -37,7 +37,7 @@ _ABSENT = "none of its numbers are among the results"
 
 @dataclass(frozen=True)
 class Side:
-    """What one panel shows: numbers of some tables, by the model that varies.
+    """A Side says what one panel shows: numbers of some tables, by the model that varies.
 
     title: above the panel. tables: where the numbers stand. varies: the role whose models stand
     along the axis, "attention" or "embedding". chosen: tells which numbers of the tables belong to
@@ -52,7 +52,7 @@ class Side:
 
 
 def _selectors(worst: bool) -> tuple[Side, ...]:
-    """A2_ZS of table 30, with DINOv2 and with OpenCLIP as what selects the crops."""
+    """Show A2_ZS of table 30, with DINOv2 and with OpenCLIP as what selects the crops."""
 
     def side(title: str, family: str) -> Side:
         return Side(
@@ -66,7 +66,7 @@ def _selectors(worst: bool) -> tuple[Side, ...]:
 
 
 def _by_metric(tables: Iterable[int]) -> tuple[Side, ...]:
-    """DINOv3 attention: accuracy, and the worst group."""
+    """Show accuracy and the worst group with DINOv3 attention."""
     worst, tables = "Worst group (Animals: worst class)", tuple(tables)
     return (
         Side("Test accuracy", tables, "attention", lambda n: n.metric == "accuracy", False),
@@ -121,7 +121,7 @@ def _curve(
 
 
 def _mean(curves: Sequence[Curve], count: int) -> Curve:
-    """The mean over datasets, NaN for a model of which one that is drawn has no value."""
+    """Return the mean over the drawn datasets, NaN for a model for which one has no value."""
     columns = [[curve.values[i] for curve in curves] for i in range(count)]
     return Curve(f"mean of {len(curves)}", tuple(fmean(column) for column in columns))
 

@@ -1,4 +1,4 @@
-"""A table of the paper, laid out as the paper prints it, with our numbers: CSV and Markdown.
+"""Lay a table out as the paper prints it, with our numbers, as CSV and Markdown.
 
 Rows are the paper's rows; columns are whatever varies within a row: the embedding model in the
 matrices of tables 11 to 15, dataset and metric in most others.
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 
 from ..reports.tables import escape, markdown_table
 from .published import Number, published
-from .results import Measured, Replacement, replaced_name, shown_value
+from .results import ROLES, Measured, Replacement, replaced_name, shown_value
 
-ROLES = ("attention", "embedding")
 _VARYING = ("dataset", "split", "subset", "method", "embedding", "metric")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The rows and columns of a table.
+    """A Layout has the rows and columns of a table.
 
     table: its number. dataset: the one it is about; "" for all of the table's. titles: titles of
     the columns that name a row: "row", and "attention" and "embedding" if rows have these. columns:
@@ -102,7 +101,7 @@ def _varies(row: Sequence[Number], name: str) -> bool:
 
 
 def _column(number: Number, varying: Sequence[str], replacements: Sequence[Replacement]) -> str:
-    """The title of a number's column: what varies, or its metric if nothing does."""
+    """Return the title of a number's column: what varies, or its metric if nothing does."""
     words = [_word(number, name, replacements) for name in varying or ("metric",)]
     return " ".join(filter(None, words))
 
@@ -113,6 +112,6 @@ def _word(number: Number, name: str, replacements: Sequence[Replacement]) -> str
 
 
 def _model(row: Sequence[Number], role: str, replacements: Sequence[Replacement]) -> str:
-    """The row's model in a role; "" if its numbers have several or none."""
+    """Return the row's model in a role; "" if its numbers have several or none."""
     names = {str(getattr(number, role)) for number in row}
     return replaced_name(replacements, role, names.pop()) if len(names) == 1 else ""

@@ -1,4 +1,4 @@
-"""Panels of the paper's figures: a thin coloured curve a dataset, a bold black one for their mean.
+"""Draw panels of the paper's figures: a thin coloured curve a dataset, a bold black one their mean.
 
 Models stand side by side in order of size. Colours are Okabe and Ito's; markers tell curves apart
 in grey.
@@ -26,7 +26,7 @@ _CAPTION = 118  # characters in a line below two panels
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve of a panel.
+    """A Curve is one curve of a panel.
 
     name: for the legend. values: one a model, NaN if there is none. style: the number of the
     dataset, which gives colour and marker; -1 for the mean of several.
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel.
+    """A Panel is what one panel shows.
 
     title: above it. models: their names from the smallest on. curves: one a dataset, and their
     mean. y: what the values are. x: the role of the models.

@@ -1,4 +1,4 @@
-"""The paper's tables as presets: what each is, and which of its numbers this version can make."""
+"""Offer the paper's tables as presets: what each is, and which numbers this version can make."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -48,12 +48,12 @@ _TITLES = {
     31: "settings of TTR",
 }
 _MEAN_OF = {24: (25, 26, 27, 28, 29)}
-"""Tables whose numbers are means over those of others, which they are made from."""
+"""The numbers of a table here are means over those of others, which they are made from."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A table of the paper that can be run.
+    """A Preset is a table of the paper that can be run.
 
     id: such as "table-11". title: what the table is about. tables: its own number, and those of the
     tables that it is the mean of.

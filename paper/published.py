@@ -1,4 +1,4 @@
-"""The numbers that the A² paper prints, as data: its tables 1 to 31 (arXiv 2606.03148v1).
+"""Read the numbers that the A² paper prints: its tables 1 to 31 (arXiv 2606.03148v1).
 
 They lie in `published_data/a2_tables.csv`, one line a number, under this package's own names for
 models, datasets and head aggregators. The paper's DINOv2 is read as the models with registers, its
@@ -19,7 +19,7 @@ from ..errors import UsageError
 
 @dataclass(frozen=True)
 class Number:
-    """One number as the paper prints it; a text is "", a number 0 where none is printed or apt.
+    """A Number stands in the paper; a text is "", a number 0 where none is printed or apt.
 
     table, row: from 1, in the order of the paper. label: of the row, the paper's words.
     method: "a2-lr", "a2-zs", "full-lr", "center-lr", "dfr", "dfr-a2", "ttr", ...; "" is attention
@@ -118,4 +118,4 @@ _READ: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: text == "1",
     "tuple[int, ...]": lambda text: tuple(int(side) for side in text.split("+") if side),
 }
-"""What reads a column, by the type of the field."""
+"""It gives what reads a column, by the type of the field."""

@@ -1,4 +1,4 @@
-"""What the run of a preset found on one dataset, as plain data and as the file `paper.json`.
+"""Hold what a preset gave on one dataset, as plain data and as the file `paper.json`.
 
 Values have the unit of the published number: per cent, shares in [0, 1], or counts. A number that
 was not made is NaN and says the reason.
@@ -15,23 +15,25 @@ from ..reports.json_file import FloatOrNaN, JsonFile
 from .published import Number, published
 
 FILE = "paper.json"
+Role = Literal["attention", "embedding"]
+ROLES: tuple[Role, ...] = ("attention", "embedding")
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A model that was used in place of one of the paper's in one role.
+    """A Replacement is a model that was used in place of one of the paper's in one role.
 
     role: "attention" or "embedding". paper: the paper's model. ours: the one that was used.
     """
 
-    role: Literal["attention", "embedding"]
+    role: Role
     paper: str
     ours: str
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One number of ours.
+    """A Measured is one number of ours.
 
     key: of the published number, `Number.key`. value: NaN if it was not made. std: standard
     deviation with n - 1, over `seeds` values, or over images for a measure of attention maps; NaN
@@ -50,7 +52,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class PaperResult:
-    """What a preset gave on one dataset.
+    """A PaperResult is what a preset gave on one dataset.
 
     preset: its id, such as "table-11". tables: the tables whose numbers it has. dataset: its name;
     "" for numbers that need none. collection: digest of the samples. created: time in ISO 8601.
@@ -171,8 +173,8 @@ def _check_agree(results: list[PaperResult]) -> None:
 
 
 def _models(result: PaperResult) -> dict[tuple[str, str], str]:
-    """The models that were used, by role and by the paper's model."""
+    """Return the models that were used, by role and by the paper's model."""
     numbers = [number for table in result.tables for number in published(table)]
-    places = {(r, getattr(n, r)) for n in numbers for r in ("attention", "embedding")}
+    places = {(r, getattr(n, r)) for n in numbers for r in ROLES}
     ours: dict[tuple[str, str], str] = {(r.role, r.paper): r.ours for r in result.replacements}
     return {place: ours.get(place, place[1]) for place in places if place[1]}

@@ -1,4 +1,4 @@
-"""Running a preset on each dataset whose folder is given, and writing what it found."""
+"""Run a preset on each dataset whose folder is given, and write what it found."""
 
 import datetime
 import math
@@ -29,10 +29,9 @@ from .crops import CropPictures, crops_bytes
 from .experiments import PresetExperiment
 from .layout import layout, layout_csv, layout_markdown
 from .presets import Preset
-from .results import FILE, Measured, PaperResult, result_json, warnings
+from .results import FILE, ROLES, Measured, PaperResult, result_json, warnings
 from .results import values as values_of
 from .settings import (
-    ROLES,
     Settings,
     chosen_datasets,
     dataset_experiment,
@@ -43,12 +42,12 @@ from .settings import (
 from .values import Found, of_cells, of_counts, of_crops, of_map, source_of
 
 CROP_COUNT = 5
-"""The table about the number of crops, of which figure 16 shows examples."""
+"""This table is about the number of crops; figure 16 shows examples of it."""
 
 
 @dataclass
 class Findings:
-    """What the experiments of a preset have found so far on one dataset.
+    """Findings are what the experiments of a preset have found so far on one dataset.
 
     collection: its samples. cells, maps: what stands in the place of each of the paper's cells and
     attention maps. matrices, studies: one an experiment. shown: the gallery of the first matrix.
@@ -67,7 +66,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Finished:
-    """A preset that was run on one dataset.
+    """A Finished is a preset that was run on one dataset.
 
     result: its numbers, for `paper.json`. matrix: all matrices as one; None if there is none.
     found: what else its report shows.
@@ -152,7 +151,7 @@ def _add_matrix(found: Findings, preset: Preset, dataset: str, session: Session)
 
 
 def _heads(experiment: Experiment) -> Iterator[PaperHead]:
-    """The heads of an experiment in the words of the presets."""
+    """Yield the heads of an experiment in the words of the presets."""
     for head in experiment.head:
         seed = head.label.removeprefix(f"{head.kind} seed ")
         projected = bool(head.parameters.get("projected", False))

@@ -1,9 +1,9 @@
-"""How a preset is run: the folders of its datasets, models that replace the paper's, run flags."""
+"""Say how a preset is run: its datasets' folders, models that replace the paper's, run flags."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import UsageError
 from ..models.zoo.names import canonical, resolve
@@ -13,15 +13,12 @@ from .cells import PaperCell, PaperMap, Target
 from .experiments import PresetExperiment, preset_experiments
 from .presets import Preset, available, reasons
 from .published import published
-from .results import Replacement, miniature
-
-Role = Literal["attention", "embedding"]
-ROLES: tuple[Role, ...] = ("attention", "embedding")
+from .results import ROLES, Replacement, Role, miniature
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user says about the run of a preset.
+    """Settings are what a user says about the run of a preset.
 
     roots: folder by dataset. only: the datasets to run; all if empty. replacements: models that are
     used in place of the paper's. options: options of the datasets, by KEY for all or by DATASET:KEY
@@ -87,7 +84,7 @@ def _dataset(name: str, settings: Settings) -> dict[str, Any]:
 
 
 def _options(name: str, settings: Settings) -> dict[str, Any]:
-    """The options for every dataset, and over them those for this one."""
+    """Return the options for every dataset, and over them those for this one."""
     named = {tuple(key.rpartition(":")[::2]): value for key, value in settings.options.items()}
     return {
         key: value
@@ -210,7 +207,7 @@ def _replaced_map(place: PaperMap, ours: dict[tuple[str, str], str]) -> PaperMap
 
 
 def _models_by_role(preset: Preset) -> set[tuple[str, str]]:
-    """The roles and models of the preset's numbers."""
+    """Return the roles and models of the preset's numbers."""
     return {(role, getattr(number, role)) for number in preset.numbers for role in ROLES}
 
 

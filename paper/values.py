@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Found:
-    """A fitted cell, and the collection in which its samples have their positions."""
+    """A Found is a fitted cell, and the collection in which its samples have their positions."""
 
     cell: CellResult
     collection: Collection
@@ -162,6 +162,6 @@ def of_counts(number: Number, collection: Collection) -> Measured:
 
 
 def _context(collection: Collection, sample: int) -> str:
-    """The context of a sample whose group is called class(context); "" for a sample of none."""
+    """Return the context of a sample whose group is class(context); "" for a sample of none."""
     group = int(collection.groups[sample])
     return collection.group_names[group].partition("(")[2] if group >= 0 else ""
