@@ -1,4 +1,4 @@
-"""Head aggregators: how the attention heads of a block become one map (A², appendix B).
+"""Head aggregators make one map of the attention heads of a block (A², appendix B).
 
 The entropy of a head is that of b, its attention over the patches divided by its patch mass, in
 nats; its normalised entropy is in [0, 1], 1 for uniform b. A head that gives patches nothing has no
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 DECIMALS = 9
 SHARPEST = 1e-12
-"""Least entropy that 1/entropy tells from none: heads of one patch share the image alone."""
+"""1/entropy counts a smaller entropy as this, so that heads of one patch share the image alone."""
 WEIGHTINGS = {
     "inverse": "1/entropy",
     "complement": "1 - normalised entropy",
@@ -51,7 +51,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Aggregator:
-    """How the heads of a block become one map.
+    """An Aggregator says how the heads of a block become one map.
 
     text: the canonical spelling; two spellings of one aggregator have the same.
     kind: a key of DEFAULTS.
@@ -68,7 +68,7 @@ class Aggregator:
 
     @property
     def words(self) -> str:
-        """What the aggregator does, in words: "3 heads of largest patch mass"."""
+        """Return what the aggregator does, in words: "3 heads of largest patch mass"."""
         heads = "1 head" if self.k == 1 else f"{self.k} heads"
         return {
             "mean": "mean over heads",
@@ -176,7 +176,7 @@ def _decimal(threshold: float) -> str:
 
 
 def _entropy_weights(weighting: str, entropy: Floats, normalized: Floats) -> Floats:
-    """Weights that fall with a head's entropy, by a key of WEIGHTINGS."""
+    """Return weights that fall with a head's entropy, by a key of WEIGHTINGS."""
     if weighting == "inverse":
         return np.asarray(1 / np.maximum(entropy, SHARPEST))
     if weighting == "exp_normalized":
@@ -188,7 +188,7 @@ def _entropy_weights(weighting: str, entropy: Floats, normalized: Floats) -> Flo
 
 
 def _least(scores: Floats, k: int) -> Floats:
-    """1 for the k heads of smallest score, 0 for the others."""
+    """Return 1 for the k heads of smallest score, 0 for the others."""
     # Rounded, as scores that are equal in exact numbers differ in their last bits, and sorted
     # stably, so that the lower index wins among equals.
     order = np.argsort(np.round(scores, DECIMALS), axis=1, kind="stable")
@@ -198,6 +198,6 @@ def _least(scores: Floats, k: int) -> Floats:
 
 
 def _up_to(scores: Floats, threshold: float) -> Floats:
-    """1 for the heads whose score is not above the threshold; if all are, for the nearest to it."""
+    """Return 1 for the heads scored up to the threshold; if there is none, for the lowest score."""
     passing = np.round(scores, DECIMALS) <= threshold
     return np.where(passing.any(axis=1, keepdims=True), passing, _least(scores, 1))

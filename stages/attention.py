@@ -1,4 +1,4 @@
-"""The attention stage: what is stored of a model's attention, and the maps that are made of it."""
+"""The attention stage says what is stored of a model's attention, and which maps are made of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def label() -> Any:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A frozen backbone as a function of its input pixels.
+    """A ModelSpec is a frozen backbone as a function of its input pixels.
 
     architecture: canonical description of everything that shapes the function but the weights.
     weights: digest of the weight tensors.
@@ -51,7 +51,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """What goes through a model at once: specs with equal passes are computed together.
+    """A ForwardPass is a run of a model; specs with equal passes are computed together.
 
     side: of the model's input, in pixels. shown: what tells the pixels apart, such as a canvas.
     """
@@ -63,7 +63,9 @@ class ForwardPass:
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """CLS row of the softmax of one block: float32 (heads, tokens), prefix tokens included.
+    """An AttentionSpec is the CLS row of one block's softmax: float32 (heads, tokens).
+
+    Prefix tokens are included.
 
     input_size: side of the square the image is resized to before the model, in pixels.
     block: 1..L as the papers count; L is the last block.
@@ -84,27 +86,27 @@ class AttentionSpec:
 
     @property
     def pixels(self) -> Canvas:
-        """The canvas that the model is shown."""
+        """Return the canvas that the model is shown."""
         return Canvas(self.input_size, self.geometry, self.draft)
 
     @property
     def upstream(self) -> tuple[Canvas]:
-        """The specs whose rows are read to compute this one, where they are stored."""
+        """Return the specs whose rows are read to compute this one, where they are stored."""
         return (self.pixels,)
 
     @property
     def forward_pass(self) -> ForwardPass:
-        """The pass that gives it; all blocks of a model on one canvas share one."""
+        """Return the pass that gives it; all blocks of a model on one canvas share one."""
         return ForwardPass(self.model, self.input_size, self.pixels)
 
     @property
     def name(self) -> str:
-        """The model and its block in words, without the canvas."""
+        """Return the model and its block in words, without the canvas."""
         return f"{self.model.name}, block {self.block}"
 
     @property
     def words(self) -> str:
-        """The spec in words: "dinov2_vits14, block 12, letterboxed"."""
+        """Return the spec in words: "dinov2_vits14, block 12, letterboxed"."""
         return self.name + self.pixels.suffix
 
     def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
@@ -133,7 +135,9 @@ def tokens(info: BackboneInfo, input_size: int) -> int:
 
 @dataclass(frozen=True)
 class MapSpec:
-    """How an attention row becomes a map over pixels; computed when needed, never stored.
+    """A MapSpec says how an attention row becomes a map over the patches.
+
+    The map is computed when needed, never stored.
 
     heads: head aggregation in its canonical text (`aggregators.parse_aggregator`), of which each
         aggregator has one; "mean" is the paper's.
@@ -152,8 +156,10 @@ class MapSpec:
 
     @property
     def suffix(self) -> str:
-        """What sets the map apart from the mean of full-softmax slices, to be put after its model's
-        name: "", ", max over heads", ", max over heads, each head renormalised"."""
+        """Return what sets the map apart from the mean of full-softmax slices.
+
+        It is put after the model's name: "", ", max over heads", ", each head renormalised".
+        """
         heads = "" if self.heads == "mean" else f", {parse_aggregator(self.heads).words}"
         return heads + ("" if self.reading == "slice" else ", each head renormalised")
 

@@ -1,4 +1,4 @@
-"""Crops from an original: whole canvases, and boxes of a canvas in the original's detail."""
+"""Crops are cut from an original: whole canvases, or boxes of one in the original's detail."""
 
 from dataclasses import dataclass
 from math import floor
@@ -10,13 +10,13 @@ from ..models.preprocessing import resize_part
 from .geometry import Canvas, Corners
 
 PADDING = (124, 116, 104)
-"""RGB of what an image does not fill: the mean of ImageNet in 8 bits, which normalisation brings to
-about zero, so that padding is no signal of its own."""
+"""This RGB stands where an image fills nothing. It is the mean of ImageNet in 8 bits, which
+normalisation brings to about zero, so that padding is no signal of its own."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A box to be cut from an original.
+    """A Crop is a box to be cut from an original.
 
     canvas: how the original becomes a square. box: x0, y0, x1, y1 in pixels of that square.
     size: side in pixels to which the crop is resized.
@@ -29,9 +29,10 @@ class Crop:
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return what the box shows of an original: uint8 (size, size, 3).
 
-        image: the upright original, uint8 RGB (height, width, 3). Bilinear, antialiased where it
-        shrinks. Pixels that lie wholly outside the box have no part in it. A box that reaches over
-        the edge of a letterboxed image shows padding there, from the nearest whole pixel on.
+        image: the upright original, uint8 RGB (height, width, 3). Resizing is bilinear, and
+        antialiased where it shrinks. Pixels that lie wholly outside the box have no part in it. A
+        box that reaches over the edge of a letterboxed image shows padding there, from the nearest
+        whole pixel on.
         """
         frame = self.canvas.frame(image.shape[1], image.shape[0])
         inside = _overlap(self.box, frame.filled)

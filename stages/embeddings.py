@@ -1,4 +1,4 @@
-"""The embedding stage: what is stored of a model's view of one box, and means of several."""
+"""The embedding stage stores a model's view of one box, and takes means of several."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def source_suffix(source: str) -> str:
 
 @dataclass(frozen=True)
 class EmbeddingSpec:
-    """CLS embedding of one box, resized bilinearly to input_size: float32 (d,).
+    """An EmbeddingSpec is the CLS embedding of one box, float32 (d,).
 
-    A tile is cut from the canvas after this is resized as a whole, bicubically and without
-    antialiasing, to as many times input_size as there are tiles (S², scaling_on_scales).
+    The box is resized bilinearly to input_size. A tile is cut from the canvas after this is resized
+    as a whole, bicubically and without antialiasing, to as many times input_size as there are tiles
+    in a row (S², scaling_on_scales).
 
     source: what the box is cut from, the "resized" image (the canvas), as in the paper, or the
         "original" at the place that the box maps back to; tiles too are then cut bilinearly from
@@ -46,28 +47,28 @@ class EmbeddingSpec:
 
     @property
     def reads_original(self) -> bool:
-        """Whether the box is cut from the original, which is decoded when the box is known."""
+        """Return whether the box is cut from the original, decoded when the box is known."""
         return self.source == "original"
 
     @property
     def pixels(self) -> Canvas | None:
-        """The canvas that the box is cut from; None if it is cut from the original."""
+        """Return the canvas that the box is cut from; None if it is cut from the original."""
         return None if self.reads_original else replace(self.box.image_canvas, draft=self.draft)
 
     @property
     def upstream(self) -> tuple[BoxSpec | Canvas, ...]:
-        """The specs whose rows are read to compute this one, where they are stored."""
+        """Return the specs whose rows are read to compute this one, where they are stored."""
         return (self.box, *((self.pixels,) if self.pixels else ()))
 
     @property
     def forward_pass(self) -> ForwardPass:
-        """The pass that gives it; a whole canvas in its own size shares that of its attention."""
+        """Return the pass that gives it; a whole canvas in its own size shares its attention's."""
         whole = self.box.covers_canvas and self.box.canvas == self.input_size
         return ForwardPass(self.model, self.input_size, (whole and self.pixels) or self)
 
     @property
     def words(self) -> str:
-        """The spec in words: "dinov2_vitg14 at 224 px of centre crop, 128 px"."""
+        """Return the spec in words: "dinov2_vitg14 at 224 px of centre crop, 128 px"."""
         what = f"{self.model.name} at {self.input_size} px of {self.box.words}"
         return what + source_suffix(self.source) + (", drafted" if self.draft else "")
 
@@ -81,7 +82,7 @@ class EmbeddingSpec:
 
 @dataclass(frozen=True)
 class MeanSpec:
-    """Mean of several embeddings of one model, which is never stored: float32 (d,)."""
+    """A MeanSpec is the mean of several embeddings of one model, float32 (d,), never stored."""
 
     stage: ClassVar[str] = "mean"
     version: ClassVar[int] = 1
@@ -90,7 +91,7 @@ class MeanSpec:
 
     @property
     def model(self) -> ModelSpec:
-        """The model of all of them."""
+        """Return the model of all of them."""
         return self.of[0].model
 
 

@@ -1,4 +1,4 @@
-"""How an image becomes a square canvas, and how pixels map between the two.
+"""An image becomes a square canvas, and pixels map between the two.
 
 A canvas shows a rectangle of the original and fills a rectangle of its own with it; between them
 both axes are linear. Everything that maps a box or cuts pixels goes through these two rectangles.
@@ -30,7 +30,7 @@ _WORDS = {"squash": "", "center-crop": ", centre-cropped", "letterbox": ", lette
 
 @dataclass(frozen=True)
 class Frame:
-    """How one image stands on a canvas.
+    """A Frame says how one image stands on a canvas.
 
     shown: x0, y0, x1, y1 of the part of the upright original that is on the canvas, in its pixels;
         edges may lie between pixels.
@@ -89,7 +89,7 @@ class Frame:
 
 @dataclass(frozen=True, order=True)
 class Canvas:
-    """The square that an image becomes, as models are shown it: uint8 (side, side, 3).
+    """A Canvas is the square that an image becomes, as models are shown it: uint8 (side, side, 3).
 
     It is a spec too (see `specs`): its pixels are stored on request, so that further models need no
     decoding.
@@ -113,12 +113,12 @@ class Canvas:
 
     @property
     def words(self) -> str:
-        """The canvas in words: "images at 224 px, letterboxed"."""
+        """Return the canvas in words: "images at 224 px, letterboxed"."""
         return f"images at {self.side} px{self.suffix}"
 
     @property
     def suffix(self) -> str:
-        """What sets the canvas apart from a squashed one, in words to be put after a name.
+        """Return what sets the canvas apart from a squashed one, in words to be put after a name.
 
         "" for a squashed canvas, ", letterboxed", ", drafted", ", letterboxed, drafted".
         """
@@ -126,7 +126,7 @@ class Canvas:
 
     @property
     def pixels(self) -> Canvas:
-        """The canvas whose pixels are decoded for it: this one."""
+        """Return the canvas whose pixels are decoded for it: this one."""
         return self
 
     def array(self, models: Mapping[str, object]) -> ArrayField:

@@ -1,4 +1,4 @@
-"""Localisation, token shares and concentration of attention maps over the images of one split."""
+"""Measure attention maps on the images of one split: localisation, token shares, concentration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ from .specs import LocalizeSpec
 
 Floats = NDArray[np.float64]
 Values = dict[str, Floats]
-"""Name of a measure -> its value for every image, (n,)."""
+"""They hold for each measure, by name, its value for every image, (n,)."""
 
 MEASURES = ("mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25")
-"""What is measured of a map, in the order of tables; "mass" and "hit" need boxes."""
+"""These are measured of a map, in the order of tables; "mass" and "hit" need boxes."""
 TOP_SHARES = {"top10": 0.10, "top25": 0.25}
 MAPS_AT_ONCE = 16
-"""Pixel maps worked on at a time: so many stay in a core's cache."""
+"""So many pixel maps are worked on at a time, as they stay in a core's cache."""
 MASKS_AT_ONCE = 256
 
 
 class NoAnswerError(A2pipeError):
-    """Raised where no image has an answer to every measure."""
+    """It is raised where no image has an answer to every measure."""
 
 
 @dataclass(frozen=True)
 class Subjects:
-    """The images of one split that maps are measured on; each image counts once.
+    """Subjects are the images of one split that maps are measured on; each image counts once.
 
     An image whose boxes cover the centre of no pixel of the canvas counts as one without boxes.
 
@@ -177,7 +177,7 @@ def boxes_on_canvas(collection: Collection, index: int, canvas: Canvas) -> Float
     """
     width, height = (int(length) for length in collection.sizes[index])
     if not width or not height:
-        return np.zeros((0, 4))
+        return NO_BOXES
     return canvas.frame(width, height).to_canvas(collection.boxes[index])
 
 

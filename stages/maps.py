@@ -1,4 +1,4 @@
-"""Attention rows to maps: head aggregation, the patch grid, smoothing, bilinear upsampling.
+"""Turn attention rows into maps: head aggregation, the patch grid, smoothing, bilinear upsampling.
 
 All of it is linear algebra on small float64 arrays, computed when needed and never stored. A row
 that holds NaN, or no attention on any patch, gives a map of NaN, on which no box can be placed.
@@ -56,8 +56,7 @@ def smooth(maps: Floats, side: int) -> Floats:
     """Replace each cell by the mean over its side x side neighbours: (B, g, g) to (B, g, g).
 
     Each map sums to 1 again. At the edge the mean is over the cells that exist. A side of 1 changes
-    nothing.
-    Raises UsageError unless side is odd and positive.
+    nothing. Raises UsageError unless side is odd and positive.
     """
     if side < 1 or side % 2 == 0:
         raise UsageError(f"Cannot smooth over {side} cells: the side is an odd number, such as 3.")
@@ -70,7 +69,8 @@ def smooth(maps: Floats, side: int) -> Floats:
 def upsample(maps: Floats, size: int) -> Floats:
     """Upsample maps bilinearly to pixels: (B, g, g) to (B, size, size), each map summing to 1.
 
-    Half-pixel centres and clamped edges: torch's interpolate with align_corners=False.
+    Centres are at half pixels and edges are clamped, as in torch's interpolate with
+    align_corners=False.
     """
     weights = upsampling_matrix(maps.shape[-1], size)
     scaled = _divide(maps, upsampled_sums(maps, size)[:, None, None])
@@ -107,7 +107,7 @@ def upsampling_numerators(cells: int, size: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=16)
 def _mean_filter(cells: int, side: int) -> Floats:
-    """(cells, cells) matrix that averages each cell with its neighbours along one axis."""
+    """Return the (cells, cells) matrix that averages cells with neighbours along one axis."""
     near = np.abs(np.subtract.outer(np.arange(cells), np.arange(cells))) <= side // 2
     return _read_only(near / near.sum(axis=1, keepdims=True))
 

@@ -28,7 +28,7 @@ from .geometry import Canvas
 
 Pixels = NDArray[np.uint8]
 Reduction = Callable[[int, int], tuple[int, int]]
-"""Width and height of an upright original -> the least size that is still of use."""
+"""It takes width and height of an upright original to the least size that is still of use."""
 
 MAX_PIXELS = 178_956_970
 _TURNS = {

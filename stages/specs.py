@@ -1,4 +1,4 @@
-"""Specs: each describes one row of the cache as a pure function of one image.
+"""A spec describes one row of the cache as a pure function of one image.
 
 A spec holds its own parameters and the spec it reads from; nothing of the dataset, of the machine
 or of the way shards are cut is in it. `a2pipe.cache.fingerprint` turns a spec into its address.
@@ -40,7 +40,7 @@ from .embeddings import parts_of as parts_of
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head.
+    """A HeadSpec is a head with its parameters.
 
     kind: its name in the registry of heads. parameters: what decides its fits, as canonical JSON.
     name: what the experiment calls it; not part of the address.
@@ -56,7 +56,7 @@ class HeadSpec:
 
 @dataclass(frozen=True)
 class FitSpec:
-    """One cell of the matrix: a head fitted on concatenated embeddings.
+    """A FitSpec is one cell of the matrix: a head fitted on concatenated embeddings.
 
     features: in the order of concatenation. collection: digest of the samples, their labels, groups
     and splits.
@@ -72,7 +72,7 @@ class FitSpec:
 
 @dataclass(frozen=True)
 class LocalizeSpec:
-    """What is measured of one map on the images of one split: localisation and concentration.
+    """A LocalizeSpec is localisation and concentration of one map on the images of one split.
 
     canvas: side in pixels of the canvas that the ground truth is mapped to.
     collection: digest of the collection. split: "train", "val", "test" or "all".
@@ -92,7 +92,7 @@ class LocalizeSpec:
 
 @dataclass(frozen=True)
 class CoverageSpec:
-    """How much of the ground truth one list of crops covers on the images of one split.
+    """A CoverageSpec is how much ground truth a list of crops covers on the images of one split.
 
     crops: in the order of selection. canvas: side in pixels of the canvas they are placed on.
     collection: digest of the collection. split: "train", "val", "test" or "all".
@@ -109,7 +109,7 @@ class CoverageSpec:
 
 @dataclass(frozen=True)
 class TextModelSpec:
-    """A text tower as a function of a prompt.
+    """A TextModelSpec is a text tower as a function of a prompt.
 
     architecture: canonical description of all that shapes the function but the weights; the
         tokenizer is part of it.
@@ -126,7 +126,7 @@ class TextModelSpec:
 
 @dataclass(frozen=True)
 class TextSpec:
-    """Embedding of one prompt by a text tower: float32 (e,), of unit length."""
+    """A TextSpec is the embedding of one prompt by a text tower: float32 (e,), of unit length."""
 
     stage: ClassVar[str] = "text"
     version: ClassVar[int] = 1
@@ -137,7 +137,7 @@ class TextSpec:
 
 @dataclass(frozen=True)
 class ProjectionSpec:
-    """Projection of CLS embeddings into the space shared with text: float32 (d, e).
+    """A ProjectionSpec takes CLS embeddings into the space shared with text: float32 (d, e).
 
     weights: digest of the weights of the image tower, with which the projection is published.
     name: what people call the model; not part of the address.

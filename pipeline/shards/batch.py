@@ -100,7 +100,7 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
         embeddings = batch.shard.unfinished(EmbeddingSpec)
         same = [each for each in embeddings if each.spec.forward_pass == shared]
         _attend(batch, group, same, backbones)
-    for boxes in batch.shard.unfinished(BoxSpec):
+    for boxes in batch.shard.unfinished(BoxSpec):  # type: ignore[type-abstract]
         with boxes.timed():
             _place(batch, boxes, backbones)
 

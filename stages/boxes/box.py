@@ -1,10 +1,11 @@
-"""What every kind of box says of itself, and what the kinds share: squares on a canvas.
+"""Kinds of box are derived from BoxSpec, and place squares on a canvas.
 
 A box is a square (x0, y0, x1, y1) in pixels of the canvas, half-open, int32.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +25,7 @@ Boxes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class NamedBoxes:
-    """The boxes that a name in an experiment stands for, such as "center:128".
+    """NamedBoxes are the boxes that a name in an experiment stands for, such as "center:128".
 
     key: tells the row of the matrix apart from those of other names; the options in it are
         canonical. label: the same for people, "centre crop, 128 px".
@@ -40,10 +41,10 @@ class NamedBoxes:
     crops: tuple[int, ...] = ()
 
 
-class BoxSpec:
-    """One box of an image; each kind is a frozen dataclass derived from this class.
+class BoxSpec(ABC):
+    """A BoxSpec is one box of an image; each kind is a frozen dataclass derived from this class.
 
-    A kind has these fields, and more of its own:
+    A kind defines `named`, `place` and `name`. It has these fields, and more of its own:
 
     canvas: side of the square canvas, in pixels.
     kind: its name.
@@ -81,6 +82,7 @@ class BoxSpec:
     kind: str
 
     @classmethod
+    @abstractmethod
     def named(
         cls, option: str, canvas: Canvas, sizes: tuple[int, ...], placed_by: MapSpec | None
     ) -> NamedBoxes:
@@ -93,8 +95,8 @@ class BoxSpec:
         Raises:
             UsageError: the boxes do not fit the canvas.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def place(
         self, images: Sequence[str], previous: Boxes, maps: NDArray[np.float64] | None
     ) -> Boxes:
@@ -108,46 +110,45 @@ class BoxSpec:
             NoRoomError: an image has no room for the box.
             A2pipeError: the box cannot be placed by an image's map.
         """
-        raise NotImplementedError
 
     def crops(self, canvases: Any, boxes: Boxes, size: int) -> Any:
         """Cut the box out of B canvases and resize it: float tensor (B, 3, size, size) in [0, 1].
 
         canvases: float tensor (B, 3, side, side) in [0, 1]; boxes: int32 (B, 4), where the box
-        lies on each. Bilinear, antialiased where it shrinks.
+        lies on each. Resizing is bilinear, and antialiased where it shrinks.
         """
         return crop_resize(canvases, boxes, size)
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """The box in words, without the canvas: "centre crop, 128 px"."""
-        raise NotImplementedError
+        """Return the box in words, without the canvas: "centre crop, 128 px"."""
 
     @property
     def words(self) -> str:
-        """The box in words: "centre crop, 128 px, letterboxed"."""
+        """Return the box in words: "centre crop, 128 px, letterboxed"."""
         return self.name + self.image_canvas.suffix
 
     @property
     def placed_by(self) -> MapSpec | None:
-        """The attention map that the box is placed by, if any."""
+        """Return the attention map that the box is placed by, or None."""
         return getattr(self, "map", None)
 
     @property
     def image_canvas(self) -> Canvas:
-        """The canvas that the box is placed on."""
+        """Return the canvas that the box is placed on."""
         placed_by = self.placed_by
         return Canvas(self.canvas, placed_by.attention.geometry if placed_by else self.geometry)
 
     @property
     def chain(self) -> tuple[BoxSpec, ...]:
-        """The boxes placed before this one, first to last, which it stays off."""
+        """Return the boxes placed before this one, first to last, which it stays off."""
         before: BoxSpec | None = getattr(self, "previous", None)
         return (*before.chain, before) if before else ()
 
     @property
     def upstream(self) -> tuple[AttentionSpec | BoxSpec, ...]:
-        """The specs whose rows are read to place the box."""
+        """Return the specs whose rows are read to place the box."""
         attention = (self.placed_by.attention,) if self.placed_by else ()
         return (*attention, *self.chain)
 

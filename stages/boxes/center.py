@@ -1,4 +1,4 @@
-"""The square in the middle of the canvas: the baseline "center:SIZE"."""
+"""The baseline "center:SIZE" is the square in the middle of the canvas."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from .box import Boxes, BoxSpec, NamedBoxes
 
 @dataclass(frozen=True)
 class CenterBox(BoxSpec):
-    """The size x size square in the middle of the canvas; an odd rest goes right and below."""
+    """A CenterBox is the size x size square in the middle of the canvas.
+
+    An odd rest goes right and below.
+    """
 
     form: ClassVar[str] = "center:SIZE"
     option: ClassVar[str] = r"\d+"

@@ -1,4 +1,4 @@
-"""The whole canvas as one box: the baseline "full"."""
+"""The baseline "full" is the whole canvas as one box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .box import Boxes, BoxSpec, NamedBoxes
 
 @dataclass(frozen=True)
 class FullBox(BoxSpec):
-    """The whole canvas."""
+    """A FullBox is the whole canvas."""
 
     form: ClassVar[str] = "full"
     covers_canvas: ClassVar[bool] = True

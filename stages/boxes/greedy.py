@@ -1,4 +1,4 @@
-"""Greedy selection of crops by attention (A², section 3): integral image, stride 1.
+"""Greedy selection places crops by attention, at a stride of 1 pixel (A², section 3).
 
 Box k is the square of largest attention among those that do not intersect boxes 1..k-1; squares
 that only touch do not intersect.
@@ -31,12 +31,14 @@ from . import squares
 from .box import Boxes, BoxSpec, NamedBoxes
 
 WindowSums = Callable[[int], Floats]
-"""From the side of a square to its sums at every position, (M - side + 1, M - side + 1), rows y."""
+"""It maps the side of a square to its sums at every position.
+
+The sums are (M - side + 1, M - side + 1), rows y."""
 
 
 @dataclass(frozen=True)
 class GreedyBox(BoxSpec):
-    """Box k of the greedy selection: the size x size square of largest attention off `previous`.
+    """A GreedyBox is box k: the size x size square of largest attention off `previous`.
 
     Crop j depends on the sizes of crops 1 to j alone, so lists of crops share their common prefix.
     """
@@ -66,9 +68,8 @@ class GreedyBox(BoxSpec):
         self, images: Sequence[str], previous: Boxes, maps: NDArray[np.float64] | None
     ) -> Boxes:
         assert maps is not None, "a kind that needs a map is given one"
-        boxes: Boxes = greedy_boxes(maps, [self.size], previous, canvas=self.canvas, images=images)[
-            0
-        ]
+        found = greedy_boxes(maps, [self.size], previous, canvas=self.canvas, images=images)
+        boxes: Boxes = found[0]
         return boxes
 
     @property

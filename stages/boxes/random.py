@@ -1,4 +1,4 @@
-"""Squares placed at random: the baseline "random:SEED", a control for the size of crops."""
+"""The baseline "random:SEED" places squares at random, as a control for the size of crops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .box import Boxes, BoxSpec, NamedBoxes
 
 @dataclass(frozen=True)
 class RandomBox(BoxSpec):
-    """A square placed uniformly among the positions off `previous`.
+    """A RandomBox is a square placed uniformly among the positions off `previous`.
 
     The draw depends on the seed, the image's digest, the canvas, the size and the number of
     previous boxes alone, so that it is the same in any batch and any order.

@@ -1,4 +1,4 @@
-"""The kinds of box by the name that an experiment gives them; other packages add theirs.
+"""Kinds of box are found by the name in an experiment; other packages add theirs.
 
 The entry-point group is `a2pipe.boxes`: its name is what stands before the colon in a name such as
 "center:128", its object a class derived from `box.BoxSpec`.
@@ -50,7 +50,7 @@ def forms() -> str:
 
 
 def _check_plug_in(name: str, found: type[BoxSpec]) -> None:
-    """Refuse a class whose rows another kind could be taken for."""
+    """Refuse a class that is no kind of box, or whose rows another kind could be taken for."""
     whose = f"The kind of box {name!r} of {BOXES.origin(name)}"
     is_box = isinstance(found, type) and issubclass(found, BoxSpec)
     # A dataclass that is not frozen has no hash, by which specs are looked up.
@@ -60,3 +60,6 @@ def _check_plug_in(name: str, found: type[BoxSpec]) -> None:
     # their rows, were it not for `kind`.
     if not any(each.name == "kind" and each.default is MISSING for each in fields(found)):
         raise UsageError(f"{whose} needs a field `kind` without a default, by which it is stored.")
+    lacking = sorted(found.__abstractmethods__)
+    if lacking:
+        raise UsageError(f"{whose} lacks what BoxSpec asks of a kind: {', '.join(lacking)}.")

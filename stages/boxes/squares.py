@@ -1,4 +1,4 @@
-"""Squares on a canvas: (x0, y0, x1, y1) in pixels, half-open."""
+"""Squares on a canvas are (x0, y0, x1, y1) in pixels, half-open."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tiles of a canvas, and the baseline "s2" that is made of them (S², arXiv 2403.13043)."""
+"""Tiles divide a canvas; the baseline "s2" is made of them (S², arXiv 2403.13043)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .full import FullBox
 
 @dataclass(frozen=True)
 class TileBox(BoxSpec):
-    """Tile `number`, in row-major order from 0, of the grid x grid tiles of the canvas."""
+    """A TileBox is tile `number`, row-major from 0, of the grid x grid tiles of the canvas."""
 
     form: ClassVar[str] = "s2"
 

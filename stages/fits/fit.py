@@ -19,9 +19,9 @@ from .samples import Samples, Split
 Arrays = dict[str, NDArray[Any]]
 Features = NDArray[np.float32]
 KEYWORDS = frozenset({"groups", "validation"})
-"""What a head may ask for beside features and labels."""
+"""A head may ask for these beside features and labels."""
 LARGEST_FINDING = 256
-"""Values of an array that is still written into a record; DFR's scores are 105."""
+"""An array of so many values is still written into a record; DFR's scores are 105."""
 
 
 def fit_cell(head: Any, features: Features, samples: Samples) -> tuple[dict[str, Any], Arrays]:

@@ -1,4 +1,4 @@
-"""A head for one block of features: planned before any feature is read, then built.
+"""A head for one block of features is planned before any feature is read, then built.
 
 Every head takes one parameter more, `projected = true`: it then sees the CLS embeddings of an
 OpenCLIP model projected into the space shared with text, as CLIP's own linear probes do.
@@ -24,12 +24,12 @@ from .zero_shot import KIND, ZeroShotPlan, one_model, plan_zero_shot, zero_shot_
 
 PROJECTED = "projected"
 SPEED_ALONE = "n_jobs"
-"""The parameter of a head that, as everywhere in scikit-learn, changes no result."""
+"""This parameter of a head, as everywhere in scikit-learn, changes no result."""
 
 
 @dataclass(frozen=True)
 class HeadPlan:
-    """A head on one block of features, as known before any feature is read.
+    """A HeadPlan is a head on one block of features, as known before any feature is read.
 
     kind: its name. parameters: those of the head itself.
     address: the parameters that stand in its `HeadSpec`, which decide where its fit is stored.
@@ -48,7 +48,7 @@ class HeadPlan:
 
 @dataclass(frozen=True)
 class UnfittedHead:
-    """An unfitted head and what features go through before it.
+    """An UnfittedHead is a head and what features go through before it.
 
     head: a classifier. projection: float32 (d, e), from embeddings to the space shared with text;
     None for features as they are.
@@ -127,7 +127,7 @@ def project_features(
     """
     if not parameters.get(PROJECTED, False):
         return X
-    return UnfittedHead(None, image_projection(one_model(features), source, records)).features(X)
+    return project(X, image_projection(one_model(features), source, records))
 
 
 def _address(kind: str, own: Mapping[str, Any], projected: bool) -> dict[str, Any]:

@@ -20,8 +20,8 @@ def measures(
     predictions: int64 (n,), class indices; probabilities: float32 (n, classes), or None for a head
     that gives none.
 
-    balanced_accuracy, macro_f1; adjusted_accuracy, unless a training group has no test sample; ece,
-    if the head gives probabilities.
+    There are balanced_accuracy and macro_f1; adjusted_accuracy, unless a training group has no test
+    sample; and ece, if the head gives probabilities.
     """
     part = samples.part("test")
     truth, groups = samples.labels[part], samples.groups[part]

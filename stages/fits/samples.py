@@ -1,4 +1,4 @@
-"""The samples of a collection that a head is fitted and judged on: train, then val, then test."""
+"""A head is fitted and judged on samples of a collection: train, then val, then test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """N samples: the training samples first, then validation, then test.
+    """Samples are N samples: the training samples first, then validation, then test.
 
     index: int64 (N,), positions in the collection.
     labels: int64 (N,), indices into `class_names`.

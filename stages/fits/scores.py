@@ -12,7 +12,7 @@ from ...metrics.groups import GroupAccuracy, accuracy, per_class, per_group, wor
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares of right predictions, in [0, 1], over the n samples of one split.
+    """Scores are shares of right predictions, in [0, 1], over the n samples of one split.
 
     worst_group, worst_class: those of lowest accuracy. groups, classes: all, in their order.
     """
@@ -45,7 +45,7 @@ def scores(content: Mapping[str, Any], arrays: Mapping[str, Any], split: str = "
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """95 % confidence intervals, low and high in [0, 1]; None where no sample has a group."""
+    """ScoreIntervals are 95 % confidence intervals in [0, 1]; None where no sample has a group."""
 
     accuracy: Interval
     worst_group: Interval | None

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TextSource:
-    """Where the files of an OpenCLIP model are found.
+    """A TextSource says where the files of an OpenCLIP model are found.
 
     weights: the file that the experiment gives; None for the published one.
     offline: whether the network must not be used.

@@ -1,4 +1,4 @@
-"""Zero-shot heads: find out what one reads before anything is embedded, then build it."""
+"""Find out what a zero-shot head reads before anything is embedded, then build it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KIND = "zero-shot"
 
 @dataclass(frozen=True)
 class ZeroShotPlan:
-    """A zero-shot head on one block of features, before anything is embedded.
+    """A ZeroShotPlan is a zero-shot head on one block of features, before anything is embedded.
 
     parameters: as the experiment gives them. names: what the classes are called in prompts.
     texts: the spec of each prompt of each class. model: whose embeddings they are compared with.
@@ -45,7 +45,7 @@ class ZeroShotPlan:
 
     @property
     def address(self) -> dict[str, Any]:
-        """What decides a prediction: the prompts, however they were written, and the text tower."""
+        """Return what decides a prediction: prompts, however they were written, and text tower."""
         given = canonical(KIND, self.parameters)
         others = {k: v for k, v in given.items() if k not in ("templates", "class_names")}
         return {
@@ -56,7 +56,7 @@ class ZeroShotPlan:
 
     @property
     def records(self) -> tuple[str, ...]:
-        """Fingerprints of the records that it reads or writes, which `cache gc` has to keep."""
+        """Return fingerprints of the records it reads or writes, which `cache gc` has to keep."""
         texts = dict.fromkeys(spec for of_class in self.texts for spec in of_class)
         return (*map(fingerprint, texts), fingerprint(projection_spec(self.model)))
 

@@ -91,12 +91,26 @@ class Thawed(BoxSpec):
     geometry: str = "squash"
 
 
+@dataclass(frozen=True)
+class Unplaced(BoxSpec):
+    """A kind that says neither where a box lies nor what a name stands for."""
+
+    kind: str
+    canvas: int
+    geometry: str = "squash"
+
+    @property
+    def name(self) -> str:
+        return "somewhere"
+
+
 PLUG_INS = {
     "corner": CornerBox,
     "peak": PeakBox,
     "nameless": Nameless,
     "number": int,
     "thawed": Thawed,
+    "unplaced": Unplaced,
 }
 
 
@@ -134,9 +148,10 @@ def test_a_built_in_name_cannot_be_taken_over():
         ("number", r"'number' of .* is no frozen dataclass derived from a2pipe's BoxSpec"),
         ("thawed", r"'thawed' of .* is no frozen dataclass"),
         ("nameless", r"'nameless' of .* needs a field `kind` without a default"),
+        ("unplaced", r"'unplaced' of .* lacks what BoxSpec asks of a kind: named, place\.$"),
     ],
 )
-def test_what_could_be_taken_for_another_kind_is_refused(name, problem):
+def test_what_is_no_kind_of_box_or_could_be_taken_for_another_is_refused(name, problem):
     with pytest.raises(UsageError, match=problem):
         box_kind(name)
 
