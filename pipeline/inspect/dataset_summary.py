@@ -1,4 +1,4 @@
-"""List the datasets that can be named, and sum up a collection: counts, sizes, boxes, copies."""
+"""List the datasets that can be named, and count a collection: sizes, boxes, duplicates."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A preload module of Dask, by which the nanny that starts a worker shows it one GPU."""
+"""The nanny that starts a Dask worker loads this module, and shows the worker one GPU by it."""
 
 import os
 from typing import Any
