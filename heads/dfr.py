@@ -1,4 +1,4 @@
-"""Deep feature reweighting: an L1 regression averaged over group-balanced draws of a pool.
+"""Deep feature reweighting averages an L1 regression over group-balanced draws of a pool.
 
 It is the second stage of Kirichenko, Izmailov, Wilson, "Last layer re-training is sufficient for
 robustness to spurious correlations", arXiv 2204.02937, as its public code runs it. First the
@@ -56,7 +56,7 @@ WEIGHTS = (1.0, 2.0, 3.0, 10.0, 100.0, 300.0, 1000.0)
 
 @dataclass(eq=False, repr=False)
 class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Deep feature reweighting on cached features: DFR(Val) and DFR(Train).
+    """A DFRHead does deep feature reweighting on cached features: DFR(Val) and DFR(Train).
 
     The defaults are what the public code does (izmailovpavel/spurious_feature_learning), with the
     class weights of the code before it (PolinaKirichenko/deep_feature_reweighting).
@@ -229,7 +229,7 @@ class DFRHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return StandardScaler().fit(X if len(rows) == len(X) else X[rows])
 
     def _keep(self, scaler: StandardScaler, choice: Choice, mean: AveragedRule) -> None:
-        """Set the fitted arrays and numbers; plain values, so that the head can be saved."""
+        """Set the fitted arrays and numbers as plain values, so that the head can be saved."""
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         self.coef_, self.intercept_, self.n_iter_ = mean.coef, mean.intercept, mean.iterations
         self.C_ = choice.settings.C

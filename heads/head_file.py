@@ -1,4 +1,4 @@
-"""The file of a head: safetensors with one JSON document and its checksum in the metadata."""
+"""The file of a head is safetensors, with a JSON document and its checksum in the metadata."""
 
 import hashlib
 import json
@@ -38,11 +38,10 @@ def write_file(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDA
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The document and arrays of a file.
+    """Return the document and arrays of a file.
 
-    Raises:
-        UsageError: there is no such file, or it is not of a head.
-        DamagedError: its bytes are not those that were written.
+    Raises UsageError if there is no such file or it is not of a head, and DamagedError if its bytes
+    are not those that were written.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -63,7 +62,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def _checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Of the document and of every array's name, type, shape and bytes."""
+    """Return the SHA-256 of the document and of every array's name, type, shape and bytes."""
     total = hashlib.sha256(text.encode())
     for name, array in sorted(arrays.items()):
         total.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())

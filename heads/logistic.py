@@ -1,4 +1,4 @@
-"""The paper's head: logistic regression on frozen features, fitted until it converges.
+"""The paper's head is a logistic regression on frozen features, fitted until it converges.
 
 On raw features it is scikit-learn's LogisticRegression (lbfgs, L2 penalty), bit for bit, in the
 precision of the features that it is given.
@@ -42,15 +42,15 @@ from .parameters import (
 )
 
 BUDGETS = (1_000, 10_000, 100_000)
-"""Iterations allowed in turn until a fit converges. Every attempt starts from zero, so the result
-is that of a fit with the last number alone."""
+"""So many iterations are allowed in turn until a fit converges. Every attempt starts from zero, so
+the result is that of a fit with the last number alone."""
 
 
 # Every head is a dataclass: its fields are the parameters, and the __init__ that it gets is the one
 # that scikit-learn reads them from. Equality and representation stay scikit-learn's own.
 @dataclass(eq=False, repr=False)
 class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Logistic regression with lbfgs over cached features (A², sections 3 and 4).
+    """A LogisticHead is logistic regression by lbfgs on cached features (A², sections 3 and 4).
 
     features: how features are scaled. "raw": not at all. "l2": every sample to unit length.
         "standardized": every feature to zero mean and unit variance on the training samples.

@@ -1,4 +1,4 @@
-"""Heads without training: the nearest neighbours, and the nearest class mean.
+"""Two heads need no training: the nearest neighbours, and the nearest class mean.
 
 Both compare embeddings as they are, so they show what a backbone's features hold before anything
 is learned on them. The defaults of k-NN are the protocol of DINO (Caron et al. 2021): cosine
@@ -28,7 +28,7 @@ WEIGHTS = ("dino", "uniform", "distance")
 
 @dataclass(eq=False, repr=False)
 class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Votes of the nearest training samples, by scikit-learn's KNeighborsClassifier.
+    """A KNNHead lets the nearest training samples vote, by scikit-learn's KNeighborsClassifier.
 
     k: how many neighbours vote; not more than there are training samples.
     metric: "cosine" compares directions, "euclidean" the features as they are.
@@ -99,7 +99,7 @@ class KNNHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 @dataclass(eq=False, repr=False)
 class NearestClassMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The class whose mean embedding is nearest.
+    """A NearestClassMean predicts the class whose mean embedding is nearest.
 
     metric: "euclidean" compares samples with the mean of a class's features. "cosine" compares
         their directions with the mean of the class's features, each scaled to unit length.

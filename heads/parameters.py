@@ -1,4 +1,4 @@
-"""Checks of the parameters of heads, each with one sentence for a value that no fit can use.
+"""Check the parameters of heads, each with one sentence for a value that no fit can use.
 
 In all of them `head` and `name` are what the sentence calls the head and the parameter.
 """

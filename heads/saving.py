@@ -1,4 +1,4 @@
-"""A fitted head in one file: safetensors for its arrays, JSON for the rest, and no pickle.
+"""A fitted head goes into one file: safetensors for its arrays, JSON for the rest, no pickle.
 
 What is saved is what scikit-learn's convention calls fitted: the attributes whose names end in
 "_", which have to be arrays or JSON values. So this holds for every built-in head, and for any
@@ -24,15 +24,15 @@ from .head_file import read_file, write_file
 from .registry import kind_of, make_head
 
 FORMAT = 1
-"""Raised when a file's meaning changes; a newer one is refused, an older one is still read."""
+"""The number rises when a file's meaning changes; a newer one is refused, an older one read."""
 
 CONFIGURATION = ("_metadata_request", "_sklearn_output_config", "_sklearn_auto_wrap_output_keys")
-"""Attributes in which scikit-learn keeps settings that are no part of a fit."""
+"""scikit-learn keeps settings that are no part of a fit in these attributes."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a head's file says of the features and classes that it was fitted on.
+    """An About says which features and classes a saved head was fitted on.
 
     class_names: in the order of the class indices.
     features: what identifies the features, by name (digest of the embedding model's weights, crop
@@ -47,7 +47,7 @@ class About:
 
 @dataclass(frozen=True)
 class SavedHead:
-    """A head read from a file, ready to predict."""
+    """A SavedHead was read from a file and is ready to predict."""
 
     head: Any
     kind: str
@@ -79,9 +79,8 @@ def save_head(head: Any, path: Path, about: About | None = None, kind: str = "")
 
     kind: its name in the registry, needed only where a function makes heads of that kind.
 
-    Raises:
-        UsageError: it is not fitted, no kind of the registry, or keeps state in another form.
-        A2pipeError: the file cannot be written.
+    Raises UsageError if it is not fitted, is no kind of the registry, or keeps state in another
+    form, and A2pipeError if the file cannot be written.
     """
     about = about or About()
     kind = kind or kind_of(head)
@@ -104,10 +103,8 @@ def save_head(head: Any, path: Path, about: About | None = None, kind: str = "")
 def load_head(path: Path) -> SavedHead:
     """Read a head that `save_head` wrote; it predicts bit for bit as it did then.
 
-    Raises:
-        UsageError: the file is not there, not of a head, of a newer format, or of a head that is
-            not installed.
-        DamagedError: its bytes are not those that were written.
+    Raises UsageError if the file is not there, not of a head, of a newer format, or of a head that
+    is not installed, and DamagedError if its bytes are not those that were written.
     """
     document, stored = read_file(path)
     if document.get("format", 0) > FORMAT:
@@ -137,7 +134,7 @@ def _restore(document: dict[str, Any], stored: Mapping[str, NDArray[Any]]) -> An
 
 
 def _fitted_state(head: Any, kind: str) -> dict[str, Any]:
-    """Attributes of the fit by name; refuses a head that has others beside its parameters."""
+    """Return the attributes of the fit by name; refuse a head that has others beside parameters."""
     state = {name: value for name, value in vars(head).items() if _is_fitted(name)}
     if not state:
         raise UsageError(f"The head {kind!r} is not fitted, so there is nothing to save.")
@@ -160,7 +157,7 @@ def _is_array(value: object) -> bool:
 
 
 def _as_json(name: str, value: Any) -> Any:
-    """A value that comes back from JSON as it was; refuses any other."""
+    """Return a value that comes back from JSON as it was; refuse any other."""
     try:
         same = json.loads(json.dumps(value)) == value
     except (TypeError, ValueError):
@@ -174,7 +171,7 @@ def _as_json(name: str, value: Any) -> Any:
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as an experiment would give them: NumPy's scalars as numbers, tuples as lists."""
+    """Return parameters as experiments give them: NumPy's scalars as numbers, tuples as lists."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.generic):
@@ -189,7 +186,7 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Packed:
-    """Values by name: what of them is JSON, and the arrays that go beside it."""
+    """A _Packed holds values by name: what of them is JSON, and the arrays beside it."""
 
     document: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
@@ -214,7 +211,7 @@ def _unpack_all(document: Mapping[str, Any], stored: Mapping[str, NDArray[Any]])
 
 
 def _pack(name: str, array: Any) -> tuple[dict[str, Any], NDArray[Any] | None]:
-    """How an array lies, and its numbers; text, which safetensors has not, is in the former.
+    """Return how an array lies, and its numbers; text, which safetensors lacks, is in the former.
 
     The layout is kept as results of BLAS may depend on it in their last bit.
     """

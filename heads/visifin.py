@@ -1,4 +1,4 @@
-"""VISI-FIN (arXiv 2604.01283): a learned projection, and samples weighted by a learned score.
+"""VISI-FIN (arXiv 2604.01283) learns a projection, and weighs samples by a learned score.
 
 The formulas of its section 3.3 are implemented as they stand, with a switch for each component.
 The numbers that the text reports contradict each other, so none of them serves as a target.
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("lbfgs", "adam")
 EPSILON = 1e-5
-"""What LayerNorm adds to the variance, as PyTorch does by default."""
+"""LayerNorm adds this to the variance, as PyTorch does by default."""
 
 
 @dataclass(eq=False, repr=False)
 class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Linear classifier of projected, layer-normalised features, trained on weighted samples.
+    """A VisiFinHead classifies projected, layer-normalised features, trained on weighted samples.
 
     dimension: d', the length of the projection z = W_p LayerNorm(h) + b_p. LayerNorm has no gain
         and shift of its own, as W_p and b_p take them in.
@@ -127,8 +127,7 @@ class VisiFinHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             delattr(self, name)
         for name, tensor in network.items():
             setattr(self, f"{name}_", tensor.detach().cpu().numpy().copy())
-        alpha = self.alpha if self.weighting else 0.0
-        self.weights_ = softmax(alpha * (self._embed(X) @ self.scorer_))
+        self.weights_ = softmax(self._terms().alpha * (self._embed(X) @ self.scorer_))
         return self
 
     def decision_function(self, X: Any) -> Floats:

@@ -1,4 +1,4 @@
-"""The objective of VISI-FIN (arXiv 2604.01283, section 3.3), and its minimisation in PyTorch.
+"""Minimise the objective of VISI-FIN (arXiv 2604.01283, section 3.3) in PyTorch.
 
     z_i = W_p LayerNorm(h_i) + b_p
     w = softmax(alpha g(z))                                     over all samples of a batch
@@ -24,17 +24,17 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from ..errors import A2pipeError, UsageError
 
 Network = dict[str, Tensor]
-"""The tensors by name: `coef` (classes, d'), `intercept` (classes,), `scorer` (d',) and, unless the
-features are taken as they are, `projection` (d', d) and `projection_bias` (d',)."""
+"""A network is its tensors by name: `coef` (classes, d'), `intercept` (classes,), `scorer` (d',)
+and, unless the features are taken as they are, `projection` (d', d) and `projection_bias` (d',)."""
 
 Batch = Callable[[NDArray[np.int64] | None], tuple[Tensor, Tensor]]
-"""A function of rows of the training samples, None for all, that returns their features (n, d) and
-class indices (n,)."""
+"""A batch is a function of rows of the training samples, None for all, that returns their features
+(n, d) and class indices (n,)."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The factors of the objective.
+    """Terms are the factors of the objective.
 
     alpha: of the score in the softmax; 0 weighs all samples alike.
     l2: lambda. kl: mu.
@@ -50,7 +50,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the objective is minimised; the fields are parameters of `VisiFinHead`."""
+    """A Schedule says how to minimise; its fields are parameters of `VisiFinHead`."""
 
     optimizer: str
     epochs: int

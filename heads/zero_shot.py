@@ -1,4 +1,4 @@
-"""Zero-shot classification (A², section 3.2): the class whose prompt is nearest to the image.
+"""Zero-shot classification (A², section 3.2) takes the class whose prompt is nearest.
 
 The feature of an image is its CLS embedding, projected into the space shared with text and scaled
 to unit length. The feature of a class is the embedding of its prompt. `fit` learns nothing: all
@@ -21,9 +21,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import A2pipeError, UsageError
 from .fitting.projection import project
+from .fitting.samples import Floats
 from .parameters import check_positive
-
-Floats = NDArray[np.float64] | NDArray[np.float32]
 
 TEMPLATE = "a photo of a {}"
 CLIP_SCALE = 100.0
@@ -32,7 +31,7 @@ PRECISIONS = (np.float32, np.float64)
 
 @dataclass(eq=False, repr=False)
 class ZeroShotHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Cosine of projected image features with the text features of the classes.
+    """A ZeroShotHead takes cosines of projected image features with text features of classes.
 
     templates: prompts with {} in place of the class. The unit features of several templates are
         averaged and scaled to unit length again.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .samples import Indices, SamplesError
 
 ATTEMPTS = 20
-"""How often a balanced draw that misses a class is made before `complete_draw` gives up."""
+"""So many balanced draws that miss a class are made before `complete_draw` gives up."""
 
 
 def halve(n: int, generator: np.random.Generator) -> tuple[Indices, Indices]:

@@ -21,8 +21,8 @@ from .samples import Floats, SamplesError, group_indices, validation_mask
 SCALINGS = ("raw", "l2", "standardized")
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 CAPPED = 100
-"""scikit-learn's default number of iterations, with which each setting is tried beside a fit that
-goes on until it converges."""
+"""Each setting is tried with scikit-learn's default number of iterations, beside a fit that goes on
+until it converges."""
 
 ACCURACY = "accuracy"
 WORST_GROUP = "worst-group"
@@ -31,7 +31,7 @@ SCORES = (ACCURACY, WORST_GROUP)
 
 @dataclass(frozen=True)
 class LabelledSamples:
-    """Samples to fit on or to score.
+    """LabelledSamples are samples to fit on or to score.
 
     X: features (N, d). y: class labels (N,). groups: group indices (N,), negative for none; None
     scores by accuracy alone.
@@ -49,7 +49,7 @@ class LabelledSamples:
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting, fitted on training samples and scored on validation samples.
+    """A Trial is one setting, fitted on training samples and scored on validation samples.
 
     features, C: parameters of `LogisticHead`.
     max_iter: likewise; None is a fit that goes on until it converges.

@@ -18,12 +18,12 @@ from .samples import Floats, Indices
 
 _HAS_PENALTY = LogisticRegression().get_params().get("penalty") == "l2"
 L1 = {"penalty": "l1"} if _HAS_PENALTY else {"l1_ratio": 1.0}
-"""How the installed scikit-learn is asked for L1: its `penalty` is deprecated from 1.8 on."""
+"""The installed scikit-learn is asked for L1 so: its `penalty` is deprecated from 1.8 on."""
 
 
 @dataclass(frozen=True)
 class LiblinearSettings:
-    """How one fit is done.
+    """LiblinearSettings say how one fit is done.
 
     C: inverse strength of the L1 penalty.
     class_weight: weights of the first and the second class; None weighs samples alike, and is the
@@ -40,7 +40,7 @@ class LiblinearSettings:
 
 @dataclass(frozen=True)
 class LinearRule:
-    """A fitted linear classifier: one row for two classes, else one row for each class.
+    """A LinearRule is a fitted linear classifier: one row for two classes, else one a class.
 
     coef: float64 (rows, d). intercept: float64 (rows,). iterations: int64 (rows,), how many
     liblinear took.

@@ -14,7 +14,7 @@ HANDFUL = 10
 
 @dataclass(frozen=True)
 class GroupedSamples:
-    """Samples with classes and groups.
+    """GroupedSamples are samples with classes and groups.
 
     X: features (N, d). labels: int64 (N,), class indices from 0 to classes - 1. groups: int64 (N,),
     group indices, -1 for none. classes: how many classes there are.

@@ -1,4 +1,4 @@
-"""The two steps of DFR on a pool: choose C by the worst group, then average balanced fits.
+"""DFR takes two steps on a pool: it chooses C by the worst group, then averages balanced fits.
 
 Source: Kirichenko, Izmailov, Wilson, arXiv 2204.02937, and its public code.
 """
@@ -19,7 +19,7 @@ from .samples import Floats, Indices, SamplesError
 
 @dataclass(frozen=True)
 class Choice:
-    """The result of tuning.
+    """A Choice is the result of tuning.
 
     settings: the chosen ones.
     scores: worst-group accuracy of each candidate, in their order, in [0, 1].
@@ -33,7 +33,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class AveragedRule:
-    """The average of the fits to several balanced draws.
+    """An AveragedRule is the average of the fits to several balanced draws.
 
     coef: mean coefficients, (rows, d). intercept: mean intercepts, (rows,).
     iterations: of each fit, (draws, rows).

@@ -1,4 +1,4 @@
-"""Checks of the samples that a head is fitted on, each with one sentence for its refusal."""
+"""Check the samples that a head is fitted on, each with one sentence for its refusal."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ Floats = NDArray[np.float64] | NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 PRECISIONS = (np.float64, np.float32)
-"""The types in which features are used as they are; any other type is converted to the first."""
+"""Features of these types are used as they are; any other type is converted to the first."""
 
 
 class SamplesError(UsageError, ValueError):
-    """Raised for samples that no head can be fitted on.
+    """A SamplesError is raised for samples that no head can be fitted on.
 
     It is a ValueError as well, because scikit-learn's own checks of estimators expect one.
     """
