@@ -1,4 +1,4 @@
-"""a2pipe: attention maps, crop boxes, crop embeddings and heads, each computed once.
+"""a2pipe computes attention maps, crop boxes, crop embeddings and heads, each once.
 
     import a2pipe
     matrix = a2pipe.build_matrix("experiment.toml")

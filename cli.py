@@ -1,4 +1,4 @@
-"""The command line: the group of all commands, and exit codes."""
+"""The command line is the group of all commands, and its exit codes."""
 
 import atexit
 import errno
@@ -29,7 +29,7 @@ EXIT_TERMINATED = 143
 
 
 class OrderedGroup(click.Group):
-    """A group whose help lists commands in the order of the work, in which they were added."""
+    """An OrderedGroup's help lists commands in the order of the work, as they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in that order; click itself sorts them."""
@@ -89,7 +89,7 @@ def _one_sentence(error: click.ClickException) -> str:
 
 
 class Terminated(SystemExit):
-    """Raised on SIGTERM; it unwinds the stack, so that a shard in writing is finished."""
+    """Terminated is raised on SIGTERM; it unwinds the stack, so a shard in writing is finished."""
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The errors that a user can cause or meet.
+"""These are the errors that a user can cause or meet.
 
 The message of each is one sentence: what is wrong, where, and what to do. The command line prints
 it without a traceback; a library's own exception is turned into one of these where it is met.
@@ -6,7 +6,7 @@ it without a traceback; a library's own exception is turned into one of these wh
 
 
 class A2pipeError(Exception):
-    """An expected failure; the command line prints its message and exits with `exit_code`."""
+    """An A2pipeError is an expected failure; the command line exits with its `exit_code`."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""The one way to write a file so that it is whole or absent, and to read one that is checked.
+"""This module writes a file so that it is whole or absent, and reads one that is checked.
 
 Every file is written under a temporary name beside its place, flushed to disk and renamed. The
 order matters: a rename that reached the disk before the bytes did would, after a power cut, leave a
@@ -26,7 +26,7 @@ from .errors import A2pipeError, DamagedError, UnwritableError
 from .machine import host_name
 
 FORMAT = 1
-"""Number of the format of all checked documents; one with a higher number is refused."""
+"""All checked documents have this number of a format; one with a higher number is refused."""
 _CHECKSUM = "check"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -39,7 +39,7 @@ _MEND = "run `a2pipe cache verify --deep --repair`, then compute again what it d
 
 @dataclass(frozen=True)
 class FileSum:
-    """The size and checksum of a file as it lies on disk.
+    """A FileSum has the size and checksum of a file as it lies on disk.
 
     bytes: its size. sha256: its SHA-256 in hexadecimal.
     """
@@ -111,12 +111,12 @@ def temporary(path: Path) -> Path:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one that `temporary` gives, and so was left by a killed writer."""
+    """Tell whether a file name is one of `temporary`, and so was left by a killed writer."""
     return _TEMPORARY.match(name) is not None
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents and flush each; A2pipeError if that is not possible."""
+    """Create a folder and its parents and flush each; raise A2pipeError if that is impossible."""
     with explained(folder):
         if folder.is_dir():
             return
@@ -138,7 +138,7 @@ def remove(path: Path) -> None:
 
 
 def delete_file(path: Path) -> None:
-    """Delete a file, if it is there, and flush its folder; A2pipeError if that is not permitted."""
+    """Delete a file, if it is there, and flush its folder; raise A2pipeError if it may not be."""
     with explained(path), suppress(FileNotFoundError):
         path.unlink()
         fsync_dir(path.parent)
@@ -195,7 +195,7 @@ def _sentence(error: OSError, path: Path) -> str:
 
 
 def sha256_file(path: Path) -> FileSum:
-    """Return the size and SHA-256 of a file; OSError if it cannot be read."""
+    """Return the size and SHA-256 of a file; raise OSError if it cannot be read."""
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256")
         return FileSum(handle.tell(), digest.hexdigest())
@@ -258,7 +258,7 @@ def checked_json(document: Mapping[str, Any]) -> bytes:
 
 
 def write_checked_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write `checked_json` of a document to a file; raises as it and `atomic_write_bytes` do."""
+    """Write `checked_json` of a document to a file; raise as it and `atomic_write_bytes` do."""
     atomic_write_bytes(path, checked_json(document))
 
 

@@ -1,4 +1,4 @@
-"""The machine that this process runs on: its name, its share for the process, what is installed."""
+"""This module tells the machine's name, the cores for this process, and what is installed."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The one way to register things by name and to find them: heads, datasets, models, boxes.
+"""Heads, datasets, models and boxes are registered and found by name in one way.
 
 A registry knows the things of one kind that ship with the package, each imported only when it is
 asked for, and those that other installed packages add through an entry-point group. A name that
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """The things of one kind, by name; `T` is the type of one of them.
+    """A Registry holds the things of one kind by name; `T` is the type of one of them.
 
     kind: the word for one of them in a message, such as "head".
     group: the entry-point group through which other packages add theirs, such as "a2pipe.heads".

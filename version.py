@@ -1,3 +1,3 @@
-"""The version of the package, apart from its `__init__`, so that no module imports the package."""
+"""The version stands apart from `__init__`, so that no module imports the package."""
 
 __version__ = "0.1.0"
