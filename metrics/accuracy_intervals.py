@@ -1,6 +1,6 @@
-"""Confidence intervals of accuracy and worst-group accuracy over one set of predictions.
+"""Compute confidence intervals of accuracy and worst-group accuracy over one set of predictions.
 
-They are computed in closed form, not drawn, so equal predictions have equal intervals everywhere.
+They have a closed form and are not drawn, so equal predictions have equal intervals everywhere.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class CellIntervals:
-    """Intervals of the accuracies of one cell of a matrix, each a pair in [0, 1].
+    """CellIntervals are those of the accuracies of one cell of a matrix, each a pair in [0, 1].
 
     accuracy: of the plain accuracy. wga: of the worst group's; None if no sample has a group.
     """
@@ -30,7 +30,7 @@ class CellIntervals:
 
 @dataclass(frozen=True, eq=False)
 class _GroupCounts:
-    """Samples counted by group.
+    """_GroupCounts are samples counted by group.
 
     place: (N,), position of each sample's group among the G groups. hits: (G,), right samples of
     each group. sizes: (G,), all samples of each group.

@@ -1,4 +1,4 @@
-"""Confidence limits for shares of right samples, which are binomial within each group.
+"""Compute confidence limits for shares of right samples, which are binomial within each group.
 
 The limits of one group are Jeffreys', the quantiles of Beta(k + 1/2, n - k + 1/2), and exact where
 all or none are right, as Brown, Cai and DasGupta advise ("Interval estimation for a binomial

@@ -13,7 +13,7 @@ BINS = 15  # as Guo et al. use
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """The samples whose confidence lies in (low, high].
+    """A CalibrationBin describes the samples whose confidence lies in (low, high].
 
     n: how many there are. confidence: their mean confidence. accuracy: share of them whose
     prediction is right. Both are NaN if n is 0.

@@ -84,4 +84,4 @@ CORRECTIONS: dict[str, Callable[[Sequence[float] | Floats], Floats]] = {
     "bonferroni": bonferroni,
     "none": uncorrected,
 }
-"""The corrections by the names the command line gives them."""
+"""These are the corrections by the names the command line gives them."""

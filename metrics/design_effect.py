@@ -1,4 +1,4 @@
-"""The design effect of shared images: samples of one image count for fewer than they are."""
+"""The design effect says how much less samples count because they share images."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Effect sizes and the rank test of paired values, such as accuracies of several seeds."""
+"""Compute effect sizes and the rank test of paired values, such as accuracies of several seeds."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Values = Sequence[float] | NDArray[Any]
 
 @dataclass(frozen=True)
 class RankTest:
-    """The result of Wilcoxon's signed-rank test.
+    """A RankTest is the result of Wilcoxon's signed-rank test.
 
     statistic: the smaller of the two rank sums. p: two-sided, in [0, 1]. n: pairs that differ.
     """
@@ -26,8 +26,8 @@ class RankTest:
 def cohen_d_paired(first: Values, second: Values) -> float:
     """Return the mean of the differences first - second over their standard deviation (n - 1).
 
-    NaN for fewer than two pairs, or if all differences are the same. Raises ValueError if the two
-    are not of one shape.
+    It is NaN for fewer than two pairs, or if all differences are the same. Raises ValueError if the
+    two are not of one shape.
     """
     differences = _pairs(first, second)
     return _ratio(differences.mean(), differences.std(ddof=1)) if len(differences) > 1 else math.nan
@@ -36,8 +36,8 @@ def cohen_d_paired(first: Values, second: Values) -> float:
 def cohen_d_pooled(first: Values, second: Values) -> float:
     """Return the difference of the means over sqrt((var first + var second) / 2).
 
-    The variances have n - 1 in the denominator. NaN for fewer than two pairs, or if neither
-    varies. Raises ValueError if the two are not of one shape.
+    The variances have n - 1 in the denominator. It is NaN for fewer than two pairs, or if
+    neither varies. Raises ValueError if the two are not of one shape.
     """
     differences = _pairs(first, second)
     if len(differences) < 2:

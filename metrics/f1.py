@@ -1,4 +1,4 @@
-"""Macro F1, computed by scikit-learn."""
+"""Compute macro F1 by scikit-learn."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Accuracy over all samples, of each group or class, and of the worst group, all in [0, 1]."""
+"""Compute accuracy, in [0, 1], over all samples, of each group or class, and of the worst group."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Labels = NDArray[Any]
 
 @dataclass(frozen=True)
 class GroupAccuracy:
-    """The accuracy of one group, or class.
+    """A GroupAccuracy is the accuracy of one group, or class.
 
     name: of the group. n: how many samples it has. accuracy: share of them that are right; NaN if
     it has none.

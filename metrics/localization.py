@@ -5,7 +5,7 @@ foreground is the union of an image's boxes: a mask of the same cells, or the sh
 that the boxes cover. An image has no answer if its foreground is empty, because it has no box or
 its boxes hold no cell's centre; every measure is NaN for it.
 
-Conventions and published values: A², table 3.
+Conventions and published values are in A², table 3.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PEAK_TOLERANCE = 16 * float(np.finfo(np.float64).eps)
 upsampling makes plateaus, whose pixels are each off by up to about six roundings."""
 
 CROP_HIT = 0.5
-"""Share of the foreground from which on crops that cover it count as having found the object."""
+"""Crops that cover this share of the foreground, or more, count as having found the object."""
 
 
 def foreground_masks(boxes: Sequence[NDArray[Any]], size: int) -> Mask:

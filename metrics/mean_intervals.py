@@ -1,4 +1,4 @@
-"""Confidence intervals of means over images, by the percentile bootstrap."""
+"""Compute confidence intervals of means over images by the percentile bootstrap."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DRAWS_AT_ONCE = 1 << 22
-"""How many counts are held in memory at once: 32 MiB."""
+"""So many counts are held in memory at once: 32 MiB."""
 
 
 def mean_intervals(

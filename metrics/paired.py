@@ -25,7 +25,7 @@ TIE = 1e-12
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The result of a test of two sets of predictions.
+    """A PairedTest is the result of a test of two sets of predictions.
 
     test: its name in `TESTS`. metric: the name of what was compared.
     first, second: the metric of each set, in [0, 1]. difference: first - second.
@@ -192,4 +192,4 @@ TESTS: dict[str, Callable[..., PairedTest]] = {
     "bootstrap": paired_bootstrap,
     "mcnemar": mcnemar_test,
 }
-"""The tests by the names the command line gives them."""
+"""These are the tests by the names the command line gives them."""

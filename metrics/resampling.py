@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 HELD = 1 << 22
-"""How many counts are held in memory at once: 32 MiB."""
+"""So many counts are held in memory at once: 32 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """P kinds of units over G groups.
+    """Units are P kinds of units over G groups.
 
     kinds: (P, G, 3), what one unit of a kind adds to each group: samples, right samples of the
         first set of predictions, right samples of the second.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import A2pipeError
 
 SHARES = (0.01, 0.05, 0.10)
-"""Shares of all test images: the strata of table 18 hold 58, 290 and 580 of 5,794."""
+"""These are shares of all test images: the strata of table 18 hold 58, 290 and 580 of 5,794."""
 
 
 def centre_distances(

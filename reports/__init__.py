@@ -1,1 +1,1 @@
-"""Results as tables, plots and one HTML page. Reads finished results; computes nothing."""
+"""Reports show finished results as tables, plots and one HTML page; they compute nothing."""

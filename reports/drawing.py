@@ -1,4 +1,4 @@
-"""What all plots share: the colours of their text, and how a figure becomes a PNG.
+"""All plots share the colours of their text, and the way a figure becomes a PNG.
 
 Figures are drawn on matplotlib's Agg canvas without pyplot, so that there is no global state and no
 display is needed.

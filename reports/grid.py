@@ -1,4 +1,4 @@
-"""A matrix laid out for reading: a grid for each head and metric, with the marks of the paper.
+"""Lay a matrix out for reading: a grid for each head and metric, with the marks of the paper.
 
 Bold is the best attention row of a column and italic the cells where one model both attends and
 embeds (arXiv 2606.03148, appendix F). A dagger warns of a baseline or control that does as well as
@@ -25,7 +25,7 @@ _BLOCKS = ("attention", "combination", "control", "baseline")
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a grid and the marks that it gets.
+    """An Entry is one number of a grid and the marks that it gets.
 
     text: the number as it is shown, with one decimal, or a dash if it is missing.
     value: in per cent, NaN if missing.
@@ -46,13 +46,13 @@ class Entry:
 
     @property
     def missing(self) -> bool:
-        """Whether there is no number to show."""
+        """Return whether there is no number to show."""
         return math.isnan(self.value)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a grid.
+    """A Line is one line of a grid.
 
     row: the row of the matrix that it shows.
     title: its label, made unique.
@@ -68,7 +68,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """One metric of one head, as a table.
+    """A Grid is one metric of one head, as a table.
 
     head: the name of the head.
     metric: the name of the metric.
@@ -85,14 +85,14 @@ class Grid:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value in per cent; (0, 0) if every entry is missing."""
+        """Return the lowest and the highest value in per cent; (0, 0) if every entry is missing."""
         every = [entry.value for line in self.lines for entry in line.entries if not entry.missing]
         return (min(every), max(every)) if every else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A row of the matrix with its title and the localisation that was measured for it."""
+    """A Place is a row of the matrix with its title and the localisation measured for it."""
 
     row: Row
     title: str
@@ -192,7 +192,7 @@ def legend(shown: list[Grid], *, intervals: bool = True) -> str:
         ("Italic: one model attends and embeds.", any(e.diagonal for e in entries)),
         (f"{DAGGER} control or baseline at or above the bold one.", any(e.rival for e in entries)),
         (INTERVALS, intervals and any(e.interval for e in entries)),
-        (f"{DASH} not computed.", any(math.isnan(e.value) for e in entries)),
+        (f"{DASH} not computed.", any(e.missing for e in entries)),
     ]
     return " ".join(text for text, occurs in parts if occurs)
 

@@ -1,4 +1,4 @@
-"""Heat maps of a matrix as PNG: the metrics side by side, with a row of panels for each head.
+"""Draw heat maps of a matrix as PNG: the metrics side by side, with a row of panels for each head.
 
 The colour map is ColorBrewer's YlGnBu: its lightness falls steadily, so it reads alike with every
 kind of colour vision and in grey print.
@@ -70,8 +70,8 @@ def _colours(shown: list[Grid]) -> ScalarMappable:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    every = [entry.value for each in shown for line in each.lines for entry in line.entries]
-    values = [value for value in every if not math.isnan(value)] or [0.0, 100.0]
+    entries = [entry for each in shown for line in each.lines for entry in line.entries]
+    values = [entry.value for entry in entries if not entry.missing] or [0.0, 100.0]
     low, high = 5 * math.floor(min(values) / 5), 5 * math.ceil(max(values) / 5)
     return ScalarMappable(Normalize(low, max(high, low + 5)), _MAP)
 
@@ -113,8 +113,7 @@ def _heights(grid: Grid) -> list[float]:
 def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMappable) -> None:
     from matplotlib.patches import Rectangle
 
-    missing = math.isnan(entry.value)
-    face = RULE if missing else colours.to_rgba(np.asarray(entry.value))
+    face = RULE if entry.missing else colours.to_rgba(np.asarray(entry.value))
     panel.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", linewidth=1.2))
     panel.text(
         x + 0.5,
@@ -125,7 +124,7 @@ def _draw_cell(panel: Axes, x: float, y: float, entry: Entry, colours: ScalarMap
         fontsize=8.5,
         fontweight="bold" if entry.best else "normal",
         fontstyle="italic" if entry.diagonal else "normal",
-        color=MUTED if missing else _ink_on(face),
+        color=MUTED if entry.missing else _ink_on(face),
     )
 
 

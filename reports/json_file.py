@@ -1,4 +1,4 @@
-"""Files of results: one dataclass as JSON, with a format number, read and checked by pydantic.
+"""Files of results hold a dataclass as JSON and a format number; pydantic reads and checks them.
 
 A number that is not finite is written as null, since JSON has no word for it; fields of the type
 `FloatOrNaN` read null as NaN.
@@ -21,7 +21,7 @@ from ..errors import A2pipeError
 T = TypeVar("T")
 
 _EXPECTED = {"float": "number", "string": "str", "tuple": "list", "dataclass": "dict"}
-"""First word of pydantic's kinds of error -> what is expected there, where it is another word."""
+"""It maps the first word of pydantic's kinds of error to what is expected, where words differ."""
 
 
 def _from_null(value: Any) -> Any:
@@ -31,12 +31,12 @@ def _from_null(value: Any) -> Any:
 
 
 FloatOrNaN = Annotated[float, BeforeValidator(_from_null)]
-"""A float that may be NaN, which is null in JSON; infinity is refused."""
+"""It is a float that may be NaN, which is null in JSON; infinity is refused."""
 
 
 @dataclass(frozen=True)
 class JsonFile(Generic[T]):
-    """One kind of file that holds a dataclass.
+    """A JsonFile is one kind of file that holds a dataclass.
 
     record: the dataclass.
     format: number of the form that is written; files of a higher one are refused.
@@ -114,9 +114,8 @@ def _sentence(errors: Sequence[ErrorDetails], where: str) -> str:
         return f"{place} has {len(value)} values, where {wanted} are expected."
     if missing is not None:
         return f"{place} has no '{missing}'; the file is incomplete, write it again."
-    if (
-        kind == "json_invalid"
-    ):  # pydantic's parser (2.14) takes no 200 levels and no half characters
+    # pydantic's parser (2.14) takes no 200 levels and no half characters.
+    if kind == "json_invalid":
         return f"{where} cannot be read: {first['ctx']['error']}; mend the file."
     if kind == "too_large":
         return f"{place} is larger than any number that is computed with; mend the file."

@@ -1,11 +1,11 @@
-"""Names of models and other long texts, made to fit where they stand."""
+"""Make names of models and other long texts fit where they stand."""
 
 import re
 from textwrap import TextWrapper
 
 
 class _NameWrapper(TextWrapper):
-    """A wrapper of lines that breaks after the signs which join the parts of a model's name too."""
+    """It breaks lines after the signs that join the parts of a model's name, too."""
 
     wordsep_re = re.compile(r"([^ _./-]*[_./-]| +)")
 

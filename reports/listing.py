@@ -1,11 +1,11 @@
-"""Lists of plain values as aligned text, such as `a2pipe cache ls` prints."""
+"""Turn lists of plain values into aligned text, such as `a2pipe cache ls` prints."""
 
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = {"fingerprint": 12}
-"""Characters shown of a column: commands take a fingerprint by its first digits."""
+"""So many characters of a column are shown: commands take a fingerprint by its first digits."""
 
 
 def plain_table(rows: Sequence[Mapping[str, Any]]) -> str:

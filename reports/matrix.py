@@ -1,8 +1,8 @@
-"""What an experiment found: the cross-model matrix with its localisation table and run record.
+"""A matrix holds what an experiment found: cross-model scores, localisation, record of the run.
 
-Plain frozen data that `matrix.json` holds and the tables, the plots and the page show. Accuracies,
-attention mass and hit rates are shares in [0, 1], which are shown in per cent. NaN means that a
-number is not defined, such as the accuracy of a group without images.
+It is plain frozen data that `matrix.json` holds and the tables, the plots and the page show.
+Accuracies, attention mass and hit rates are shares in [0, 1], which are shown in per cent. NaN
+means that a number is not defined, such as the accuracy of a group without images.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Group = Annotated[GroupAccuracy, BeforeValidator(_accuracy_from_null)]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a matrix: what chose the boxes.
+    """A Row is one row of a matrix: what chose the boxes.
 
     key: the name by which cells and localisations refer to the row.
     label: what people read; where two labels are equal, the tables add crops and smoothing.
@@ -62,14 +62,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one head scored on the embeddings that one model made of one row's boxes.
+    """A Cell is what one head scored on the embeddings that one model made of one row's boxes.
 
     row: the key of the row.
     column: the name of the embedding model.
     head: the name of the head.
-    n_train, n_test: the images of which it was fitted and tested.
-    n_left_out: the images that were left out as they could not be read.
-    accuracy: over all test images, in [0, 1].
+    n_train, n_test: the samples on which it was fitted and tested.
+    n_left_out: the samples that were left out, as their images could not be read.
+    accuracy: over all test samples, in [0, 1].
     wga: the accuracy of the worst group that has test images, in [0, 1].
     worst_group: the name of that group.
     groups: the accuracy of every group.
@@ -102,7 +102,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Localization:
-    """How well the attention and the boxes of a row agree with the ground-truth boxes.
+    """A Localization says how well attention and boxes of a row agree with the ground-truth boxes.
 
     row: the key of the row.
     n: the images that were measured.
@@ -119,13 +119,13 @@ class Localization:
 
     @property
     def shares(self) -> tuple[float, float, float | None]:
-        """The mass, hit rate and crop hit rate, in [0, 1], in the order of tables."""
+        """Return the mass, hit rate and crop hit rate, in [0, 1], in the order of tables."""
         return self.mass, self.hit, self.crop_hit
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The scores of an experiment: what chose the boxes against what embedded them.
+    """A Matrix holds the scores of an experiment: what chose the boxes against what embedded them.
 
     name: of the experiment.
     dataset: its name.
@@ -180,7 +180,7 @@ class Matrix:
 
     @classmethod
     def from_json(cls, content: Any) -> Matrix:
-        """Return the matrix that `to_json` made these values of; A2pipeError if none did."""
+        """Return the matrix that `to_json` made these values of; raise A2pipeError if none did."""
         return MATRIX_FILE.parse(content, "matrix")
 
 
@@ -196,7 +196,7 @@ def read_matrix(path: Path) -> Matrix:
 
 @dataclass(frozen=True, eq=False)
 class GalleryItem:
-    """One test image with what the attention chose and what the head said of it.
+    """A GalleryItem is one test image with what the attention chose and what the head said of it.
 
     image: the resized image, uint8 (S, S, 3).
     attention: its attention map, (S, S), with the sum 1.
@@ -218,7 +218,7 @@ class GalleryItem:
 
     @property
     def right(self) -> bool:
-        """Whether the head gave the class of the image."""
+        """Return whether the head gave the class of the image."""
         return self.label == self.predicted
 
 

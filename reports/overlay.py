@@ -1,4 +1,4 @@
-"""Pictures of one image: its attention as heat over it, and the boxes on it.
+"""Draw pictures of one image: its attention as heat over it, and the boxes on it.
 
 Crops are drawn as solid orange lines and numbered in the order of selection, the ground truth as
 dashed white lines. Both have a dark edge, so that they show on any photograph, in colour or not.

@@ -1,4 +1,4 @@
-"""The report as one HTML page: no script, no request, inlined pictures; light, dark, phone, print.
+"""The report is one HTML page without scripts and requests, for light, dark, phone and print.
 
 `templates/page.html` is the page; this module computes what it shows. Jinja2 escapes every value
 (autoescape), and a content security policy in the page forbids everything but inlined styles and
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """The accuracies of every group under one embedding model.
+    """A GroupTable holds the accuracies of every group under one embedding model.
 
     column: the name of the embedding model.
     counts: the test images by name of the group.
@@ -181,10 +181,10 @@ def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
     cells = [each for each in matrix.cells if each.row in attended and not math.isnan(each.wga)]
     if not cells:
         return []
-    best = max(cells, key=lambda cell: cell.wga)
+    names, best = titles(matrix), max(cells, key=lambda cell: cell.wga)
     full = [row.key for row in matrix.rows if row.baseline.split("@")[0] == "full"]
     found = [best, *(matrix.cell(key, best.column, best.head) for key in full)]
-    return [(cell, titles(matrix)[cell.row]) for cell in found if cell]
+    return [(cell, names[cell.row]) for cell in found if cell]
 
 
 def _group_tables(matrix: Matrix) -> Iterator[GroupTable]:

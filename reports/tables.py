@@ -1,4 +1,4 @@
-"""A matrix as text files: tidy CSV, JSON and Markdown."""
+"""Turn a matrix into text: tidy CSV, JSON and Markdown."""
 
 import csv
 import io

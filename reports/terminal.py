@@ -1,4 +1,4 @@
-"""A matrix for the terminal: colour and weight on a terminal, plain columns in a pipe."""
+"""Turn a matrix into text: colour and weight on a terminal, plain columns in a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a report: its files are complete or absent, whatever interrupts the writing."""
+"""Write a report whose files are complete or absent, whatever interrupts the writing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Axes, titles and legend of the plots of localisation studies."""
+"""Draw axes, titles and legend of the plots of localisation studies."""
 
 from __future__ import annotations
 

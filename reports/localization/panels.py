@@ -1,4 +1,4 @@
-"""What is drawn in the panels of the plots of localisation studies: curves and stacked shares.
+"""Draw into the panels of the plots of localisation studies: curves and stacked shares.
 
 Colours are Okabe and Ito's, which are told apart with every kind of colour vision; markers, dashes
 and hatches tell them apart in grey. `lines` are of one study, `name` is that of a measure.

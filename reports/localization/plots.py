@@ -1,4 +1,4 @@
-"""Plots of localisation studies as PNG: by model size, by block, and the shares of token groups.
+"""Draw localisation studies as PNG: by model size, by block, and the shares of token groups.
 
 Several studies stand side by side, as the columns of figures 2 and 9 to 14 of A² (arXiv
 2606.03148).
@@ -36,7 +36,7 @@ class TooLittleError(Exception):
 
 @dataclass(frozen=True)
 class Plots:
-    """The plots that could be drawn of some studies.
+    """Plots are those that could be drawn of some studies.
 
     drawn: the PNG by file name.
     left_out: why each of the others was not drawn, by file name.
@@ -96,9 +96,9 @@ def _which_way(study: Study) -> str:
 def by_size(studies: Sequence[Study], names: Sequence[str]) -> Figure:
     """Draw measures of the last block against parameters, with a curve for each family.
 
-    As figures 2 and 11 of A². CLIP's families are dashed and controls dotted; bars are the
-    intervals. names: of measures, a row of panels each. Raises TooLittleError unless some study has
-    models of two sizes.
+    It looks like figures 2 and 11 of A². CLIP's families are dashed and controls dotted; bars are
+    the intervals. names: of measures, a row of panels each. Raises TooLittleError unless some study
+    has models of two sizes.
     """
     last = [[line for line in shown(study) if line.block == line.blocks] for study in studies]
     sized = [[line for line in lines if line.parameters > 0] for lines in last]
@@ -121,8 +121,8 @@ def by_size(studies: Sequence[Study], names: Sequence[str]) -> Figure:
 def by_block(studies: Sequence[Study], names: Sequence[str]) -> Figure:
     """Draw measures block by block, with a curve for each model and a star at its last block.
 
-    As figures 9 and 12 to 14 of A²; bands are the intervals. names: of measures, a row of panels
-    each. Raises TooLittleError unless some model has two blocks.
+    It looks like figures 9 and 12 to 14 of A²; bands are the intervals. names: of measures, a row
+    of panels each. Raises TooLittleError unless some model has two blocks.
     """
     lines = [shown(study) for study in studies]
     models = [by_model(each) for each in lines]
@@ -154,8 +154,8 @@ def _draw_curves(
 def by_token(studies: Sequence[Study]) -> Figure:
     """Draw the shares of the token groups block by block, with the mass in box.
 
-    As figure 10 of A², with a panel for each model. Raises TooLittleError unless some model has two
-    blocks and shares.
+    It looks like figure 10 of A², with a panel for each model. Raises TooLittleError unless some
+    model has two blocks and shares.
     """
     from matplotlib.figure import Figure
 
@@ -221,7 +221,7 @@ def series(line: Line, lines: Sequence[Line]) -> str:
 
 
 def _differ_in_patch(a: Line, b: Line) -> bool:
-    """Whether two models are of one size and have patches of two."""
+    """Return whether two models are of one size and have patches of two."""
     small, large = sorted((a.parameters, b.parameters))
     return a.patch != b.patch and large <= _SAME_SIZE * small
 

@@ -1,7 +1,7 @@
-"""The localisation study: what was measured of every attention map, with intervals.
+"""A localisation study holds what was measured of every attention map, with intervals.
 
-Plain frozen data that `localization.json` holds and the tables and plots read. All measures are in
-[0, 1]; NaN means that a number is not defined.
+It is plain frozen data that `localization.json` holds and the tables and plots read. All measures
+are in [0, 1]; NaN means that a number is not defined.
 """
 
 import math
@@ -29,7 +29,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of an attention map, taken over n images.
+    """A Measure is one measure of an attention map, taken over n images.
 
     name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
     n: the images that have the number.
@@ -49,13 +49,13 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """The name with the crops that it is about, such as "crop_hit 64+32"."""
+        """Return the name with the crops that it is about, such as "crop_hit 64+32"."""
         return f"{self.name} {joined(self.crops)}" if self.crops else self.name
 
 
 @dataclass(frozen=True)
 class Line:
-    """One attention map and what was measured of it: a block of a model, read in one way.
+    """A Line is one attention map and what was measured of it: a block of a model, read in one way.
 
     model: its name.
     family: the models that it belongs to, such as "DINOv2".
@@ -92,7 +92,7 @@ class Line:
 
     @property
     def way(self) -> tuple[str, str, int, str]:
-        """How the map is made and compared, whatever the model and the block are."""
+        """Return how the map is made and compared, whatever the model and the block are."""
         return self.heads, self.reading, self.smooth, self.evaluation
 
     def measure(self, name: str) -> Measure | None:
@@ -103,7 +103,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Study:
-    """Every attention map of an experiment, measured over the images of one split.
+    """A Study is every attention map of an experiment, measured over the images of one split.
 
     name: of the experiment.
     dataset: its name.

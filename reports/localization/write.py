@@ -1,4 +1,4 @@
-"""Localisation studies as files in a folder: JSON, CSV and plots, each complete or absent."""
+"""Write localisation studies to a folder: JSON, CSV and plots, each complete or absent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .study import STUDY_FILE, Study, study_csv
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of one or several studies.
+    """Written says what was written of one or several studies.
 
     files: the path of each file by name.
     left_out: why each plot that was not written was left out, by name.
