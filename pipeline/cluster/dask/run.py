@@ -72,6 +72,17 @@ class DaskExecutor:
             raise ShardsFailedError(run.failed)
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Tell whether an error is how distributed tells of a scheduler that is gone."""
+    from distributed import CancelledError
+
+    if isinstance(error, OSError):
+        # Errors of distributed's own have no number; a broken pipe is that of the output.
+        lost = error.errno is None or isinstance(error, ConnectionError)
+        return lost and not isinstance(error, BrokenPipeError)
+    return isinstance(error, CancelledError)
+
+
 @dataclass
 class _Run:
     """Deal the shards of one task, and hold the state of that.
@@ -102,8 +113,6 @@ class _Run:
 
     def finish(self) -> None:
         """Deal shards until each is done or given up."""
-        from distributed import CancelledError
-
         try:
             while self.waiting or self.running:
                 self._look()
@@ -116,8 +125,7 @@ class _Run:
             # Take back what no worker has begun. What one has, it finishes or drops as it ends.
             with suppress(Exception):
                 self.connection.client.cancel(list(self.running), asynchronous=False)
-            # This is how distributed tells of a scheduler that is gone.
-            if isinstance(error, OSError | CancelledError):
+            if is_lost_connection(error):
                 raise A2pipeError(
                     f"The connection to {self.connection.words} was lost; what was committed is "
                     "kept. Run again to go on."

@@ -1,5 +1,6 @@
 """How shards are dealt, tried again and given up: with workers that only say what came of them."""
 
+import errno
 import threading
 import time
 from contextlib import contextmanager
@@ -7,11 +8,13 @@ from dataclasses import asdict, fields
 
 import distributed
 import pytest
+from distributed import CancelledError
+from distributed.comm.core import CommClosedError
 
 from a2pipe.errors import A2pipeError
 from a2pipe.pipeline.cluster.dask import run as dask_run
 from a2pipe.pipeline.cluster.dask.clusters import Connection
-from a2pipe.pipeline.cluster.dask.run import DaskExecutor, ShardsFailedError
+from a2pipe.pipeline.cluster.dask.run import DaskExecutor, ShardsFailedError, is_lost_connection
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.stats import RunStats, Throughput
 from a2pipe.pipeline.shards.task import prepare
@@ -28,6 +31,7 @@ def threads():
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
+        client.wait_for_workers(2, timeout=60)
         yield client
 
 
@@ -201,3 +205,20 @@ def test_a_run_that_no_worker_joins_says_where_to_look(deal, monkeypatch):
     assert progress.lines[1] == "Waiting for the first worker."
     assert progress.lines[2].startswith("No worker for ")
     assert progress.lines[2].endswith("/logs.")
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (CommClosedError("in <TCP>: Stream is closed"), True),
+        (OSError("Timed out trying to connect to tcp://127.0.0.1:8786"), True),
+        (TimeoutError(), True),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), True),
+        (CancelledError("compute_shards-1"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_only_a_lost_scheduler_is_told_as_one(error, lost):
+    assert is_lost_connection(error) is lost
