@@ -1,6 +1,6 @@
 """Compare cells with a reference on the same test samples, with corrected p-values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,20 +104,16 @@ def compare_matrix(
         raise UsageError(f"Matrix {matrix.name} has {len(cells)} cells: nothing to compare.")
     found = {cell: read_predictions(root, cell.record) for cell in cells}
     best = max(cells, key=lambda cell: metric_of(found[cell], method.metric))
-    return compare_cells(best, [c for c in cells if c is not best], root, method, chosen=True)
+    _check(method, len(cells) - 1)
+    return _compare(best, found.pop(best), found, method, chosen=True)
 
 
 def compare_cells(
-    reference: NamedCell,
-    others: Sequence[NamedCell],
-    root: Path,
-    method: Method,
-    *,
-    chosen: bool = False,
+    reference: NamedCell, others: Sequence[NamedCell], root: Path, method: Method
 ) -> Comparison:
     """Compare each of `others` with the reference, and correct the p-values for their number.
 
-    root: folder of the cache that holds the predictions. chosen: as in `Comparison`.
+    root: folder of the cache that holds the predictions.
 
     Raises:
         UsageError: there is no other cell, the collections or test samples differ, the resamples
@@ -126,14 +122,25 @@ def compare_cells(
     """
     _check(method, len(others))
     base = read_predictions(root, reference.record)
-    found = [read_predictions(root, cell.record) for cell in others]
-    for cell, each in zip(others, found, strict=True):
+    found = {cell: read_predictions(root, cell.record) for cell in others}
+    return _compare(reference, base, found, method, chosen=False)
+
+
+def _compare(
+    reference: NamedCell,
+    base: Predictions,
+    others: Mapping[NamedCell, Predictions],
+    method: Method,
+    chosen: bool,
+) -> Comparison:
+    """Compare cells whose predictions are read. chosen: as in `Comparison`."""
+    for cell, each in others.items():
         _check_same(reference.name, base, cell.name, each)
-    tests = [_test(each, base, method) for each in found]
+    tests = [_test(each, base, method) for each in others.values()]
     corrected = CORRECTIONS[method.correction]([test.p for test in tests])
     rows = [
         _compared(cell, each, base, test, float(p), method)
-        for cell, each, test, p in zip(others, found, tests, corrected, strict=True)
+        for (cell, each), test, p in zip(others.items(), tests, corrected, strict=True)
     ]
     first = ComparedCell(reference.name, reference.record, *_shown(base, method.metric))
     ordered = sorted(rows, key=lambda row: -row.value)
