@@ -24,7 +24,8 @@ FLOORS = (
     ("stages", "reports"),
     ("models", "datasets", "heads", "metrics", "cache"),
     ("files", "registry"),
-    ("errors", "version", "machine"),
+    ("workers",),
+    ("errors", "version", "machine", "shared_memory"),
 )
 """Rooms at the root, from the top floor down; a room imports from lower floors only."""
 PIPELINE_FLOORS = (
