@@ -1,22 +1,27 @@
-"""Load a frozen backbone onto a device, and run batches of pixels through it."""
+"""Load a frozen backbone onto a device, and run batches of pixels through it.
+
+Every pass of a model at a size has the same number of images, the last one filled up with zeros, so
+that no bit of a row depends on how images were put together.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from ..errors import A2pipeError, UsageError
 from .acceleration import cast_projections, compilation, compile_blocks
 from .architecture import architecture_of, empty_network
 from .attention import embed_patches, read_cls
+from .forward_shape import images_a_pass
 from .identity import BackboneInfo, identify, locate_weights
+from .pending import Floats, Pending, host_tensor, new_event
 from .positions import set_input_size
-from .preprocessing import normalize
+from .preprocessing import normalize, unit
 from .weights.checkpoint import read_tensors
 from .weights.loading import load_weights
 from .weights.random_init import random_tensors
@@ -25,7 +30,6 @@ from .zoo.names import resolve
 
 __all__ = ["Backbone", "BackboneInfo", "identify", "load_backbone"]
 
-Floats = npt.NDArray[np.float32]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -40,6 +44,9 @@ class Backbone:
         float32 in any.
     compiled: whether the blocks' code is made by torch.compile, which happens on the first call.
     forward_passes: how many images have been sent through it so far.
+    padded: how many images of zeros were sent through it beside them, to fill up passes.
+    reduced: by side in pixels, how many images a pass has at those sizes at which memory did not
+        suffice for as many as the table of `forward_shape` says.
     """
 
     def __init__(
@@ -55,7 +62,13 @@ class Backbone:
         self.device = device
         self.precision = precision
         self.forward_passes = 0
+        self.padded = 0
+        self.reduced: dict[int, int] = {}
         self.compiled = compiled
+        # On the device once for all: each copy of a list to CUDA would wait for all that is queued.
+        self._mean, self._std = (
+            torch.tensor(each, device=device) for each in (info.mean, info.std)
+        )
         self._module: Any = cast_projections(module, PRECISIONS[precision]).to(device)
         self._positions = positions
         # Every other size is resampled from the positions as they were trained.
@@ -67,9 +80,8 @@ class Backbone:
     def attention(self, pixels: Tensor, blocks: Sequence[int]) -> Floats:
         """Return CLS rows of the softmax attention of some blocks, before any aggregation.
 
-        pixels: float (B, 3, S, S) in [0, 1], not normalised, on any device; S is a multiple of the
-        patch. blocks: numbers from 1 to the depth, which is the last block; blocks after the last
-        one asked for do not run.
+        pixels: as for `launch`. blocks: numbers from 1 to the depth, which is the last block;
+        blocks after the last one asked for do not run.
 
         Returns float32 (B, len(blocks), heads, tokens). The tokens of a row are CLS, the registers,
         and the patches row by row; each row sums to 1.
@@ -77,31 +89,133 @@ class Backbone:
         Raises UsageError for a block that the model lacks or a size that cuts a patch.
         """
         self._check_blocks(blocks)
-        rows, _ = self._read(pixels, blocks, embed=False)
-        return _to_numpy(rows)
+        rows, _ = self.launch(pixels, blocks).wait()
+        assert rows is not None
+        return rows
 
     def embed(self, pixels: Tensor) -> Floats:
         """Return CLS embeddings: token 0 after the final norm, without any classification head.
 
-        pixels: float (B, 3, S, S) in [0, 1], as for `attention`. Returns float32 (B, dim). Raises
-        UsageError for a size that cuts a patch.
+        pixels: as for `launch`. Returns float32 (B, dim). Raises UsageError for a size that cuts a
+        patch.
         """
-        _, features = self._read(pixels, (), embed=True)
-        return _to_numpy(features)
+        _, features = self.launch(pixels, embed=True).wait()
+        assert features is not None
+        return features
 
     def attention_and_embedding(
         self, pixels: Tensor, blocks: Sequence[int]
     ) -> tuple[Floats, Floats]:
         """Return what `attention` and `embed` return, bit for bit, from one pass."""
         self._check_blocks(blocks)
-        rows, features = self._read(pixels, blocks, embed=True)
-        return _to_numpy(rows), _to_numpy(features)
+        rows, features = self.launch(pixels, blocks, embed=True).wait()
+        assert rows is not None
+        assert features is not None
+        return rows, features
+
+    def launch(self, pixels: Tensor, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
+        """Queue all passes of a batch on the device, and return its results while they are pending.
+
+        pixels: float (B, 3, S, S) in [0, 1], not normalised, or uint8 (B, S, S, 3), which each pass
+        converts for itself; on any device, but only from the model's own is nothing waited for. S
+        is a multiple of the patch. blocks: as for `attention`. embed: whether the embedding is
+        asked for, as it has to be where no blocks are.
+
+        Every pass has `images_a_pass(S)` images, the last one filled up with zeros. A row has the
+        same bits whatever batch its image came in, and wherever there.
+
+        Raises UsageError for a block that the model lacks or a size that cuts a patch, and
+        A2pipeError for pixels of another shape, and where the device's memory is too small for a
+        pass of one image.
+        """
+        if blocks or not embed:
+            self._check_blocks(blocks)
+        side = _side(pixels)
+        self.set_input_size(side)
+        heads, tokens = self.info.heads, self._tokens(side)
+        results = (
+            host_tensor((len(pixels), len(blocks), heads, tokens), self.device) if blocks else None,
+            host_tensor((len(pixels), self.info.dim), self.device) if embed else None,
+        )
+        start, end = new_event(self.device), new_event(self.device)
+        start.record()
+        done = 0
+        while done < len(pixels):
+            done += self._pass(
+                pixels[done : done + self.images_a_pass(side)], blocks, done, results
+            )
+        end.record()
+        return Pending(*results, start, end)
+
+    def images_a_pass(self, side: int) -> int:
+        """Return how many images each pass has at present, for images of side x side pixels.
+
+        It is the number of `forward_shape`'s table, or that of `reduced`.
+        """
+        tokens = self._tokens(side)
+        return self.reduced.get(side) or images_a_pass(self.info.dim, tokens, self.device.type)
+
+    @property
+    def notices(self) -> list[str]:
+        """Return a sentence for each size at which memory did not suffice for the table's shape."""
+        return [
+            f"{self.info.name} at {side} px takes only {images} images a pass, as more do not fit "
+            f"into the memory of {self.device}."
+            for side, images in self.reduced.items()
+        ]
+
+    def _tokens(self, side: int) -> int:
+        return self.info.prefix_tokens + (side // self.info.patch) ** 2
+
+    def _pass(
+        self,
+        pixels: Tensor,
+        blocks: Sequence[int],
+        place: int,
+        results: tuple[Tensor | None, Tensor | None],
+    ) -> int:
+        """Run one pass and copy its rows to their place in the results; return how many they are.
+
+        Where the pass does not fit into memory, it is made smaller, and none are.
+        """
+        side, count = _side(pixels), len(pixels)
+        try:
+            found = self._read(self._prepared(pixels), blocks, embed=results[1] is not None)
+        except torch.OutOfMemoryError:
+            # What the failed pass holds is freed with its error, so nothing is computed in here.
+            found = None
+        if found is None:
+            self._reduce(side)
+            return 0
+        for result, values in zip(results, found, strict=True):
+            if result is not None and values is not None:
+                result[place : place + count].copy_(values[:count].float(), non_blocking=True)
+        self.forward_passes += count
+        self.padded += self.images_a_pass(side) - count
+        return count
+
+    def _reduce(self, side: int) -> None:
+        """Take passes of half as many images from now on at one size; raise if that is none."""
+        images = self.images_a_pass(side)
+        if images == 1:
+            raise A2pipeError(
+                f"The memory of {self.device} is too small for {self.info.name} at {side} px, even "
+                "with one image a pass; use a smaller model or size, or `--device cpu`."
+            )
+        self.reduced[side] = images // 2
+
+    def _prepared(self, pixels: Tensor) -> Tensor:
+        """Return a pass of normalised images on the device, filled up with zeros."""
+        images = unit(pixels.to(self.device)) if pixels.dtype == torch.uint8 else pixels
+        images = normalize(images.to(self.device, torch.float32), self._mean, self._std)
+        missing = self.images_a_pass(images.shape[-1]) - len(images)
+        return pad(images, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else images
 
     def _read(
-        self, pixels: Tensor, blocks: Sequence[int], embed: bool
+        self, images: Tensor, blocks: Sequence[int], embed: bool
     ) -> tuple[Tensor | None, Tensor | None]:
         with self._numerics(), compilation() if self.compiled else contextlib.nullcontext():
-            tokens, rotation = embed_patches(self._module, self._enter(pixels))
+            tokens, rotation = embed_patches(self._module, images)
             return read_cls(self._module, tokens, rotation, blocks, embed=embed)
 
     def set_input_size(self, size: int) -> None:
@@ -119,15 +233,6 @@ class Backbone:
         if size != self._size:
             set_input_size(self._module, self._native, self.info.input_size, size, self._positions)
             self._size = size
-
-    def _enter(self, pixels: Tensor) -> Tensor:
-        """Check and count pixels, set the model to their size, and normalise them on the device."""
-        if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.shape[2] != pixels.shape[3]:
-            raise A2pipeError(f"Pixels have to be (B, 3, S, S), not {tuple(pixels.shape)}.")
-        self.set_input_size(pixels.shape[2])
-        self.forward_passes += len(pixels)
-        images = pixels.to(self.device, torch.float32)
-        return normalize(images, self.info.mean, self.info.std)
 
     def _check_blocks(self, blocks: Sequence[int]) -> None:
         wrong = [block for block in blocks if not 1 <= block <= self.info.blocks]
@@ -147,10 +252,15 @@ class Backbone:
             yield
 
 
-def _to_numpy(values: Tensor | None) -> Floats:
-    assert values is not None
-    array: Floats = values.float().cpu().numpy()
-    return array
+def _side(pixels: Tensor) -> int:
+    """Return the side of square images in pixels; raise A2pipeError for another shape."""
+    channels, sides = (
+        (3, pixels.shape[1:3]) if pixels.dtype == torch.uint8 else (1, pixels.shape[2:])
+    )
+    if pixels.ndim != 4 or pixels.shape[channels] != 3 or sides[0] != sides[1]:
+        expected = "bytes (B, S, S, 3)" if channels == 3 else "(B, 3, S, S)"
+        raise A2pipeError(f"Pixels have to be {expected}, not {tuple(pixels.shape)}.")
+    return int(sides[0])
 
 
 def load_backbone(

@@ -42,20 +42,42 @@ def resize_part(
 
 def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """Convert pixels of uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1] on a device."""
+    return unit(to_device(pixels, device))
+
+
+def to_device(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+    """Copy pixels of uint8 (B, H, W, 3) to a device; on the CPU the tensor shares their memory.
+
+    To CUDA the copy is only queued. It is made from pinned memory: an array that is not pinned is
+    copied to such memory first, and one that is has to stay as it is until the results of a launch
+    with the pixels were waited for.
+    """
     import torch
 
     # The pixels travel to the device as bytes, a quarter of the size of floats, and are converted
     # there. From pinned memory a copy to CUDA runs while the host goes on with the next batch.
     host = torch.from_numpy(np.ascontiguousarray(pixels))
     pinned = torch.device(device).type == "cuda"
-    moved = (host.pin_memory() if pinned else host).to(device, non_blocking=pinned)
-    return moved.permute(0, 3, 1, 2).float().div_(255.0).contiguous()
+    return (host.pin_memory() if pinned else host).to(device, non_blocking=pinned)
 
 
-def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def unit(pixels: Tensor) -> Tensor:
+    """Convert pixels of uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1], where they are."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255.0).contiguous()
+
+
+def normalize(
+    images: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor
+) -> Tensor:
     """Return (images - mean) / std per channel, of images float (B, 3, H, W) in [0, 1]."""
+    import torch
+
     shape = (1, 3, 1, 1)
-    return (images - images.new_tensor(mean).view(shape)) / images.new_tensor(std).view(shape)
+    by_channel = [
+        torch.as_tensor(values, dtype=images.dtype, device=images.device).view(shape)
+        for values in (mean, std)
+    ]
+    return (images - by_channel[0]) / by_channel[1]
 
 
 def crop_resize(images: Tensor, boxes: npt.NDArray[np.int32], size: int) -> Tensor:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import backbone as backbones
 from a2pipe.models.backbone import load_backbone
+from a2pipe.models.preprocessing import to_device, to_unit
 from a2pipe.models.weights.hub import SHIPPED
 from a2pipe.models.zoo.families import IMAGENET, TABLE
 
@@ -183,6 +184,33 @@ def test_every_image_sent_through_is_counted(tiny, backbone_of, pixels) -> None:
     assert backbone.forward_passes == 5
 
 
+def test_padding_is_counted_apart(tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny("plain"))
+    images = backbone.images_a_pass(48)
+    backbone.embed(pixels(48, images + 1))
+    assert (backbone.forward_passes, backbone.padded) == (images + 1, images - 1)
+
+
+def test_a_launch_gives_what_attention_and_embed_give(tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny("registers"))
+    pending = backbone.launch(pixels(126, 3), [1, 3], embed=True)
+    rows, features = pending.wait()
+    np.testing.assert_array_equal(rows, backbone.attention(pixels(126, 3), [1, 3]))
+    np.testing.assert_array_equal(features, backbone.embed(pixels(126, 3)))
+    assert backbone.launch(pixels(126), [2]).wait()[1] is None
+    assert backbone.launch(pixels(126), embed=True).wait()[0] is None
+    assert pending.seconds_busy() > 0
+
+
+def test_bytes_give_the_bits_of_the_floats_that_they_stand_for(tiny, backbone_of) -> None:
+    backbone = backbone_of(tiny("plain"))
+    shown = np.random.default_rng(0).integers(0, 256, (19, 48, 48, 3), dtype=np.uint8)
+    expected = backbone.attention_and_embedding(to_unit(shown), [1, 3])
+    found = backbone.attention_and_embedding(to_device(shown), [1, 3])
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_an_empty_batch_gives_empty_rows(tiny, backbone_of, pixels) -> None:
     backbone = backbone_of(tiny("plain"))
     assert backbone.attention(pixels(48)[:0], [1, 3]).shape == (0, 2, 3, 37)
@@ -208,6 +236,14 @@ def test_a_block_that_is_not_there_is_refused(blocks, tiny, backbone_of, pixels)
         backbone_of(tiny("plain")).attention(pixels(48), blocks)
 
 
-def test_pixels_of_another_shape_are_refused(tiny, backbone_of) -> None:
-    with pytest.raises(A2pipeError, match=r"\(B, 3, S, S\)"):
-        backbone_of(tiny("plain")).embed(torch.rand(1, 3, 48, 56))
+@pytest.mark.parametrize(
+    ("shape", "dtype", "words"),
+    [
+        ((1, 3, 48, 56), torch.float32, r"\(B, 3, S, S\), not \(1, 3, 48, 56\)"),
+        ((3, 48, 48), torch.float32, r"\(B, 3, S, S\), not \(3, 48, 48\)"),
+        ((1, 3, 48, 48), torch.uint8, r"bytes \(B, S, S, 3\), not \(1, 3, 48, 48\)"),
+    ],
+)
+def test_pixels_of_another_shape_are_refused(shape, dtype, words, tiny, backbone_of) -> None:
+    with pytest.raises(A2pipeError, match=words):
+        backbone_of(tiny("plain")).embed(torch.zeros(shape, dtype=dtype))

@@ -1,0 +1,43 @@
+"""How many images go through a model in one pass: a fixed number for a model, size and device.
+
+Matrix products round differently for another number of rows. So every pass of a model at a size
+has one shape, and neither the batch that an image came in nor its place there changes a bit of its
+result. The number is never found by a timing, which would give another one on another day.
+"""
+
+import math
+
+MOST = 256
+CUDA = {384: 256, 768: 128, 1024: 64, 1536: 32}
+"""Images a pass of TOKENS tokens, by the least width of the models that it holds for."""
+TOKENS = 256
+FEWEST_ON_CUDA = 8
+
+
+def images_a_pass(width: int, tokens: int, device: str) -> int:
+    """Return how many images of one size a model takes in each pass, a power of two.
+
+    width: of the model's tokens. tokens: of an image, with CLS and registers. device: the kind,
+    "cpu", "cuda" or "mps".
+    """
+    if device == "cuda":
+        return _on_cuda(width, tokens)
+    if device == "mps":
+        # Integrated GPUs have about an eighth of the cores of those that the table is made for.
+        return max(1, _on_cuda(width, tokens) // 8)
+    return _on_cpu(width, tokens)
+
+
+def _on_cuda(width: int, tokens: int) -> int:
+    """Return as many images as keep a large GPU busy, whose memory may turn out to be too small."""
+    full = next((images for least, images in reversed(CUDA.items()) if width >= least), MOST)
+    return min(MOST, max(FEWEST_ON_CUDA, nearest_power(full * TOKENS / tokens)))
+
+
+def _on_cpu(width: int, tokens: int) -> int:  # noqa: ARG001
+    return 8
+
+
+def nearest_power(value: float) -> int:
+    """Return the power of two that is nearest to a value by its logarithm, at least 1."""
+    return 1 << max(0, round(math.log2(value)))
