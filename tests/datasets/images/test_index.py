@@ -178,3 +178,17 @@ def test_bytes_in_memory_give_what_their_file_gives(write: Write) -> None:
     path = write("a.png", (7, 5))
     assert [index_bytes(path.read_bytes())] == read_index([path])
     assert index_bytes(b"text") == IndexedImage(hashlib.sha256(b"text").hexdigest()[:32], 0, 0)
+
+
+def test_large_files_are_read_piece_by_piece_and_give_the_same(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("a.png", (7, 5))
+    whole = read_index([path])
+    monkeypatch.setattr(index, "READ_WHOLE", 0)
+    assert read_index([path]) == whole == [IndexedImage(digest(path), 7, 5)]
+
+
+def test_an_image_whose_header_is_rare_is_read_by_pillow(tmp_path: Path) -> None:
+    Image.new("RGB", (7, 5)).save(tmp_path / "a.bmp")
+    assert read_index([tmp_path / "a.bmp"]) == [IndexedImage(digest(tmp_path / "a.bmp"), 7, 5)]
