@@ -71,6 +71,7 @@ class AttentionSpec:
     block: 1..L as the papers count; L is the last block.
     geometry: how an image becomes a square (`geometry.Canvas`); "squash" ignores the aspect ratio.
     draft: JPEG files are decoded at a fraction of their size that still covers the square.
+    decoder: "pillow" or "nvjpeg", as in `geometry.Canvas`.
     """
 
     stage: ClassVar[str] = "attention"
@@ -83,11 +84,12 @@ class AttentionSpec:
     block: int
     geometry: str = "squash"
     draft: bool = False
+    decoder: str = "pillow"
 
     @property
     def pixels(self) -> Canvas:
         """Return the canvas that the model is shown."""
-        return Canvas(self.input_size, self.geometry, self.draft)
+        return Canvas(self.input_size, self.geometry, self.draft, self.decoder)
 
     @property
     def upstream(self) -> tuple[Canvas]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..cache.layout import ArrayField
 from .attention import ForwardPass, ModelSpec
 from .boxes.box import BoxSpec
-from .geometry import Canvas
+from .geometry import Canvas, decoding_suffix
 
 if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
@@ -33,6 +33,8 @@ class EmbeddingSpec:
         "original" at the place that the box maps back to; tiles too are then cut bilinearly from
         the original, and nothing is resized as a whole.
     draft: the canvas is that of an image decoded at a fraction of its size, as in `AttentionSpec`.
+    decoder: of the canvas, "pillow" or "nvjpeg", as in `Canvas`. Crops from the original have
+        neither: Pillow decodes these in full.
     """
 
     stage: ClassVar[str] = "embeddings"
@@ -44,6 +46,7 @@ class EmbeddingSpec:
     input_size: int
     source: str = "resized"
     draft: bool = False
+    decoder: str = "pillow"
 
     @property
     def reads_original(self) -> bool:
@@ -53,7 +56,9 @@ class EmbeddingSpec:
     @property
     def pixels(self) -> Canvas | None:
         """Return the canvas that the box is cut from; None if it is cut from the original."""
-        return None if self.reads_original else replace(self.box.image_canvas, draft=self.draft)
+        if self.reads_original:
+            return None
+        return replace(self.box.image_canvas, draft=self.draft, decoder=self.decoder)
 
     @property
     def upstream(self) -> tuple[BoxSpec | Canvas, ...]:
@@ -70,7 +75,7 @@ class EmbeddingSpec:
     def words(self) -> str:
         """Return the spec in words: "dinov2_vitg14 at 224 px of centre crop, 128 px"."""
         what = f"{self.model.name} at {self.input_size} px of {self.box.words}"
-        return what + source_suffix(self.source) + (", drafted" if self.draft else "")
+        return what + source_suffix(self.source) + decoding_suffix(self.draft, self.decoder)
 
     def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
         """Return what is stored of an image: float32 (d,), NaN where the image is bad.

@@ -28,6 +28,11 @@ Corners = tuple[int, int, int, int]
 _WORDS = {"squash": "", "center-crop": ", centre-cropped", "letterbox": ", letterboxed"}
 
 
+def decoding_suffix(draft: bool, decoder: str) -> str:
+    """Return in words how pixels were decoded, to be put after a name; "" for Pillow in full."""
+    return (", drafted" if draft else "") + (", decoded by nvJPEG" if decoder == "nvjpeg" else "")
+
+
 @dataclass(frozen=True)
 class Frame:
     """A Frame says how one image stands on a canvas.
@@ -98,6 +103,8 @@ class Canvas:
     geometry: how the image comes to stand on the square, see above.
     draft: a JPEG file is decoded at the smallest fraction of its size (1/8, 1/4, 1/2) that covers
         the canvas, which is quicker and gives slightly other pixels.
+    decoder: "pillow"; or "nvjpeg", with which a GPU decodes and resizes the JPEG files that
+        `jpeg_header` names, which gives slightly other pixels. Pillow decodes all other files.
     """
 
     stage: ClassVar[str] = "pixels"
@@ -110,6 +117,7 @@ class Canvas:
     side: int
     geometry: str = "squash"
     draft: bool = False
+    decoder: str = "pillow"
 
     @property
     def words(self) -> str:
@@ -120,9 +128,9 @@ class Canvas:
     def suffix(self) -> str:
         """Return what sets the canvas apart from a squashed one, in words to be put after a name.
 
-        "" for a squashed canvas, ", letterboxed", ", drafted", ", letterboxed, drafted".
+        "" for a squashed canvas, ", letterboxed", ", drafted", ", letterboxed, decoded by nvJPEG".
         """
-        return _WORDS[self.geometry] + (", drafted" if self.draft else "")
+        return _WORDS[self.geometry] + decoding_suffix(self.draft, self.decoder)
 
     @property
     def pixels(self) -> Canvas:

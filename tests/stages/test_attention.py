@@ -14,9 +14,10 @@ INFO = SimpleNamespace(name="tiny", heads=3, patch=8, prefix_tokens=5, dim=12)
 
 
 def test_attention_reads_the_canvas_that_its_model_is_shown():
-    spec = AttentionSpec(MODEL, 48, 2, "letterbox", draft=True)
-    assert spec.pixels == Canvas(48, "letterbox", draft=True)
-    assert spec.upstream == (spec.pixels,)
+    for way in ({"draft": True}, {"decoder": "nvjpeg"}):
+        spec = AttentionSpec(MODEL, 48, 2, "letterbox", **way)
+        assert spec.pixels == Canvas(48, "letterbox", **way)
+        assert spec.upstream == (spec.pixels,)
 
 
 def test_attention_is_a_row_of_tokens_a_head_with_the_prefix():

@@ -15,10 +15,11 @@ BOX = CenterBox(16, 48, "letterbox")
 
 
 def test_a_crop_of_the_canvas_reads_its_box_and_the_canvas():
-    spec = EmbeddingSpec(BOX, MODEL, 32, draft=True)
-    assert spec.pixels == Canvas(48, "letterbox", draft=True)
-    assert spec.upstream == (BOX, spec.pixels)
-    assert not spec.reads_original
+    for way in ({"draft": True}, {"decoder": "nvjpeg"}):
+        spec = EmbeddingSpec(BOX, MODEL, 32, **way)
+        assert spec.pixels == Canvas(48, "letterbox", **way)
+        assert spec.upstream == (BOX, spec.pixels)
+        assert not spec.reads_original
 
 
 def test_a_crop_of_the_original_reads_its_box_alone():
@@ -43,6 +44,7 @@ def test_a_whole_canvas_in_its_own_size_shares_the_pass_of_its_attention():
     "other",
     [
         EmbeddingSpec(FullBox(48), MODEL, 48),
+        EmbeddingSpec(FullBox(48), MODEL, 48, decoder="nvjpeg"),
         EmbeddingSpec(FullBox(48), MODEL, 96, draft=True),
         EmbeddingSpec(FullBox(48), MODEL, 48, "original"),
         EmbeddingSpec(FullBox(48, "letterbox"), MODEL, 48, draft=True),
@@ -59,6 +61,9 @@ def test_words_say_the_crop_and_what_it_is_cut_from():
     )
     assert EmbeddingSpec(FullBox(48), MODEL, 48, draft=True).words == (
         "tiny at 48 px of full image, drafted"
+    )
+    assert EmbeddingSpec(FullBox(48), MODEL, 48, decoder="nvjpeg").words == (
+        "tiny at 48 px of full image, decoded by nvJPEG"
     )
 
 
