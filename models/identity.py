@@ -52,6 +52,10 @@ class BackboneInfo:
     blocks: int
     parameters: int
 
+    def tokens(self, side: int) -> int:
+        """Return the number of tokens of an image of side x side pixels, with CLS and registers."""
+        return self.prefix_tokens + (side // self.patch) ** 2
+
 
 FIELDS = {field.name for field in fields(BackboneInfo)}
 

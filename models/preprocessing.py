@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from PIL import Image
 from ..errors import A2pipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
     import torch
@@ -59,6 +60,23 @@ def to_device(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu")
     host = torch.from_numpy(np.ascontiguousarray(pixels))
     pinned = torch.device(device).type == "cuda"
     return (host.pin_memory() if pinned else host).to(device, non_blocking=pinned)
+
+
+@contextmanager
+def pinned(array: npt.NDArray[np.uint8]) -> Iterator[None]:
+    """Pin memory that exists already while the block runs, so that CUDA copies straight from it.
+
+    Where the driver refuses, nothing changes.
+    """
+    import torch
+
+    runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+    outcome = runtime.cudaHostRegister(array.ctypes.data, array.nbytes, 0)
+    try:
+        yield
+    finally:
+        if outcome == runtime.cudaError.success:
+            runtime.cudaHostUnregister(array.ctypes.data)
 
 
 def unit(pixels: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from ..datasets.images.image_files import (
     orientation,
     upright_size,
 )
+from ..datasets.images.locators import TarMember, parse_locator
+from ..datasets.images.remote import is_url
 from ..errors import A2pipeError, BadImageError
 from .crops import Crop, whole_canvas
 from .geometry import Canvas
@@ -44,11 +47,13 @@ _SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _SIXTEEN_BIT_AS_INTEGERS = frozenset({"PPM", "PNG"})
 
 
-def load_crops(path: str, wanted: Iterable[Crop], digest: str | None = None) -> dict[Crop, Pixels]:
+def load_crops(
+    path: str, wanted: Iterable[Crop], digest: str | None = None, content: bytes | None = None
+) -> dict[Crop, Pixels]:
     """Return every crop of an image that is wanted: uint8 (size, size, 3) each.
 
     The image is decoded once, and once more for each canvas that is cut from a draft.
-    digest: of the file's bytes when it was indexed.
+    digest: of the file's bytes when it was indexed. content: these bytes, if they are read already.
 
     Raises:
         BadImageError: the image cannot be decoded; the message is the reason.
@@ -59,9 +64,22 @@ def load_crops(path: str, wanted: Iterable[Crop], digest: str | None = None) -> 
         groups[crop.canvas if crop.canvas.draft else None].append(crop)
     found: dict[Crop, Pixels] = {}
     for canvas, crops in (groups or {None: []}).items():
-        image = decode(path, digest=digest, least=canvas.least if canvas else None)
+        least = canvas.least if canvas else None
+        image = decode(path, digest=digest, least=least, content=content)
         found |= {crop: crop.cut(image) for crop in crops}
     return found
+
+
+def remote_content(path: str, digest: str | None = None) -> bytes | None:
+    """Return the bytes of an image in an archive that has a URL, and None for any other path.
+
+    Raises as `load_crops`.
+    """
+    locator = parse_locator(path)
+    if not isinstance(locator, TarMember) or not is_url(locator.archive):
+        return None
+    with _open(path, digest) as handle:
+        return handle.read()
 
 
 def load_canvas(path: str, canvas: Canvas) -> Pixels:
@@ -75,10 +93,12 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     digest: str | None = None,
     least: Reduction | None = None,
+    content: bytes | None = None,
 ) -> Pixels:
     """Return the pixels of an image file: uint8 RGB (height, width, 3), upright, writable.
 
-    path: of a file, or a locator of one in an archive.
+    path: of a file, or a locator of one in an archive. content: its bytes, if they are read
+    already.
 
     EXIF orientation is applied; palette, CMYK and grey images are converted; 16-bit grey is scaled
     so that 65535 becomes 255; transparency is composited on white. An image of more than
@@ -92,7 +112,7 @@ def decode(
     be read, or the machine is at fault. Safe to call from many threads; Pillow releases the GIL
     while it decodes and converts.
     """
-    with _open(path, digest) as handle:
+    with _open(path, digest) if content is None else BytesIO(content) as handle:
         try:
             if digest is not None:
                 _require_unchanged(path, handle, digest)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +191,13 @@ def _decode_all(
 ) -> dict[str, Size | BadImageError]:
     """Return by digest the width and height of each image, or why it cannot be decoded."""
     paths = list(collection.path_of.values())
-    batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
+    jobs = [partial(_size, path) for path in paths]
+    batches = ((None, jobs[start : start + BATCH]) for start in range(0, len(jobs), BATCH))
     found: list[Size | BadImageError] = []
     with (
         progress.bar("images", len(paths)) as advance,
         ThreadPoolExecutor(workers, "decode") as pool,
-        closing(prefetch(((None, each) for each in batches), _size, pool, BATCHES_AHEAD)) as sizes,
+        closing(prefetch(batches, pool, BATCHES_AHEAD)) as sizes,
     ):
         for _, decoded in sizes:
             found += decoded

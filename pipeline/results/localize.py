@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from ...errors import UsageError
 from ...machine import cores
 from ...reports.matrix import Localization
 from ...stages.localization import (
-    Floats,
     NoAnswerError,
     Subjects,
     Values,
@@ -32,7 +32,7 @@ from ...stages.localization import (
     summarize,
     why_no_boxes,
 )
-from ...stages.specs import AttentionSpec, BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
+from ...stages.specs import BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
 from ..session import Session
 from ..shards.prefetch import prefetch
 
@@ -42,7 +42,6 @@ memory, as the next are read while these are measured."""
 MAPS_A_JOB = 128
 """A thread measures so many images before it takes the next ones."""
 
-Job = tuple[NDArray[np.float32], tuple[Floats, ...]]
 """A job is attention rows (n, heads, tokens) and, where there are any, boxes of the n images."""
 
 
@@ -176,27 +175,24 @@ class Measurements:
 
     def _measure_map(self, spec: LocalizeSpec) -> Record:
         workers = self.session.experiment.run.workers or cores()
-        prefix = self.session.plan.backbones[spec.map.attention.model.name].prefix_tokens
-
-        def work(job: Job) -> Values:
-            return measure_maps(spec, job[0], prefix, job[1])
-
         # The threads are the parallelism; a BLAS that started its own in each would slow them down.
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(workers, "localize") as pool,
-            closing(prefetch(self._jobs(spec.map.attention), work, pool, ahead=1)) as parts,
+            closing(prefetch(self._jobs(spec), pool, ahead=1)) as parts,
         ):
             values = joined([part for _, found in parts for part in found])
         return self._write(spec, values)
 
-    def _jobs(self, attention: AttentionSpec) -> Iterator[tuple[None, list[Job]]]:
-        images, boxes = self.subjects.images, self.subjects.boxes
+    def _jobs(self, spec: LocalizeSpec) -> Iterator[tuple[None, list[Callable[[], Values]]]]:
+        """Yield the jobs that measure a map, for as many images as are read at once."""
+        images, boxes, attention = self.subjects.images, self.subjects.boxes, spec.map.attention
+        prefix = self.session.plan.backbones[attention.model.name].prefix_tokens
         for start in range(0, len(images), READ_AT_ONCE):
             part = slice(start, start + READ_AT_ONCE)
             rows, around = self.session.read(attention, list(images[part])), boxes[part]
             cuts = [slice(at, at + MAPS_A_JOB) for at in range(0, len(rows), MAPS_A_JOB)]
-            yield None, [(rows[cut], around[cut]) for cut in cuts]
+            yield None, [partial(measure_maps, spec, rows[c], prefix, around[c]) for c in cuts]
 
     def _measure_crops(self, spec: CoverageSpec) -> Record:
         images = list(self.subjects.images)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...cache.catalog import Cache
 from ...errors import A2pipeError
@@ -16,6 +19,7 @@ from ...models.identity import BackboneInfo, identify, is_known
 from ...stages.specs import ModelSpec
 from ..experiment.schema import Experiment
 from ..experiment.sections import RunSection
+from ..planning.plan import Stored
 
 if TYPE_CHECKING:
     from ...models.backbone import Backbone
@@ -134,6 +138,45 @@ class Backbones:
         for model, backbone in self._loaded.items():
             counts[model.name] = counts.get(model.name, 0) + backbone.forward_passes
         return counts
+
+    def batch_size(self, specs: Iterable[Stored]) -> int:
+        """Return how many images are decoded and held together to compute these specs.
+
+        It is a multiple of the images of every pass, so that passes are full.
+        """
+        passes = {
+            (each.model.name, each.side) for each in (spec.forward_pass for spec in specs) if each
+        }
+        wanted = self._run.batch_size
+        if not passes:
+            return wanted
+        from ...models.forward_shape import images_a_pass
+
+        kind = self._chosen().type
+        # Powers of two, so that the largest is a multiple of the others.
+        largest = max(
+            images_a_pass(info.dim, info.tokens(side), kind)
+            for info, side in ((self._infos[name], side) for name, side in passes)
+        )
+        return -(-wanted // largest) * largest
+
+    def pinned(self, array: NDArray[np.uint8]) -> AbstractContextManager[None]:
+        """Pin the memory of an array while the block runs, if the models are on a GPU."""
+        if self._chosen().type != "cuda":
+            return nullcontext()
+        from ...models.preprocessing import pinned
+
+        return pinned(array)
+
+    def _chosen(self) -> Any:
+        """Return the device that models are, or will be, on."""
+        from ...models.backbone import choose_device
+
+        return choose_device(self._run.device)
+
+    def notices(self) -> list[str]:
+        """Return what there is to tell of the models that were loaded, a sentence each."""
+        return [notice for backbone in self._loaded.values() for notice in backbone.notices]
 
     def device(self) -> str:
         """Return where the loaded backbones are, or an empty string if none was needed."""

@@ -1,4 +1,7 @@
-"""Compute one batch of a shard on the device: attention, then boxes, then embeddings.
+"""Take one batch of a shard through the models: attention, then boxes, then embeddings.
+
+`attend` and `embed_crops` only queue work on the device. `place_crops` and `collect` wait for its
+results and may run in another thread, while the device has the next batch.
 
 Crops from originals are cut between boxes and embeddings, for only then is it known where they lie.
 The images are decoded a second time for that, as no batch keeps originals in memory.
@@ -7,30 +10,46 @@ Where a model is asked for the attention and the embedding of the same pixels (w
 size), a single pass gives both.
 """
 
-import time
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.artifact import OK, PENDING, UNREADABLE
-from ...errors import BadImageError
-from ...models.preprocessing import to_unit
+from ...models.preprocessing import to_device, unit
+from ...shared_memory import Segment
 from ...stages.attention import grid_map
-from ...stages.crops import Crop, whole_canvas
+from ...stages.crops import Crop
 from ...stages.geometry import Canvas
 from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec
 from .backbones import Backbones
 from .shard import Shard, ShardArray
 
+if TYPE_CHECKING:
+    from ...models.pending import Pending
+
 Rows = NDArray[np.int64]
-Squares = Mapping[Crop, NDArray[np.uint8]]
-Decoded = Squares | BadImageError | None
-"""Decoding gives for one image the pixels of each crop that was wanted, uint8 (size, size, 3); or
-why the image is bad; or None where no pixels were wanted."""
+Cut = tuple[BoxSpec, int]
+"""A box that is cut from originals, and the side in pixels to which it is resized."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A Launched is one launch of a model on rows of a batch, and the arrays that it fills.
+
+    pending: the results on their way. rows: int64 (k,), of the shard.
+    attention: an array for each block that was asked for. embeddings: arrays of the embedding.
+    """
+
+    pending: Pending
+    rows: Rows
+    attention: Sequence[ShardArray[AttentionSpec]] = ()
+    embeddings: Sequence[ShardArray[EmbeddingSpec]] = ()
 
 
 @dataclass
@@ -42,10 +61,18 @@ class Batch:
     images: by how many images this batch brings the run on; the first batch of a shard counts those
         of its images too for which there is nothing to compute.
     last: whether the shard is complete after this batch.
-    decoded: for each row its canvases, once they are decoded.
-    crops: for each row its crops from the original, once its boxes are known and they are decoded.
-    tensors: canvases on the device, by canvas and bytes of the rows; several models share them.
+    pixels: by canvas, or by box that is cut from originals: uint8 (n, side, side, 3), in memory
+        that is shared with the decoding processes. What a row has that is bad, or that needs no
+        pixels of this kind, means nothing.
+    segments: of the shared memory, in which they lie.
+    bad: why images are bad, by their places in the batch. bad_originals: the same, where they were
+        bad only when crops were to be cut.
+    resident: pixels on the device, which all models share.
     maps: attention maps over patches, by spec and bytes of the rows; several boxes share them.
+    floats: whole canvases in [0, 1] on the device, to cut crops from.
+    launched: what was queued on the device and has not been collected.
+    decoded: how many images were decoded for it, each time one was.
+    seconds: for how long the device has worked on what was collected.
     """
 
     shard: Shard
@@ -53,46 +80,44 @@ class Batch:
     originals: Sequence[int]
     images: int
     last: bool
-    decoded: Sequence[Decoded] = ()
-    crops: Sequence[Decoded] = ()
-    tensors: dict[tuple[Canvas, bytes], Any] = field(default_factory=dict)
+    pixels: dict[Canvas | Cut, NDArray[np.uint8]] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    bad: dict[int, str] = field(default_factory=dict)
+    bad_originals: dict[int, str] = field(default_factory=dict)
+    resident: dict[Canvas | Cut, Any] = field(default_factory=dict)
     maps: dict[tuple[MapSpec, bytes], NDArray[np.float64]] = field(default_factory=dict)
+    floats: dict[Canvas, Any] = field(default_factory=dict)
+    launched: list[Launched] = field(default_factory=list)
+    decoded: int = 0
+    seconds: float = 0.0
 
-    def at(self, row: int, original: bool = False) -> Decoded:
-        """Return what was decoded of a row: its canvases, or its crops from the original."""
-        found = self.crops if original else self.decoded
-        return found[int(np.searchsorted(self.rows, row))]
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of its pixels in shared memory."""
+        return sum(segment.array.nbytes for segment in self.segments)
+
+    def places(self, rows: Rows) -> NDArray[np.intp]:
+        """Return where rows of the shard stand in the batch."""
+        return np.searchsorted(self.rows, rows)
+
+    def on_device(self, rows: Rows, pixels: Canvas | Cut, device: Any) -> Any:
+        """Return the pixels of rows on the device: uint8 tensor (len(rows), side, side, 3)."""
+        if pixels not in self.resident:
+            self.resident[pixels] = to_device(self.pixels[pixels], device)
+        return self._of(rows, self.resident[pixels])
 
     def canvases(self, rows: Rows, canvas: Canvas, device: Any) -> Any:
-        """Return the rows on a canvas: float tensor (n, 3, side, side) in [0, 1] on the device."""
-        # An array cannot be a key; specs that lack other rows ask for other tensors.
-        key = (canvas, rows.tobytes())
-        if key not in self.tensors:
-            self.tensors[key] = to_unit(self.pixels(rows, canvas), device)
-        return self.tensors[key]
+        """Return rows on a canvas, on the device: float tensor (len(rows), 3, side, side)."""
+        if canvas not in self.floats:
+            self.floats[canvas] = unit(self.on_device(self.rows, canvas, device))
+        return self._of(rows, self.floats[canvas])
 
-    def pixels(self, rows: Rows, canvas: Canvas) -> NDArray[np.uint8]:
-        """Return the rows on a canvas as decoded or as stored: uint8 (n, side, side, 3)."""
-        stored, whole = self.shard.arrays.get(canvas), whole_canvas(canvas)
-        return np.stack(
-            [
-                stored.values[row]
-                if stored is not None and stored.status[row] == OK
-                else _square(self.at(row), whole)
-                for row in rows
-            ]
-        )
+    def _of(self, rows: Rows, whole: Any) -> Any:
+        return whole if len(rows) == len(self.rows) else whole[self.places(rows).tolist()]
 
 
-def place_crops(batch: Batch, backbones: Backbones) -> None:
-    """Fill every unfinished array of pixels, attention and boxes for the rows of the batch, and
-    those of embeddings that come with attention."""
-    for canvas in batch.shard.unfinished(Canvas):
-        with canvas.timed():
-            rows = _readable(batch, [canvas], canvas.todo(batch.rows))
-            if len(rows):
-                canvas.fill(rows, batch.pixels(rows, canvas.spec))
-    # Attention before boxes, which are placed by it: greedy boxes read the rows that this fills.
+def attend(batch: Batch, backbones: Backbones) -> None:
+    """Queue the passes that give attention, and the embeddings that come with it."""
     passes: dict[ForwardPass, list[ShardArray[AttentionSpec]]] = defaultdict(list)
     for attention in batch.shard.unfinished(AttentionSpec):
         passes[attention.spec.forward_pass].append(attention)
@@ -100,43 +125,67 @@ def place_crops(batch: Batch, backbones: Backbones) -> None:
         embeddings = batch.shard.unfinished(EmbeddingSpec)
         same = [each for each in embeddings if each.spec.forward_pass == shared]
         _attend(batch, group, same, backbones)
+
+
+def place_crops(batch: Batch, backbones: Backbones) -> None:
+    """Fill pixels, and what `attend` has queued; then place every unfinished box."""
+    for canvas in batch.shard.unfinished(Canvas):
+        with canvas.timed():
+            rows = _readable(batch, [canvas], canvas.todo(batch.rows), batch.bad)
+            if len(rows):
+                canvas.fill(rows, batch.pixels[canvas.spec][batch.places(rows)])
+    collect(batch)
     for boxes in batch.shard.unfinished(BoxSpec):  # type: ignore[type-abstract]
         with boxes.timed():
             _place(batch, boxes, backbones)
 
 
-def crops_wanted(batch: Batch) -> list[tuple[Crop, ...]]:
-    """Return for each row of the batch the crops to cut from its original.
+def crops_wanted(batch: Batch) -> dict[Cut, dict[int, Crop]]:
+    """Return what is to be cut from originals: each crop by its place in the batch.
 
-    `place_crops` has to come before: a row without a box has nothing to cut.
+    The boxes have to be placed: a row without a box has nothing to cut.
     """
-    arrays = [each for each in batch.shard.unfinished(EmbeddingSpec) if each.spec.reads_original]
-    placed = [(each, batch.shard.arrays[each.spec.box]) for each in arrays]
-    return [
-        tuple(
-            _crop(array.spec, boxes, row)
-            for array, boxes in placed
-            if array.status[row] == PENDING and boxes.status[row] == OK
-        )
-        for row in batch.rows.tolist()
-    ]
+    wanted: dict[Cut, dict[int, Crop]] = {}
+    for array in batch.shard.unfinished(EmbeddingSpec):
+        spec, boxes = array.spec, batch.shard.arrays[array.spec.box]
+        if spec.reads_original:
+            todo = array.todo(batch.rows)
+            rows = todo[boxes.status[todo] == OK]
+            crops = wanted.setdefault((spec.box, spec.input_size), {})
+            for place, row in zip(batch.places(rows).tolist(), rows.tolist(), strict=True):
+                crops[place] = _crop(spec, boxes, row)
+    return wanted
 
 
 def embed_crops(batch: Batch, backbones: Backbones) -> None:
-    """Fill every unfinished array of embeddings; `batch.crops` has what `crops_wanted` named."""
+    """Queue the passes of every unfinished embedding; crops from originals have to be decoded."""
     for embeddings in batch.shard.unfinished(EmbeddingSpec):
-        with embeddings.timed():
-            _embed(batch, embeddings, backbones)
+        _embed(batch, embeddings, backbones)
+
+
+def collect(batch: Batch) -> None:
+    """Wait for what was queued on the device, and fill the arrays with it.
+
+    The seconds of a launch are shared equally among the arrays that it fills.
+    """
+    for launched in batch.launched:
+        rows, features = launched.pending.wait()
+        filled: list[tuple[ShardArray[Any], Any]] = []
+        if rows is not None:
+            filled += [(array, rows[:, index]) for index, array in enumerate(launched.attention)]
+        filled += [(array, features) for array in launched.embeddings]
+        seconds = launched.pending.seconds_busy()
+        for array, values in filled:
+            own = np.isin(launched.rows, array.todo(launched.rows))
+            array.fill(launched.rows[own], values[own])
+            array.seconds += seconds / len(filled)
+        batch.seconds += seconds
+    batch.launched.clear()
 
 
 def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Crop:
     x0, y0, x1, y1 = map(int, boxes.values[row])
     return Crop(spec.box.image_canvas, (x0, y0, x1, y1), spec.input_size)
-
-
-def _square(decoded: Decoded, crop: Crop) -> NDArray[np.uint8]:
-    assert isinstance(decoded, Mapping), "the rows that are read were decoded"
-    return decoded[crop]
 
 
 def _attend(
@@ -145,30 +194,21 @@ def _attend(
     embeddings: Sequence[ShardArray[EmbeddingSpec]],
     backbones: Backbones,
 ) -> None:
-    """Fill blocks of a model on one canvas and the embeddings of the same pixels, in one pass.
+    """Queue blocks of a model on one canvas and the embeddings of the same pixels, in one pass.
 
-    group: arrays of one forward pass. embeddings: those that the same pass can give. The seconds
-    are shared equally among the arrays that are filled.
+    group: arrays of one forward pass. embeddings: those that the same pass can give.
     """
-    start, spec = time.perf_counter(), group[0].spec
+    spec = group[0].spec
     wanted = np.unique(np.concatenate([each.todo(batch.rows) for each in group]))
-    rows = _readable(batch, group, wanted)
-    filled: list[tuple[ShardArray[Any], NDArray[np.float32]]] = []
-    if len(rows):
-        backbone = backbones.get(spec.model)
-        pixels = batch.canvases(rows, spec.pixels, backbone.device)
-        blocks = [each.spec.block for each in group]
-        embeddings = [each for each in embeddings if len(each.todo(rows))]
-        if embeddings:
-            attention, embedded = backbone.attention_and_embedding(pixels, blocks)
-            filled += [(each, embedded) for each in embeddings]
-        else:
-            attention = backbone.attention(pixels, blocks)
-        filled += [(each, attention[:, index]) for index, each in enumerate(group)]
-    for array, values in filled:
-        own = np.isin(rows, array.todo(rows))
-        array.fill(rows[own], values[own])
-        array.seconds += (time.perf_counter() - start) / len(filled)
+    rows = _readable(batch, group, wanted, batch.bad)
+    if not len(rows):
+        return
+    backbone = backbones.get(spec.model)
+    pixels = batch.on_device(rows, spec.pixels, backbone.device)
+    blocks = [each.spec.block for each in group]
+    embeddings = [each for each in embeddings if len(each.todo(rows))]
+    pending = backbone.launch(pixels, blocks, embed=bool(embeddings))
+    batch.launched.append(Launched(pending, rows, group, embeddings))
 
 
 def _place(batch: Batch, array: ShardArray[BoxSpec], backbones: Backbones) -> None:
@@ -195,39 +235,37 @@ def _maps(batch: Batch, spec: MapSpec, rows: Rows, backbones: Backbones) -> NDAr
 
 def _embed(batch: Batch, array: ShardArray[EmbeddingSpec], backbones: Backbones) -> None:
     spec, boxes = array.spec, batch.shard.arrays[array.spec.box]
-    readable = _readable(batch, [array], array.todo(batch.rows), spec.reads_original)
-    rows = _inherit(array, boxes, readable)
+    bad = batch.bad | batch.bad_originals if spec.reads_original else batch.bad
+    rows = _inherit(array, boxes, _readable(batch, [array], array.todo(batch.rows), bad))
     if not len(rows):
         return
     backbone = backbones.get(spec.model)
     if spec.pixels is None:
-        cut = [_square(batch.at(row, original=True), _crop(spec, boxes, row)) for row in rows]
-        crops = to_unit(np.stack(cut), backbone.device)
+        crops = batch.on_device(rows, (spec.box, spec.input_size), backbone.device)
     else:
         canvases = batch.canvases(rows, spec.pixels, backbone.device)
         placed = boxes.values[rows].astype(np.int32, copy=False)
         crops = spec.box.crops(canvases, placed, spec.input_size)
-    array.fill(rows, backbone.embed(crops))
+    batch.launched.append(Launched(backbone.launch(crops, embed=True), rows, embeddings=[array]))
 
 
 def _readable(
-    batch: Batch, arrays: Sequence[ShardArray[Any]], rows: Rows, original: bool = False
+    batch: Batch, arrays: Sequence[ShardArray[Any]], rows: Rows, bad: Mapping[int, str]
 ) -> Rows:
     """Return the rows whose image was decoded, and mark the others as bad.
 
-    original: whether it is the crops from the original that are needed, and not the canvases.
+    bad: why images are, by their places in the batch.
     """
-    good = []
-    for row in rows:
-        decoded = batch.at(row, original)
-        if isinstance(decoded, BadImageError):
-            for array in arrays:
-                # Another block of the same pass may have the row from an earlier run.
-                if array.status[row] == PENDING:
-                    array.refuse(int(row), UNREADABLE, str(decoded))
-        else:
-            good.append(row)
-    return np.array(good, np.int64)
+    good = np.ones(len(rows), bool)
+    places = batch.places(rows)
+    for index in np.flatnonzero(np.isin(places, list(bad))).tolist():
+        good[index] = False
+        for array in arrays:
+            # Another block of the same pass may have the row from an earlier run.
+            if array.status[rows[index]] == PENDING:
+                array.refuse(int(rows[index]), UNREADABLE, bad[int(places[index])])
+    readable: Rows = rows[good]
+    return readable
 
 
 def _inherit(array: ShardArray[Any], upstream: ShardArray[Any], rows: Rows) -> Rows:

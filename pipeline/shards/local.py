@@ -1,28 +1,31 @@
-"""The local executor decodes in a pool of threads, computes in this thread, writes in another.
+"""The local executor: processes decode, this thread drives the device, others place and write.
 
-`_compute` takes a batch along its way: its shard is opened (`shard`), its images are decoded
-(`decoding`), attention and boxes are computed (`batch`), crops are cut from originals where the
-experiment asks for that (`decoding`), embeddings are computed (`batch`), and after its last batch
-the shard is written (`writing`). All of these run at the same time, on different batches.
+`_compute` takes a batch along its way: its shard is opened (`shard`), its canvases are decoded
+(`decoding`), attention is computed and boxes are placed (`batch`), crops are cut from originals
+where the experiment asks for that (`decoding`), embeddings are computed (`batch`), and after its
+last batch the shard is written (`writing`). All of these go on at the same time, on different
+batches: while boxes of one are placed, the device has the next.
 """
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from ...machine import cores
 from ...stages.boxes.squares import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
-from .batch import Batch, Decoded, embed_crops, place_crops
-from .decoding import ROOM_ORIGINALS, Decode, Job, canvas_jobs, decode, original_jobs, weight
-from .prefetch import Room, prefetch
+from .batch import Batch, attend, collect, embed_crops, place_crops
+from .decoding import IMAGES_A_CALL, Decoders, Job
+from .prefetch import prefetch
 from .progress import Progress
 from .shard import open_shard
-from .stats import DECODE, DEVICE, DISK, RunStats
+from .stats import DECODE, DISK, RESULTS, RunStats
 from .task import Task
 from .writing import ShardWriter
 
@@ -30,15 +33,22 @@ BATCHES_AHEAD = 4
 """At least so many batches are being decoded while the device has one."""
 BATCHES_BEING_CUT = 2
 """So many batches with boxes wait for their crops from originals while the device has one."""
+BATCHES_LAUNCHED = 1
+"""So many batches are queued on the device behind the one whose results are waited for."""
 ROOM_AHEAD = 512 << 20
 """So many bytes of decoded squares may wait for the device, beyond one batch."""
 
 
 class LocalExecutor:
-    """Compute tasks in this process. The models of one task stay loaded for the next."""
+    """Compute tasks in this process. The models of one task stay loaded for the next.
 
-    def __init__(self) -> None:
+    lasting: whether the decoding processes stay too, for a caller with many small tasks.
+    """
+
+    def __init__(self, lasting: bool = False) -> None:
+        self._lasting = lasting
         self._backbones: Backbones | None = None
+        self._decoders: Decoders | None = None
 
     def compute(self, task: Task, progress: Progress, stats: RunStats) -> None:
         """Compute the shards of the task in order and commit each as soon as it is complete.
@@ -53,10 +63,18 @@ class LocalExecutor:
         backbones = self.backbones(task)
         before = Counter(backbones.forward_passes())
         try:
-            _compute(task, backbones, progress, stats)
+            with self._decoding(task, backbones) as decoders:
+                _compute(task, backbones, decoders, progress, stats)
+                trouble = decoders.trouble
         finally:
             passes = Counter(backbones.forward_passes()) - before
             stats.add(RunStats(forward_passes=dict(passes), device=backbones.device()))
+        if trouble:
+            progress.say(
+                f"Images were decoded in threads, as processes cannot be started here ({trouble})."
+            )
+        for notice in backbones.notices():
+            progress.say(notice)
         progress.say(stats.throughput.words())
 
     def backbones(self, task: Task) -> Backbones:
@@ -66,93 +84,143 @@ class LocalExecutor:
             self._backbones = Backbones(infos, run, weights_memo(task.cache))
         return self._backbones
 
+    @contextmanager
+    def _decoding(self, task: Task, backbones: Backbones) -> Iterator[Decoders]:
+        """Yield decoders, and end them unless they last; an error ends them in any case."""
+        count = _decoders(task)
+        if self._decoders is None or self._decoders.count < count:
+            self._close()
+            self._decoders = Decoders(count, backbones.pinned)
+        try:
+            yield self._decoders
+        except BaseException:
+            self._close()
+            raise
+        if not self._lasting:
+            self._close()
 
-def _compute(task: Task, backbones: Backbones, progress: Progress, stats: RunStats) -> None:
+    def _close(self) -> None:
+        if self._decoders is not None:
+            self._decoders.close()
+        self._decoders = None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step begins work on a batch in the calling thread, and the rest of it is done by a pool.
+
+    begin: returns the jobs of a batch. ahead: so many more batches are begun before one is handed
+    on. cause: what waiting for the jobs counts as.
+    """
+
+    begin: Callable[[Batch], Sequence[Job]]
+    pool: ThreadPoolExecutor
+    ahead: int
+    cause: str
+
+
+def _compute(
+    task: Task, backbones: Backbones, decoders: Decoders, progress: Progress, stats: RunStats
+) -> None:
     """Take every batch of the task along its way; see the top of this file."""
-    run = task.plan.experiment.run
-    workers = run.workers or cores()
-    ahead = _batches_ahead(workers, run.batch_size)
-    work = partial(decode, Room(ROOM_ORIGINALS))
-    # Generators are closed before the writer and the pool: what raises here must drop the jobs that
-    # have not begun before the pool is waited for, or an interruption would decode them all.
+    size = backbones.batch_size(spec for spec in task.artifacts if task.missing[spec])
+    path_of = task.plan.collection.path_of
     with (
         stats.throughput.running(),
         progress.bar("images", task.images(task.shards)) as advance,
-        ThreadPoolExecutor(workers, "decode") as pool,
+        ThreadPoolExecutor(decoders.count, "decode") as pool,
+        ThreadPoolExecutor(1, "place") as beside,
         ShardWriter(task, stats) as writer,
-        closing(_ahead(_batches(task, progress, stats), work, pool, ahead, stats)) as decoded,
-        closing(_placed(decoded, task.plan, backbones, stats)) as placed,
-        closing(_ahead(placed, work, pool, _batches_being_cut(task.plan), stats)) as batches,
+        # Closed before the writer and the pools: what raises here must drop the jobs that have not
+        # begun, or an interruption would wait for all of them.
+        ExitStack() as steps,
     ):
-        for batch, crops in batches:
-            batch.crops = crops or [None] * len(batch.rows)
-            with _computing(stats):
-                embed_crops(batch, backbones)
+        batches: Iterable[Batch] = _batches(task, size, progress, stats)
+        for step in (
+            _Step(partial(decoders.canvases, path_of), pool, _ahead(decoders.count, size), DECODE),
+            _Step(partial(_attend, backbones, path_of), beside, BATCHES_LAUNCHED, RESULTS),
+            _Step(partial(decoders.originals, path_of), pool, _being_cut(task.plan), DECODE),
+            _Step(partial(_embed, backbones), beside, BATCHES_LAUNCHED, RESULTS),
+        ):
+            batches = steps.enter_context(closing(_take(step, batches, stats)))
+        for batch in batches:
+            decoders.release(batch)
+            _count(batch, stats)
             if batch.last:
                 writer.submit(batch.shard)
-            stats.throughput.images += batch.images
             advance(batch.images)
+    stats.throughput.decoders_idle += decoders.idle.seconds
 
 
-def _ahead(
-    source: Iterable[tuple[Batch, Sequence[Job]]],
-    decode: Callable[[Job], Decoded],
-    pool: ThreadPoolExecutor,
-    ahead: int,
-    stats: RunStats,
-) -> Generator[tuple[Batch, list[Decoded]], None, None]:
-    """Decode batches ahead of the device, as far as memory allows."""
-    waited = partial(stats.throughput.add_wait, DECODE)
-    return prefetch(source, decode, pool, ahead, weigh=weight, room=ROOM_AHEAD, waited=waited)
+def _take(step: _Step, batches: Iterable[Batch], stats: RunStats) -> Generator[Batch, None, None]:
+    """Take batches through a step, in order."""
+    begun = ((batch, _begin(step, batch, stats)) for batch in batches)
+    waited = partial(stats.throughput.add_wait, step.cause)
+    room = ROOM_AHEAD if step.cause == DECODE else math.inf
+    ready = prefetch(
+        begun, step.pool, step.ahead, weigh=lambda batch: batch.nbytes, room=room, waited=waited
+    )
+    with closing(ready):
+        for batch, _ in ready:
+            yield batch
 
 
-def _batches_ahead(workers: int, batch_size: int) -> int:
-    """Return how many batches keep two images ready for every worker while the device computes."""
-    return max(BATCHES_AHEAD, 1 + -(-2 * workers // batch_size))
+def _begin(step: _Step, batch: Batch, stats: RunStats) -> Sequence[Job]:
+    start = time.perf_counter()
+    jobs = step.begin(batch)
+    if step.cause == RESULTS:
+        stats.throughput.launching += time.perf_counter() - start
+    return jobs
 
 
-def _batches_being_cut(plan: Plan) -> int:
+def _ahead(decoders: int, batch_size: int) -> int:
+    """Return how many batches keep two calls ready for every process while the device computes."""
+    return max(BATCHES_AHEAD, 1 + -(-2 * IMAGES_A_CALL * decoders // batch_size))
+
+
+def _being_cut(plan: Plan) -> int:
     """Return how many batches wait for crops from originals; 0 where no crop is cut from one."""
     return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
 
 
-def _placed(
-    decoded: Iterable[tuple[Batch, Sequence[Decoded]]],
-    plan: Plan,
-    backbones: Backbones,
-    stats: RunStats,
-) -> Generator[tuple[Batch, list[Job]], None, None]:
-    """Compute attention and boxes of each batch; yield it with what to cut from its originals."""
-    path_of = plan.collection.path_of
-    for batch, canvases in decoded:
-        batch.decoded = canvases
-        with _computing(stats):
-            try:
-                place_crops(batch, backbones)
-            except NoRoomError as error:  # the stages know an image by its digest alone
-                raise NoRoomError(path_of[error.image], error.problem) from error
-            jobs = list(original_jobs(batch, path_of))
-        stats.decoded += sum(item is not None for item in canvases)
-        stats.decoded += sum(isinstance(job, Decode) for job in jobs)
-        yield batch, jobs if any(jobs) else []
+def _attend(backbones: Backbones, path_of: Mapping[str, str], batch: Batch) -> list[Job]:
+    """Queue the attention of a batch; its boxes are placed beside the device."""
+    attend(batch, backbones)
+    return [partial(_place, batch, backbones, path_of)]
 
 
-@contextmanager
-def _computing(stats: RunStats) -> Iterator[None]:
-    """Count the time of a block as that of the device."""
-    start = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - start
-    stats.spend("compute", seconds)
-    stats.throughput.add_wait(DEVICE, seconds)
+def _place(batch: Batch, backbones: Backbones, path_of: Mapping[str, str]) -> None:
+    try:
+        place_crops(batch, backbones)
+    except NoRoomError as error:  # the stages know an image by its digest alone
+        raise NoRoomError(path_of[error.image], error.problem) from error
 
 
-def _batches(task: Task, progress: Progress, stats: RunStats) -> Iterator[tuple[Batch, list[Job]]]:
-    """Open one shard after the other and yield its rows in batches, with what to decode.
+def _embed(backbones: Backbones, batch: Batch) -> list[Job]:
+    """Queue the embeddings of a batch; their results are collected beside the device."""
+    embed_crops(batch, backbones)
+    return [partial(collect, batch)]
+
+
+def _count(batch: Batch, stats: RunStats) -> None:
+    """Count a batch that has gone all its way."""
+    stats.decoded += batch.decoded
+    stats.spend("compute", batch.seconds)
+    stats.throughput.busy += batch.seconds
+    stats.throughput.images += batch.images
+
+
+def _decoders(task: Task) -> int:
+    """Return how many processes decode: by default one core is left to the thread of the device."""
+    workers = task.plan.experiment.run.workers or max(1, cores() - 1)
+    return min(workers, -(-max(task.images(task.shards), 1) // IMAGES_A_CALL))
+
+
+def _batches(task: Task, size: int, progress: Progress, stats: RunStats) -> Iterator[Batch]:
+    """Open one shard after the other and yield its rows in batches.
 
     `prefetch` runs this ahead, so the shard after the one being computed is opened meanwhile.
     """
-    path_of, batch_size = task.plan.collection.path_of, task.plan.experiment.run.batch_size
     for number in task.shards:
         with stats.throughput.waiting(DISK):
             shard = open_shard(number, task)
@@ -161,11 +229,10 @@ def _batches(task: Task, progress: Progress, stats: RunStats) -> Iterator[tuple[
         rows = shard.rows_to_compute()
         first = next(iter(task.artifacts.values())).layout.rows_of(number).start
         # A shard whose rows are all taken over has one batch, an empty one, so that it is written.
-        starts = range(0, max(len(rows), 1), batch_size)
+        starts = range(0, max(len(rows), 1), size)
         images = len(shard.images) - len(rows)
         for start in starts:
-            part = rows[start : start + batch_size]
+            part = rows[start : start + size]
             originals = task.pixels[first + part].tolist()
-            batch = Batch(shard, part, originals, images + len(part), start == starts[-1])
-            yield batch, list(canvas_jobs(batch, path_of))
+            yield Batch(shard, part, originals, images + len(part), start == starts[-1])
             images = 0

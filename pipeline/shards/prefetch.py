@@ -10,24 +10,22 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Batch = TypeVar("Batch")
-Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
 def prefetch(
-    batches: Iterable[tuple[Batch, Sequence[Job]]],
-    work: Callable[[Job], Result],
+    batches: Iterable[tuple[Batch, Sequence[Callable[[], Result]]]],
     pool: ThreadPoolExecutor,
     ahead: int,
     *,
-    weigh: Callable[[Job], int] = lambda _: 0,
+    weigh: Callable[[Batch], int] = lambda _: 0,
     room: float = math.inf,
     waited: Callable[[float], None] = lambda _: None,
 ) -> Generator[tuple[Batch, list[Result]], None, None]:
     """Yield each batch with the results of its jobs, in order; `ahead` more are being worked on.
 
-    weigh: bytes that the result of a job takes; no batch is begun while those that wait take more
-    than `room` together. waited: is told the seconds for which results were waited for.
+    weigh: bytes that a batch takes; no batch is begun while those that wait take more than `room`
+    together. waited: is told the seconds for which results were waited for.
 
     The source is read lazily, on the caller's thread. If the caller stops early, jobs that have
     not begun are dropped.
@@ -36,8 +34,8 @@ def prefetch(
     held = 0
     try:
         for batch, jobs in batches:
-            weight = sum(map(weigh, jobs))
-            pending.append((batch, [pool.submit(work, job) for job in jobs], weight))
+            weight = weigh(batch)
+            pending.append((batch, [pool.submit(job) for job in jobs], weight))
             held += weight
             # Handed over before the next batch is taken from the source: one batch may always be in
             # flight, however large it is, so this cannot come to a stop.

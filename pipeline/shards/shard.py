@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cache.artifact import NOT_FINITE, OK, PENDING, UNREADABLE, Artifact
+from ...cache.artifact import NOT_FINITE, OK, PENDING, Artifact
 from ...cache.gather import Gathered
 from ...errors import DamagedError, NotCachedError
 from ...stages.geometry import Canvas
@@ -105,26 +105,23 @@ class Shard:
         lacking = [array.status == PENDING for array in self.open_arrays]
         return np.flatnonzero(np.any(lacking, axis=0)) if lacking else np.empty(0, np.int64)
 
-    def to_decode(self, rows: NDArray[np.int64]) -> Iterator[tuple[Canvas, ...] | str]:
-        """Yield for each row the canvases whose pixels are needed and not stored.
+    def pixels_needed(self, rows: NDArray[np.int64]) -> dict[Canvas, NDArray[np.bool_]]:
+        """Return the canvases that rows are shown to models on: for each, bool (len(rows),).
 
         Attention needs a canvas, and so do embeddings of crops that are cut from it; crops from the
-        original are decoded once their boxes are known. Where it is stored that the image is bad,
-        the reason is yielded instead.
+        original are decoded once their boxes are known.
         """
         needed: dict[Canvas, NDArray[np.bool_]] = {}
         for array in self.open_arrays:
             if array.spec.pixels:
                 others = needed.get(array.spec.pixels, np.zeros(len(rows), bool))
                 needed[array.spec.pixels] = others | (array.status[rows] == PENDING)
-        for index, row in enumerate(rows.tolist()):
-            canvases = sorted(canvas for canvas, wanted in needed.items() if wanted[index])
-            stored = {each: self.arrays[each] for each in canvases if each in self.arrays}
-            bad = [each for each in stored.values() if each.status[row] == UNREADABLE]
-            if bad:
-                yield bad[0].reasons.get(row, "bad")
-            else:
-                yield tuple(c for c in canvases if c not in stored or stored[c].status[row] != OK)
+        return {canvas: needed[canvas] for canvas in sorted(needed) if needed[canvas].any()}
+
+    def pixels_status(self, canvas: Canvas, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the status of rows on a canvas: PENDING for all where it is not stored."""
+        stored = self.arrays.get(canvas)
+        return np.full(len(rows), PENDING, np.uint8) if stored is None else stored.status[rows]
 
 
 def open_shard(number: int, task: Task) -> Shard:

@@ -8,31 +8,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-DECODE, DEVICE, DISK = "decode", "device", "disk"
+DECODE, DEVICE, DISK, HOST = "decode", "device", "disk", "host"
+SHARES, RESULTS = (DEVICE, DECODE, DISK, HOST), "results"
 WORTH_A_REMARK = 0.2
-"""A wait for less than this share of the time is not worth a change."""
+"""What takes less than this share of the time is not worth a change."""
 
 
 @dataclass
 class Throughput:
-    """The throughput is that of the thread that feeds the device.
+    """The throughput tells what the device was doing, and why it was doing nothing.
 
     seconds: from the first shard to the last; of several workers, their sum. images: how many went
-    by in these seconds. waited: seconds of these in which the thread waited, by what it waited for:
-    decoded images ("decode"), the device ("device") or files ("disk").
+    by in these seconds. busy: seconds of these in which the device had work.
+    waited: seconds in which the thread that feeds it waited, by what it waited for: decoded images
+    ("decode"), files ("disk"), or results of the device and what is made of them beside it
+    ("results"). launching: seconds in which it queued work, which on a CPU are those of the work.
+    decoders_idle: seconds in which no image was being decoded.
     """
 
     seconds: float = 0.0
     images: int = 0
+    busy: float = 0.0
     waited: dict[str, float] = field(default_factory=dict)
+    launching: float = 0.0
+    decoders_idle: float = 0.0
 
     def add_wait(self, what: str, seconds: float) -> None:
-        """Add to the seconds waited for one of decode, device and disk."""
+        """Add to the seconds waited for decode, disk or results."""
         self.waited[what] = self.waited.get(what, 0.0) + seconds
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Count the time of a block as waited for one of decode, device and disk."""
+        """Count the time of a block as waited for decode, disk or results."""
         start = time.perf_counter()
         try:
             yield
@@ -49,32 +56,54 @@ class Throughput:
             self.seconds += time.perf_counter() - start
 
     def share(self, what: str) -> float:
-        """Return the share of the seconds waited for something, in [0, 1].
+        """Return what share of the seconds went to something, in [0, 1]; the four add up to 1.
 
-        The three shares need not add up to 1: the rest is bookkeeping between waits.
+        what: "device" for the time in which it had work. The rest, in which it had none, is divided
+        by what the thread that feeds it did in its own time: it waited for images ("decode") or for
+        files ("disk"), or did something else ("host").
         """
-        return self.waited.get(what, 0.0) / self.seconds if self.seconds else 0.0
+        if not self.seconds:
+            return 0.0
+        device = min(self.busy / self.seconds, 1.0)
+        if what == DEVICE:
+            return device
+        waits = {cause: self.waited.get(cause, 0.0) for cause in (DECODE, DISK)}
+        # Work of a CPU is done while it is queued, so that time is the device's, not the thread's.
+        own = self.waited.get(RESULTS, 0.0) + min(self.launching, self.busy)
+        waits[HOST] = max(self.seconds - own - sum(waits.values()), 0.0)
+        return (1 - device) * waits[what] / (sum(waits.values()) or 1.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Return images, seconds, images a second, the three shares and the advice by name."""
+        """Return images, seconds, images a second, the shares and the advice by name."""
         return {
             "images": self.images,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images / self.seconds, 2) if self.seconds else 0.0,
-            **{f"share_{what}": round(self.share(what), 4) for what in (DECODE, DEVICE, DISK)},
+            **{
+                f"share_{what}": round(self.share(what), 4) for what in (DEVICE, DECODE, DISK, HOST)
+            },
+            "share_decoders_idle": round(self.decoders_idle / (self.seconds or 1.0), 4),
             "advice": self.advice(),
         }
 
+    @property
+    def bottleneck(self) -> str:
+        """Return which of device, decode, disk and host holds the run up."""
+        return max(SHARES, key=self.share)
+
     def advice(self) -> str:
         """Return a sentence on what holds the run up and what to change, or an empty string."""
-        worst = max((DECODE, DEVICE, DISK), key=self.share)
+        worst = self.bottleneck
         return _ADVICE[worst] if self.share(worst) >= WORTH_A_REMARK else ""
 
     def words(self) -> str:
         """Return one line for a person: the rate, the shares, and the advice where there is any."""
-        shares = ", ".join(f"{self.share(what):.0%} {what}" for what in (DECODE, DEVICE, DISK))
+        device, decode, disk, host = map(self.share, SHARES)
         rate = self.images / self.seconds if self.seconds else 0.0
-        line = f"{rate:,.0f} images/s; waited on {shares}"
+        line = (
+            f"{rate:,.0f} images/s; the device worked {device:.0%} of the time, and waited "
+            f"{decode:.0%} for decoding, {disk:.0%} for the disk, {host:.0%} for this process"
+        )
         return f"{line}: {self.advice()}" if self.advice() else line
 
 
@@ -129,7 +158,9 @@ def _add_fields(here: Any, there: Any) -> None:
 _ADVICE = {
     DECODE: "decoding is the bottleneck: --workers N if there are cores to spare, --cache-pixels "
     "if more runs on these images follow, --draft for large JPEG files",
-    DEVICE: "the device is the bottleneck: a larger --batch-size, --precision bf16 or a GPU, or "
-    "several of them with --rank and --world-size",
+    DEVICE: "the device is the bottleneck: --precision bf16 or a GPU, or several of them with "
+    "--gpus all or --rank and --world-size",
     DISK: "the disk is the bottleneck: put the cache on a faster disk",
+    HOST: "the process that feeds the device is the bottleneck: leave it a core of its own, by a "
+    "smaller --workers or fewer other programs",
 }

@@ -171,7 +171,7 @@ def test_batches_and_workers_change_no_crop(experiment, tmp_path):
     one = rows("one", batch_size=64, workers=1)
     other = rows("other", batch_size=7, shard_size=31, workers=5)
     for left, right in zip(one, other, strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-6)
+        np.testing.assert_array_equal(left, right)
 
 
 def test_both_decodes_of_an_original_find_room_for_it(experiment, tmp_path, monkeypatch):
@@ -184,10 +184,13 @@ def test_both_decodes_of_an_original_find_room_for_it(experiment, tmp_path, monk
     monkeypatch.setattr(Room, "taking", note)
     run = {"batch_size": 16, "shard_size": 32, "device": "cpu"}
     computed(experiment, tmp_path / "cache", crops=ORIGINAL, run=run)
-    assert taken == [7 * 40 * 30] * (80 + 80)
+    # Each process has one original at a time, of the few that it was sent.
+    assert set(taken) == {7 * 40 * 30}
+    assert len(taken) == 2 * 80 // 8
 
 
 def test_few_batches_wait_for_their_crops(experiment, tmp_path, monkeypatch):
+    """As many as are being cut, the one that is placed, and those that the device has."""
     place, embed, waiting, most = local.place_crops, local.embed_crops, set(), []
 
     def placing(batch, backbones):
@@ -203,10 +206,10 @@ def test_few_batches_wait_for_their_crops(experiment, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "embed_crops", embedding)
     run = {"batch_size": 4, "shard_size": 16, "device": "cpu"}
     computed(experiment, tmp_path / "cache", crops=ORIGINAL, run=run)
-    assert max(most) == local.BATCHES_BEING_CUT + 1
+    assert max(most) <= local.BATCHES_BEING_CUT + local.BATCHES_LAUNCHED + 2
     most.clear()
     computed(experiment, tmp_path / "resized", run=run)
-    assert max(most) == 1
+    assert max(most) <= local.BATCHES_LAUNCHED + 2
 
 
 @pytest.mark.parametrize("attention", [[RANDOM], []], ids=["with attention", "baselines alone"])

@@ -33,7 +33,7 @@ Cause = Literal["", "shard", "worker", "disk"]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # A device holds one task, however many threads a worker that somebody else started may have.
 _one_at_a_time = Lock()
-_executor = LocalExecutor()
+_executor = LocalExecutor(lasting=True)
 _opened: dict[str, Task] = {}
 """Only the task of the last run is kept, by the name of the run."""
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -22,9 +23,9 @@ def read_so_far(batches, pool, **bounds):
     def source():
         for batch in batches:
             taken.append(batch)
-            yield batch, [batch] * 2
+            yield batch, [partial(int, batch)] * 2
 
-    found = [(len(taken), *item) for item in prefetch(source(), lambda job: job, pool, **bounds)]
+    found = [(len(taken), *item) for item in prefetch(source(), pool, **bounds)]
     assert [(batch, results) for _, batch, results in found] == [(b, [b, b]) for b in batches]
     return [count for count, _, _ in found]
 
@@ -34,20 +35,20 @@ def test_so_many_batches_are_ahead(pool):
 
 
 def test_nothing_is_ahead_of_what_fills_the_room(pool):
-    heavy = {"ahead": 4, "weigh": lambda _: 50}
+    heavy = {"ahead": 4, "weigh": lambda _: 100}
     assert read_so_far(range(4), pool, **heavy, room=90) == [1, 2, 3, 4]
     assert read_so_far(range(4), pool, **heavy, room=200) == [3, 4, 4, 4]
 
 
 def test_a_batch_in_work_does_not_count_as_waiting(pool):
-    weights = [10, 90, 10, 10]
-    counts = read_so_far(range(4), pool, ahead=9, weigh=weights.__getitem__, room=60)
+    weights = [20, 180, 20, 20]
+    counts = read_so_far(range(4), pool, ahead=9, weigh=weights.__getitem__, room=120)
     assert counts == [2, 2, 4, 4]
 
 
 def test_waiting_is_told(pool):
     told = []
-    list(prefetch([(0, [1, 2]), (1, [])], str, pool, 1, waited=told.append))
+    list(prefetch([(0, [int, int]), (1, [])], pool, 1, waited=told.append))
     assert len(told) == 2
     assert min(told) >= 0
 
@@ -60,7 +61,7 @@ def test_jobs_that_have_not_begun_are_dropped_when_the_caller_stops():
         gate.wait(10)
 
     with ThreadPoolExecutor(1) as pool:
-        batches = prefetch(((n, [n]) for n in range(5)), work, pool, ahead=3)
+        batches = prefetch(((n, [partial(work, n)]) for n in range(5)), pool, ahead=3)
         gate.set()
         next(batches)
         gate.clear()

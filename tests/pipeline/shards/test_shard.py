@@ -28,36 +28,41 @@ def shard(*parts):
     return Shard(0, ("a", "b"), {each.spec: each for each in parts})
 
 
-def test_only_rows_to_compute_decide_what_is_decoded():
+def needed(shard):
+    """The canvases that rows are needed on, and which rows."""
+    return {canvas: rows.tolist() for canvas, rows in shard.pixels_needed(ROWS).items()}
+
+
+def test_only_rows_to_compute_need_pixels():
     half = shard(part(ATTENTION, OK, OK), part(FULL, OK, OK), part(EMBEDDING, OK, PENDING))
     assert half.rows_to_compute().tolist() == [1]
-    assert list(half.to_decode(ROWS)) == [(), (Canvas(96),)]
+    assert needed(half) == {Canvas(96): [False, True]}
 
 
 def test_boxes_alone_need_no_pixels():
     boxes = shard(part(ATTENTION, OK, OK), part(FULL, PENDING, PENDING))
     assert boxes.rows_to_compute().tolist() == [0, 1]
-    assert list(boxes.to_decode(ROWS)) == [(), ()]
+    assert needed(boxes) == {}
 
 
 def test_a_whole_shard_needs_nothing():
     whole = shard(part(ATTENTION, OK, OK))
     assert whole.rows_to_compute().size == 0
-    assert list(whole.to_decode(ROWS)) == [(), ()]
+    assert needed(whole) == {}
 
 
-def test_pixels_that_are_stored_are_not_decoded_and_bad_images_are_known():
-    pixels = part(Canvas(518), OK, UNREADABLE)
-    pixels.stored, pixels.reasons = True, {1: "file is empty"}
-    half = shard(pixels, part(ATTENTION, PENDING, PENDING), part(FULL, OK, OK))
-    assert list(half.to_decode(ROWS)) == [(), "file is empty"]
-
-
-def test_each_row_is_decoded_for_what_it_lacks_alone():
+def test_each_row_needs_the_canvases_of_what_it_lacks_alone():
     both = shard(
         part(ATTENTION, OK, PENDING), part(FULL, OK, OK), part(EMBEDDING, PENDING, PENDING)
     )
-    assert list(both.to_decode(ROWS)) == [(Canvas(96),), (Canvas(96), Canvas(518))]
+    assert needed(both) == {Canvas(96): [True, True], Canvas(518): [False, True]}
+
+
+def test_pixels_have_the_status_that_is_stored_and_are_pending_otherwise():
+    pixels = part(Canvas(518), OK, UNREADABLE)
+    half = shard(pixels, part(ATTENTION, PENDING, PENDING))
+    assert half.pixels_status(Canvas(518), ROWS).tolist() == [OK, UNREADABLE]
+    assert half.pixels_status(Canvas(96), ROWS).tolist() == [PENDING, PENDING]
 
 
 class Stored:
