@@ -98,13 +98,14 @@ class Artifact:
         bad: Sequence[BadRow] = (),
         seconds: float = 0.0,
         computed: int | None = None,
+        forward: int = 0,
     ) -> tuple[Marker, bool]:
         """Store the rows of a shard, unless it is done already.
 
         arrays: of every field the rows of the shard, (rows, ...). status: (rows,) uint8, none
         PENDING. bad: the reasons for bad rows, matched by image; their row numbers are set here.
         seconds: how long the rows took. computed: how many of them were computed rather than taken
-        over; all, if None.
+        over; all, if None. forward: as in `Marker`.
 
         Returns the marker that now stands, and whether it tells of this very work: False if another
         process committed the shard before, or first.
@@ -128,7 +129,7 @@ class Artifact:
         files = self.store.write(shard, settled)
         told = bad_rows_of(states, images, rows.start, bad)
         share = len(images) if computed is None else computed
-        found = self._publish(marker := new_marker(shard, files, seconds, share, told))
+        found = self._publish(marker := new_marker(shard, files, seconds, share, told, forward))
         # A marker that was there before had lost its files, which this work brought back.
         return found, found is marker or before is not None
 

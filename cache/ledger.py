@@ -48,6 +48,8 @@ class Marker:
     the size and SHA-256 with which it was written. seconds: how long it took to compute. host: the
     machine that wrote it. written: when (ISO 8601, UTC). computed: how many of its rows were
     computed then, rather than taken over from another row folder. bad: its rows without a result.
+    forward: how many images a pass of the model had, if memory did not suffice for as many as its
+    table says (`models.forward_shape`), which changes rows by rounding; 0 where it did.
     """
 
     shard: int
@@ -57,6 +59,7 @@ class Marker:
     written: str
     computed: int
     bad: tuple[BadRow, ...] = ()
+    forward: int = 0
 
 
 # The same bytes give the same object: a command asks several times which of thousands of shards are
@@ -84,10 +87,15 @@ def now() -> str:
 
 
 def new_marker(
-    shard: int, files: dict[str, FileSum], seconds: float, computed: int, bad: tuple[BadRow, ...]
+    shard: int,
+    files: dict[str, FileSum],
+    seconds: float,
+    computed: int,
+    bad: tuple[BadRow, ...],
+    forward: int = 0,
 ) -> Marker:
     """Return a marker of this machine and moment; for the rest see `Marker`."""
-    return Marker(shard, files, float(seconds), host_name(), now(), int(computed), bad)
+    return Marker(shard, files, float(seconds), host_name(), now(), int(computed), bad, forward)
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,11 @@ class Ledger:
         cache may not be written.
         """
         make_folder(self.folder)
-        write_checked_json(self.path(marker.shard), asdict(marker))
+        document = asdict(marker)
+        # Versions that do not know the field take a marker with it for none.
+        if not marker.forward:
+            del document["forward"]
+        write_checked_json(self.path(marker.shard), document)
 
     def discard(self, shard: int) -> None:
         """Drop a shard's marker, if there is one, so that the shard counts as not done.

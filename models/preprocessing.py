@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -46,8 +46,8 @@ def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -
     return unit(to_device(pixels, device))
 
 
-def to_device(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
-    """Copy pixels of uint8 (B, H, W, 3) to a device; on the CPU the tensor shares their memory.
+def to_device(pixels: npt.NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
+    """Copy pixels, uint8 (B, H, W, 3), to a device; on the CPU the tensor shares their memory.
 
     To CUDA the copy is only queued. It is made from pinned memory: an array that is not pinned is
     copied to such memory first, and one that is has to stay as it is until the results of a launch
@@ -135,7 +135,8 @@ def _cut(images: Tensor, boxes: npt.NDArray[np.int32], side: int) -> Tensor:
     """Gather squares (B, 3, side, side) by their upper left corners, in one indexing operation."""
     import torch
 
-    corners = torch.as_tensor(np.asarray(boxes[:, :2], dtype=np.int64), device=images.device)
+    # As pixels are moved: a copy of memory that is not pinned would wait for the device.
+    corners = to_device(boxes[:, :2].astype(np.int64), images.device)
     steps = torch.arange(side, device=images.device)
     columns = (corners[:, 0, None] + steps)[:, None, None, :]
     rows = (corners[:, 1, None] + steps)[:, None, :, None]

@@ -28,6 +28,7 @@ class ShardArray(Generic[S]):
     reasons: why a row is bad, by its position in the shard.
     seconds: what computing rows took. computed: how many were computed here, not taken over.
     stored: whether the cache has it already, so that it is read and not written.
+    forward: images a pass, where memory sufficed for fewer than usual; 0 elsewhere (`Marker`).
     """
 
     spec: S
@@ -37,6 +38,7 @@ class ShardArray(Generic[S]):
     seconds: float = 0.0
     computed: int = 0
     stored: bool = False
+    forward: int = 0
 
     def todo(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of the rows that are still to be computed."""

@@ -89,5 +89,6 @@ def _commit(shard: Shard, array: ShardArray[Any], task: Task) -> bool:
         bad=bad,
         seconds=array.seconds,
         computed=array.computed,
+        forward=array.forward,
     )
     return ours

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -31,6 +31,15 @@ def test_a_marker_comes_back_as_it_was(tmp_path):
     assert ledger.read(17) == MARKER
     assert set(ledger.markers()) == {17}
     assert [p.name for p in (tmp_path / "done").iterdir()] == ["000017.json"]
+
+
+def test_a_smaller_forward_shape_is_noted_and_the_usual_one_is_not_mentioned(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.write(MARKER)
+    assert "forward" not in json.loads(ledger.path(17).read_text())
+    smaller = replace(MARKER, forward=8)
+    ledger.write(smaller)
+    assert ledger.read(17) == smaller
 
 
 def test_a_marker_torn_at_any_byte_counts_as_absent(tmp_path):

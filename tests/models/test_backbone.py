@@ -1,5 +1,6 @@
 """Backbones: what loads, embeddings against timm's own forward pass, devices, and refusals."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import timm
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from a2pipe.errors import A2pipeError, UsageError
@@ -209,6 +212,147 @@ def test_bytes_give_the_bits_of_the_floats_that_they_stand_for(tiny, backbone_of
     found = backbone.attention_and_embedding(to_device(shown), [1, 3])
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_no_result_is_a_view_of_another_launch(tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny("plain"))
+    first = backbone.launch(pixels(48), embed=True)
+    before = first.wait()[1].copy()
+    backbone.launch(1 - pixels(48), embed=True).wait()
+    np.testing.assert_array_equal(first.wait()[1], before)
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def limited(backbone, most: int, after: int = 0):
+    """A backbone whose device has memory for so many images a pass, after so many passes."""
+    passes = []
+
+    def check(_, given) -> None:
+        passes.append(len(given[0]))
+        if len(passes) > after and len(given[0]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    backbone._module.patch_embed.register_forward_pre_hook(check)
+    return backbone, passes
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """Eight images a pass for every model."""
+    monkeypatch.setattr(backbones, "images_a_pass", lambda *_: 8)
+
+
+@pytest.mark.usefixtures("table")
+def test_what_does_not_fit_is_computed_again_in_smaller_passes(tiny, backbone_of, pixels) -> None:
+    module, images = tiny("plain"), pixels(48, 11)
+    backbone, passes = limited(backbone_of(module), 3)
+    smaller = backbone_of(module)
+    smaller.reduced[48] = 2
+    expected = smaller.attention_and_embedding(images, [1, 3])
+    for found, right in zip(
+        backbone.attention_and_embedding(images, [1, 3]), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, right)
+    assert passes == [8, 4, 2, 2, 2, 2, 2, 2]
+    assert (backbone.forward_passes, backbone.padded) == (11, 1)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_smaller_shape_stays_and_is_told_for_its_size_alone(tiny, backbone_of, pixels) -> None:
+    backbone, passes = limited(backbone_of(tiny("plain")), 4)
+    assert backbone.notices == []
+    backbone.embed(pixels(48))
+    backbone.embed(pixels(48))
+    assert passes == [8, 4, 4]
+    assert backbone.reduced == {48: 4}
+    assert (backbone.images_a_pass(48), backbone.images_a_pass(96)) == (4, 8)
+    assert backbone.notices == [
+        "tiny at 48 px takes only 4 images a pass, as more do not fit into the memory of cpu."
+    ]
+
+
+@pytest.mark.usefixtures("table")
+def test_memory_that_is_short_later_leaves_earlier_rows_alone(tiny, backbone_of, pixels) -> None:
+    module, images = tiny("plain"), pixels(48, 20)
+    backbone, passes = limited(backbone_of(module), 4, after=1)
+    found = backbone.embed(images)
+    assert passes == [8, 8, 4, 4, 4]
+    smaller = backbone_of(module)
+    smaller.reduced[48] = 4
+    np.testing.assert_array_equal(found[:8], backbone_of(module).embed(images)[:8])
+    np.testing.assert_array_equal(found[8:], smaller.embed(images)[8:])
+
+
+@pytest.mark.usefixtures("table")
+def test_not_even_one_image_fits(tiny, backbone_of, pixels) -> None:
+    backbone, passes = limited(backbone_of(tiny("plain")), 0)
+    with pytest.raises(A2pipeError, match=r"memory of cpu is too small for tiny at 48 px") as error:
+        backbone.embed(pixels(48))
+    assert "\n" not in str(error.value)
+    assert passes == [8, 4, 2, 1]
+
+
+# --- any cut gives the same bits ----------------------------------------------------------------
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request) -> None:
+    """PyTorch on so many threads; bits are held equal for each number by itself."""
+    torch.set_num_threads(request.param)
+
+
+def check_any_cut(backbone, images, blocks, examples: int) -> None:
+    """Compare rows of images that come in any batches with those of one batch of all."""
+    rows, features = backbone.attention_and_embedding(images, blocks)
+    # Near a uniform softmax, differences between images would be lost in rounding.
+    assert np.median(rows.max(axis=-1)) > 5 / rows.shape[-1]
+    assert np.abs(features[1:] - features[:-1]).max(axis=1).min() > 1e-3
+
+    @settings(max_examples=examples, deadline=None, database=None)
+    @given(
+        st.lists(st.integers(0, len(images) - 1), min_size=1, max_size=len(images)),
+        st.sets(st.integers(1, len(images) - 1)),
+        st.sampled_from(["rows", "features", "both"]),
+    )
+    def check(order, cuts, wanted) -> None:
+        edges = [0, *sorted(cut for cut in cuts if cut < len(order)), len(order)]
+        for start, end in itertools.pairwise(edges):
+            chosen = order[start:end]
+            asked = (() if wanted == "features" else blocks), wanted != "rows"
+            found = backbone.launch(images[chosen], *asked).wait()
+            for got, expected in zip(found, (rows, features), strict=True):
+                if got is not None:
+                    np.testing.assert_array_equal(got, expected[chosen])
+
+    check()
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("size", [48, 96])
+@pytest.mark.parametrize("name", ["demo_localizer_s", "demo_embedder_s"])
+def test_no_bit_of_the_demo_depends_on_the_cut(name, size, pixels) -> None:
+    backbone = load_backbone(name, device="cpu", offline=True)
+    check_any_cut(backbone, pixels(size, 40), [1, backbone.info.blocks], 15)
+
+
+def test_no_bit_of_any_kind_depends_on_the_cut(kind, tiny, backbone_of, pixels) -> None:
+    backbone = backbone_of(tiny(kind))
+    size = 6 * backbone.info.patch
+    check_any_cut(backbone, pixels(size, 19), [1, 2, 3], 10)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("name", ["vit_small_patch14_reg4_dinov2", "vit_small_patch16_dinov3_qkvb"])
+def test_no_bit_of_a_real_size_depends_on_the_cut(name, sharpened, backbone_of, pixels) -> None:
+    network = timm.create_model(name, num_classes=0, img_size=224)
+    backbone = backbone_of(sharpened(network))
+    check_any_cut(backbone, pixels(224, 9), [1, 6, 12], 6)
+
+
+# --- refusals -----------------------------------------------------------------------------------
 
 
 def test_an_empty_batch_gives_empty_rows(tiny, backbone_of, pixels) -> None:

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.preprocessing import crop_resize, normalize, resize_part, to_unit
+from a2pipe.models.preprocessing import (
+    crop_resize,
+    normalize,
+    resize_part,
+    to_device,
+    to_unit,
+    unit,
+)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -120,6 +127,39 @@ def test_shrinking_is_antialiased() -> None:
 def test_boxes_that_cannot_be_cut_are_refused(boxes, words) -> None:
     with pytest.raises(A2pipeError, match=words):
         crop_resize(torch.zeros(2, 3, 8, 8), np.array(boxes, np.int32), 4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("side", "size"), [(64, 48), (40, 96), (96, 96), (96, 98), (130, 48)])
+def test_no_bit_of_a_crop_depends_on_its_batch(side, size, threads) -> None:
+    torch.set_num_threads(threads)
+    generator = np.random.default_rng(side)
+    images = to_unit(np.stack([noise(140, 150, seed) for seed in range(33)]))
+    corners = generator.integers(0, 141 - side, (33, 2))
+    boxes = np.concatenate([corners, corners + side], axis=1).astype(np.int32)
+    together = crop_resize(images, boxes, size)
+    for batch in (1, 2, 7, 16):
+        order = generator.permutation(33)
+        for start in range(0, 33, batch):
+            chosen = order[start : start + batch]
+            assert torch.equal(crop_resize(images[chosen], boxes[chosen], size), together[chosen])
+
+
+def test_pixels_are_moved_as_bytes_and_converted_where_they_are() -> None:
+    pixels = noise(6, 5)[None]
+    moved = to_device(pixels)
+    assert (moved.dtype, moved.shape) == (torch.uint8, (1, 6, 5, 3))
+    assert moved.data_ptr() == pixels.ctypes.data
+    assert torch.equal(unit(moved), to_unit(pixels))
+    assert unit(moved).is_contiguous()
+
+
+def test_no_bit_depends_on_how_many_images_are_converted_at_once() -> None:
+    moved = to_device(np.stack([noise(17, 19, seed) for seed in range(9)]))
+    mean, std = torch.tensor([0.1, 0.2, 0.3]), (0.3, 0.2, 0.1)
+    together = normalize(unit(moved), mean, std)
+    for index in range(9):
+        assert torch.equal(normalize(unit(moved[index : index + 1]), mean, std)[0], together[index])
 
 
 def test_no_images_give_no_crops() -> None:

@@ -23,6 +23,16 @@ def test_a_crop_is_a_slice_of_the_canvas_enlarged_as_a_whole():
     torch.testing.assert_close(crops, enlarged[:, :, 6:, 6:], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("canvas", "size"), [(48, 48), (96, 84), (224, 98)])
+def test_no_bit_of_a_tile_depends_on_its_batch(canvas, size):
+    canvases = torch.rand(13, 3, canvas, canvas, generator=torch.Generator().manual_seed(0))
+    tile = TileBox(1, 2, canvas)
+    together = tile.crops(canvases, tile.place(["a"] * 13), size)
+    for start, end in ((0, 1), (1, 3), (3, 8), (8, 13)):
+        part = tile.crops(canvases[start:end], tile.place(["a"] * (end - start)), size)
+        assert torch.equal(part, together[start:end])
+
+
 def test_s2_is_the_whole_image_and_the_mean_of_four_tiles():
     named = TileBox.named("", Canvas(48), (), None)
     assert (named.key, named.boxes) == ("s2", (FullBox(48),))
