@@ -21,6 +21,7 @@ from .commands.models import models
 from .commands.paper import paper
 from .commands.predict import predict, save_head
 from .commands.stages import embed_crops, extract_attn, plan, run, select_crops
+from .ending import end_after
 from .errors import A2pipeError
 from .version import __version__
 
@@ -100,7 +101,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line and end the process with an exit code.
+    """Run the command line; raise SystemExit with the exit code unless that is 0.
 
     Every failure that is expected is told in one sentence on stderr.
     """
@@ -130,3 +131,8 @@ def main() -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             _fail("The disk is full; free some space and run the command again.", 1)
         raise
+
+
+def program() -> NoReturn:
+    """Run the command line as a process of its own, which ends as soon as all is told."""
+    end_after(main)

@@ -28,8 +28,9 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.records import Records
 from a2pipe.datasets.collection import NO_BOXES, Collection
 from a2pipe.pipeline.experiment.load import load_experiment
+from a2pipe.pipeline.planning.identification import identify_apart
 from a2pipe.pipeline.session import Session, open_session
-from a2pipe.pipeline.shards.backbones import identify_apart, weights_memo
+from a2pipe.pipeline.shards.backbones import weights_memo
 
 FILES = 1000
 SPLITS = ("train", "train", "train", "val", "test")

@@ -19,8 +19,9 @@ from ..stages.specs import FeatureSpec, parts_of
 from .experiment.load import Source, load_experiment
 from .experiment.schema import Experiment
 from .planning.collection import load_collection
+from .planning.identification import Identification, identify_all, identify_apart
 from .planning.plan import STAGES, Plan, Spec, make_plan
-from .shards.backbones import identify_all, identify_apart, weights_memo
+from .shards.backbones import weights_memo
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
 from .shards.local import LocalExecutor
@@ -274,10 +275,13 @@ def open_session(
         A2pipeError: weights cannot be had.
     """
     experiment, cache = load_experiment(source), Cache(cache_root or None)
-    if looking:
-        identify_apart(experiment, weights_memo(cache))
+    memo = weights_memo(cache)
+    ahead = None if looking else Identification(experiment, memo)
     # The dataset comes before the weights: what is wrong with it is told before any download.
     if collection is None:
         collection = load_collection(experiment, cache=cache.root)
-    plan = make_plan(experiment, collection, identify_all(experiment, weights_memo(cache)))
+    if looking:
+        identify_apart(experiment, memo)
+    infos = identify_all(experiment, memo, ahead.finish() if ahead else {})
+    plan = make_plan(experiment, collection, infos)
     return Session(plan, cache, progress or SilentProgress(), executor or LocalExecutor())

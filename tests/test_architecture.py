@@ -25,7 +25,7 @@ FLOORS = (
     ("models", "datasets", "heads", "metrics", "cache"),
     ("files", "registry"),
     ("workers",),
-    ("errors", "version", "machine", "shared_memory"),
+    ("errors", "version", "machine", "shared_memory", "ending"),
 )
 """Rooms at the root, from the top floor down; a room imports from lower floors only."""
 PIPELINE_FLOORS = (

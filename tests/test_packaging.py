@@ -122,7 +122,7 @@ def test_the_wheel_says_what_it_is(wheel):
         licences = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
     assert "License-Expression: Apache-2.0" in metadata
     assert "Requires-Python: >=3.11" in metadata
-    assert "a2pipe = a2pipe.cli:main" in entry_points
+    assert "a2pipe = a2pipe.cli:program" in entry_points
     assert len(licences) == 1
 
 

@@ -1,12 +1,10 @@
-"""Models are identified ahead and loaded when first needed, and their passes are counted."""
+"""Models are loaded ahead or when first needed, and their passes are counted."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
-from multiprocessing import get_context
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.catalog import Cache
+from ...ending import in_background
 from ...errors import A2pipeError
-from ...models.identity import BackboneInfo, identify, is_known
+from ...models.identity import BackboneInfo
 from ...stages.specs import ModelSpec
-from ..experiment.schema import Experiment
 from ..experiment.sections import RunSection
 from ..planning.plan import Stored
 
@@ -30,64 +28,15 @@ def weights_memo(cache: Cache) -> Path:
     return cache.root / "index" / "weights.json"
 
 
-def identify_all(experiment: Experiment, memo: Path | None) -> dict[str, BackboneInfo]:
-    """Return architecture and weights digest of every model that the experiment names, by name.
-
-    memo: the file that remembers what was read from weights, or None.
-
-    Raises:
-        UsageError: a name is unknown.
-        A2pipeError: weights cannot be had or read.
-    """
-    run = experiment.run
-    return {
-        name: identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
-        for name in _names(experiment)
-    }
-
-
-def identify_apart(experiment: Experiment, memo: Path) -> None:
-    """Read the weights that the memo does not know in another process, which fills the memo.
-
-    PyTorch takes some 700 MB, which are gone when that process ends. Nothing is done where this
-    process has PyTorch already. Weights that cannot be read there raise in `identify_all`, which is
-    called next.
-
-    Raises:
-        UsageError: a name is unknown.
-        A2pipeError: weights cannot be had.
-    """
-    run = experiment.run
-    if "torch" in sys.modules or all(
-        is_known(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
-        for name in _names(experiment)
-    ):
-        return
-    child = get_context("spawn").Process(target=_identify, args=(experiment, memo), daemon=True)
-    child.start()
-    child.join()
-
-
-def _identify(experiment: Experiment, memo: Path) -> None:
-    with suppress(Exception, KeyboardInterrupt):
-        identify_all(experiment, memo)
-    # What is known is on disk by now, and PyTorch takes two seconds to end in order.
-    os._exit(0)
-
-
-def _names(experiment: Experiment) -> list[str]:
-    """Return the models that the experiment names, each once."""
-    return list(dict.fromkeys((*experiment.attention.models, *experiment.embedding.models)))
-
-
 class Backbones:
-    """Load a backbone for each model and precision when it is first needed, and keep it."""
+    """Load a backbone for each model and precision, ahead or when it is needed, and keep it."""
 
     def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
         self._infos = infos
         self._run = run
         self._memo = memo
         self._loaded: dict[ModelSpec, Backbone] = {}
+        self._ahead: dict[ModelSpec, Future[Backbone]] = {}
 
     def serve(self, infos: Mapping[str, BackboneInfo], run: RunSection) -> bool:
         """Tell whether a run with these models and settings may use what is loaded here."""
@@ -97,14 +46,27 @@ class Backbones:
         )
         return mine == theirs
 
+    def load_ahead(self, models: Iterable[ModelSpec]) -> None:
+        """Begin to load models, one after the other, in a thread; `get` tells what goes wrong."""
+        self._ahead = {model: Future() for model in models if model not in self._loaded}
+        in_background(self._fulfil, dict(self._ahead))
+
+    def _fulfil(self, ahead: Mapping[ModelSpec, Future[Backbone]]) -> None:
+        for model, future in ahead.items():
+            try:
+                future.set_result(self._load(model))
+            except BaseException as error:
+                future.set_exception(error)
+
     def get(self, model: ModelSpec) -> Backbone:
-        """Return the backbone of a model, which the first call loads.
+        """Return the backbone of a model, which the first call loads or waits for.
 
         Raises:
             A2pipeError: its weights are no longer those that were identified.
         """
         if model not in self._loaded:
-            self._loaded[model] = self._load(model)
+            ahead = self._ahead.pop(model, None)
+            self._loaded[model] = ahead.result() if ahead else self._load(model)
         return self._loaded[model]
 
     def _load(self, model: ModelSpec) -> Backbone:

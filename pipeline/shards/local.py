@@ -61,6 +61,7 @@ class LocalExecutor:
                 could not be written.
         """
         backbones = self.backbones(task)
+        backbones.load_ahead(task.models)
         before = Counter(backbones.forward_passes())
         try:
             with self._decoding(task, backbones) as decoders:

@@ -13,6 +13,7 @@ from ...cache.artifact import Artifact
 from ...cache.catalog import Cache
 from ...cache.fingerprint import fingerprint
 from ...cache.gather import KEPT_BYTES, Gathered
+from ...stages.specs import ModelSpec
 from ..planning.plan import Plan, Spec, Stored
 from .disk import require_room
 
@@ -55,6 +56,23 @@ class Task:
     def asked_for(self) -> list[Stored]:
         """Return the specs whose rows are asked for: all but those that are stored on the way."""
         return [spec for spec in self.artifacts if not spec.only_when_read]
+
+    @property
+    def models(self) -> list[ModelSpec]:
+        """Return the models that compute rows here, each once, in the order of their first use.
+
+        Models of specs of which rows may be taken over from other row folders are left out: perhaps
+        nothing has to be computed.
+        """
+        passes = [
+            spec.forward_pass
+            for spec, numbers in self.missing.items()
+            if not numbers.isdisjoint(self.shards) and not self._may_take_over(spec)
+        ]
+        return list(dict.fromkeys(each.model for each in passes if each))
+
+    def _may_take_over(self, spec: Stored) -> bool:
+        return spec in self.gathered and bool(self.gathered[spec].offered.any())
 
     def only(self, shards: Iterable[int]) -> Task:
         """Return the part of this task that these shards are, without what is done by now."""

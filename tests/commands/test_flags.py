@@ -12,8 +12,8 @@ import pytest
 from a2pipe.commands.flags import CALLBACKS, EVERY
 from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.experiment.schema import Experiment
+from a2pipe.pipeline.planning.identification import identify_all
 from a2pipe.pipeline.planning.plan import make_plan
-from a2pipe.pipeline.session import identify_all
 
 from ..pipeline.conftest import tiny_experiment, tiny_images
 from .conftest import command_of

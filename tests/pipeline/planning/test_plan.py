@@ -6,8 +6,8 @@ from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.planning.collection import load_collection
+from a2pipe.pipeline.planning.identification import identify_all
 from a2pipe.pipeline.planning.plan import make_plan
-from a2pipe.pipeline.shards.backbones import identify_all
 from a2pipe.stages.specs import EmbeddingSpec, GreedyBox
 
 RANDOM, TRAINED = "demo_localizer_s_random", "demo_localizer_s"

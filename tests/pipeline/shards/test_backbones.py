@@ -1,49 +1,71 @@
-"""New weights are looked into without PyTorch in the process that only looks."""
+"""Models are loaded ahead in a thread, or when they are needed."""
 
-import json
-import subprocess
-import sys
+import threading
 
 import pytest
 
-from a2pipe.cache.fingerprint import fingerprint
+from a2pipe.errors import A2pipeError
 from a2pipe.pipeline.session import open_session
-
-LOOK = """
-import json, sys
-from a2pipe.cache.fingerprint import fingerprint
-from a2pipe.pipeline.session import open_session
-
-session = open_session(json.loads(sys.argv[1]), sys.argv[2], looking=True)
-specs = [fingerprint(spec) for spec in session.plan.specs()]
-print(json.dumps([specs, "torch" in sys.modules]))
-"""
+from a2pipe.pipeline.shards.backbones import Backbones
 
 
-def looked(experiment, cache):
-    """Fingerprints that a process finds that only looks, and whether it has PyTorch."""
-    command = [sys.executable, "-c", LOOK, json.dumps(experiment), str(cache)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+class Loading(Backbones):
+    """Backbones that load names, in threads that are noted; `wrong` cannot be loaded."""
+
+    def __init__(self):
+        super().__init__({}, None, None)
+        self.threads = {}
+
+    def _load(self, model):
+        self.threads[model] = threading.current_thread()
+        if model == "wrong":
+            raise A2pipeError("The weights of wrong have changed.")
+        return f"{model}, loaded"
 
 
-@pytest.mark.parametrize("model", ["demo_localizer_s", "demo_localizer_s_random"])
-def test_a_look_at_new_weights_finds_the_same_addresses_without_pytorch(
-    experiment, tmp_path, model
-):
-    whole = experiment(attention={"models": [model]})
-    here = open_session(whole, tmp_path / "here").plan.specs()
-    assert looked(whole, tmp_path / "there") == [[fingerprint(spec) for spec in here], False]
+def test_a_model_that_was_not_loaded_ahead_is_loaded_when_it_is_needed():
+    backbones = Loading()
+    assert [backbones.get("a"), backbones.get("a")] == ["a, loaded"] * 2
+    assert backbones.threads == {"a": threading.current_thread()}
 
 
-def test_weights_that_cannot_be_read_are_one_sentence(images, tmp_path):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no tensors")
-    words = ["plan", "--dataset", images / "manifest.csv", "--attention-model", "dinov2_vits14"]
-    words += ["--weights", f"dinov2_vits14={broken}", "--cache", tmp_path / "cache"]
-    command = [sys.executable, "-c", "from a2pipe.cli import main; main()", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"a2pipe: The weights file {broken} cannot be read (")
-    assert done.stderr.count("\n") == 1
+def test_what_is_loaded_ahead_is_loaded_in_another_thread_and_once():
+    backbones = Loading()
+    backbones.load_ahead(["a", "b"])
+    assert [backbones.get(model) for model in "abab"] == ["a, loaded", "b, loaded"] * 2
+    assert threading.current_thread() not in backbones.threads.values()
+
+
+def test_what_is_loaded_is_not_loaded_ahead_again():
+    backbones = Loading()
+    backbones.get("a")
+    backbones.load_ahead(["a", "b"])
+    backbones.get("b")
+    assert backbones.threads["a"] is threading.current_thread()
+
+
+def test_what_goes_wrong_ahead_is_told_when_the_model_is_needed():
+    backbones = Loading()
+    backbones.load_ahead(["wrong", "a"])
+    assert backbones.get("a") == "a, loaded"
+    with pytest.raises(A2pipeError, match="wrong have changed"):
+        backbones.get("wrong")
+
+
+def test_models_that_are_loaded_and_not_used_leave_no_trace():
+    backbones = Loading()
+    backbones.load_ahead(["a"])
+    assert (backbones.device(), backbones.forward_passes()) == ("", {})
+
+
+def test_a_run_loads_its_models_ahead(experiment, tmp_path, monkeypatch):
+    threads, load = [], Backbones._load
+
+    def noted(backbones, model):
+        threads.append(threading.current_thread())
+        return load(backbones, model)
+
+    monkeypatch.setattr(Backbones, "_load", noted)
+    open_session(experiment(), tmp_path).compute()
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
