@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +16,29 @@ CLASSES = ("heron", "finch")
 
 
 def write_photos(folder: Path, count: int, start: int = 0) -> list[Path]:
-    """Photos `start` to `start + count` of an endless series, in class folders of two splits."""
+    """Photos `start` to `start + count` of an endless series, in class folders of two splits.
+
+    Those that are there already stay as they are.
+    """
     paths = [place(folder, number) for number in range(start, start + count)]
     for number, path in enumerate(paths, start):
+        if path.exists():
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         photo(number).save(path, quality=QUALITY)
     return paths
+
+
+def write_many(folder: Path, count: int, a_call: int = 64) -> list[Path]:
+    """The same as `write_photos` from the series' beginning, on all cores.
+
+    The program that calls this needs the guard of `__main__`.
+    """
+    starts = range(0, count, a_call)
+    counts = [min(a_call, count - start) for start in starts]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        parts = pool.map(partial(write_photos, folder), counts, starts)
+        return [path for part in parts for path in part]
 
 
 def place(folder: Path, number: int) -> Path:

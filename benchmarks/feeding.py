@@ -1,0 +1,316 @@
+"""How well a device of any speed is fed: `python benchmarks/feeding.py [--workers 2]`.
+
+The device is a fake one. It takes so many milliseconds for a batch of 64 images, in the order in
+which they are launched, and needs neither a core nor the interpreter's lock. All else is real: the
+executor, decoding of generated JPEGs of about 500 x 375 in `--workers` processes, writing attention
+to a cache; with `--crops` also boxes and embeddings of crops. The batch times of the sweep are
+multiples of the time that decoding takes in as many processes that do nothing else, which is
+measured before and after every run. Decoding checks that a file is the one that was indexed.
+
+For each time of the sweep it tells the rate end to end as a share of the slower of the two bounds,
+the device and decoding, of which 0.93 is wanted, and whether the run names the one that is slower.
+It also counts the images that fill up passes on a full run of 11,788 images, for every shape of the
+table; less than 2 % is wanted. Prints a table on stderr and one JSON object on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from photos import write_many
+
+from a2pipe.models.forward_shape import images_a_pass
+from a2pipe.models.pending import Pending
+from a2pipe.pipeline.planning.plan import Plan
+from a2pipe.pipeline.session import Session, open_session
+from a2pipe.pipeline.shards.backbones import Backbones
+from a2pipe.pipeline.shards.local import LocalExecutor
+from a2pipe.pipeline.shards.task import Task
+from a2pipe.stages.crops import whole_canvas
+from a2pipe.stages.geometry import Canvas
+from a2pipe.stages.pixels import load_crops
+
+SIDE, BATCH, CHUNK = 224, 64, 16
+FACTORS = (0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
+"""Times of the sweep, as multiples of the time that decoding takes."""
+WANTED, CLOSE = 0.93, 0.15
+"""Bounds that differ by less than CLOSE are both slow enough to be named."""
+FULL_RUN, PADDING_WANTED = 11_788, 0.02
+WIDTHS = {"ViT-S": 384, "ViT-B": 768, "ViT-L": 1024, "ViT-g": 1536}
+
+
+class Moment:
+    """A moment is an event of the fake device. seconds: when it comes, by `time.perf_counter`."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def record(self) -> None:
+        """Do nothing: the moment is known from the start."""
+
+    def synchronize(self) -> None:
+        """Sleep until the moment."""
+        time.sleep(max(0.0, self.seconds - time.perf_counter()))
+
+    def elapsed_time(self, end: Any) -> float:
+        """Return the milliseconds from this moment to another one."""
+        return 1000 * float(end.seconds - self.seconds)
+
+
+class Device:
+    """A device that is busy for `seconds` an image and works in the order of the launches."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.free = 0.0
+
+    def queue(self, images: int) -> tuple[Moment, Moment]:
+        """Return when work on so many images begins and ends."""
+        start = max(self.free, time.perf_counter())
+        self.free = start + self.seconds * images
+        return Moment(start), Moment(self.free)
+
+
+class FakeBackbone:
+    """A model on the fake device: the same attention and embedding for every image."""
+
+    notices: Sequence[str] = ()
+    device = torch.device("cpu")
+
+    def __init__(self, info: Any, device: Device):
+        self.info = info
+        self.forward_passes = 0
+        self._device = device
+
+    def launch(self, pixels: Any, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
+        """Do as `Backbone.launch` does."""
+        count, side = len(pixels), pixels.shape[2]
+        tokens = self.info.prefix_tokens + (side // self.info.patch) ** 2
+        rows = torch.full((count, len(blocks), self.info.heads, tokens), 1 / tokens)
+        self.forward_passes += count
+        features = torch.ones((count, self.info.dim)) if embed else None
+        return Pending(rows if blocks else None, features, *self._device.queue(count))
+
+
+class FakeBackbones(Backbones):
+    """Models that are never loaded."""
+
+    def __init__(self, plan: Plan, device: Device):
+        super().__init__(plan.backbones, plan.experiment.run, None)
+        self._fake = device
+
+    def _load(self, model: Any) -> Any:
+        return FakeBackbone(self._infos[model.name], self._fake)
+
+
+class Executor(LocalExecutor):
+    """The local executor with a fake device in place of the real one."""
+
+    def __init__(self, device: Device):
+        super().__init__()
+        self._device = device
+
+    def backbones(self, task: Task) -> Backbones:
+        """Return models on the fake device."""
+        return FakeBackbones(task.plan, self._device)
+
+
+def experiment(images: Path, crops: bool, workers: int) -> dict[str, Any]:
+    """Attention of the last block, and one crop and its embedding if asked for."""
+    return {
+        "name": "feeding",
+        "dataset": {"name": str(images)},
+        "image": {"size": SIDE},
+        "attention": {"models": ["demo_localizer_s"]},
+        "crops": {"sizes": [64]},
+        "embedding": {"models": ["demo_embedder_s"] if crops else [], "input_size": 48},
+        "run": {"device": "cpu", "workers": workers},
+    }
+
+
+def fed(session: Session, crops: bool) -> dict[str, Any]:
+    """Run a session to its end: wall seconds, processor seconds of this process, what it said."""
+    start, cpu = time.perf_counter(), time.process_time()
+    stats = session.compute(*(() if crops else ("attention",)))
+    return {
+        "seconds": time.perf_counter() - start,
+        "own_cpu_seconds": round(time.process_time() - cpu, 2),
+        "named": stats.throughput.bottleneck,
+        "said": stats.throughput.words(),
+    }
+
+
+# --- the bound of decoding ----------------------------------------------------------------------
+
+
+@contextmanager
+def decoders(images: Sequence[tuple[str, str]], count: int) -> Iterator[Callable[[], float]]:
+    """Processes that do nothing but decode; yield what lets them and returns their seconds.
+
+    images: digest and path of each.
+    """
+    command, pipe = [sys.executable, __file__, "--decode"], subprocess.PIPE
+    begun = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
+    chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+
+    def share(process: subprocess.Popen[str], todo: Iterator[Any]) -> None:
+        for chunk in todo:  # a list's iterator is safe among threads
+            assert process.stdin
+            assert process.stdout
+            print(json.dumps(chunk), file=process.stdin, flush=True)
+            process.stdout.readline()
+
+    def seconds() -> float:
+        start, todo = time.perf_counter(), iter(chunks)
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(partial(share, todo=todo), begun))
+        return time.perf_counter() - start
+
+    try:
+        seconds()  # once for their imports and the files
+        yield seconds
+    finally:
+        for process in begun:
+            process.kill()
+            process.communicate()
+
+
+def decode() -> None:
+    """The life of such a process."""
+    whole = whole_canvas(Canvas(SIDE))
+    for chunk in sys.stdin:
+        for digest, path in json.loads(chunk):
+            load_crops(path, [whole], digest)
+        print("done", flush=True)
+
+
+# --- the sweep ----------------------------------------------------------------------------------
+
+
+def sweep(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Every time of the sweep, with decoding alone before and after it."""
+    import a2pipe.models.backbone  # noqa: F401  # as loading a model does, which no run here has to
+
+    images = options.photos or folder / "images"
+    write_many(images, options.images)
+    collection = session_of(images, folder / "index", options, Device(0.0)).collection
+    count = len(collection.images)
+    with decoders(list(collection.path_of.items()), options.workers) as decoding:
+        found, before = [], decoding()
+        for number, factor in enumerate(options.factors):
+            cache = folder / f"cache {number}"
+            (cache / "index").mkdir(parents=True)
+            for memo in (folder / "index" / "index").iterdir():
+                (cache / "index" / memo.name).write_bytes(memo.read_bytes())
+            device = Device(factor * before / count / (2 if options.crops else 1))
+            session = session_of(images, cache, options, device)
+            run = fed(session, options.crops)
+            after = decoding()
+            bound = statistics.mean((before, after))
+            found.append(compared(factor, count, device, bound, run, options.crops))
+            print(line(found[-1]), file=sys.stderr, flush=True)
+            before = after
+    return found
+
+
+def session_of(images: Path, cache: Path, options: argparse.Namespace, device: Device) -> Session:
+    """An experiment whose dataset is indexed already, where the cache has the index."""
+    source = experiment(images, options.crops, options.workers)
+    return open_session(source, cache, executor=Executor(device))
+
+
+def compared(
+    factor: float, images: int, device: Device, decode: float, run: dict[str, Any], crops: bool
+) -> dict[str, Any]:
+    """The run beside its bounds. decode, run["seconds"]: for all images."""
+    compute = images * device.seconds * (2 if crops else 1)
+    slower = "device" if compute > decode else "decode"
+    close = abs(compute - decode) < CLOSE * max(compute, decode)
+    return {
+        "factor": factor,
+        "milliseconds_a_batch": round(1e3 * BATCH * compute / images, 1),
+        "images_per_second": {
+            "device": round(images / compute, 1),
+            "decode": round(images / decode, 1),
+            "end to end": round(images / run["seconds"], 1),
+        },
+        "share_of_bound": round(max(compute, decode) / run["seconds"], 3),
+        "bottleneck": f"{slower}, nearly both" if close else slower,
+        "named": run["named"],
+        "right": run["named"] == slower or (close and run["named"] in ("device", "decode")),
+        "own_cpu_ms_an_image": round(1e3 * run["own_cpu_seconds"] / images, 3),
+        "said": run["said"],
+    }
+
+
+def line(found: dict[str, Any]) -> str:
+    """One line of the table."""
+    rates = found["images_per_second"]
+    return (
+        f"{found['milliseconds_a_batch']:7.1f} ms a batch: device {rates['device']:7.1f}, decode "
+        f"{rates['decode']:7.1f}, end to end {rates['end to end']:7.1f} images/s = "
+        f"{found['share_of_bound']:.3f} of the bound; {found['bottleneck']}, named: "
+        f"{found['named'] or '?'}; {found['own_cpu_ms_an_image']:.2f} ms of its own an image"
+    )
+
+
+# --- padding ------------------------------------------------------------------------------------
+
+
+def padding(shard_size: int, batch_size: int) -> dict[str, float]:
+    """Images of zeros for each image of a full run, by model and device."""
+    found = {}
+    for kind in ("cpu", "cuda", "mps"):
+        for name, width in WIDTHS.items():
+            images = images_a_pass(width, 261, kind)
+            batch = -(-batch_size // images) * images
+            added = sum(
+                -len(range(start, min(start + batch, stop))) % images
+                for first in range(0, FULL_RUN, shard_size)
+                for stop in (min(first + shard_size, FULL_RUN),)
+                for start in range(first, stop, batch)
+            )
+            found[f"{name}, {kind}"] = round(added / FULL_RUN, 4)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--images", type=int, default=6144)
+    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    parser.add_argument("--photos", type=Path, help="folder to keep them in for further runs")
+    parser.add_argument("--crops", action="store_true", help="boxes and embeddings of crops too")
+    parser.add_argument("--decode", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.decode:
+        decode()
+        return 0
+    report: dict[str, Any] = {"workers": options.workers, "load_before": os.getloadavg()}
+    with tempfile.TemporaryDirectory() as temporary:
+        report["sweep"] = sweep(options, Path(temporary))
+    report["worst_share"] = min(each["share_of_bound"] for each in report["sweep"])
+    report["named_right"] = all(each["right"] for each in report["sweep"])
+    report["padding"] = padding(1024, BATCH)
+    report["wanted"] = {"worst_share": WANTED, "padding": PADDING_WANTED}
+    print(json.dumps({**report, "load_after": os.getloadavg()}, indent=1))
+    met = report["worst_share"] >= WANTED and report["named_right"]
+    return 0 if met and max(report["padding"].values()) < PADDING_WANTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
