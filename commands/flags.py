@@ -142,6 +142,8 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "How an image becomes the square canvas.  [squash]",
         "image.draft": "--draft  "
         "Decode JPEG files at a fraction of their size; rows get addresses of their own.",
+        "image.decode": "--decode pillow|nvjpeg  "
+        "What decodes JPEG files; nvjpeg is a GPU, and rows get addresses of their own.  [pillow]",
     },
     "Attention": {
         "attention.models": "--attention-model NAME ...  Model that says where to look.",

@@ -47,7 +47,7 @@ def resize_parts(
     padding: tuple[int, int, int],
     room: int = ROOM,
 ) -> Tensor:
-    """Cut a part out of every image and resize it; return uint8 (n, 3, side, side).
+    """Cut a part out of every image and resize it; return uint8 (n, side, side, 3).
 
     images: uint8 (3, H, W) each, of any sizes, on one device. parts: one for each image. padding:
     RGB where a part fills nothing. room: about how many bytes of float32 are taken at once. Pixels
@@ -57,7 +57,7 @@ def resize_parts(
     Raises ValueError where an edge of a part is no multiple of a half.
     """
     device = images[0].device
-    result = torch.empty((len(images), 3, side, side), dtype=torch.uint8, device=device)
+    result = torch.empty((len(images), side, side, 3), dtype=torch.uint8, device=device)
     for group in groups([tuple(image.shape[1:]) for image in images], room):
         of_group = [parts[index] for index in group]
         resized = _resize([images[index] for index in group], of_group, side, padding, room)
@@ -100,7 +100,7 @@ def _resize(
         step = max(1, room // (12 * len(images) * width))
         portions = torch.split(pixels, step, dim=2)
         narrow = torch.cat([_over_columns(rows, across) for rows in portions], 2)
-        squares = torch.stack([_rounded(torch.bmm(down, part)) for part in narrow.unbind(1)], 1)
+        squares = torch.stack([_rounded(torch.bmm(down, part)) for part in narrow.unbind(1)], -1)
     return _pad(squares.to(torch.uint8), parts, side, padding)
 
 
@@ -145,8 +145,7 @@ def weights(
     axis; the first result that it fills, and how many. extent: pixels of the axis, with padding.
     The weights are whole numbers; those of a filled result sum to `ONE`, all others are zero.
     """
-    # A result shows 2 * count units of which a pixel is 4 * count long and the span 4 * count *
-    # length: in these units centres, supports and distances are whole numbers.
+    # In units of which a pixel has 4 * count, centres, supports and distances are whole numbers.
     taps = max(2 * max(1, -(-length // (2 * count))) + 1 for _, length, _, count in spans)
     start, length, first, count = (
         column.view(-1, 1, 1) for column in torch.tensor(spans, device=device).unbind(1)
@@ -193,8 +192,8 @@ def _pad(
     left, top, right, bottom = (edge.view(-1, 1) for edge in edges.unbind(1))
     steps = torch.arange(side, device=squares.device)
     columns, rows = (steps >= left) & (steps < right), (steps >= top) & (steps < bottom)
-    colour = torch.tensor(padding, dtype=torch.uint8, device=squares.device).view(1, 3, 1, 1)
-    return torch.where(rows[:, None, :, None] & columns[:, None, None, :], squares, colour)
+    colour = torch.tensor(padding, dtype=torch.uint8, device=squares.device)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[..., None], squares, colour)
 
 
 @contextlib.contextmanager

@@ -84,6 +84,7 @@ class Session:
         if task.shards:
             self.executor.compute(task, self.progress, self.stats)
             self._say_what_was_in_vain()
+            self._say_what_no_gpu_decoded()
         return self.stats
 
     def _say_what_was_in_vain(self) -> None:
@@ -94,6 +95,15 @@ class Session:
                 f"{stats.rows_in_vain:,} rows, in {stats.shards_in_vain:,} of {stats.shards:,}"
                 " shards, were computed in vain: another process committed them first. Processes"
                 " that share the work get a rank each: `a2pipe run --rank R --world-size W`."
+            )
+
+    def _say_what_no_gpu_decoded(self) -> None:
+        """Say in one line how many images Pillow decoded though a GPU was to, if any."""
+        stats = self.stats
+        if stats.left_to_pillow:
+            self.progress.say(
+                f"{stats.left_to_pillow:,} of {stats.decoded:,} images were decoded by Pillow:"
+                " nvJPEG is given ordinary JPEG files only: no PNG, no CMYK, none turned by EXIF."
             )
 
     def stored(self, spec: Spec) -> Artifact | None:

@@ -37,7 +37,7 @@ def device_canvases(
     device: torch.device,
     room: int = ROOM_DECODED,
 ) -> tuple[dict[Canvas, Tensor], dict[int, BadImageError]]:
-    """Return the images on each canvas: uint8 (n, 3, side, side) on the device; and the bad ones.
+    """Return the images on each canvas: uint8 (n, side, side, 3) on the device; and the bad ones.
 
     A bad image is one that the device's decoder refuses; it is black, and stands with the reason
     under its place among `jpegs`. room: about how many bytes of decoded pixels are held at once.
@@ -51,7 +51,7 @@ def device_canvases(
     with _beside(device) as reader:
         found = {
             each: torch.zeros(
-                (len(jpegs), 3, each.side, each.side), dtype=torch.uint8, device=device
+                (len(jpegs), each.side, each.side, 3), dtype=torch.uint8, device=device
             )
             for each in canvases
         }

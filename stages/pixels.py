@@ -82,6 +82,20 @@ def remote_content(path: str, digest: str | None = None) -> bytes | None:
         return handle.read()
 
 
+def read_file(path: str, digest: str | None = None, content: bytes | None = None) -> bytes:
+    """Return the bytes of an image file, or `content`, if they are those that were indexed.
+
+    Raises as `load_crops`.
+    """
+    with _open(path, digest) if content is None else BytesIO(content) as handle:
+        try:
+            if digest is not None:
+                _require_unchanged(path, handle, digest)
+            return handle.read()
+        except OSError as error:
+            raise _explain(path, error, MAX_PIXELS, digest) from error
+
+
 def load_canvas(path: str, canvas: Canvas) -> Pixels:
     """Return the image on a canvas: uint8 (side, side, 3). Raises as `load_crops`."""
     whole = whole_canvas(canvas)

@@ -197,7 +197,7 @@ def test_a_limit_above_the_dataset_takes_it_all(command, base):
 WRONG_FILES = {
     "unknown section": ("[atention]\n", ["Unknown key 'atention'", "did you mean 'attention'?"]),
     "unknown key": ("[attention]\nmodel = []\n", ["'attention.model'", "did you mean 'models'?"]),
-    "no near key": ("[image]\nzzz = 1\n", ["'image.zzz'", "valid keys are size, geometry, draft."]),
+    "no near key": ("[image]\nzzz = 1\n", ["'image.zzz'", "valid keys are size, geometry, draft"]),
     "not TOML": ("[image\n", ["is not valid TOML", "line 3"]),
     "text for a number": ('[image]\nsize = "big"\n', ["'image.size'", "valid integer, not 'big'"]),
     "number for a name": ("[attention]\nmodels = 3\n", ["'attention.models'", "string, not 3"]),

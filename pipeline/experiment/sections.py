@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from ...models.zoo.names import canonical
 from ...stages.geometry import Canvas, Geometry
@@ -55,17 +63,27 @@ class ImageSection(Section):
     """The square canvas that an image becomes and on which boxes are placed.
 
     size: its side in pixels. geometry: how the image becomes square. draft: whether JPEG files are
-    decoded at the smallest fraction of their size that covers the canvas.
+    decoded at the smallest fraction of their size that covers the canvas. decode: what decodes
+    them and makes the canvas, Pillow or a GPU.
     """
 
     size: PositiveInt = 224
     geometry: Geometry = "squash"
     draft: bool = False
+    decode: Literal["pillow", "nvjpeg"] = "pillow"
+
+    @model_validator(mode="after")
+    def _one_way_to_decode(self) -> ImageSection:
+        if self.draft and self.decode == "nvjpeg":
+            raise ValueError(
+                "nvJPEG decodes images in full; leave out either image.draft or image.decode"
+            )
+        return self
 
     @property
     def canvas(self) -> Canvas:
         """Return the canvas that the stages work on."""
-        return Canvas(self.size, self.geometry, self.draft)
+        return Canvas(self.size, self.geometry, self.draft, self.decode)
 
 
 class AttentionSection(Section):

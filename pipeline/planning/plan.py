@@ -144,7 +144,7 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
     model = _model_spec(info, experiment.run)
     image = experiment.image
     return [
-        AttentionSpec(model, size, block, image.geometry, image.draft)
+        AttentionSpec(model, size, block, image.geometry, image.draft, image.decode)
         for block in _blocks(info, section.layers)
     ]
 

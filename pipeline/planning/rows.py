@@ -1,7 +1,7 @@
 """A row of a matrix is an attention model with its crops, a baseline, or a combination of these."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
@@ -33,6 +33,7 @@ class Block:
     source: what they are cut from, "resized" (the canvas) or "original".
     mean: whether their embeddings are averaged; else they are concatenated.
     draft: whether the canvas is that of an image decoded at a fraction of its size.
+    decoder: "pillow" or "nvjpeg", what decodes the canvas.
     """
 
     boxes: tuple[BoxSpec, ...]
@@ -40,6 +41,7 @@ class Block:
     source: str = "resized"
     mean: bool = False
     draft: bool = False
+    decoder: str = "pillow"
 
     def features(self, model: ModelSpec) -> tuple[FeatureSpec, ...]:
         """Return the features that a model makes of the boxes, in their order."""
@@ -47,10 +49,10 @@ class Block:
         return (MeanSpec(found),) if self.mean else found
 
     def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
-        """Return the spec of one box. Only a canvas is a draft: originals are decoded in full."""
+        """Return the spec of one box. Pillow decodes originals in full, whatever the canvas."""
         source = _source(self.source, box, self.input_size)
-        draft = self.draft and source == "resized"
-        return EmbeddingSpec(box, model, self.input_size, source, draft)
+        how = (self.draft, self.decoder) if source == "resized" else ()
+        return EmbeddingSpec(box, model, self.input_size, source, *how)
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,9 @@ def _input_size(experiment: Experiment, baseline: Baseline | None) -> tuple[int,
 
 def _blocks(experiment: Experiment, named: NamedBoxes, size: int) -> tuple[Block, ...]:
     """Return the boxes that a name stands for as blocks of a row."""
-    source, draft = experiment.crops.source, experiment.image.draft
-    block = Block(named.boxes, size, source, draft=draft)
-    averaged = Block(named.averaged, size, source, mean=True, draft=draft)
+    source, image = experiment.crops.source, experiment.image
+    block = Block(named.boxes, size, source, draft=image.draft, decoder=image.decode)
+    averaged = replace(block, boxes=named.averaged, mean=True)
     return (block, averaged) if named.averaged else (block,)
 
 
@@ -239,8 +241,8 @@ def _map_key(attention_map: MapSpec) -> str:
 
 def _pixels_key(canvas: Canvas, source: str) -> str:
     """Return the part of a row's key that sets its pixels apart from a squashed canvas."""
-    ways = (canvas.geometry, source, "draft" if canvas.draft else "squash")
-    return "".join(f"/{way}" for way in ways if way not in ("squash", "resized"))
+    ways = (canvas.geometry, source, "draft" if canvas.draft else "squash", canvas.decoder)
+    return "".join(f"/{way}" for way in ways if way not in ("squash", "resized", "pillow"))
 
 
 def _pixels_words(canvas: Canvas, source: str) -> str:

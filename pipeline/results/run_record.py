@@ -50,6 +50,7 @@ class RunRecord:
             "device": self.stats.device or "none needed",
             "images": self.images,
             "images_decoded": self.stats.decoded,
+            "images_left_to_pillow": self.stats.left_to_pillow,
             "forward_passes": self.stats.forward_passes,
             "forward_passes_total": sum(self.stats.forward_passes.values()),
             "shards_computed": self.stats.shards,

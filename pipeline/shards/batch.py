@@ -25,6 +25,7 @@ from ...models.preprocessing import to_device, unit
 from ...shared_memory import Segment
 from ...stages.attention import grid_map
 from ...stages.crops import Crop
+from ...stages.device_canvas import Jpeg
 from ...stages.geometry import Canvas
 from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec
 from .backbones import Backbones
@@ -70,8 +71,12 @@ class Batch:
     resident: pixels on the device, which all models share.
     maps: attention maps over patches, by spec and bytes of the rows; several boxes share them.
     floats: whole canvases in [0, 1] on the device, to cut crops from.
+    encoded: JPEG files that a GPU is to decode, by their places in the batch. made: canvases that
+        it has made of them, with these places: uint8 (k, side, side, 3) on the device.
     launched: what was queued on the device and has not been collected.
     decoded: how many images were decoded for it, each time one was.
+    left_to_pillow: the places of those that a GPU was to decode and cannot.
+    files: about how many bytes of JPEG files it may hold outside shared memory.
     seconds: for how long the device has worked on what was collected.
     """
 
@@ -87,14 +92,18 @@ class Batch:
     resident: dict[Canvas | Cut, Any] = field(default_factory=dict)
     maps: dict[tuple[MapSpec, bytes], NDArray[np.float64]] = field(default_factory=dict)
     floats: dict[Canvas, Any] = field(default_factory=dict)
+    encoded: dict[int, Jpeg] = field(default_factory=dict)
+    made: dict[Canvas, tuple[list[int], Any]] = field(default_factory=dict)
     launched: list[Launched] = field(default_factory=list)
     decoded: int = 0
+    left_to_pillow: set[int] = field(default_factory=set)
+    files: int = 0
     seconds: float = 0.0
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of its pixels in shared memory."""
-        return sum(segment.array.nbytes for segment in self.segments)
+        """Return about how many bytes it takes: pixels in shared memory, and files."""
+        return sum(segment.array.nbytes for segment in self.segments) + self.files
 
     def places(self, rows: Rows) -> NDArray[np.intp]:
         """Return where rows of the shard stand in the batch."""
@@ -103,8 +112,18 @@ class Batch:
     def on_device(self, rows: Rows, pixels: Canvas | Cut, device: Any) -> Any:
         """Return the pixels of rows on the device: uint8 tensor (len(rows), side, side, 3)."""
         if pixels not in self.resident:
-            self.resident[pixels] = to_device(self.pixels[pixels], device)
+            self.resident[pixels] = self._whole(pixels, device)
         return self._of(rows, self.resident[pixels])
+
+    def _whole(self, pixels: Canvas | Cut, device: Any) -> Any:
+        """Return the pixels of all rows on the device, those that were made there among them."""
+        made = self.made.get(pixels) if isinstance(pixels, Canvas) else None
+        if made and len(made[0]) == len(self.rows):
+            return made[1]
+        whole = to_device(self.pixels[pixels], device)
+        if made:
+            whole[made[0]] = made[1]
+        return whole
 
     def canvases(self, rows: Rows, canvas: Canvas, device: Any) -> Any:
         """Return rows on a canvas, on the device: float tensor (len(rows), 3, side, side)."""

@@ -17,11 +17,12 @@ from ...cache.artifact import OK, UNREADABLE
 from ...errors import A2pipeError, BadImageError
 from ...shared_memory import Pinned, Segment, SharedMemory
 from ...stages.crops import Crop, whole_canvas
+from ...stages.device_canvas import Jpeg
 from ...stages.geometry import Canvas
 from ...stages.pixels import remote_content
 from ...workers import Workers
 from .batch import Batch, Cut, crops_wanted
-from .decoder import Decode, decode_into
+from .decoder import Decode, Encoded, decode_into
 from .prefetch import Room
 
 Job = Callable[[], None]
@@ -33,6 +34,8 @@ ROOM_ORIGINALS = 1 << 30
 """Workers may hold so many bytes of originals together; one larger is decoded alone."""
 BYTES_A_PIXEL = 7
 """A pixel of an original takes four bytes in Pillow and three in the array made of it."""
+BYTES_A_CODED_PIXEL = 0.25
+"""A pixel takes about so many bytes in the JPEG files of photographs."""
 
 
 class Decoders:
@@ -141,35 +144,48 @@ class Decoders:
             image, pixels = batch.shard.images[batch.rows[place]], batch.originals[place]
             decodes[place] = Decode(path_of[image], image, tuple(wanted[place]), pixels)
         batch.decoded += len(decodes)
+        batch.files += sum(
+            max(0, int(BYTES_A_CODED_PIXEL * each.pixels) - each.room)
+            for each in decodes.values()
+            if each.for_gpu
+        )
         if decodes and self._workers is None:
             self._workers = Workers(self.count, [self._memory.fd])
         calls = list(_calls(decodes))
         self.idle.begin(len(calls))
-        return [partial(self._decode, batch.segments[-1], call, bad) for call in calls]
+        return [partial(self._decode, batch, batch.segments[-1], call, bad) for call in calls]
 
-    def _decode(self, segment: Segment, call: Mapping[int, Decode], bad: dict[int, str]) -> None:
+    def _decode(
+        self, batch: Batch, segment: Segment, call: Mapping[int, Decode], bad: dict[int, str]
+    ) -> None:
         """Do what a job is: decode a few images in a worker, and note those that are bad."""
         try:
-            bad |= self._decoded(segment, call)
+            for place, outcome in self._decoded(segment, call).items():
+                if isinstance(outcome, Encoded):
+                    batch.encoded[place] = _file(segment, outcome)
+                elif outcome:
+                    bad[place] = outcome
+                elif call[place].for_gpu:
+                    batch.left_to_pillow.add(place)
         finally:
             self.idle.end()
 
-    def _decoded(self, segment: Segment, call: Mapping[int, Decode]) -> dict[int, str]:
-        bad: dict[int, str] = {}
+    def _decoded(self, segment: Segment, call: Mapping[int, Decode]) -> dict[int, str | Encoded]:
+        found: dict[int, str | Encoded] = {}
         ready: dict[int, Decode] = {}
         for place, each in call.items():
             try:
                 # A file system of this process alone, such as memory://, is not there in a worker.
                 ready[place] = replace(each, content=remote_content(each.path, each.digest))
             except BadImageError as error:
-                bad[place] = str(error)
+                found[place] = str(error)
         if ready and self._workers:
             # Few workers may hold very large originals at once; what stays of each are its crops.
             largest = max(each.pixels for each in ready.values())
             with self._room.taking(BYTES_A_PIXEL * largest):
-                reasons = self._workers.call(decode_into, segment, list(ready.values()))
-            bad |= {place: reason for place, reason in zip(ready, reasons, strict=True) if reason}
-        return bad
+                outcomes = self._workers.call(decode_into, segment, list(ready.values()))
+            found |= zip(ready, outcomes, strict=True)
+        return found
 
 
 class Idleness:
@@ -213,6 +229,11 @@ def _calls(decodes: Mapping[int, Decode]) -> Iterator[dict[int, Decode]]:
         pixels += decode.pixels
     if call:
         yield call
+
+
+def _file(segment: Segment, encoded: Encoded) -> Jpeg:
+    stop = encoded.start + encoded.nbytes
+    return Jpeg(encoded.content or segment.array[encoded.start : stop].data, encoded.size)
 
 
 def _copy(batch: Batch, canvas: Canvas, places: NDArray[np.intp]) -> None:

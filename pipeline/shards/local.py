@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ...machine import cores
 from ...stages.boxes.squares import NoRoomError
@@ -22,6 +23,7 @@ from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, attend, collect, embed_crops, place_crops
 from .decoding import IMAGES_A_CALL, Decoders, Job
+from .device_decoding import decode_on, decoding_device
 from .prefetch import prefetch
 from .progress import Progress
 from .shard import open_shard
@@ -58,14 +60,15 @@ class LocalExecutor:
 
         Raises:
             A2pipeError: the weights of a model have changed since it was identified, or a shard
-                could not be written.
+                could not be written, or a GPU is to decode and there is none.
         """
+        device = decoding_device(task.plan.experiment)
         backbones = self.backbones(task)
         backbones.load_ahead(task.models)
         before = Counter(backbones.forward_passes())
         try:
             with self._decoding(task, backbones) as decoders:
-                _compute(task, backbones, decoders, progress, stats)
+                _compute(task, backbones, decoders, device, progress, stats)
                 trouble = decoders.trouble
         finally:
             passes = Counter(backbones.forward_passes()) - before
@@ -121,15 +124,24 @@ class _Step:
 
 
 def _compute(
-    task: Task, backbones: Backbones, decoders: Decoders, progress: Progress, stats: RunStats
+    task: Task,
+    backbones: Backbones,
+    decoders: Decoders,
+    device: Any,
+    progress: Progress,
+    stats: RunStats,
 ) -> None:
-    """Take every batch of the task along its way; see the top of this file."""
+    """Take every batch of the task along its way; see the top of this file.
+
+    device: the GPU that decodes, None where there is none.
+    """
     size = backbones.batch_size(spec for spec in task.artifacts if task.missing[spec])
     path_of = task.plan.collection.path_of
     with (
         stats.throughput.running(),
         progress.bar("images", task.images(task.shards)) as advance,
         ThreadPoolExecutor(decoders.count, "decode") as pool,
+        ThreadPoolExecutor(1, "nvjpeg") as gpu,
         ThreadPoolExecutor(1, "place") as beside,
         ShardWriter(task, stats) as writer,
         # Closed before the writer and the pools: what raises here must drop the jobs that have not
@@ -139,6 +151,7 @@ def _compute(
         batches: Iterable[Batch] = _batches(task, size, progress, stats)
         for step in (
             _Step(partial(decoders.canvases, path_of), pool, _ahead(decoders.count, size), DECODE),
+            *([_Step(partial(decode_on, device), gpu, 1, DECODE)] if device else []),
             _Step(partial(_attend, backbones, path_of), beside, BATCHES_LAUNCHED, RESULTS),
             _Step(partial(decoders.originals, path_of), pool, _being_cut(task.plan), DECODE),
             _Step(partial(_embed, backbones), beside, BATCHES_LAUNCHED, RESULTS),
@@ -206,6 +219,7 @@ def _embed(backbones: Backbones, batch: Batch) -> list[Job]:
 def _count(batch: Batch, stats: RunStats) -> None:
     """Count a batch that has gone all its way."""
     stats.decoded += batch.decoded
+    stats.left_to_pillow += len(batch.left_to_pillow)
     stats.spend("compute", batch.seconds)
     stats.throughput.busy += batch.seconds
     stats.throughput.images += batch.images

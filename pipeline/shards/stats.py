@@ -113,7 +113,8 @@ class RunStats:
 
     shards: shards computed. shards_in_vain: those of them of which another process committed a part
     while this one computed it; rows_in_vain: the rows of these parts, one for each image and spec.
-    decoded: images decoded, each time one was. forward_passes: images sent through each model, by
+    decoded: images decoded, each time one was. left_to_pillow: those of them that a GPU was to
+    decode, and that nvJPEG does not read. forward_passes: images sent through each model, by
     the model's name. seconds: by stage and activity; they overlap, so they do not add up. device:
     where the models ran ("cpu", "cuda:0"), or an empty string if none was needed. throughput: see
     `Throughput`.
@@ -127,6 +128,7 @@ class RunStats:
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
     throughput: Throughput = field(default_factory=Throughput)
+    left_to_pillow: int = 0
 
     def spend(self, what: str, seconds: float) -> None:
         """Add to the time that an activity or a stage has taken."""

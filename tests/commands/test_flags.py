@@ -31,6 +31,7 @@ VALUES = {
     "run.limit": ["12"],
     "image.size": ["64"],
     "image.geometry": ["letterbox"],
+    "image.decode": ["nvjpeg"],
     "attention.models": ["demo_localizer_m"],
     "attention.layers": ["1,2"],
     "attention.input_size": ["96"],

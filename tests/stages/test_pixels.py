@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from a2pipe.errors import A2pipeError, BadImageError
-from a2pipe.stages.pixels import MAX_PIXELS, decode
+from a2pipe.stages.pixels import MAX_PIXELS, decode, read_file
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -442,3 +442,20 @@ with ThreadPoolExecutor(16) as pool:
     arguments = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("16\n", "")
+
+
+# Files that are read and not decoded
+
+
+def test_a_file_is_read_as_it_was_indexed(tmp_path: Path) -> None:
+    data = encoded(photo(), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    assert read_file(str(tmp_path / "a.jpg"), digest) == data
+    assert read_file("elsewhere", digest, data) == data
+    with pytest.raises(A2pipeError, match="has changed since it was indexed"):
+        read_file(str(tmp_path / "a.jpg"), "00")
+    with pytest.raises(BadImageError, match="file is missing"):
+        read_file(str(tmp_path / "b.jpg"))
+    with pytest.raises(A2pipeError, match="could be read when it was indexed and now cannot"):
+        read_file(str(tmp_path / "b.jpg"), digest)

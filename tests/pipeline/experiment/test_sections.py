@@ -43,3 +43,8 @@ def test_a_value_out_of_its_range_is_one_sentence(key, value, said):
 def test_a_section_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         load_experiment(MINIMAL).run.device = "cpu"
+
+
+def test_images_are_decoded_as_drafts_or_by_nvjpeg():
+    with pytest.raises(UsageError, match=r"leave out either image\.draft or image\.decode\.$"):
+        load_experiment(MINIMAL, {"image.draft": True, "image.decode": "nvjpeg"})

@@ -133,3 +133,22 @@ def test_tiles_are_whole_pixels(images, cache):
     sections = {"image": {"size": 47}, "attention": {}, "embedding": embedding}
     with pytest.raises(UsageError, match="cannot be cut into 2 x 2 equal tiles"):
         open_session(source(images, **sections), cache)
+
+
+def test_what_a_gpu_decodes_has_rows_and_addresses_of_its_own(images, cache):
+    plain = open_session(source(images, "full"), cache).plan
+    image = {"size": 48, "geometry": "letterbox", "decode": "nvjpeg"}
+    other = open_session(source(images, "full", image=image), cache).plan
+    assert [row.key for row in other.rows] == [
+        f"{MODEL}/block4/16/smooth1/letterbox/nvjpeg", "full@48/letterbox/nvjpeg",
+    ]  # fmt: skip
+    assert {row.label.endswith(", letterboxed, decoded by nvJPEG") for row in other.rows} == {True}
+    assert {spec.pixels.decoder for spec in other.specs() if spec.pixels} == {"nvjpeg"}
+    assert not set(plain.specs()) & set(other.specs())
+
+
+def test_crops_from_originals_are_left_to_pillow_whatever_the_canvas(images, cache):
+    sections = {"crops": {"sizes": [16], "source": "original"}}
+    session = source(images, **sections, image={"size": 48, "decode": "nvjpeg"})
+    embeddings = [spec for spec in open_session(session, cache).plan.specs() if spec.reads_original]
+    assert {spec.decoder for spec in embeddings} == {"pillow"}

@@ -1,11 +1,13 @@
 """What a worker process does: crops of images go to their places in shared memory."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.pipeline.shards.decoder import Decode, decode_into
+from a2pipe.pipeline.shards.decoder import Decode, Encoded, decode_into
 from a2pipe.shared_memory import SharedMemory
 from a2pipe.stages.crops import Crop, whole_canvas
 from a2pipe.stages.geometry import Canvas
@@ -21,8 +23,8 @@ def segment():
     memory.close()
 
 
-def decode(path, *places, **more):
-    return Decode(str(path), None, places, **more)
+def decode(path, *places, digest=None, **more):
+    return Decode(str(path), digest, places, **more)
 
 
 def test_each_crop_goes_to_its_place_and_nothing_else_is_touched(segment, tmp_path):
@@ -65,3 +67,48 @@ def test_a_file_that_has_changed_is_an_error(segment, tmp_path):
     changed = Decode(str(tmp_path / "a.png"), "0" * 32, ((whole_canvas(Canvas(2)), 0),))
     with pytest.raises(A2pipeError, match="has changed since it was indexed"):
         decode_into(segment, [changed])
+
+
+# --- files for a GPU -----------------------------------------------------------------------------
+
+FOR_GPU, LARGER = (whole_canvas(Canvas(side, decoder="nvjpeg")) for side in (8, 32))
+
+
+def test_a_file_for_a_gpu_is_put_where_its_largest_crop_would_go(segment, tmp_path):
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(tmp_path / "a.jpg")
+    file = (tmp_path / "a.jpg").read_bytes()
+    image = decode(tmp_path / "a.jpg", (FOR_GPU, 100), (LARGER, 700), digest=digest_of(file))
+    assert (image.for_gpu, image.room) == (True, 3 * 32 * 32)
+    assert decode_into(segment, [image]) == [Encoded((60, 40), 700, len(file))]
+    assert segment.array[700 : 700 + len(file)].tobytes() == file
+    assert (segment.array[:700] == 255).all()
+
+
+def test_a_file_without_room_there_is_returned(segment, tmp_path):
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(tmp_path / "a.jpg")
+    file = (tmp_path / "a.jpg").read_bytes()
+    image = decode(tmp_path / "a.jpg", (FOR_GPU, 0), digest=digest_of(file))
+    assert decode_into(segment, [image]) == [Encoded((60, 40), content=file)]
+    assert (segment.array == 255).all()
+
+
+def test_what_no_gpu_reads_is_decoded_at_once(segment, tmp_path):
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(tmp_path / "a.png")
+    assert decode_into(segment, [decode(tmp_path / "a.png", (FOR_GPU, 0))]) == [""]
+    assert (segment.array[:192] == np.tile([1, 2, 3], 64)).all()
+
+
+def test_a_file_for_a_gpu_is_bad_or_has_changed_as_any_other(segment, tmp_path):
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-9])
+    assert decode_into(segment, [decode(tmp_path / "none.jpg", (FOR_GPU, 0))]) == [
+        "file is missing"
+    ]
+    (cut,) = decode_into(segment, [decode(tmp_path / "b.jpg", (FOR_GPU, 0))])
+    assert "truncated" in cut
+    with pytest.raises(A2pipeError, match="has changed since it was indexed"):
+        decode_into(segment, [decode(tmp_path / "a.jpg", (FOR_GPU, 0), digest="00")])
+
+
+def digest_of(file):
+    return hashlib.sha256(file).hexdigest()[:32]

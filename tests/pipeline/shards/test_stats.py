@@ -89,11 +89,12 @@ def test_a_run_that_computes_nothing_has_no_throughput(experiment, tmp_path):
 def test_every_field_of_two_runs_is_merged():
     """Numbers add up, mappings key by key, and the first device that is named stays."""
     one = RunStats(
-        3, 1, 40, 7, {"a": 5}, {"write": 1.5}, "", Throughput(2.0, 7, 1.0, {DECODE: 0.5})
+        3, 1, 40, 7, {"a": 5}, {"write": 1.5}, "", Throughput(2.0, 7, 1.0, {DECODE: 0.5}), 1
     )
-    two = RunStats(2, 1, 2, 3, {"a": 1, "b": 2}, {"boxes": 0.5}, "cpu", throughput(device=4))
+    two = RunStats(2, 1, 2, 3, {"a": 1, "b": 2}, {"boxes": 0.5}, "cpu", throughput(device=4), 2)
     one.add(two)
     merged = RunStats(5, 2, 42, 10, {"a": 6, "b": 2}, {"write": 1.5, "boxes": 0.5}, "cpu")
+    merged.left_to_pillow = 3
     merged.throughput = Throughput(12.0, 407, 5.0, {DECODE: 0.5, DISK: 0, RESULTS: 0})
     assert one == merged
     two.add(RunStats(device="cuda:0"))

@@ -92,6 +92,7 @@ def stats_of(shards):
         shards_in_vain=shards,
         rows_in_vain=8 * shards,
         decoded=4 * shards,
+        left_to_pillow=3 * shards,
         forward_passes={"m": shards, "n": 2 * shards},
         seconds={"write": 0.5 * shards},
         device="cpu",
