@@ -1,13 +1,15 @@
 """Read CLS attention of any block and the CLS embedding, for less than a forward pass.
 
-All blocks before the last one asked for run as timm's own, with fused attention. Of a block whose
-attention is read, the CLS token's row of the softmax is computed beside it; of the last block that
-row alone is computed, and for an embedding what the row does to the CLS token. The (tokens x
-tokens) matrix is never formed, and no block runs after the last one asked for. A row has the same
-bits whichever other blocks are read in the same pass and whether or not the pass also embeds.
+Blocks run by steps, with fused attention, from what enters the attention of one block to what
+enters that of the next. Of a block whose attention is read, the CLS token's row of the softmax is
+computed from the same; of the last block that row alone is computed, and for an embedding what the
+row does to the CLS token. The (tokens x tokens) matrix is never formed, and no block runs after the
+last one asked for. A row has the same bits whichever other blocks are read in the same pass and
+whether or not the pass also embeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +20,8 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .cls_token import POST_NORM, attention_input, cls_after_block, cls_attended, cls_row
+from .block_steps import POST_NORM, Entering, enter_block, leave_block
+from .cls_token import cls_leaves, cls_row
 
 BLOCKS: tuple[type[nn.Module], ...] = (Block, EvaBlock, *POST_NORM)
 ATTENTIONS: tuple[type[nn.Module], ...] = (Attention, EvaAttention, AttentionRope)
@@ -64,9 +67,57 @@ def embed_patches(module: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     """
     # timm has no public way to stop before the blocks; in timm 1.0 `_pos_embed` returns a pair
     # exactly where the model has rotary positions.
-    embedded = module._pos_embed(module.patch_embed(images))
+    precision = module.patch_embed.proj.weight.dtype
+    embedded = module._pos_embed(module.patch_embed(images.to(precision)))
     tokens, rotation = embedded if isinstance(embedded, tuple) else (embedded, None)
-    return module.norm_pre(tokens), rotation
+    # Positions are added, and an embedding is normed, in float32 in any precision of the blocks.
+    return module.norm_pre(tokens).to(precision), rotation
+
+
+def cross_block(
+    block: Any,
+    following: Any,
+    entering: Entering,
+    rotation: Tensor | None,
+    next_rotation: Tensor | None,
+) -> Entering:
+    """Run a block from what entered its attention to what enters that of the following block.
+
+    rotation, next_rotation: the angles of the patches in the two blocks, or None.
+    """
+    return enter_block(following, leave_block(block, entering, rotation), next_rotation)
+
+
+def cls_embedding(block: Any, norm: Any, entering: Entering, row: Tensor) -> Tensor:
+    """Return the CLS embedding (B, D): token 0 as it leaves the last block, normed in float32.
+
+    block: the last one. norm: the final norm. entering: what entered the attention of the block.
+    row: its CLS row.
+    """
+    normed: Tensor = norm(cls_leaves(block, entering, row).float())
+    return normed[:, 0]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps are the functions that a pass is made of, as they are or compiled.
+
+    All blocks share them, and what they compute does not depend on what else is asked for: so the
+    code of a compiled step is made once for a model and size, and gives a row the same bits
+    whichever other rows are read.
+
+    embed, enter, cross, row, finish: `embed_patches`, `enter_block`, `cross_block`, `cls_row` and
+        `cls_embedding`.
+    """
+
+    embed: Callable[[Any, Tensor], tuple[Tensor, Tensor | None]] = embed_patches
+    enter: Callable[[Any, Tensor, Tensor | None], Entering] = enter_block
+    cross: Callable[..., Entering] = cross_block
+    row: Callable[[Any, Tensor, Tensor | None, Tensor | None], Tensor] = cls_row
+    finish: Callable[[Any, Any, Entering, Tensor], Tensor] = cls_embedding
+
+
+EAGER = Steps()
 
 
 def read_cls(
@@ -76,32 +127,33 @@ def read_cls(
     blocks: Sequence[int] = (),
     *,
     embed: bool = False,
+    steps: Steps = EAGER,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Run the blocks once; return CLS rows of the softmax of some of them, and the CLS embedding.
 
     tokens, rotation: as returned by `embed_patches`. blocks: numbers from 1 to the depth, in any
-    order; may be empty if `embed`.
+    order; may be empty if `embed`. steps: the functions that run them.
 
     Returns a pair. The first is float32 (B, len(blocks), heads, tokens): every row covers the
-    prefix tokens too and sums to 1; None if no blocks are asked for. The second is (B, D), token 0
-    after the final norm; None unless `embed`.
+    prefix tokens too and sums to 1; None if no blocks are asked for. The second is float32 (B, D),
+    token 0 after the final norm; None unless `embed`.
     """
     last = len(module.blocks) if embed else max(blocks)
+    angles = [_angles(module, rotation, number) for number in range(1, last + 1)]
     rows: dict[int, Tensor] = {}
-    for number in range(1, last):
-        block, angles = module.blocks[number - 1], _angles(module, rotation, number)
-        if number in blocks:
-            rows[number] = cls_row(block.attn, attention_input(block, tokens), angles)
-        tokens = block(tokens) if angles is None else block(tokens, rope=angles)
-    # The last block is never run as a whole: only its row, and what follows from it, is computed.
-    block = module.blocks[last - 1]
-    entering = attention_input(block, tokens)
-    rows[last] = cls_row(block.attn, entering, _angles(module, rotation, last))
+    entering = steps.enter(module.blocks[0], tokens, angles[0])
+    for number, block in enumerate(module.blocks[:last], start=1):
+        if number in blocks or number == last:
+            rows[number] = steps.row(block.attn, entering.normed, angles[number - 1], entering.keys)
+        # The last block is never run as a whole: only its row and what follows from it is computed.
+        if number < last:
+            following = module.blocks[number]
+            entering = steps.cross(block, following, entering, *angles[number - 1 : number + 1])
     read = torch.stack([rows[number] for number in blocks], dim=1) if blocks else None
     if not embed:
         return read, None
-    attended = cls_attended(block.attn, entering, rows[last])
-    return read, _final_norm(module)(cls_after_block(block, tokens, attended))[:, 0]
+    norm = _final_norm(module)
+    return read, steps.finish(module.blocks[last - 1], norm, entering, rows[last])
 
 
 def _final_norm(module: Any) -> nn.Module:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..errors import A2pipeError, UsageError
-from .acceleration import cast_projections, compilation, compile_blocks
+from .acceleration import cast_blocks, code_folder, compilation, compiled_steps
 from .architecture import architecture_of, empty_network
-from .attention import embed_patches, read_cls
+from .attention import EAGER, read_cls
 from .forward_shape import images_a_pass
 from .identity import BackboneInfo, identify, locate_weights
 from .pending import Floats, Pending, host_tensor, new_event
@@ -42,7 +42,8 @@ class Backbone:
     device: the torch device that it runs on.
     precision: "fp32", "bf16" or "fp16", of the blocks; attention scores, softmax and results are
         float32 in any.
-    compiled: whether the blocks' code is made by torch.compile, which happens on the first call.
+    compiled: whether the code is made by torch.compile, which happens on the first call; it is kept
+        below the folder `code`, if that is given, for the next process.
     forward_passes: how many images have been sent through it so far.
     padded: how many images of zeros were sent through it beside them, to fill up passes.
     reduced: by side in pixels, how many images a pass has at those sizes at which memory did not
@@ -57,6 +58,7 @@ class Backbone:
         precision: str = "fp32",
         positions: str = "antialias",
         compiled: bool = False,
+        code: Path | None = None,
     ) -> None:
         self.info = info
         self.device = device
@@ -69,13 +71,13 @@ class Backbone:
         self._mean, self._std = (
             torch.tensor(each, device=device) for each in (info.mean, info.std)
         )
-        self._module: Any = cast_projections(module, PRECISIONS[precision]).to(device)
+        self._module: Any = cast_blocks(module, PRECISIONS[precision]).to(device)
         self._positions = positions
         # Every other size is resampled from the positions as they were trained.
         self._native = cast("Tensor | None", self._module.pos_embed)
         self._size = info.input_size
-        if compiled:
-            compile_blocks(self._module)
+        self._steps = compiled_steps() if compiled else EAGER
+        self._code = code_folder(code) if compiled and code else None
 
     def attention(self, pixels: Tensor, blocks: Sequence[int]) -> Floats:
         """Return CLS rows of the softmax attention of some blocks, before any aggregation.
@@ -214,9 +216,10 @@ class Backbone:
     def _read(
         self, images: Tensor, blocks: Sequence[int], embed: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        with self._numerics(), compilation() if self.compiled else contextlib.nullcontext():
-            tokens, rotation = embed_patches(self._module, images)
-            return read_cls(self._module, tokens, rotation, blocks, embed=embed)
+        compiling = compilation(self._code) if self.compiled else contextlib.nullcontext()
+        with self._numerics(), compiling:
+            tokens, rotation = self._steps.embed(self._module, images)
+            return read_cls(self._module, tokens, rotation, blocks, embed=embed, steps=self._steps)
 
     def set_input_size(self, size: int) -> None:
         """Resample the positions for size x size pixels; `attention` and `embed` do so themselves.
@@ -242,13 +245,11 @@ class Backbone:
 
     @contextlib.contextmanager
     def _numerics(self) -> Iterator[None]:
-        """Run without gradients, in the precision asked for, and with exact convolutions."""
+        """Run without gradients, and with exact convolutions."""
         # cuDNN would otherwise convolve in TF32, with 10 bits of mantissa, and might choose another
         # algorithm from one run to the next: then rows of one address would differ in their bits.
-        dtype = PRECISIONS[self.precision]
-        cast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact, cast:
+        with torch.inference_mode(), exact:
             yield
 
 
@@ -283,7 +284,8 @@ def load_backbone(
     precision: "fp32", "bf16" or "fp16", of the blocks.
     compiled: whether torch.compile makes the blocks' code, which changes results by rounding.
     offline: whether the network must not be touched.
-    memo: a file that remembers what was found out, as for `identify`.
+    memo: a file that remembers what was found out, as for `identify`; compiled code is kept in a
+        folder beside it.
 
     Raises UsageError for an unknown name, device, precision or size and for a model without a CLS
     token; A2pipeError if the weights cannot be had, read or do not fit.
@@ -294,7 +296,9 @@ def load_backbone(
     chosen = choose_device(device)
     info = identify(name, weights=weights, offline=offline, memo=memo)
     entry = resolve(name)
-    backbone = Backbone(info, _load(entry, weights), chosen, precision, entry.positions, compiled)
+    code = memo.parent / "compiled" if memo else None
+    module = _load(entry, weights)
+    backbone = Backbone(info, module, chosen, precision, entry.positions, compiled, code)
     if input_size is not None:
         backbone.set_input_size(input_size)
     return backbone

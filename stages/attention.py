@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
 
 
+NUMERICS = 2
+"""The version of the arithmetic of models in low precision and of compiled ones."""
+
+
 def label() -> Any:
     """Make a field for people: it is in spec.json, but not in the fingerprint or in equality."""
     return field(default="", compare=False, metadata={"label": True})
@@ -34,6 +38,8 @@ class ModelSpec:
     mean, std: per-channel normalisation of RGB in [0, 1].
     precision: fp32, bf16 or fp16.
     compiled: the blocks ran as code of torch.compile, which rounds differently.
+    numerics: version of the arithmetic in low precision and in compiled code, `NUMERICS` today;
+        rows of eager float32 keep 1, as their bits have not changed.
     name: how people call it; not part of the address.
     """
 
@@ -46,6 +52,7 @@ class ModelSpec:
     std: tuple[float, float, float]
     precision: str = "fp32"
     compiled: bool = False
+    numerics: int = 1
     name: str = label()
 
 

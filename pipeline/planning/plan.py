@@ -11,7 +11,7 @@ from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...models.identity import BackboneInfo
 from ...stages.aggregators import check_head_count, parse_aggregator
-from ...stages.attention import tokens
+from ...stages.attention import NUMERICS, tokens
 from ...stages.geometry import Canvas
 from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, FeatureSpec, ModelSpec, parts_of
 from ..experiment.schema import Experiment
@@ -163,6 +163,7 @@ def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
 
 
 def _model_spec(info: BackboneInfo, run: RunSection) -> ModelSpec:
+    exact = run.precision == "fp32" and not run.compile
     return ModelSpec(
         architecture=info.architecture,
         weights=info.weights,
@@ -170,5 +171,6 @@ def _model_spec(info: BackboneInfo, run: RunSection) -> ModelSpec:
         std=info.std,
         precision=run.precision,
         compiled=run.compile,
+        numerics=1 if exact else NUMERICS,
         name=info.name,
     )

@@ -127,3 +127,18 @@ def test_a_folder_of_a_newer_version_and_unknown_files_stay(tmp_path, kit):
 
 def test_an_empty_cache_has_nothing_to_free(tmp_path):
     assert gc(Cache(tmp_path / "nowhere"), apply=True) == []
+
+
+def test_what_lies_in_the_index_is_neither_listed_nor_freed(tmp_path, kit):
+    """Compiled code lies there in folders whose names torch gives."""
+    kit.make(tmp_path)
+    code = tmp_path / "index" / "compiled" / "x86_64-0123456789ab"
+    for name in ("2e/kernel.so", "fxgraph/ab/" + "ab" * 16 + "/entry", "0" * 32 + "/data.npz"):
+        (code / name).parent.mkdir(parents=True)
+        (code / name).write_bytes(b"code")
+    age(tmp_path)
+    cache = Cache(tmp_path)
+    (candidate,) = gc(cache, apply=True)
+    assert code not in candidate.path.parents
+    assert len([path for path in code.rglob("*") if path.is_file()]) == 3
+    assert cache.artifacts() == []

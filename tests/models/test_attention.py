@@ -91,10 +91,27 @@ def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:
     module = tiny(kind)
     ran = []
     for number, block in enumerate(module.blocks, start=1):
-        block.register_forward_hook(lambda *_, number=number: ran.append(number))
-        block.mlp.register_forward_hook(lambda *_, number=number: ran.append(-number))
+        for part in ("norm1", "attn", "norm2", "mlp"):
+            name = f"{number} {part}"
+            getattr(block, part).register_forward_hook(lambda *_, name=name: ran.append(name))
     read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [2])
-    assert ran == [-1, 1]
+    # The second block norms what enters its attention, unless it norms after.
+    assert sorted(ran) == [
+        "1 attn",
+        "1 mlp",
+        "1 norm1",
+        "1 norm2",
+        *["2 norm1"] * (kind != "post norm"),
+    ]
+
+
+def test_a_block_that_is_read_norms_its_tokens_once(kind, tiny, pixels) -> None:
+    module = tiny(kind)
+    normed = []
+    for block in module.blocks:
+        block.norm1.register_forward_hook(lambda *_: normed.append(1))
+    read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [1, 2, 3])
+    assert len(normed) == (2 if kind == "post norm" else 3)
 
 
 class Shapes(TorchDispatchMode):

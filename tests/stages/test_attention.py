@@ -1,10 +1,12 @@
 """What specs of attention and of maps say of themselves."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import UsageError
 from a2pipe.stages.attention import AttentionSpec, MapSpec, ModelSpec, grid_map, tokens
 from a2pipe.stages.geometry import Canvas
@@ -50,3 +52,15 @@ def test_a_map_is_the_mean_of_heads_over_patches_that_sums_to_one():
     rows = np.array([[[0.5, 0.1, 0.2, 0.2, 0.0], [0.5, 0.3, 0.0, 0.0, 0.2]]], np.float32)
     spec = MapSpec(AttentionSpec(MODEL, 16, 2))
     np.testing.assert_allclose(grid_map(spec, rows, 1), [[[0.4, 0.2], [0.2, 0.2]]], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "address"),
+    [
+        ({"precision": "bf16", "numerics": 1}, "d91bd9322573e7407c68f356bfe4b1bb"),
+        ({"precision": "bf16", "numerics": 2}, "7404c24b30a81c7bbf5da97ad48dccf5"),
+        ({"compiled": True, "numerics": 2}, "e506d33b5ba0578a51b0e2ad9318b861"),
+    ],
+)
+def test_addresses_of_low_precision_and_compiled_models_never_move(fields, address):
+    assert fingerprint(replace(MODEL, **fields)) == address

@@ -1,5 +1,7 @@
 """From an experiment to specs: rows, columns, shared prefixes, arrays."""
 
+from dataclasses import replace
+
 import pytest
 
 from a2pipe.cache.fingerprint import fingerprint
@@ -162,3 +164,22 @@ def test_a_baseline_may_have_an_input_of_its_own(plan_of):
     plan = plan_of(embedding={"models": [RANDOM], "baselines": ["full", "full@96"]})
     sizes = [row.blocks[0].input_size for row in plan.rows if row.kind == "baseline"]
     assert sizes == [48, 96]
+
+
+@pytest.mark.parametrize(
+    ("run", "numerics"),
+    [
+        ({}, 1),
+        ({"precision": "bf16"}, 2),
+        ({"precision": "fp16"}, 2),
+        ({"compile": True}, 2),
+        ({"precision": "bf16", "compile": True}, 2),
+    ],
+)
+def test_low_precision_and_compiled_code_have_addresses_of_their_own(plan_of, run, numerics):
+    """Eager float32 keeps the addresses that it had before the others got a version."""
+    plan = plan_of(attention={"models": [TRAINED]}, run=run)
+    model = plan.attention[0].model
+    assert model.numerics == plan.model_spec(RANDOM).numerics == numerics
+    before = fingerprint(replace(model, numerics=1))
+    assert (fingerprint(model) == before) == (numerics == 1)
