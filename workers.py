@@ -128,7 +128,7 @@ class _Worker:
                 [sys.executable, "-c", f"from a2pipe.workers import serve; serve({number})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": _search_path()},
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": search_path()},
                 pass_fds=(number, *inherited),
                 process_group=0,  # Ctrl-C on a terminal is for the parent, which ends its workers
             )
@@ -154,7 +154,7 @@ def _end_all(workers: "set[_Worker]") -> None:
         worker.end()
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """Return where this process looks for modules, which may not be what it was started with."""
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
 

@@ -1,7 +1,7 @@
-"""These flags say where shards are computed."""
+"""These flags say where shards are computed, besides --gpus, which is a key of an experiment."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,32 @@ _OPTIONS = [
 
 
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags, of which one may be given; the command receives an `executor`."""
+    """Add the flags, of which one may be given; the command receives an `executor`, or None."""
 
     @functools.wraps(command)
     def wrapped(
-        scheduler: str | None, local_workers: int | None, cluster: Path | None, **values: Any
+        scheduler: str | None,
+        local_workers: int | None,
+        cluster: Path | None,
+        overrides: Mapping[str, Any],
+        **values: Any,
     ) -> Any:
-        given = (scheduler, local_workers, cluster)
-        if sum(value is not None for value in given) > 1:
+        given = [value for value in (scheduler, local_workers, cluster) if value is not None]
+        gpus = overrides.get("run.gpus")
+        if len(given) > 1:
             raise click.UsageError("Give one of --scheduler, --local-workers and --cluster.")
-        from ..pipeline.cluster.choose import make_executor
+        if given and gpus is not None:
+            raise click.UsageError(
+                "--gpus is for the GPUs of this machine: leave it out, or --scheduler, "
+                "--local-workers and --cluster."
+            )
+        executor = None
+        if given:
+            from ..pipeline.cluster.choose import make_executor
 
-        executor = make_executor(
-            scheduler=scheduler or "", local_workers=local_workers or 0, cluster=cluster
-        )
-        return command(executor=executor, **values)
+            executor = make_executor(
+                scheduler=scheduler or "", local_workers=local_workers or 0, cluster=cluster
+            )
+        return command(executor=executor, overrides=overrides, **values)
 
     return decorated(wrapped, _OPTIONS)

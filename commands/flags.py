@@ -57,6 +57,12 @@ def _as_numbers(text: str) -> list[int] | str:
         return text
 
 
+def gpus(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+    """Read "2" as a number and "0,2" as a list of numbers; other words are returned as they are."""
+    numbers = _as_numbers(value) if value else value
+    return numbers[0] if isinstance(numbers, list) and len(numbers) == 1 else numbers
+
+
 def _names(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[list[str], ...]:
     return tuple(text.split(",") for text in value)
 
@@ -113,6 +119,7 @@ CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
     "KEY=VALUE": pairs,
     "PX,PX": _numbers,
     "last|all|N,N": _numbers,
+    "all|N|N,N": gpus,
     "ROW,ROW": _names,
     "FILE|MODEL=FILE": weights_files,
 }
@@ -189,6 +196,8 @@ _WRITTEN: dict[str, dict[str, str]] = {
     },
     "Run": {
         "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
+        "run.gpus": "--gpus all|N|N,N  "
+        "Compute in a process a GPU of this machine: all, the first N, or those of these numbers.",
         "run.precision": "--precision fp32|bf16|fp16  "
         "Type models compute in; rows of each have addresses of their own.  [fp32]",
         "run.compile": "--compile  "

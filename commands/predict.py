@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .flags import FEATURES, HEADS, NAME, RUN, weights_files
+from .flags import FEATURES, HEADS, NAME, RUN, gpus, weights_files
 from .options import PATH, HeadedCommand, experiment_options, path_option, session_options
 from .output import emit
 from .session import open_experiment
@@ -56,6 +56,12 @@ def save_head(
 @path_option("--out", "FILE", "Write all to this .csv or .json file instead of printing it.")
 @path_option("--save-overlays", "DIR", "Draw each image with its attention and crops in DIR.")
 @click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1 or mps.  [auto]")
+@click.option(
+    "--gpus",
+    metavar="all|N|N,N",
+    callback=gpus,
+    help="Compute in a process a GPU: all, the first N, or those of these numbers.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

@@ -24,15 +24,20 @@ def open_experiment(
 
     source: an experiment, its file, or None for flags alone. overrides: the flags, by dotted keys
     of the experiment. cache_root: folder of the cache, None for the default one. quiet: print no
-    progress. executor: what computes shards; this process if None. looking: nothing is to be
-    computed.
+    progress. executor: what computes shards; what the experiment says if None. looking: nothing is
+    to be computed.
 
     Raises:
-        UsageError: the experiment, a model name or the dataset is wrong.
+        UsageError: the experiment, a model name or the dataset is wrong, or --gpus asks for what
+            this machine lacks.
     """
     from ..pipeline.experiment.load import load_experiment
     from ..pipeline.session import open_session
     from ..pipeline.shards.progress import make_progress
 
     loaded, progress = load_experiment(source, overrides), make_progress(quiet)
+    if "run.gpus" in overrides and not looking:
+        from ..pipeline.shards.gpus.devices import choose_gpus
+
+        choose_gpus(loaded.run.gpus or "all")  # before a dataset is read, which may take long
     return open_session(loaded, cache_root, progress, executor=executor, looking=looking)

@@ -1,7 +1,11 @@
 """These commands plan and compute stages: `plan`, `run`, `extract-attn` and what follows it."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +28,9 @@ from .flags import (
 from .options import HeadedCommand, experiment_options, session_options
 from .output import emit, emit_all
 from .session import open_experiment
+
+if TYPE_CHECKING:
+    from ..pipeline.shards.executor import Executor
 
 _TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
 
@@ -68,16 +75,45 @@ def embed_crops(**options: Any) -> None:
 @experiment_options(*_TO_BOXES, EMBEDDING, RUN, short=MODEL_THAT_EMBEDS)
 @executor_options
 @session_options
-@click.option("--rank", default=0, help="Which share of the shards to compute.")
-@click.option("--world-size", default=1, help="How many shares the shards are dealt into.")
-def run(rank: int, world_size: int, **options: Any) -> None:
+@click.option("--rank", type=int, help="Which share of the shards to compute.  [0]")
+@click.option("--world-size", type=int, help="How many shares the shards are dealt into.  [1]")
+def run(rank: int | None, world_size: int | None, **options: Any) -> None:
     """Compute missing shards and fit nothing.
 
-    Several ranks may share one cache, on one machine or on many.
+    Several ranks may share one cache, on one machine or on many. Without --rank and --world-size, a
+    process that `srun` or `torchrun` has started among others takes its rank from them.
     """
+    from ..pipeline.cluster.ranks import rank_of
+
+    note = ""
+    if rank is None and world_size is None and (launched := rank_of(os.environ)):
+        rank, world_size, note = launched.number, launched.world_size, launched.words()
+        options["overrides"] = _on_own_gpu(launched.local, **options)
+    rank, world_size = rank or 0, 1 if world_size is None else world_size
     if not 0 <= rank < world_size:
         raise click.UsageError(f"--rank must be at least 0 and below --world-size ({world_size}).")
-    _compute("embeddings", rank=rank, world_size=world_size, **options)
+    _compute("embeddings", rank=rank, world_size=world_size, note=note, **options)
+
+
+def _on_own_gpu(
+    local: int,
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    executor: Executor | None,
+    **_: Any,
+) -> Mapping[str, Any]:
+    """Return the flags, with a GPU of its own for one of several processes on a machine.
+
+    A launcher may show every process all GPUs of the machine, and all would take the first.
+    """
+    from ..pipeline.experiment.load import load_experiment
+    from ..pipeline.shards.gpus.devices import gpu_of
+
+    run = load_experiment(source, overrides).run
+    if executor is not None or run.gpus is not None or run.device not in ("auto", "cuda"):
+        return overrides
+    gpu = gpu_of(local)
+    return overrides if gpu is None else {**overrides, "run.device": f"cuda:{gpu}"}
 
 
 @click.command(cls=HeadedCommand)
@@ -109,12 +145,14 @@ def plan(overrides: Mapping[str, Any], as_json: bool, is_probed: bool, **options
 
 
 def _compute(
-    through: str, as_json: bool, rank: int = 0, world_size: int = 1, **options: Any
+    through: str, as_json: bool, rank: int = 0, world_size: int = 1, note: str = "", **options: Any
 ) -> None:
     from ..pipeline.results.stage_run import compute_stage
     from ..pipeline.shards.bad_images import refuse_bad_images
 
     session = open_experiment(**options)
+    if note:
+        session.progress.say(note)
     run = compute_stage(session, through, rank, world_size)
     emit(run.lines, as_json)
     refuse_bad_images(run.bad, session.experiment.run.skip_bad_images)

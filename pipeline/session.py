@@ -14,7 +14,7 @@ from ..cache.catalog import Cache
 from ..cache.ledger import BadRow
 from ..cache.references import Reference, remember, uses_of
 from ..datasets.collection import Collection
-from ..errors import DamagedError, NotCachedError, UnwritableError
+from ..errors import DamagedError, NotCachedError, UnwritableError, UsageError
 from ..stages.specs import FeatureSpec, parts_of
 from .experiment.load import Source, load_experiment
 from .experiment.schema import Experiment
@@ -24,6 +24,8 @@ from .planning.plan import STAGES, Plan, Spec, make_plan
 from .shards.backbones import weights_memo
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
+from .shards.gpus.devices import choose_gpus
+from .shards.gpus.executor import GpuExecutor
 from .shards.local import LocalExecutor
 from .shards.progress import Progress, SilentProgress
 from .shards.stats import RunStats
@@ -72,13 +74,17 @@ class Session:
     ) -> RunStats:
         """Compute the shards that lack rows of the stages up to `through`.
 
-        rank, world_size: compute only the shards whose number is `rank` modulo `world_size`. among:
-        compute only shards with one of these numbers. Returns the statistics of the session so far.
+        rank, world_size: compute only the shards whose number is `rank` modulo `world_size`; of an
+        experiment that takes G GPUs, those of the ranks rank * G, ..., rank * G + G - 1 of
+        world_size * G. among: compute only shards with one of these numbers. Returns the statistics
+        of the session so far.
 
         Raises:
             A2pipeError: the disk has no room, or the executor could not compute some shards.
         """
-        task = prepare(self.plan, self.cache, self.plan.specs(through), rank, world_size)
+        specs, gpus = self.plan.specs(through), self.experiment.run.gpus
+        processes = len(choose_gpus(gpus)) if gpus and world_size > 1 else 1
+        task = prepare(self.plan, self.cache, specs, rank, world_size, processes)
         if among is not None:
             task = replace(task, shards=[number for number in task.shards if number in among])
         if task.shards:
@@ -276,16 +282,18 @@ def open_session(
 
     source: a TOML file, a mapping of the same shape, or an `Experiment`. cache_root: folder of the
     cache; `$A2PIPE_CACHE` or the user's cache folder if None. collection: the samples, in place of
-    those of the experiment's own dataset. executor: what computes shards; this process if None.
-    looking: nothing is to be computed; weights that are new to the cache are then read in another
-    process, so that this one need not import PyTorch.
+    those of the experiment's own dataset. executor: what computes shards; if None this process, or
+    one process a GPU where the experiment has the key `run.gpus`. looking: nothing is to be
+    computed; weights that are new to the cache are then read in another process, so that this one
+    need not import PyTorch.
 
     Raises:
-        UsageError: the experiment, a model name or the dataset is wrong.
+        UsageError: the experiment, a model name or the dataset is wrong, or both the experiment and
+            `executor` say where shards are computed.
         A2pipeError: weights cannot be had.
     """
     experiment, cache = load_experiment(source), Cache(cache_root or None)
-    memo = weights_memo(cache)
+    memo, executor = weights_memo(cache), executor_for(experiment, executor)
     ahead = None if looking else Identification(experiment, memo)
     # The dataset comes before the weights: what is wrong with it is told before any download.
     if collection is None:
@@ -294,4 +302,20 @@ def open_session(
         identify_apart(experiment, memo)
     infos = identify_all(experiment, memo, ahead.finish() if ahead else {})
     plan = make_plan(experiment, collection, infos)
-    return Session(plan, cache, progress or SilentProgress(), executor or LocalExecutor())
+    return Session(plan, cache, progress or SilentProgress(), executor)
+
+
+def executor_for(experiment: Experiment, given: Executor | None = None) -> Executor:
+    """Return the executor that is given, or else the one that an experiment asks for.
+
+    Raises:
+        UsageError: one is given, and the experiment asks for another.
+    """
+    if given is None:
+        return GpuExecutor() if experiment.run.gpus else LocalExecutor()
+    if experiment.run.gpus:
+        raise UsageError(
+            "The experiment takes GPUs of this machine by run.gpus (--gpus), and something else is "
+            "to compute it, such as Dask workers: leave one of the two out."
+        )
+    return given

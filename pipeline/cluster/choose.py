@@ -1,29 +1,40 @@
-"""Choose an executor: this process, or Dask workers of one of three kinds."""
+"""Choose an executor: this process, one a GPU, or Dask workers of one of three kinds."""
 
 from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError
 from ..shards.executor import Executor
+from ..shards.gpus.devices import Gpus, choose_gpus
+from ..shards.gpus.executor import GpuExecutor
 from ..shards.local import LocalExecutor
 from .description import load_cluster
 
 
 def make_executor(
-    *, scheduler: str = "", local_workers: int = 0, cluster: Path | str | None = None
+    *,
+    scheduler: str = "",
+    local_workers: int = 0,
+    cluster: Path | str | None = None,
+    gpus: Gpus | None = None,
 ) -> Executor:
     """Return an executor; without arguments, the one that computes in this process.
 
     scheduler: the address of a Dask scheduler that runs already, such as "tcp://node1:8786"; its
     workers compute. local_workers: how many Dask workers to start on this machine for each run.
     cluster: a TOML file that describes a batch system, whose jobs become Dask workers for a run.
+    gpus: the GPUs of this machine that get a process each: "all", the first so many, or a list of
+    numbers; an experiment may name them too, by `run.gpus`.
 
     Raises:
-        UsageError: several are given, their packages are not installed, or the file is wrong.
+        UsageError: several are given, their packages are not installed, the file is wrong, or there
+            are no such GPUs.
         A2pipeError: no scheduler answers at the address.
     """
-    if sum(map(bool, (scheduler, local_workers, cluster))) > 1:
-        raise UsageError("Give one of scheduler, local_workers and cluster.")
+    if sum(map(bool, (scheduler, local_workers, cluster, gpus))) > 1:
+        raise UsageError("Give one of scheduler, local_workers, cluster and gpus.")
+    if gpus:
+        return GpuExecutor(tuple(f"cuda:{number}" for number in choose_gpus(gpus)))
     if not (scheduler or local_workers or cluster):
         return LocalExecutor()
     _require_dask(jobs=bool(cluster))

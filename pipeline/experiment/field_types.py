@@ -50,6 +50,20 @@ def _not_growing(sizes: tuple[int, ...]) -> tuple[int, ...]:
     return sizes
 
 
+def _gpus(value: Any) -> Any:
+    """Check what says which GPUs are taken, and return a list of numbers as a tuple."""
+    # Refused here, as pydantic's message on a union names only one of its halves.
+    number = type(value) is int and value > 0
+    numbers = isinstance(value, list | tuple) and all(type(n) is int and n >= 0 for n in value)
+    if not (value == "all" or number or (numbers and value)):
+        raise ValueError(f'write "all", a number of GPUs or a list such as [0, 2], not {value!r}')
+    if not numbers:
+        return value
+    if twice := [n for place, n in enumerate(value) if n in value[:place]]:
+        raise ValueError(f"names GPU {twice[0]} twice")
+    return tuple(value)
+
+
 Several = Annotated[tuple[T, ...], BeforeValidator(as_list), AfterValidator(without_repeats)]
 """Values that each count once; one may stand without a list."""
 OneOrMore = Annotated[Several[T], Field(min_length=1)]
@@ -61,6 +75,7 @@ OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
 Reading = Literal["slice", "patch-softmax"]
+Gpus = Annotated[Literal["all"] | int | tuple[int, ...], BeforeValidator(_gpus)]
 Precision = Literal["fp32", "bf16", "fp16"]
 Metric = Literal["accuracy", "wga", "worst_class"]
 Evaluation = Literal["pixels", "patch-centre", "patch-overlap"]

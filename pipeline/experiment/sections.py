@@ -23,6 +23,7 @@ from .field_types import (
     BaselineText,
     CropList,
     Evaluation,
+    Gpus,
     Models,
     OddInt,
     OneOrMore,
@@ -198,9 +199,11 @@ class LocalizeSection(Section):
 class RunSection(Section):
     """The run section says how all is computed; only precision and compile change a number.
 
-    device: as PyTorch names it, or "auto". precision: the type models compute in. compile: whether
-    torch.compile makes the models' code. batch_size: images in a forward pass. workers: threads
-    that decode, and heads fitted at once; None is one a core. backend: how arrays are stored.
+    device: as PyTorch names it, or "auto". gpus: those that get a process each: "all", the first so
+    many, or these numbers; None is one device for this process. precision: the type models compute
+    in. compile: whether torch.compile makes the models' code. batch_size: images in a forward pass.
+    workers: threads that decode, and heads fitted at once; None is one a core. backend: how arrays
+    are stored.
     shard_size: images committed at once. limit: how many samples are taken; None is all.
     skip_bad_images: whether bad images are left out instead of ending the run. offline: whether the
     network is left alone. cache_pixels: whether images are stored on their canvas. weights: local
@@ -208,6 +211,7 @@ class RunSection(Section):
     """
 
     device: str = "auto"
+    gpus: Gpus | None = None
     precision: Precision = "fp32"
     compile: bool = False
     batch_size: PositiveInt = 64
@@ -219,6 +223,15 @@ class RunSection(Section):
     offline: bool = False
     cache_pixels: bool = False
     weights: dict[str, Path] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _gpus_are_cuda(self) -> RunSection:
+        if self.gpus is not None and self.device not in ("auto", "cuda"):
+            raise ValueError(
+                f"The keys run.gpus (--gpus) and run.device (--device) = {self.device!r} both say "
+                "what computes: leave one of them out"
+            )
+        return self
 
     @field_validator("weights")
     @classmethod

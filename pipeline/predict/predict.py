@@ -120,7 +120,7 @@ def _experiment(saved: SavedHead, run: Mapping[str, Any]) -> Experiment:
             "save-head` wrote can be applied to images."
         )
     content = {**notes["experiment"], "dataset": {"name": "images"}}
-    own = {**content["run"], "device": "auto", "limit": None, **run}
+    own = {**content["run"], "device": "auto", "gpus": None, "limit": None, **run}
     own["weights"] = {**content["run"].get("weights", {}), **run.get("weights", {})}
     return load_experiment({**content, "run": own})
 

@@ -24,6 +24,7 @@ from .backbones import Backbones, weights_memo
 from .batch import Batch, attend, collect, embed_crops, place_crops
 from .decoding import IMAGES_A_CALL, Decoders, Job
 from .device_decoding import decode_on, decoding_device
+from .gpus.devices import say_idle_gpus
 from .prefetch import prefetch
 from .progress import Progress
 from .shard import open_shard
@@ -68,6 +69,7 @@ class LocalExecutor:
         before = Counter(backbones.forward_passes())
         try:
             with self._decoding(task, backbones) as decoders:
+                say_idle_gpus(task, progress)  # waits for PyTorch, while the processes start
                 _compute(task, backbones, decoders, device, progress, stats)
                 trouble = decoders.trouble
         finally:

@@ -85,14 +85,20 @@ class Task:
 
 
 def prepare(
-    plan: Plan, cache: Cache, specs: Sequence[Spec], rank: int = 0, world_size: int = 1
+    plan: Plan,
+    cache: Cache,
+    specs: Sequence[Spec],
+    rank: int = 0,
+    world_size: int = 1,
+    processes: int = 1,
 ) -> Task:
     """Create the row folders that are not there yet and list the shards that lack rows.
 
     specs: what is to be stored; where the experiment stores pixels, the canvases that they read are
     added. rank, world_size: shard s is this rank's if s % world_size == rank. That depends on
     nothing that other ranks do, so ranks need not talk to each other, and the next run may have
-    another world_size.
+    another world_size. processes: how many processes share this rank's part; it is then that of the
+    ranks rank * processes + p of world_size * processes, for every p below `processes`.
 
     Raises:
         A2pipeError: the disk has no room for the shards of all ranks, or may not be written.
@@ -117,7 +123,7 @@ def prepare(
     }
     # Asked before anything is computed: a disk that fills up later costs the shards in flight.
     require_room(cache.root, _bytes_to_write(artifacts, missing, lacking))
-    dealt = [number for number in sorted(lacking) if number % world_size == rank]
+    dealt = [number for number in sorted(lacking) if number // processes % world_size == rank]
     return Task(plan, cache, artifacts, missing, gathered, dealt)
 
 

@@ -53,6 +53,7 @@ VALUES = {
     "localize.level": ["0.9"],
     "localize.seed": ["3"],
     "run.device": ["cuda"],
+    "run.gpus": ["0,1"],
     "run.precision": ["bf16"],
     "run.batch_size": ["3"],
     "run.workers": ["1"],
@@ -97,6 +98,10 @@ def passes(experiment: Experiment, _: Any) -> object:
     return experiment.run.device, experiment.run.batch_size
 
 
+def processes(experiment: Experiment, _: Any) -> object:
+    return experiment.run.gpus
+
+
 def threads(experiment: Experiment, _: Any) -> object:
     return experiment.run.workers
 
@@ -123,7 +128,7 @@ def file_of(experiment: Experiment, _: Any) -> object:
 
 
 STORED = (samples, specs("embeddings"), layout)
-COMPUTED = (named, samples, layout, pixels, passes, threads, bad_images)
+COMPUTED = (named, samples, layout, pixels, passes, processes, threads, bad_images)
 MATRIX = (named, *STORED, pixels, threads, bad_images, fits, shown)
 
 READS: dict[str, tuple[View, ...]] = {
@@ -136,9 +141,9 @@ READS: dict[str, tuple[View, ...]] = {
     "status": (named, *STORED),
     "fit-heads": MATRIX,
     "report": MATRIX,
-    "build-matrix": (*MATRIX, passes),
-    "submit": (*MATRIX, passes),
-    "finish": (*MATRIX, passes),
+    "build-matrix": (*MATRIX, passes, processes),
+    "submit": (*MATRIX, passes, processes),
+    "finish": (*MATRIX, passes, processes),
     "save-head": (*COMPUTED, specs("embeddings"), fits),
     "paper choose-crops": (*COMPUTED, specs("embeddings"), fits),
     "experiment show": (file_of,),
@@ -171,7 +176,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Expe
     """An experiment and its plan, with flags over the tiny experiment; samples are not loaded."""
     images = tiny_images(tmp_path_factory.mktemp("flags"))
     embedding = {"models": ["demo_localizer_s_random"], "baselines": ["full", "center:16"]}
-    tiny = tiny_experiment(images, embedding=embedding)
+    tiny = tiny_experiment(images, embedding=embedding, run={"batch_size": 16, "shard_size": 32})
     memo = images / "weights.json"
 
     def make(overrides: dict[str, Any]) -> tuple[Experiment, Any]:

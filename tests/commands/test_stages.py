@@ -3,6 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from a2pipe.commands import stages
+from a2pipe.errors import A2pipeError
+from a2pipe.pipeline.shards.gpus import devices
+
 MODEL = "demo_localizer_s_random"
 
 
@@ -46,3 +52,90 @@ def test_ranks_share_the_shards(run):
         assert run("run", *sizes, "--rank", str(rank), "--world-size", "3").exit_code == 0
     status = json.loads(run("status", *sizes, "--json").stdout)
     assert [line["shards_missing"] for line in status["stages"]] == [0, 0, 0]
+
+
+# --- ranks that a launcher gives ------------------------------------------------------------------
+
+STEP = {"SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}
+TORCHRUN = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "1"}
+WORK = ["--attention-model", MODEL, "--embedding-model", MODEL, "--crop-sizes", "16"]
+
+
+@pytest.fixture
+def shards(command, folder, tmp_path, monkeypatch):
+    """Run a command in an environment, on six shards; the shards it computed, and stderr."""
+
+    def computed(environment, *words, name="run"):
+        for key in (*STEP, *TORCHRUN):
+            monkeypatch.delenv(key, raising=False)
+        for key, value in environment.items():
+            monkeypatch.setenv(key, value)
+        flags = ("--dataset", folder, "--image-size", 48, "--device", "cpu", "--shard-size", 6)
+        done = command(name, *WORK, *flags, "--cache", tmp_path / "cache", *words)
+        assert done.code == 0, done.err
+        markers = (tmp_path / "cache").glob("embeddings/*/*/done/0*.json")
+        return sorted(int(path.stem) for path in markers), done.err
+
+    return computed
+
+
+@pytest.mark.parametrize(
+    ("environment", "source"),
+    [
+        (STEP, "srun (SLURM_PROCID=1, SLURM_STEP_NUM_TASKS=3)"),
+        (TORCHRUN, "torchrun (RANK=1, WORLD_SIZE=3)"),
+    ],
+    ids=["srun", "torchrun"],
+)
+def test_run_takes_its_rank_from_what_has_started_it_and_says_so(shards, environment, source):
+    computed, err = shards(environment)
+    assert computed == [1, 4]
+    assert f"This is rank 1 of 3, as {source} says" in err
+
+
+@pytest.mark.parametrize("environment", [STEP, TORCHRUN], ids=["srun", "torchrun"])
+@pytest.mark.parametrize(
+    ("flags", "dealt"),
+    [(["--rank", 0, "--world-size", 2], [0, 2, 4]), (["--rank", 0], [*range(6)])],
+)
+def test_flags_win_over_the_environment(shards, environment, flags, dealt):
+    computed, err = shards(environment, *flags)
+    assert computed == dealt
+    assert "This is rank" not in err
+
+
+def test_a_batch_script_and_other_commands_have_no_rank(shards):
+    script = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_ARRAY_TASK_ID": "1"}
+    assert shards(script)[0] == [*range(6)]
+
+
+def test_embed_crops_computes_all_whatever_has_started_it(shards):
+    assert shards(STEP, name="embed-crops")[0] == [*range(6)]
+
+
+def test_an_environment_that_makes_no_sense_is_refused(command, monkeypatch):
+    monkeypatch.setenv("RANK", "4")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    refused = command("run", "--dataset", "demo-01")
+    assert refused.code == 2
+    assert refused.err.startswith("a2pipe: No rank follows from RANK=4 and WORLD_SIZE=4 in the")
+
+
+@pytest.mark.parametrize(
+    ("flags", "device"),
+    [((), "cuda:1"), (("--device", "cuda"), "cuda:1"), (("--device", "cpu"), "cpu")],
+)
+def test_processes_of_a_launcher_take_a_gpu_each(command, monkeypatch, flags, device):
+    """They may all see every GPU of their machine."""
+    opened = []
+
+    def record(overrides, **_):
+        opened.append(overrides.get("run.device", "auto"))
+        raise A2pipeError("enough")
+
+    monkeypatch.setattr(stages, "open_experiment", record)
+    monkeypatch.setattr(devices, "visible_gpus", lambda: 2)
+    for key, value in {**TORCHRUN, "LOCAL_RANK": "3"}.items():
+        monkeypatch.setenv(key, value)
+    command("run", "--dataset", "demo-01", *flags)
+    assert opened == [device]

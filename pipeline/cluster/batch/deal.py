@@ -39,7 +39,7 @@ class TaskArray:
 
 @dataclass(frozen=True)
 class Deal:
-    """A Deal says who takes which missing shards: rank r those with shard % world_size == r.
+    """A Deal says who takes which missing shards, as `prepare` deals them to ranks.
 
     shards: how many are missing. world_size: the number of ranks, some of which may have nothing to
     do. arrays: the tasks of the others.
@@ -66,16 +66,20 @@ def missing_shards(session: Session) -> list[int]:
     return sorted(missing)
 
 
-def deal(missing: Sequence[int], tasks: int, largest_array: int) -> Deal:
+def deal(missing: Sequence[int], tasks: int, largest_array: int, processes: int = 1) -> Deal:
     """Deal missing shards to at most `tasks` tasks, in arrays of at most `largest_array`.
+
+    processes: how many processes share the work of a task. Shard s is that of rank
+    s // processes % world_size.
 
     Of the numbers of ranks that leave no more ranks with something to do than there are tasks, it
     is one under which the busiest has the least; a rank with nothing to do is no task.
     """
     if not missing:
         return Deal(0, 0, ())
-    world_size = _world_size(np.asarray(missing, np.int64), min(tasks, len(missing)))
-    ranks = sorted({shard % world_size for shard in missing})
+    blocks = [shard // processes for shard in missing]
+    world_size = _world_size(np.asarray(blocks, np.int64), min(tasks, len(set(blocks))))
+    ranks = sorted({block % world_size for block in blocks})
     firsts = sorted({rank // largest_array * largest_array for rank in ranks})
     arrays = [
         TaskArray(number, first, tuple(r for r in ranks if first <= r < first + largest_array))

@@ -19,12 +19,13 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def task_script(
-    submission: Submission, array: TaskArray, cluster: Cluster, cache_root: Path
+    submission: Submission, array: TaskArray, cluster: Cluster, cache_root: Path, processes: int = 1
 ) -> str:
     """Return the script of an array of tasks, each of which computes its share of what is missing.
 
     submission: what is submitted; its jobs are not known yet. array: one of its arrays. cluster:
-    what a job may use. cache_root: the cache's folder, absolute.
+    what a job may use. cache_root: the cache's folder, absolute. processes: how many processes
+    share the work of a task.
     """
     system = submission.batch_system
     job = Job(
@@ -38,6 +39,8 @@ def task_script(
     seconds = cluster.seconds - cluster.stop_before
     values = _common(submission, cluster, job, cache_root) | {
         "rank": system.rank(array),
+        "block": f", divided by {processes} and rounded down," if processes > 1 else "",
+        "shard": f"int($0 / {processes})" if processes > 1 else "($0 + 0)",
         "world": str(submission.world_size),
         "limit": f"timeout {seconds} " if system.limited else "",
         "half": str(max(0, (seconds - SIGNAL_EARLY) // 2)),

@@ -14,6 +14,7 @@ from ....datasets.registry import DATASETS
 from ....errors import A2pipeError, UsageError
 from ....files import atomic_write_bytes, make_folder
 from ...experiment.schema import Experiment
+from ...experiment.sections import RunSection
 from ...experiment.toml import assignments, to_toml
 from ...results.matrix import check
 from ...session import Session
@@ -64,13 +65,15 @@ def prepare_submission(
     resubmit: how often the finishing job may submit what is still missing.
 
     Raises:
-        UsageError: scripts are not written for this system, it takes no arrays, or no matrix could
-            come of it.
+        UsageError: scripts are not written for this system, it takes no arrays, no matrix could
+            come of it, or the experiment takes more GPUs than a job has.
     """
     system = batch_system(cluster.system)
     check(session, session.is_complete())
     missing = missing_shards(session)
-    dealt = deal(missing, cluster.tasks, system.largest_array() if missing else 1)
+    processes = _processes(session.experiment.run, cluster)
+    largest = system.largest_array() if missing else 1
+    dealt = deal(missing, cluster.tasks, largest, processes)
     name = session.experiment.name
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     out = (out or Path("results") / name).absolute()
@@ -86,8 +89,24 @@ def prepare_submission(
         arrays=dealt.arrays,
         resubmit=resubmit,
     )
-    files = _files(session.experiment, submission, cluster, session.cache.root)
+    files = _files(session.experiment, submission, cluster, session.cache.root, processes)
     return Prepared(submission, files, cluster.at_once is not None)
+
+
+def _processes(run: RunSection, cluster: Cluster) -> int:
+    """Return how many processes share the work of a task, each on a GPU of its own."""
+    if run.gpus is None:
+        return 1
+    most = cluster.gpus
+    numbers = range(most) if run.gpus == "all" else run.gpus
+    taken = range(numbers) if isinstance(numbers, int) else numbers
+    # A site may give GPUs by a directive, of which the cluster file says no number.
+    if not taken or (most and max(taken) >= most):
+        raise UsageError(
+            f"The experiment takes more GPUs (run.gpus = {run.gpus!r}) than the {most} that a job "
+            "gets: change --gpus, or `gpus` in the cluster file."
+        )
+    return len(taken)
 
 
 def submit(prepared: Prepared, cache_root: Path) -> Submission:
@@ -141,19 +160,26 @@ def frozen(experiment: Experiment) -> str:
 
 
 def _files(
-    experiment: Experiment, submission: Submission, cluster: Cluster, cache_root: Path
+    experiment: Experiment,
+    submission: Submission,
+    cluster: Cluster,
+    cache_root: Path,
+    processes: int,
 ) -> dict[str, str]:
     """Return what a submission's files hold, by name: the experiment, the cluster, the scripts."""
     run = experiment.run
     # A node may have more cores than the job was given.
     if run.workers is None:
-        run = run.model_copy(update={"workers": cluster.cores})
+        run = run.model_copy(update={"workers": max(1, cluster.cores // processes)})
+    # And more GPUs: the tasks were dealt to as many processes as this number says.
+    if run.gpus == "all":
+        run = run.model_copy(update={"gpus": processes})
     files = {
         EXPERIMENT: frozen(experiment.model_copy(update={"run": run})),
         CLUSTER: assignments(cluster.model_dump(mode="json")),
     }
     for array in submission.arrays:
-        files[f"{array.name}.sh"] = task_script(submission, array, cluster, cache_root)
+        files[f"{array.name}.sh"] = task_script(submission, array, cluster, cache_root, processes)
     files[FINISH] = finish_script(submission, cluster, cache_root)
     return files
 

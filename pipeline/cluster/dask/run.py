@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import A2pipeError, first_line
 from ...shards.progress import Advance, Progress
+from ...shards.request import Report, Request, report_from
 from ...shards.stats import RunStats
 from ...shards.task import Task
 from .clusters import Connect, Connection
-from .worker import Report, Request, compute_shards, make_request, report_from
+from .worker import compute_shards, make_request
 
 if TYPE_CHECKING:
     from distributed import Future

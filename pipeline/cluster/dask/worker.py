@@ -1,23 +1,15 @@
-"""A Dask worker opens the experiment on the cache once, and computes shards of its plan.
-
-A request and a report are plain JSON values. What is large, models and pixels and rows, is read and
-written by the worker itself.
-"""
+"""A Dask worker opens the experiment on the cache once, and computes shards of its plan."""
 
 import copy
-import errno
 import hashlib
-import socket
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from ....cache.fingerprint import fingerprint
-from ....errors import A2pipeError, first_line
+from ....errors import A2pipeError
 from ....version import __version__
 from ...experiment.load import anchored
 from ...experiment.schema import Experiment
@@ -25,39 +17,15 @@ from ...planning.plan import STAGES, Plan, Stored
 from ...session import open_session
 from ...shards.local import LocalExecutor
 from ...shards.progress import SilentProgress
+from ...shards.request import Request, compute_reported, experiment_for
 from ...shards.stats import RunStats
 from ...shards.task import Task, prepare
 
-Request = Mapping[str, Any]
-Cause = Literal["", "shard", "worker", "disk"]
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 # A device holds one task, however many threads a worker that somebody else started may have.
 _one_at_a_time = Lock()
 _executor = LocalExecutor(lasting=True)
 _opened: dict[str, Task] = {}
 """Only the task of the last run is kept, by the name of the run."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """A report says what came of some shards.
-
-    stats: what was done. undone: the shards that are not. cause: what the error is about: these
-    shards, this worker, or the disk that all workers write to. error: the sentence. host, worker:
-    the name of the machine and the address of the worker.
-    """
-
-    stats: RunStats
-    undone: tuple[int, ...] = ()
-    cause: Cause = ""
-    error: str = ""
-    host: str = ""
-    worker: str = ""
-
-
-def report_from(content: Mapping[str, Any]) -> Report:
-    """Return the report that a worker sent as a mapping."""
-    return TypeAdapter(Report).validate_python(content)
 
 
 def make_request(task: Task, run: str, decoders: int | None) -> Request:
@@ -66,15 +34,11 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
     run: a name for this run, by which a worker knows whether it has opened the experiment already.
     decoders: decoding threads of a worker, for an experiment that does not say.
     """
-    experiment, specs = task.plan.experiment, task.asked_for
-    # This process has just hashed the files again, if it was told to; no worker need do so.
-    read = experiment.dataset.model_copy(update={"rehash": False})
-    how = experiment.run.model_copy(update={"workers": experiment.run.workers or decoders})
-    experiment = experiment.model_copy(update={"dataset": read, "run": how})
+    specs = task.asked_for
     return {
         "run": run,
         "version": __version__,
-        "experiment": experiment.model_dump(mode="json", exclude_unset=True),
+        "experiment": experiment_for(task, decoders),
         "folder": str(Path.cwd()),
         "cache": str(task.cache.root),
         "through": max((spec.stage for spec in specs), key=STAGES.index),
@@ -92,25 +56,10 @@ def compute_shards(request: Request, shards: Sequence[int]) -> dict[str, Any]:
 
     address = str(get_worker().address)
     with _one_at_a_time:
-        report, task = Report(RunStats(), host=socket.gethostname(), worker=address), None
-        try:
-            task = _open(request)
-            part = task.only(shards)
-            if part.shards:
-                _executor.compute(part, SilentProgress(), report.stats)
-        except Exception as error:
-            undone = task.only(shards).shards if task else shards
-            report = _failed(report, undone, "shard" if task else "worker", error)
-    return asdict(report)
-
-
-def _failed(report: Report, undone: Sequence[int], cause: Cause, error: Exception) -> Report:
-    """Return the report with an error, which is about the disk if that is full."""
-    if any(getattr(each, "errno", 0) in _FULL for each in (error, error.__cause__)):
-        cause = "disk"
-    known = isinstance(error, A2pipeError)
-    words = str(error) if known else f"{type(error).__name__}: {first_line(error)}"
-    return replace(report, undone=tuple(undone), cause=cause, error=words)
+        report = compute_reported(
+            lambda: _open(request), shards, _executor, SilentProgress(), RunStats()
+        )
+    return asdict(replace(report, worker=address))
 
 
 def _open(request: Request) -> Task:

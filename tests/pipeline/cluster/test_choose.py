@@ -6,6 +6,8 @@ import pytest
 
 from a2pipe.errors import UsageError
 from a2pipe.pipeline.cluster.choose import make_executor
+from a2pipe.pipeline.shards.gpus import devices
+from a2pipe.pipeline.shards.gpus.executor import GpuExecutor
 from a2pipe.pipeline.shards.local import LocalExecutor
 
 COMMANDS = ("extract-attn", "select-crops", "embed-crops", "run", "build-matrix")
@@ -36,6 +38,13 @@ def test_no_place_is_this_process():
     assert isinstance(make_executor(), LocalExecutor)
 
 
+def test_gpus_are_devices_of_this_process(monkeypatch):
+    monkeypatch.setattr(devices, "visible_gpus", lambda: 3)
+    assert make_executor(gpus=[0, 2]) == GpuExecutor(("cuda:0", "cuda:2"))
+    with pytest.raises(UsageError, match="There are not 4 GPUs"):
+        make_executor(gpus=4)
+
+
 def test_several_places_are_refused():
-    with pytest.raises(UsageError, match="Give one of scheduler, local_workers and cluster"):
+    with pytest.raises(UsageError, match="Give one of scheduler, local_workers, cluster and gpus"):
         make_executor(scheduler="tcp://x:1", local_workers=2)

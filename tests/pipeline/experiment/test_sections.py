@@ -31,6 +31,11 @@ def test_head_parameters_are_kept():
         ("crops.sizes", [[32, 64]], "must not grow"),
         ("crops.smooth", [2], "must be odd"),
         ("run.precision", "fp8", "fp32"),
+        ("run.gpus", "some", 'write "all"'),
+        ("run.gpus", 0, 'write "all"'),
+        ("run.gpus", [], 'write "all"'),
+        ("run.gpus", [0, -1], 'write "all"'),
+        ("run.gpus", [1, 0, 1], "names GPU 1 twice"),
         ("run.batch_sizes", 1, "Unknown key 'run.batch_sizes'"),
     ],
 )
@@ -38,6 +43,17 @@ def test_a_value_out_of_its_range_is_one_sentence(key, value, said):
     with pytest.raises(UsageError, match=said) as refused:
         load_experiment(MINIMAL, {key: value})
     assert key in str(refused.value)
+
+
+@pytest.mark.parametrize("gpus", ["all", 2, [0, 2]])
+def test_gpus_are_all_a_number_or_a_list(gpus):
+    assert load_experiment(MINIMAL, {"run.gpus": gpus}).run.gpus in (gpus, (0, 2))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1", "mps"])
+def test_gpus_and_a_device_that_is_not_theirs_are_refused(device):
+    with pytest.raises(UsageError, match=f"run.gpus .* and run.device .* = '{device}' both say"):
+        load_experiment(MINIMAL, {"run.gpus": "all", "run.device": device})
 
 
 def test_a_section_cannot_be_changed():

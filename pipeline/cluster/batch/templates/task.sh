@@ -1,7 +1,7 @@
 #!/bin/bash
 {{options}}
 
-# Task R of {{world}} computes the missing shards whose number leaves R when divided by {{world}}.
+# Task R of {{world}} computes the missing shards whose number{{block}} leaves R when divided by {{world}}.
 # Written by `a2pipe submit`, which may be run again at any time for what is then still missing.
 {{rank}}
 cache={{cache}}

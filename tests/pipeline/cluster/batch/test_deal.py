@@ -73,3 +73,13 @@ def test_missing_is_what_any_array_lacks(experiment, tmp_path, backend):
     assert missing_shards(session) == [0, 2, 3]
     session.artifact(session.plan.attention[0]).discard(4)
     assert missing_shards(session) == [0, 2, 3, 4]
+
+
+@given(shards.filter(len), st.integers(1, 9), st.integers(1, 5))
+def test_a_task_of_several_processes_is_a_block_of_ranks(missing, tasks, processes):
+    """Of rank r of W are those that `prepare` deals to r * P ... r * P + P - 1 of W * P."""
+    dealt = deal(missing, tasks, 1001, processes)
+    whole = dealt.world_size * processes
+    owners = {shard % whole // processes for shard in missing}
+    assert {rank for array in dealt.arrays for rank in array.ranks} == owners
+    assert dealt.tasks <= tasks

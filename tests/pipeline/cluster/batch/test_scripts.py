@@ -246,3 +246,12 @@ def test_a_task_told_to_stop_long_before_its_end_needs_a_commit_too(node, work, 
 @pytest.mark.parametrize(("work", "code"), [("", 124), (OTHER, 124), (OWN, 99)])
 def test_lsf_takes_a_task_back_that_ran_out_of_time_but_committed(node, work, code):
     assert node(f"{work}\n/bin/sleep 20", system="lsf")[0] == code
+
+
+def test_a_task_of_several_processes_looks_for_the_markers_of_all():
+    submission = submitted(Cluster(), range(20))
+    script = task_script(submission, submission.arrays[0], Cluster(), CACHE, processes=4)
+    assert "whose number, divided by 4 and rounded down, leaves R" in script
+    assert "int($0 / 4) % 8 == rank" in script
+    awk = "echo 000037.json | awk 'int($0 / 4) % 8 == 1 { print \"found\" }'"
+    assert subprocess.check_output(["bash", "-c", awk], text=True) == "found\n"
