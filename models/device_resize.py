@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ONE = 1 << 16
 """The weights of one result sum to this."""
 ROOM = 256 << 20
-"""So many bytes a pass may take as float32; a single image may exceed them, row by row."""
+"""Pixels of one group, and what a pass makes of them, may take about so many bytes each."""
 
 
 @dataclass(frozen=True)
@@ -50,33 +50,34 @@ def resize_parts(
     """Cut a part out of every image and resize it; return uint8 (n, side, side, 3).
 
     images: uint8 (3, H, W) each, of any sizes, on one device. parts: one for each image. padding:
-    RGB where a part fills nothing. room: about how many bytes of float32 are taken at once. Pixels
-    wholly outside a part's rectangle have no influence. A part that is shown in its own size keeps
-    its bytes.
+    RGB where a part fills nothing. room: about how many bytes are taken at once. Pixels wholly
+    outside a part's rectangle have no influence. A part that is shown in its own size keeps its
+    bytes.
 
     Raises ValueError where an edge of a part is no multiple of a half.
     """
     device = images[0].device
     result = torch.empty((len(images), side, side, 3), dtype=torch.uint8, device=device)
-    for group in groups([tuple(image.shape[1:]) for image in images], room):
+    for group in groups([tuple(image.shape[1:]) for image in images], side, room):
         of_group = [parts[index] for index in group]
         resized = _resize([images[index] for index in group], of_group, side, padding, room)
         result[torch.tensor(group, device=device)] = resized
     return result
 
 
-def groups(sizes: Sequence[tuple[int, ...]], room: int) -> Iterator[list[int]]:
+def groups(sizes: Sequence[tuple[int, ...]], side: int, room: int) -> Iterator[list[int]]:
     """Split images into groups that are padded to one size; yield their indices.
 
-    sizes: (height, width) of each. A group takes at most `room` bytes as float32, unless it is one
-    image; images of about one size come together, so that one large image pads no small ones.
+    sizes: (height, width) of each. Neither the bytes of a group nor, as float32, its rows once they
+    are `side` wide take more than `room` bytes, unless it is one image. Images of about one size
+    come together, so that one large image pads no small ones.
     """
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index][0] * sizes[index][1], index))
     group: list[int] = []
     height = width = 0
     for index in order:
         height, width = max(height, sizes[index][0]), max(width, sizes[index][1])
-        if group and 12 * (len(group) + 1) * height * width > room:
+        if group and (len(group) + 1) * height * max(3 * width, 12 * side) > room:
             yield group
             group, (height, width) = [], sizes[index]
         group.append(index)
@@ -96,7 +97,7 @@ def _resize(
     across = weights([_span(part, 0) for part in parts], side, width, pixels.device)
     down = weights([_span(part, 1) for part in parts], side, height, pixels.device)
     with _exact(pixels.device):
-        # Few rows at once where a single image is huge.
+        # As float32 the pixels take four times their bytes: hence some rows after the other.
         step = max(1, room // (12 * len(images) * width))
         portions = torch.split(pixels, step, dim=2)
         narrow = torch.cat([_over_columns(rows, across) for rows in portions], 2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..errors import BadImageError
+from ..errors import A2pipeError, BadImageError
 from .crops import PADDING
 from .geometry import Canvas
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-ROOM_DECODED = 1 << 30
+ROOM_DECODED = 512 << 20
 """So many bytes of pixels are decoded at once; one image that has more is decoded alone."""
 
 
@@ -48,18 +48,23 @@ def device_canvases(
     import torch
 
     bad: dict[int, BadImageError] = {}
-    with _beside(device) as reader:
-        found = {
-            each: torch.zeros(
-                (len(jpegs), each.side, each.side, 3), dtype=torch.uint8, device=device
-            )
-            for each in canvases
-        }
-        for start, stop in _portions(jpegs, room):
-            bad |= _fill(found, jpegs[start:stop], start, device)
-        if reader is not None:
-            for squares in found.values():
-                squares.record_stream(reader)
+    try:
+        with _beside(device) as reader:
+            found = {
+                each: torch.zeros(
+                    (len(jpegs), each.side, each.side, 3), dtype=torch.uint8, device=device
+                )
+                for each in canvases
+            }
+            for start, stop in _portions(jpegs, room):
+                bad |= _fill(found, jpegs[start:stop], start, device)
+            if reader is not None:
+                for squares in found.values():
+                    squares.record_stream(reader)
+    except torch.OutOfMemoryError as error:
+        raise A2pipeError(
+            f"{device} has no memory left to decode images: lower --batch-size."
+        ) from error
     return found, bad
 
 

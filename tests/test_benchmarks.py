@@ -53,3 +53,15 @@ def test_a_wrong_number_fails_the_gpu_check(monkeypatch):
     (found,) = check.correctness(options).values()
     assert not found["passed"]
     assert found["attention_largest"] == pytest.approx(2e-5, rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_nvjpeg_runs_with_the_cpu_in_its_place():
+    command = [sys.executable, str(BENCHMARKS / "nvjpeg.py"), "--device", "cpu"]
+    command += ["--images", "2", "--batch", "2", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert min(report["rates"].values()) > 0
+    for found in report["beside_pillow"].values():
+        assert found["cpu"]["pixels_largest"] <= 2
+        assert found["cpu"]["attention_total_variation"] < 0.05

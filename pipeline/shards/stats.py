@@ -159,7 +159,8 @@ def _add_fields(here: Any, there: Any) -> None:
 
 _ADVICE = {
     DECODE: "decoding is the bottleneck: --workers N if there are cores to spare, --cache-pixels "
-    "if more runs on these images follow, --draft for large JPEG files",
+    "if more runs on these images follow, --draft for large JPEG "
+    "files, --decode nvjpeg where there is a CUDA device",
     DEVICE: "the device is the bottleneck: --precision bf16 or a GPU, or several of them with "
     "--gpus all or --rank and --world-size",
     DISK: "the disk is the bottleneck: put the cache on a faster disk",

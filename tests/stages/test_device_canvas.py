@@ -1,14 +1,17 @@
 """Canvases of JPEG files in a batch, with the CPU in the place of a GPU."""
 
+import contextlib
 import io
 
 import numpy as np
 import pytest
 import torch
+import torchvision.io
 from PIL import Image
 
-from a2pipe.errors import BadImageError
-from a2pipe.models import nvjpeg
+from a2pipe.errors import A2pipeError, BadImageError
+from a2pipe.models import device_resize, nvjpeg
+from a2pipe.stages import device_canvas
 from a2pipe.stages.device_canvas import Jpeg, device_canvases
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.jpeg_header import size_for_gpu
@@ -93,3 +96,75 @@ def test_a_bad_image_stands_under_its_place_and_is_black():
 def test_bad_images_alone_are_no_error():
     _, bad = device_canvases([Jpeg(b"\xff\xd8", (9, 9))], [Canvas(8)], CPU)
     assert list(bad) == [0]
+
+
+def test_a_device_without_memory_is_told_in_a_sentence(monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(device_resize, "resize_parts", fail)
+    with pytest.raises(A2pipeError, match=r"^cpu has no memory left .*: lower --batch-size\.$"):
+        device_canvases(JPEGS, [Canvas(8)], CPU)
+
+
+# --- streams, with a CUDA that only notes what it is told -----------------------------------------
+
+
+class FakeCuda:
+    """What `torch.cuda` is told, in order; the current stream is the last one entered."""
+
+    def __init__(self):
+        self.told, self._current = [], ["models"]
+
+    def current_stream(self, _):
+        return FakeStream(self, self._current[-1])
+
+    def Stream(self, _):  # noqa: N802
+        return FakeStream(self, "canvases")
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        self._current.append(stream.name)
+        yield
+        self._current.pop()
+
+    def device(self, _):
+        return contextlib.nullcontext()
+
+
+class FakeStream:
+    def __init__(self, cuda, name):
+        self.cuda, self.name = cuda, name
+
+    def synchronize(self):
+        self.cuda.told.append(f"wait for {self.name}")
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    fake = FakeCuda()
+    monkeypatch.setattr(torch, "cuda", fake)
+    device_canvas._stream.cache_clear()
+    yield fake
+    device_canvas._stream.cache_clear()
+
+
+def test_canvases_are_made_on_a_stream_of_their_own_which_is_waited_for(cuda):
+    device = torch.device("cuda:0")
+    for _ in range(2):
+        with device_canvas._beside(device) as reader:
+            assert reader.name == "models"
+            assert cuda.current_stream(device).name == "canvases"
+            cuda.told.append("work")
+        assert cuda.current_stream(device).name == "models"
+    assert cuda.told == ["work", "wait for canvases"] * 2
+
+
+def test_what_is_queued_is_waited_for_before_the_decoder_writes(cuda, monkeypatch):
+    device = torch.device("cuda:0")
+    monkeypatch.setattr(
+        torchvision.io, "decode_jpeg", lambda *_, **__: cuda.told.append("decode") or []
+    )
+    with device_canvas._beside(device):
+        nvjpeg.decode_jpegs([JPEGS[0].data], device)
+    assert cuda.told == ["wait for canvases", "decode", "wait for canvases"]
