@@ -1,4 +1,4 @@
-"""How long a dataset takes to be read: `python benchmarks/index.py [--rows 100000]`.
+"""How long a dataset takes to be read: `python benchmarks/index.py [--rows N] [--photos N]`.
 
 Generated datasets in a temporary folder: a manifest whose rows share a few thousand files, one of
 distinct tiny files, class folders of these files, tar shards of them, and half as many images as
@@ -6,23 +6,35 @@ in ImageNet with an XML file for each. Each is read twice by fresh processes: th
 file is opened and hashed (the files were just written, so the disk's own cache is warm), the second
 time the memo knows them. Prints one JSON object: seconds without the imports, and the process's
 peak memory, which includes them; cpu_seconds are less disturbed by a busy machine.
+
+Photographs, JPEG files of 500 x 375 px in class folders, are read out of the disk's cache and from
+the disk, and beside each stands the bound: their bytes read and hashed by as many threads, without
+a look at their headers. `us_a_file_and_core` is the processor time of a photograph: n cores take at
+least 1/n of it. `--rows 0` measures the photographs alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, PngImagePlugin
+
+from a2pipe.datasets.images.index import WORKERS
+from a2pipe.machine import cores
 
 SHARED_FILES, A_TAR = 4000, 10_000
 XML = (
@@ -116,29 +128,112 @@ def read_twice(name: str, root: Path, memo: Path) -> dict[str, Any]:
     return {"first": first, "second": second}
 
 
+def tables(folder: Path, rows: int) -> dict[str, Any]:
+    """The datasets of tiny files, each read twice."""
+    shared = write_manifest(folder / "shared", rows, min(SHARED_FILES, rows), 64)
+    distinct = write_manifest(folder / "distinct", rows, rows, 8)
+    annotated = write_annotated(folder / "annotated", rows // 2, 8)
+    classes = link_classes(folder / "classes", folder / "distinct")
+    tars = write_tars(folder / "tars", folder / "distinct")
+    return {
+        "manifest, shared files": read_twice("manifest", shared, folder / "memo 1"),
+        "manifest, distinct files": read_twice("manifest", distinct, folder / "memo 2"),
+        "folder": read_twice("folder", classes, folder / "memo 3"),
+        "tar shards": read_twice("webdataset", tars, folder / "memo 4"),
+        "imagenet-val": read_twice("imagenet-val", annotated, folder / "memo 5"),
+    }
+
+
+# --- photographs --------------------------------------------------------------------------------
+
+
+def photographs(folder: Path, count: int, rounds: int) -> dict[str, Any]:
+    """The index of photographs beside what reading and hashing them takes; medians by processor."""
+    from scaling import write_jpegs
+
+    write_jpegs(folder, count)
+    files = sorted(map(str, folder.rglob("*.jpg")))
+    found: dict[str, Any] = {
+        "files": count,
+        "kb_a_file": round(sum(map(os.path.getsize, files)) / count / 1000, 1),
+        "cores": cores(),
+    }
+    for place, prepare in (("disk's cache", read_all), ("disk", forget)):
+        indexed, bare = [], []
+        for _ in range(rounds):
+            prepare(files)
+            bare.append(spent(lambda: hash_all(files)))
+            prepare(files)
+            indexed.append(spent(lambda: index(folder)))
+        found[place] = {"index": figures(indexed, count), "bytes and hashes": figures(bare, count)}
+    return found
+
+
+def figures(times: list[tuple[float, float]], count: int) -> dict[str, float]:
+    """Of the fastest of several rounds, as others may use the machine."""
+    wall, cpu = (min(column) for column in zip(*times, strict=True))
+    return {
+        "seconds": round(wall, 2),
+        "files_a_second": round(count / wall),
+        "us_a_file_and_core": round(1e6 * cpu / count, 1),
+    }
+
+
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall and processor seconds."""
+    start, start_cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - start, time.process_time() - start_cpu
+
+
+def index(folder: Path) -> None:
+    """The collection of a folder, which remembers nothing."""
+    from a2pipe.datasets.formats.folder import load_folder
+
+    load_folder(folder)
+
+
+def hash_all(files: list[str]) -> None:
+    """The digest of every file, by as many threads as the index has."""
+    parts = [files[start : start + 256] for start in range(0, len(files), 256)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(lambda part: [hashlib.sha256(content(file)) for file in part], parts))
+
+
+def content(file: str) -> bytes:
+    with open(file, "rb", buffering=0) as handle:  # noqa: PTH123
+        return handle.read()
+
+
+def read_all(files: list[str]) -> None:
+    for file in files:
+        content(file)
+
+
+def forget(files: list[str]) -> None:
+    """Have the system drop the files from its cache."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--photos", type=int, default=8192)
+    parser.add_argument("--rounds", type=int, default=3, help="Of the photographs.")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measured(*options.measure)))
         return
-    rows = options.rows
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shared = write_manifest(folder / "shared", rows, min(SHARED_FILES, rows), 64)
-        distinct = write_manifest(folder / "distinct", rows, rows, 8)
-        annotated = write_annotated(folder / "annotated", rows // 2, 8)
-        classes = link_classes(folder / "classes", folder / "distinct")
-        tars = write_tars(folder / "tars", folder / "distinct")
-        report = {
-            "manifest, shared files": read_twice("manifest", shared, folder / "memo 1"),
-            "manifest, distinct files": read_twice("manifest", distinct, folder / "memo 2"),
-            "folder": read_twice("folder", classes, folder / "memo 3"),
-            "tar shards": read_twice("webdataset", tars, folder / "memo 4"),
-            "imagenet-val": read_twice("imagenet-val", annotated, folder / "memo 5"),
-        }
+        report = tables(folder, options.rows) if options.rows else {}
+        if options.photos:
+            report["photographs"] = photographs(folder / "photos", options.photos, options.rounds)
     print(json.dumps(report, indent=2))
 
 
