@@ -6,12 +6,16 @@ kind of colour vision and in grey print.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .drawing import INK, MUTED, RULE, png
+from ..version import __version__
+from .drawing import INK, MUTED, RULE, comment_of, png
 from .grid import DAGGER, Entry, Grid, grids, legend
 from .labels import shortened
 from .matrix import Matrix
@@ -26,9 +30,23 @@ _GAP = 0.3  # of a cell's height, between attention rows, controls and baselines
 _MAP = "YlGnBu"
 
 
-def heat_map_png(matrix: Matrix) -> bytes:
-    """Return the picture that `heat_map` draws as PNG on white."""
-    return png(heat_map(matrix), cropped=False)
+def heat_map_png(matrix: Matrix, older: bytes = b"") -> bytes:
+    """Return the picture that `heat_map` draws as PNG on white.
+
+    older: a file that this function returned, perhaps for another matrix. It is returned as it is
+    if it shows the same, so that a report without news imports no matplotlib.
+    """
+    shown = _digest(matrix)
+    if comment_of(older) == shown:
+        return older
+    return png(heat_map(matrix), cropped=False, comment=shown)
+
+
+def _digest(matrix: Matrix) -> str:
+    """Return a digest of all that the picture may depend on."""
+    lasting = replace(matrix, created="", run={}, notes=())
+    parts = (lasting, __version__, version("matplotlib"))
+    return f"shows {hashlib.sha256(repr(parts).encode()).hexdigest()}"
 
 
 def heat_map(matrix: Matrix) -> Figure:

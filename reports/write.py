@@ -27,10 +27,18 @@ def write_report(
         "matrix.json": to_json(matrix).encode(),
         "matrix.csv": to_csv(matrix).encode(),
         "matrix.md": to_markdown(matrix).encode(),
-        "matrix.png": heat_map_png(matrix),
+        "matrix.png": heat_map_png(matrix, _older(folder / "matrix.png")),
         "report.html": render_page(matrix, gallery, about_gallery).encode(),
     }
     return write_files(contents, folder)
+
+
+def _older(path: Path) -> bytes:
+    """Return the bytes of a file; none if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def write_files(contents: Mapping[str, bytes], folder: Path) -> dict[str, Path]:

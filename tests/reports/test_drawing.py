@@ -5,7 +5,7 @@ import io
 from matplotlib.figure import Figure
 from PIL import Image
 
-from a2pipe.reports.drawing import png
+from a2pipe.reports.drawing import comment_of, png
 
 
 def figure() -> Figure:
@@ -27,6 +27,14 @@ def test_equal_figures_give_equal_bytes_without_a_version() -> None:
     first = png(figure(), cropped=False)
     assert png(figure(), cropped=False) == first
     assert Image.open(io.BytesIO(first)).info["Software"] == "a2pipe"
+
+
+def test_a_comment_is_found_again_in_a_file_that_is_whole() -> None:
+    content = png(figure(), cropped=False, comment="shows a word")
+    assert comment_of(content) == "shows a word"
+    assert comment_of(png(figure(), cropped=False)) == ""
+    assert comment_of(content[:-20]) == ""
+    assert comment_of(b"") == ""
 
 
 def test_the_background_is_white() -> None:

@@ -14,6 +14,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from a2pipe.reports import heat_map as drawing
 from a2pipe.reports.heat_map import heat_map, heat_map_png
 from a2pipe.reports.matrix import Matrix
 
@@ -46,6 +47,31 @@ def test_png_is_a_picture_and_the_same_every_time(matrix: Matrix) -> None:
     with Image.open(io.BytesIO(first)) as picture:
         assert picture.width > picture.height > 500
     assert heat_map_png(matrix) == first
+
+
+def test_an_older_picture_of_the_same_is_kept_and_not_drawn(
+    matrix: Matrix, changed: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = heat_map_png(matrix)
+    monkeypatch.setattr(drawing, "heat_map", None)
+    later = changed(created="2031-01-01T00:00:00+00:00", run={"seconds": 3})
+    assert heat_map_png(later, older) == older
+
+
+def test_an_older_picture_of_anything_else_is_drawn_anew(matrix: Matrix, changed: Changed) -> None:
+    older = heat_map_png(matrix)
+    other = changed(cells=matrix.cells[1:])
+    assert heat_map_png(other, older) == heat_map_png(other) != older
+    assert heat_map_png(matrix, b"no picture") == older
+
+
+def test_an_older_picture_that_is_damaged_is_drawn_anew(matrix: Matrix) -> None:
+    older = heat_map_png(matrix)
+    for place in (len(older) // 2, -30):
+        damaged = bytearray(older)
+        damaged[place] ^= 1
+        assert heat_map_png(matrix, bytes(damaged)) == older
+    assert heat_map_png(matrix, older[:-200]) == older
 
 
 def test_labels_lie_within_the_picture(matrix: Matrix, changed: Changed) -> None:

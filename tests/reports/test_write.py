@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,17 @@ def test_a_folder_that_is_a_file_is_one_sentence(matrix: Matrix, tmp_path: Path)
     (tmp_path / "taken").touch()
     with pytest.raises(A2pipeError, match="Cannot write the report to"):
         write.write_report(matrix, [], tmp_path / "taken")
+
+
+def test_a_report_without_news_needs_no_matplotlib(matrix: Matrix, tmp_path: Path) -> None:
+    first = write.write_report(matrix, [], tmp_path)["matrix.png"].read_bytes()
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from a2pipe.reports.matrix import read_matrix\n"
+        "from a2pipe.reports.write import write_report\n"
+        "folder = Path(sys.argv[1])\n"
+        "write_report(read_matrix(folder / 'matrix.json'), [], folder)\n"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert (tmp_path / "matrix.png").read_bytes() == first
