@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Buffer = bytes | bytearray | memoryview
-# Of nvjpegStatus_t: not initialized, invalid parameter, allocator failure, execution failed,
-# mismatch of architecture, internal error. What is left is said of the image: bad, not supported,
-# incomplete.
-_FAULTS_OF_THE_MACHINE = frozenset({"1", "2", "5", "6", "7", "8"})
-_STATUS = re.compile(r": (\d+)\s*$", re.MULTILINE)
+_NO_MEMORY = re.compile(r": 5\s*$", re.MULTILINE)
+"""So torchvision ends its message where nvJPEG could not allocate (nvjpegStatus_t 5)."""
 
 
 def require_nvjpeg(name: str) -> torch.device:
@@ -76,8 +73,11 @@ def decode_jpegs(buffers: Sequence[Buffer], device: torch.device) -> list[Tensor
     try:
         return list(_decode(buffers, device))
     except RuntimeError as error:
-        _require_bad_image(error, device)
+        if isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
+            raise no_memory(device) from error
         if len(buffers) == 1:
+            # A device that has failed decodes nothing any more, and no image is bad for that.
+            require_decoder(device)
             return [BadImageError(f"the GPU's decoder refuses it: {first_line(error)}")]
     # torchvision returns nothing of a batch in which one image fails, and does not say which.
     return [decode_jpegs([buffer], device)[0] for buffer in buffers]
@@ -100,12 +100,6 @@ def _writable(buffer: Buffer) -> Buffer:
     return bytearray(buffer) if memoryview(buffer).readonly else buffer
 
 
-def _require_bad_image(error: RuntimeError, device: torch.device) -> None:
-    """Raise A2pipeError unless it is the image that is at fault."""
-    statuses = set(_STATUS.findall(str(error)))
-    # PyTorch's own kinds of RuntimeError are those of a device: no memory, or a lost context.
-    if type(error) is not RuntimeError or statuses & _FAULTS_OF_THE_MACHINE:
-        raise A2pipeError(
-            f"nvJPEG failed on {device} ({first_line(error)}); "
-            "free memory of the GPU, or take a smaller --batch-size."
-        ) from error
+def no_memory(device: torch.device) -> A2pipeError:
+    """Return the error to raise where a device has no memory left to decode."""
+    return A2pipeError(f"{device} has no memory left to decode images: lower --batch-size.")

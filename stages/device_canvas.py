@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..errors import A2pipeError, BadImageError
+from ..errors import BadImageError
 from .crops import PADDING
 from .geometry import Canvas
 
@@ -47,6 +47,8 @@ def device_canvases(
     """
     import torch
 
+    from ..models.nvjpeg import no_memory
+
     bad: dict[int, BadImageError] = {}
     try:
         with _beside(device) as reader:
@@ -62,9 +64,7 @@ def device_canvases(
                 for squares in found.values():
                     squares.record_stream(reader)
     except torch.OutOfMemoryError as error:
-        raise A2pipeError(
-            f"{device} has no memory left to decode images: lower --batch-size."
-        ) from error
+        raise no_memory(device) from error
     return found, bad
 
 

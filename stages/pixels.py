@@ -89,11 +89,12 @@ def read_file(path: str, digest: str | None = None, content: bytes | None = None
     """
     with _open(path, digest) if content is None else BytesIO(content) as handle:
         try:
-            if digest is not None:
-                _require_unchanged(path, handle, digest)
-            return handle.read()
+            data = handle.read()
         except OSError as error:
             raise _explain(path, error, MAX_PIXELS, digest) from error
+    if digest is not None:
+        _require_unchanged(path, BytesIO(data), digest)
+    return data
 
 
 def load_canvas(path: str, canvas: Canvas) -> Pixels:

@@ -77,7 +77,7 @@ class ImageSection(Section):
     def _one_way_to_decode(self) -> ImageSection:
         if self.draft and self.decode == "nvjpeg":
             raise ValueError(
-                "nvJPEG decodes images in full; leave out either image.draft or image.decode"
+                "Drafts are made by Pillow, not by nvJPEG; leave out image.draft or image.decode"
             )
         return self
 

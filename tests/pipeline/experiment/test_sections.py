@@ -62,5 +62,5 @@ def test_a_section_cannot_be_changed():
 
 
 def test_images_are_decoded_as_drafts_or_by_nvjpeg():
-    with pytest.raises(UsageError, match=r"leave out either image\.draft or image\.decode\.$"):
+    with pytest.raises(UsageError, match=r"^Drafts .*; leave out image\.draft or image\.decode\.$"):
         load_experiment(MINIMAL, {"image.draft": True, "image.decode": "nvjpeg"})
