@@ -69,7 +69,8 @@ class Registry(Generic[T]):
         Returns the entry point's value where the distribution is not known, and None for a name
         that is built in or unknown.
         """
-        point = self.plug_ins().get(name)
+        # Every installed package is looked into for entry points, which takes 10 ms a time.
+        point = None if name in self.built_in else self.plug_ins().get(name)
         return None if point is None else origin_of(point)
 
 
