@@ -26,8 +26,9 @@ import os, sys, time
 
 folder, shard = os.environ["HELD_IN"], os.environ.get("HELD_AT", "")
 ours = {START!r} in sys.orig_argv
-if ours:
-    open(f"{{folder}}/pid-{{os.getpid()}}", "w").close()
+decodes = any("a2pipe.workers" in word for word in sys.orig_argv)
+if ours or decodes:
+    open(f"{{folder}}/{{'pid' if ours else 'worker'}}-{{os.getpid()}}", "w").close()
 
 def hold(event, arguments):
     if event == "os.rename" and str(arguments[1]).endswith(f"/done/{{int(shard):06d}}.json"):
@@ -90,6 +91,10 @@ class Held:
     def pids(self) -> list[int]:
         """Every process that was started for a GPU."""
         return [int(path.name.partition("-")[2]) for path in self.folder.glob("pid-*")]
+
+    def workers(self) -> list[int]:
+        """Every process that these have started to decode images."""
+        return [int(path.name.partition("-")[2]) for path in self.folder.glob("worker-*")]
 
     def held(self) -> list[int]:
         """The processes that are held."""

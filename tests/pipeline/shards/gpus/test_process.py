@@ -33,6 +33,7 @@ def test_a_signal_ends_all_and_keeps_the_shard_that_is_written(
     assert {0, 2} <= study.shards(cache) < set(range(SHARDS))
     assert len(stand.pids()) == 2
     assert not any(map(alive, stand.pids()))
+    until(lambda: not any(map(alive, stand.workers())))
     assert not list(cache.rglob("*.tmp"))
 
 
@@ -45,8 +46,8 @@ def test_kill_9_of_the_parent_ends_all_and_keeps_the_shard_that_is_written(study
     time.sleep(0.2)
     stand.let_go()
     command.communicate(timeout=120)  # its pipes are those of the processes too
-    until(lambda: not any(map(alive, stand.pids())))
-    assert len(stand.pids()) == 2
+    until(lambda: not any(map(alive, (*stand.pids(), *stand.workers()))))
+    assert (len(stand.pids()), len(stand.workers())) == (2, 2)
     assert {0, 2} <= study.shards(cache) < set(range(SHARDS))
     assert not list(cache.rglob("*.tmp"))
     command = study.command(cache)
