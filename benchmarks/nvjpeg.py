@@ -32,13 +32,13 @@ from PIL import Image
 
 from a2pipe.datasets.registry import load
 from a2pipe.models.backbone import Backbone, load_backbone
-from a2pipe.models.device_resize import Part, resize_parts
-from a2pipe.models.nvjpeg import decode_jpegs, require_decoder
 from a2pipe.models.preprocessing import to_unit
 from a2pipe.stages.crops import PADDING, whole_canvas
 from a2pipe.stages.device_canvas import Jpeg, device_canvases
+from a2pipe.stages.device_resize import Part, resize_parts
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.jpeg_header import size_for_gpu
+from a2pipe.stages.nvjpeg import decode_jpegs, require_decoder
 from errors import attention_error, embedding_error
 
 QUALITY, ENLARGED = 90, 288

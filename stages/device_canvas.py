@@ -47,7 +47,7 @@ def device_canvases(
     """
     import torch
 
-    from ..models.nvjpeg import no_memory
+    from .nvjpeg import no_memory
 
     bad: dict[int, BadImageError] = {}
     try:
@@ -87,8 +87,8 @@ def _fill(
     """Decode files and put them on every canvas, from a place on; return the bad ones by place."""
     import torch
 
-    from ..models.device_resize import Part, resize_parts
-    from ..models.nvjpeg import decode_jpegs
+    from .device_resize import Part, resize_parts
+    from .nvjpeg import decode_jpegs
 
     decoded = list(enumerate(decode_jpegs([jpeg.data for jpeg in jpegs], device), start))
     images = {place: image for place, image in decoded if not isinstance(image, BadImageError)}

@@ -22,7 +22,7 @@ def decoding_device(experiment: Experiment) -> Any:
     """
     if experiment.image.decode == "pillow":
         return None
-    from ...models.nvjpeg import require_nvjpeg
+    from ...stages.nvjpeg import require_nvjpeg
 
     return require_nvjpeg(experiment.run.device)
 

@@ -10,8 +10,7 @@ import torchvision.io
 from PIL import Image
 
 from a2pipe.errors import A2pipeError, BadImageError
-from a2pipe.models import device_resize, nvjpeg
-from a2pipe.stages import device_canvas
+from a2pipe.stages import device_canvas, device_resize, nvjpeg
 from a2pipe.stages.device_canvas import Jpeg, device_canvases
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.jpeg_header import size_for_gpu

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models import nvjpeg
 from a2pipe.pipeline.experiment.load import load_experiment
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.device_decoding import decoding_device
 from a2pipe.pipeline.shards.progress import PlainProgress
+from a2pipe.stages import nvjpeg
 from a2pipe.stages.geometry import Canvas
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding")

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2pipe.models.device_resize import ONE, Part, groups, resize_parts, weights
 from a2pipe.models.preprocessing import resize_part
+from a2pipe.stages.device_resize import ONE, Part, groups, resize_parts, weights
 
 BLACK = (0, 0, 0)
 CPU = torch.device("cpu")

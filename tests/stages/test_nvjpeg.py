@@ -11,8 +11,8 @@ import torchvision.io
 from PIL import Image
 
 from a2pipe.errors import A2pipeError, BadImageError
-from a2pipe.models import nvjpeg
-from a2pipe.models.nvjpeg import decode_jpegs, require_decoder, require_nvjpeg
+from a2pipe.stages import nvjpeg
+from a2pipe.stages.nvjpeg import decode_jpegs, require_decoder, require_nvjpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding")
 CPU = torch.device("cpu")
