@@ -41,12 +41,18 @@ def plain_forwards(
 
 def bare(module: Any, mode: str, images: Tensor, low: torch.dtype | None) -> Forward:
     """Return the call of `forward_features` on images; low: the type of autocast, or None."""
+    run = queued(module, mode, images, low)
+    return lambda: run().cpu()
+
+
+def queued(module: Any, mode: str, images: Tensor, low: torch.dtype | None) -> Forward:
+    """Return the same call, which leaves its result on the device and waits for nothing."""
     forward = module.forward_features
     forward = torch.compile(forward, dynamic=False) if mode == COMPILED else forward
 
     def run() -> Tensor:
         with torch.autocast(images.device.type, low or torch.bfloat16, enabled=low is not None):
-            tokens: Tensor = forward(images)[:, 0].float().cpu()
+            tokens: Tensor = forward(images)[:, 0].float()
             return tokens
 
     return run

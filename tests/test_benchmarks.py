@@ -1,5 +1,6 @@
-"""The check of a GPU machine, on this machine's CPU: it runs from a checkout, and it can fail."""
+"""The checks of a GPU machine, on this machine's CPU: they run from a checkout and can fail."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -65,3 +66,54 @@ def test_the_benchmark_of_nvjpeg_runs_with_the_cpu_in_its_place():
     for found in report["beside_pillow"].values():
         assert found["cpu"]["pixels_largest"] <= 2
         assert found["cpu"]["attention_total_variation"] < 0.05
+
+
+@pytest.mark.slow
+def test_the_check_from_end_to_end_does_every_part_and_keeps_what_it_has(tmp_path):
+    command = [
+        str(BENCHMARKS / "gpu_check.sh"),
+        "--end-to-end",
+        "--dry-run",
+        "--out",
+        str(tmp_path),
+    ]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("gpu_end_to_end-*.json")
+    parts = json.loads(path.read_text())["parts"]
+    assert parts["extract-attn, S"]["images"] == 24
+    matrix = parts["Table 13, a part"]
+    assert set(matrix["forward_passes"].values()) == {5 * matrix["images"]}
+    assert matrix["share"] > 0
+    assert matrix["hours_of_all"] > 0
+
+
+def check_of(tmp_path, monkeypatch, budget):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    module = importlib.import_module("gpu_end_to_end")
+    options = SimpleNamespace(only=[], budget=budget)
+    report = {"seconds_of_parts": {}, "parts": {}}
+    return module.Check(options, tmp_path, tmp_path / "report.json", report)
+
+
+def test_the_check_from_end_to_end_goes_on_after_a_part_that_fails(tmp_path, monkeypatch):
+    check = check_of(tmp_path, monkeypatch, budget=60)
+    check.part("bad", 1, lambda: 1 / 0)
+    check.part("long", 600, lambda: 1)
+    check.part("good", 1, lambda: {"images": 3})
+    parts = json.loads((tmp_path / "report.json").read_text())["parts"]
+    assert parts["bad"] == {"failed": "ZeroDivisionError: division by zero"}
+    assert parts["long"].keys() == {"left out"}
+    assert parts["good"] == {"images": 3}
+
+
+def test_missing_and_old_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    dependencies = importlib.import_module("dependencies")
+    project = tmp_path / "pyproject.toml"
+    needed = ["numpy>=1.0", "no-such-package[all]>=2.5", "pytest>=9999.1"]
+    project.write_text(f"[project]\ndependencies = {json.dumps(needed)}\n")
+    missing, old = dependencies.lacking(project)
+    assert missing == "missing: no-such-package[all]>=2.5"
+    assert old.startswith("too old: pytest ")
