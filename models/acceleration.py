@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -98,15 +99,24 @@ def compilation(folder: Path | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_in(folder: Path | None) -> Iterator[None]:
-    """Let torch keep compiled code in a folder, unless the environment names another."""
-    if folder is None or CODE_FOLDER in os.environ:
+    """Let torch keep compiled code in a folder, unless the user's environment names another."""
+    before = os.environ.get(CODE_FOLDER)
+    if folder is None or (before is not None and not _is_torchs_own(before)):
         yield
         return
     os.environ[CODE_FOLDER] = str(folder)
     try:
         yield
     finally:
-        os.environ.pop(CODE_FOLDER, None)
+        os.environ.pop(CODE_FOLDER)
+        if before is not None:
+            os.environ[CODE_FOLDER] = before
+
+
+def _is_torchs_own(folder: str) -> bool:
+    """Tell whether a folder is torch's default, which torch writes into the environment itself."""
+    path = Path(folder)
+    return path.parent == Path(tempfile.gettempdir()) and path.name.startswith("torchinductor_")
 
 
 def _processor() -> bytes:

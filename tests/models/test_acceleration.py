@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
@@ -234,6 +235,10 @@ def test_the_folder_of_code_holds_inside_alone_and_yields_to_the_environment(
     with compilation(tmp_path):
         assert os.environ[CODE_FOLDER] == str(tmp_path)
     assert CODE_FOLDER not in os.environ
+    monkeypatch.setenv(CODE_FOLDER, f"{tempfile.gettempdir()}/torchinductor_me")
+    with compilation(tmp_path):
+        assert os.environ[CODE_FOLDER] == str(tmp_path)
+    assert os.environ[CODE_FOLDER].endswith("torchinductor_me")
     monkeypatch.setenv(CODE_FOLDER, "/elsewhere")
     with compilation(tmp_path):
         assert os.environ[CODE_FOLDER] == "/elsewhere"
