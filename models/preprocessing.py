@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,24 @@ def to_device(pixels: npt.NDArray[Any], device: torch.device | str = "cpu") -> T
     import torch
 
     # The pixels travel to the device as bytes, a quarter of the size of floats, and are converted
-    # there. From pinned memory a copy to CUDA runs while the host goes on with the next batch.
+    # there. From pinned memory a copy to CUDA runs while the host goes on with the next batch, and
+    # on a stream of its own while the device computes with the last one.
     host = torch.from_numpy(np.ascontiguousarray(pixels))
-    pinned = torch.device(device).type == "cuda"
-    return (host.pin_memory() if pinned else host).to(device, non_blocking=pinned)
+    if torch.device(device).type != "cuda":
+        return host.to(device)
+    uploads, computing = _upload_stream(str(device)), torch.cuda.current_stream(device)
+    with torch.cuda.stream(uploads):
+        moved = host.pin_memory().to(device, non_blocking=True)
+    computing.wait_stream(uploads)
+    moved.record_stream(computing)
+    return moved
+
+
+@lru_cache
+def _upload_stream(device: str) -> torch.cuda.Stream:
+    import torch
+
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
