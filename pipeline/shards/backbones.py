@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
@@ -29,7 +30,10 @@ def weights_memo(cache: Cache) -> Path:
 
 
 class Backbones:
-    """Load a backbone for each model and precision, ahead or when it is needed, and keep it."""
+    """Load a backbone for each model and precision, ahead or when it is needed, and keep it.
+
+    seconds_waited: how long `get` has waited for models to be loaded.
+    """
 
     def __init__(self, infos: Mapping[str, BackboneInfo], run: RunSection, memo: Path | None):
         self._infos = infos
@@ -37,6 +41,7 @@ class Backbones:
         self._memo = memo
         self._loaded: dict[ModelSpec, Backbone] = {}
         self._ahead: dict[ModelSpec, Future[Backbone]] = {}
+        self.seconds_waited = 0.0
 
     def serve(self, infos: Mapping[str, BackboneInfo], run: RunSection) -> bool:
         """Tell whether a run with these models and settings may use what is loaded here."""
@@ -65,8 +70,10 @@ class Backbones:
             A2pipeError: its weights are no longer those that were identified.
         """
         if model not in self._loaded:
+            start = time.perf_counter()
             ahead = self._ahead.pop(model, None)
             self._loaded[model] = ahead.result() if ahead else self._load(model)
+            self.seconds_waited += time.perf_counter() - start
         return self._loaded[model]
 
     def _load(self, model: ModelSpec) -> Backbone:

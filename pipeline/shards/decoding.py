@@ -27,7 +27,7 @@ from .prefetch import Room
 
 Job = Callable[[], None]
 
-IMAGES_A_CALL, PIXELS_A_CALL = 8, 4 << 20
+IMAGES_A_CALL, PIXELS_A_CALL = 16, 4 << 20
 """A worker is sent so many images at once, or fewer if they are large: with one at a time this
 process would be busy with messages, and with many workers would be idle at the end of a batch."""
 ROOM_ORIGINALS = 1 << 30
@@ -41,8 +41,8 @@ BYTES_A_CODED_PIXEL = 0.25
 class Decoders:
     """Decoders are worker processes that decode images, and the memory that they write to.
 
-    count: how many processes; they are started when something is to be decoded. pinned: as
-    for `SharedMemory`. idle: the time in which nothing was to be decoded.
+    count: how many processes. pinned: as for `SharedMemory`. idle: the time in which nothing was
+    to be decoded.
     """
 
     def __init__(self, count: int, pinned: Pinned = nullcontext):
@@ -56,6 +56,11 @@ class Decoders:
     def trouble(self) -> str:
         """Return why no processes could be started, so that threads decode; "" if they could."""
         return self._workers.trouble if self._workers else ""
+
+    def start(self) -> None:
+        """Start the processes, unless they run; the first image to be decoded does so too."""
+        if self._workers is None:
+            self._workers = Workers(self.count, [self._memory.fd])
 
     def close(self) -> None:
         """End the processes, whatever they are doing, and free the memory."""
@@ -149,8 +154,8 @@ class Decoders:
             for each in decodes.values()
             if each.for_gpu
         )
-        if decodes and self._workers is None:
-            self._workers = Workers(self.count, [self._memory.fd])
+        if decodes:
+            self.start()
         calls = list(_calls(decodes))
         self.idle.begin(len(calls))
         return [partial(self._decode, batch, batch.segments[-1], call, bad) for call in calls]

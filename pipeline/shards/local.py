@@ -22,7 +22,7 @@ from ...stages.boxes.squares import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, attend, collect, embed_crops, place_crops
-from .decoding import IMAGES_A_CALL, Decoders, Job
+from .decoding import IMAGES_A_CALL, Decoders, Idleness, Job
 from .device_decoding import decode_on, decoding_device
 from .gpus.devices import say_idle_gpus
 from .prefetch import prefetch
@@ -65,10 +65,10 @@ class LocalExecutor:
         """
         device = decoding_device(task.plan.experiment)
         backbones = self.backbones(task)
-        backbones.load_ahead(task.models)
         before = Counter(backbones.forward_passes())
         try:
             with self._decoding(task, backbones) as decoders:
+                backbones.load_ahead(task.models)
                 say_idle_gpus(task, progress)  # waits for PyTorch, while the processes start
                 _compute(task, backbones, decoders, device, progress, stats)
                 trouble = decoders.trouble
@@ -97,6 +97,8 @@ class LocalExecutor:
         if self._decoders is None or self._decoders.count < count:
             self._close()
             self._decoders = Decoders(count, backbones.pinned)
+        if any(spec.pixels or spec.reads_original for spec in task.unfinished):
+            self._decoders.start()
         try:
             yield self._decoders
         except BaseException:
@@ -137,8 +139,9 @@ def _compute(
 
     device: the GPU that decodes, None where there is none.
     """
-    size = backbones.batch_size(spec for spec in task.artifacts if task.missing[spec])
-    path_of = task.plan.collection.path_of
+    size = backbones.batch_size(task.unfinished)
+    path_of, loaded = task.plan.collection.path_of, backbones.seconds_waited
+    decoders.idle = Idleness()
     with (
         stats.throughput.running(),
         progress.bar("images", task.images(task.shards)) as advance,
@@ -166,6 +169,9 @@ def _compute(
                 writer.submit(batch.shard)
             advance(batch.images)
     stats.throughput.decoders_idle += decoders.idle.seconds
+    # Models are loaded once, and what that takes says nothing of the rate.
+    stats.throughput.seconds -= backbones.seconds_waited - loaded
+    stats.throughput.launching -= backbones.seconds_waited - loaded
 
 
 def _take(step: _Step, batches: Iterable[Batch], stats: RunStats) -> Generator[Batch, None, None]:

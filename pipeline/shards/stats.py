@@ -11,15 +11,16 @@ from typing import Any
 DECODE, DEVICE, DISK, HOST = "decode", "device", "disk", "host"
 SHARES, RESULTS = (DEVICE, DECODE, DISK, HOST), "results"
 WORTH_A_REMARK = 0.2
-"""What takes less than this share of the time is not worth a change."""
+"""Idleness for less than this share of the time is not worth a change."""
 
 
 @dataclass
 class Throughput:
     """The throughput tells what the device was doing, and why it was doing nothing.
 
-    seconds: from the first shard to the last; of several workers, their sum. images: how many went
-    by in these seconds. busy: seconds of these in which the device had work.
+    seconds: from the first shard to the last, without those in which models were waited for to be
+    loaded; of several workers, their sum. images: how many went by in these seconds. busy: seconds
+    of these in which the device had work.
     waited: seconds in which the thread that feeds it waited, by what it waited for: decoded images
     ("decode"), files ("disk"), or results of the device and what is made of them beside it
     ("results"). launching: seconds in which it queued work, which on a CPU are those of the work.
@@ -82,19 +83,32 @@ class Throughput:
             **{
                 f"share_{what}": round(self.share(what), 4) for what in (DEVICE, DECODE, DISK, HOST)
             },
-            "share_decoders_idle": round(self.decoders_idle / (self.seconds or 1.0), 4),
+            "share_decoders_idle": round(self.share_decoders_idle, 4),
             "advice": self.advice(),
         }
 
     @property
+    def share_decoders_idle(self) -> float:
+        """Return the share of the seconds in which no image was being decoded."""
+        return min(self.decoders_idle / self.seconds, 1.0) if self.seconds else 0.0
+
+    @property
     def bottleneck(self) -> str:
-        """Return which of device, decode, disk and host holds the run up."""
-        return max(SHARES, key=self.share)
+        """Return which of device, decode, disk and host holds the run up.
+
+        Of decoders and device, which wait for each other, it is the one that waits less.
+        """
+        worst, idle = max((DECODE, DISK, HOST), key=self.share), 1 - self.share(DEVICE)
+        if worst == DECODE:
+            return DEVICE if idle <= min(self.share_decoders_idle, WORTH_A_REMARK) else DECODE
+        return worst if self.share(worst) >= WORTH_A_REMARK else DEVICE
 
     def advice(self) -> str:
-        """Return a sentence on what holds the run up and what to change, or an empty string."""
+        """Return a sentence on what holds the run up and what to change; "" where nothing ran."""
         worst = self.bottleneck
-        return _ADVICE[worst] if self.share(worst) >= WORTH_A_REMARK else ""
+        if worst == DECODE and self.share_decoders_idle >= WORTH_A_REMARK:
+            return _NO_ROOM
+        return _ADVICE[worst] if self.seconds else ""
 
     def words(self) -> str:
         """Return one line for a person: the rate, the shares, and the advice where there is any."""
@@ -167,3 +181,7 @@ _ADVICE = {
     HOST: "the process that feeds the device is the bottleneck: leave it a core of its own, by a "
     "smaller --workers or fewer other programs",
 }
+_NO_ROOM = (
+    "memory holds so few batches that decoding and the device wait for each other: a smaller "
+    "--batch-size"
+)

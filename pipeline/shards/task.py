@@ -58,17 +58,18 @@ class Task:
         return [spec for spec in self.artifacts if not spec.only_when_read]
 
     @property
+    def unfinished(self) -> list[Stored]:
+        """Return the specs of which rows are missing in the shards to compute, upstream first."""
+        return [s for s, shards in self.missing.items() if not shards.isdisjoint(self.shards)]
+
+    @property
     def models(self) -> list[ModelSpec]:
         """Return the models that compute rows here, each once, in the order of their first use.
 
         Models of specs of which rows may be taken over from other row folders are left out: perhaps
         nothing has to be computed.
         """
-        passes = [
-            spec.forward_pass
-            for spec, numbers in self.missing.items()
-            if not numbers.isdisjoint(self.shards) and not self._may_take_over(spec)
-        ]
+        passes = [s.forward_pass for s in self.unfinished if not self._may_take_over(s)]
         return list(dict.fromkeys(each.model for each in passes if each))
 
     def _may_take_over(self, spec: Stored) -> bool:

@@ -77,25 +77,15 @@ def test_workers_killed_at_random_change_no_bit(many, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_a_command_that_is_stopped(many, tmp_path, stop):
-    command_line = [
-        *(
-            sys.executable,
-            "-m",
-            "a2pipe.cli",
-            "extract-attn",
-            "--dataset",
-            str(many / "manifest.csv"),
-        ),
-        *(
-            "--model",
-            "demo_localizer_s_random",
-            "--cache",
-            str(tmp_path / "cache"),
-            "--workers",
-            "2",
-        ),
-        *("--size", "96", "--device", "cpu"),
-    ]
+    options = {
+        "--dataset": many / "manifest.csv",
+        "--model": "demo_localizer_s_random",
+        "--cache": tmp_path / "cache",
+        "--workers": 2,
+        "--device": "cpu",
+    }
+    words = ["extract-attn", *(str(word) for option in options.items() for word in option)]
+    command_line = [sys.executable, "-c", "from a2pipe.cli import main; main()", *words]
     with subprocess.Popen(command_line, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and len(found := workers_of(process.pid)) < 2:
             time.sleep(0.01)

@@ -47,7 +47,7 @@ def undisturbed(request, images, tmp_path_factory):
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -87,7 +87,7 @@ def test_no_cut_of_the_work_changes_a_bit(
     shutil.rmtree(cache)
 
 
-def test_bits_of_these_models_do_depend_on_the_number_of_images_in_a_pass(images):
+def test_bits_of_these_models_do_depend_on_the_number_of_images_in_a_pass():
     """Otherwise the tests above would show nothing: other shapes do round differently."""
     from a2pipe.models import backbone as module
     from a2pipe.models.preprocessing import to_unit

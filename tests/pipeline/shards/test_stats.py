@@ -20,18 +20,21 @@ from a2pipe.pipeline.shards.stats import (
 )
 
 
-def throughput(device=0.0, decode=0.0, disk=0.0, results=0.0, launching=0.0):
-    """A run of ten seconds and 400 images."""
+def throughput(device=0.0, decode=0.0, disk=0.0, results=0.0, launching=0.0, idle=0.0):
+    """A run of ten seconds and 400 images; idle: seconds in which nothing was decoded."""
     waited = {DECODE: decode, DISK: disk, RESULTS: results}
-    return Throughput(10.0, 400, device, waited, launching)
+    return Throughput(10.0, 400, device, waited, launching, idle)
 
 
 @pytest.mark.parametrize(
     ("spent", "cause", "remedy"),
     [
         (throughput(decode=7, device=2, launching=2), DECODE, "--workers"),
-        (throughput(device=9, decode=1, launching=9), DEVICE, "--precision bf16"),
-        (throughput(device=9, results=9), DEVICE, "--gpus"),
+        # Twice as many decoders would help here, though the device worked for most of the time.
+        (throughput(device=6, decode=4, launching=6), DECODE, "--workers"),
+        (throughput(device=9, decode=1, launching=9, idle=3), DEVICE, "--precision bf16"),
+        (throughput(device=9, results=9, idle=8), DEVICE, "--gpus"),
+        (throughput(device=5, decode=5, launching=5, idle=5), DECODE, "smaller --batch-size"),
         (throughput(device=4, disk=5, launching=4), DISK, "faster disk"),
         # A device that had work for a fifth of the time, while its thread was hardly ever waiting.
         (throughput(device=2, decode=0.1, results=0.5, launching=0.2), HOST, "smaller --workers"),
@@ -39,7 +42,6 @@ def throughput(device=0.0, decode=0.0, disk=0.0, results=0.0, launching=0.0):
 )
 def test_what_the_device_waits_for_longest_is_the_bottleneck(spent, cause, remedy):
     assert spent.bottleneck == cause
-    assert "is the bottleneck" in spent.advice()
     assert remedy in spent.advice()
 
 
