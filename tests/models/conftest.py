@@ -115,7 +115,11 @@ def backbone_of() -> Callable[..., Backbone]:
     """A backbone around a copy of a network."""
 
     def make(
-        module: Any, positions: str = "antialias", precision: str = "fp32", compiled: bool = False
+        module: Any,
+        positions: str = "antialias",
+        precision: str = "fp32",
+        compiled: bool = False,
+        device: str = "cpu",
     ) -> Backbone:
         info = BackboneInfo(
             name="tiny",
@@ -131,8 +135,8 @@ def backbone_of() -> Callable[..., Backbone]:
             blocks=len(module.blocks),
             parameters=0,
         )
-        device = torch.device("cpu")
-        return Backbone(info, copy.deepcopy(module), device, precision, positions, compiled)
+        where = torch.device(device)
+        return Backbone(info, copy.deepcopy(module), where, precision, positions, compiled)
 
     return make
 

@@ -20,6 +20,7 @@ from a2pipe.models.weights.hub import SHIPPED
 from a2pipe.models.zoo.families import IMAGENET, TABLE
 
 DESIGN = {"dim": 96, "depth": 4, "heads": 3, "patch": 8, "grid": 6}
+REAL = ["vit_small_patch14_reg4_dinov2", "vit_small_patch16_dinov3_qkvb"]
 SMALL = {"embed_dim": 48, "depth": 3, "num_heads": 3}
 
 
@@ -330,11 +331,10 @@ def check_any_cut(backbone, images, blocks, examples: int) -> None:
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("size", [48, 96])
-@pytest.mark.parametrize("name", ["demo_localizer_s", "demo_embedder_s"])
+@pytest.mark.parametrize(("name", "size"), [("demo_localizer_s", 48), ("demo_embedder_s", 96)])
 def test_no_bit_of_the_demo_depends_on_the_cut(name, size, pixels) -> None:
     backbone = load_backbone(name, device="cpu", offline=True)
-    check_any_cut(backbone, pixels(size, 40), [1, backbone.info.blocks], 15)
+    check_any_cut(backbone, pixels(size, 35), [1, backbone.info.blocks], 8)
 
 
 def test_no_bit_of_any_kind_depends_on_the_cut(kind, tiny, backbone_of, pixels) -> None:
@@ -350,6 +350,15 @@ def test_no_bit_of_a_real_size_depends_on_the_cut(name, sharpened, backbone_of, 
     network = timm.create_model(name, num_classes=0, img_size=224)
     backbone = backbone_of(sharpened(network))
     check_any_cut(backbone, pixels(224, 9), [1, 6, 12], 6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", REAL)
+def test_no_bit_depends_on_the_cut_on_cuda(name, precision, sharpened, backbone_of, pixels) -> None:
+    network = sharpened(timm.create_model(name, num_classes=0, img_size=224))
+    backbone = backbone_of(network, precision=precision, device="cuda")
+    check_any_cut(backbone, pixels(224, 300), [1, 6, 12], 15)
 
 
 # --- refusals -----------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Images a pass: a table of widths, tokens and devices."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import linear
 
-from a2pipe.models.forward_shape import images_a_pass, nearest_power
+from a2pipe.models.forward_shape import CPU, images_a_pass, nearest_power
 
 WIDTHS = st.sampled_from([48, 96, 192, 384, 768, 1024, 1280, 1536, 4096])
 TOKENS = st.integers(2, 10_000)
@@ -29,6 +31,25 @@ KINDS = st.sampled_from(["cpu", "cuda", "mps"])
 )
 def test_images_a_pass_on_cuda(width, tokens, images) -> None:
     assert images_a_pass(width, tokens, "cuda") == images
+
+
+@pytest.mark.parametrize(
+    ("tokens", "images"), [(37, 16), (145, 16), (201, 4), (261, 4), (1374, 2), (4000, 1)]
+)
+def test_images_a_pass_on_a_cpu(tokens, images) -> None:
+    assert {images_a_pass(width, tokens, "cpu") for width in (96, 384, 1536)} == {images}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("images", sorted(CPU.values()))
+def test_equal_rows_of_a_product_are_equal_on_this_cpu(images, threads) -> None:
+    torch.set_num_threads(threads)
+    generator = torch.Generator().manual_seed(0)
+    for inner, outer in ((48, 96), (96, 384), (384, 384), (384, 1536), (1536, 384)):
+        weight, row = (torch.randn(n, inner, generator=generator) for n in (outer, 1))
+        for rows in (images, 37 * images, 261 * images):
+            product = linear(row.expand(rows, inner).contiguous(), weight)
+            assert torch.equal(product, product[:1].expand(rows, outer))
 
 
 @given(WIDTHS, TOKENS, KINDS)
