@@ -28,7 +28,7 @@ from .gpus.devices import say_idle_gpus
 from .prefetch import prefetch
 from .progress import Progress
 from .shard import open_shard
-from .stats import DECODE, DISK, RESULTS, RunStats
+from .stats import DECODE, DECODE_ON_GPU, DISK, RESULTS, RunStats
 from .task import Task
 from .writing import ShardWriter
 
@@ -156,7 +156,7 @@ def _compute(
         batches: Iterable[Batch] = _batches(task, size, progress, stats)
         for step in (
             _Step(partial(decoders.canvases, path_of), pool, _ahead(decoders.count, size), DECODE),
-            *([_Step(partial(decode_on, device), gpu, 1, DECODE)] if device else []),
+            *([_Step(partial(decode_on, device), gpu, 1, DECODE_ON_GPU)] if device else []),
             _Step(partial(_attend, backbones, path_of), beside, BATCHES_LAUNCHED, RESULTS),
             _Step(partial(decoders.originals, path_of), pool, _being_cut(task.plan), DECODE),
             _Step(partial(_embed, backbones), beside, BATCHES_LAUNCHED, RESULTS),

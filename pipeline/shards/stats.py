@@ -10,6 +10,7 @@ from typing import Any
 
 DECODE, DEVICE, DISK, HOST = "decode", "device", "disk", "host"
 SHARES, RESULTS = (DEVICE, DECODE, DISK, HOST), "results"
+DECODE_ON_GPU = "decode on GPU"
 WORTH_A_REMARK = 0.2
 """Idleness for less than this share of the time is not worth a change."""
 
@@ -21,9 +22,10 @@ class Throughput:
     seconds: from the first shard to the last, without those in which models were waited for to be
     loaded; of several workers, their sum. images: how many went by in these seconds. busy: seconds
     of these in which the device had work.
-    waited: seconds in which the thread that feeds it waited, by what it waited for: decoded images
-    ("decode"), files ("disk"), or results of the device and what is made of them beside it
-    ("results"). launching: seconds in which it queued work, which on a CPU are those of the work.
+    waited: seconds in which the thread that feeds it waited, by what it waited for: images that
+    processes decode ("decode") or a GPU ("decode on GPU"), files ("disk"), or results of the device
+    and what is made of them beside it ("results"). launching: seconds in which it queued work,
+    which on a CPU are those of the work.
     decoders_idle: seconds in which no image was being decoded.
     """
 
@@ -69,6 +71,7 @@ class Throughput:
         if what == DEVICE:
             return device
         waits = {cause: self.waited.get(cause, 0.0) for cause in (DECODE, DISK)}
+        waits[DECODE] += self.waited.get(DECODE_ON_GPU, 0.0)
         # Work of a CPU is done while it is queued, so that time is the device's, not the thread's.
         own = self.waited.get(RESULTS, 0.0) + min(self.launching, self.busy)
         waits[HOST] = max(self.seconds - own - sum(waits.values()), 0.0)
@@ -106,8 +109,11 @@ class Throughput:
     def advice(self) -> str:
         """Return a sentence on what holds the run up and what to change; "" where nothing ran."""
         worst = self.bottleneck
-        if worst == DECODE and self.share_decoders_idle >= WORTH_A_REMARK:
-            return _NO_ROOM
+        if worst == DECODE:
+            if self.waited.get(DECODE_ON_GPU, 0.0) > self.waited.get(DECODE, 0.0):
+                return _ADVICE[DECODE_ON_GPU]
+            if self.share_decoders_idle >= WORTH_A_REMARK:
+                return _NO_ROOM
         return _ADVICE[worst] if self.seconds else ""
 
     def words(self) -> str:
@@ -173,8 +179,10 @@ def _add_fields(here: Any, there: Any) -> None:
 
 _ADVICE = {
     DECODE: "decoding is the bottleneck: --workers N if there are cores to spare, --cache-pixels "
-    "if more runs on these images follow, --draft for large JPEG "
-    "files, --decode nvjpeg where there is a CUDA device",
+    "if more runs on these images follow, --draft for large JPEG files, --decode nvjpeg where "
+    "there is a CUDA device",
+    DECODE_ON_GPU: "the GPU's decoding is the bottleneck: --cache-pixels if more runs on these "
+    "images follow, or --decode pillow with many cores",
     DEVICE: "the device is the bottleneck: --precision bf16 or a GPU, or several of them with "
     "--gpus all or --rank and --world-size",
     DISK: "the disk is the bottleneck: put the cache on a faster disk",

@@ -1,6 +1,7 @@
 """`--decode nvjpeg` from files to rows, with the CPU in the place of a GPU."""
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -122,6 +123,15 @@ def test_canvases_that_are_stored_are_those_of_the_gpu(computed):
     fresh = computed("fresh", **more)
     for one, other in zip(everything(fresh), everything(later), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_run_that_waits_for_the_gpus_decoding_says_so(computed, monkeypatch):
+    real = nvjpeg.decode_jpegs
+    monkeypatch.setattr(nvjpeg, "decode_jpegs", lambda *given: time.sleep(3) or real(*given))
+    throughput = computed().stats.throughput
+    assert throughput.bottleneck == "decode"
+    assert throughput.advice().startswith("the GPU's decoding is the bottleneck: --cache-pixels")
 
 
 def test_crops_are_cut_from_originals_by_pillow(stand_in, computed):
