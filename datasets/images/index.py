@@ -1,4 +1,4 @@
-"""Read the digest and size of image files, by many threads, and remember them between runs."""
+"""Read the digest and size of image files, by threads or processes, and remember them."""
 
 import hashlib
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...errors import BadImageError
+from ...machine import cores
+from ...workers import Workers
 from .headers import upright_size_of
 from .image_files import Readable, explain, open_file, open_image, upright_size
 from .memo import IndexedImage, MemoEntry, Stamp, load_memo, save_memo
@@ -22,8 +24,10 @@ READ_WHOLE = 8 << 20
 """A file of at most so many bytes is read at once, a larger one piece by piece."""
 WORKERS = 16
 _CHUNK = 256
-QUICK_STAT, QUICK_READ = 50e-6, 30e-6
-"""One thread looks at all files, or reads them, if a file takes fewer seconds than this."""
+QUICK_STAT, QUICK_READ = 50e-6, 300e-6
+"""Threads look at files, or read them, unless a file takes fewer seconds than this."""
+WORTH_PROCESSES = 0.25
+"""Files are read by processes, which start in 0.1 s, if this thread would take more seconds."""
 T = TypeVar("T")
 
 
@@ -56,9 +60,9 @@ def read_index(
 
     # Files are looked at before any is read, so that a second run is nothing but `stat` calls.
     with ThreadPoolExecutor(workers) as pool:
-        same = set(_in_chunks(partial(_unchanged, known), old, pool, QUICK_STAT))
+        same = set(_in_chunks(partial(_unchanged, known), old, pool, QUICK_STAT, _CHUNK))
         changed = [path for path in unique if path not in same]
-        read = dict(zip(changed, _in_chunks(_read, changed, pool, QUICK_READ), strict=True))
+        read = dict(zip(changed, _read_all(changed, pool), strict=True))
 
     # What could not be read is not remembered: it may be there next time.
     new = {path: answer for path, answer in read.items() if isinstance(answer, tuple)}
@@ -69,19 +73,39 @@ def read_index(
 
 
 def _in_chunks(
-    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, quick: float
+    work: Callable[[str], T], paths: list[str], pool: ThreadPoolExecutor, quick: float, size: int
 ) -> Iterator[T]:
     """Yield what `work` gives for every path, in order.
 
     quick: if a file of the first chunk takes fewer seconds than this, on average, the rest is done
-        by the calling thread, else by the pool.
+        by the calling thread, else by the pool. size: how many files are a chunk.
     """
     # Small files on a local disk take so little that sixteen threads only waited for each other.
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
     start = time.perf_counter()
-    first = [work(path) for path in paths[:_CHUNK]]
+    first = [work(path) for path in paths[:size]]
     run = map if time.perf_counter() - start < len(first) * quick else pool.map
     return chain(first, chain.from_iterable(run(lambda c: list(map(work, c)), chunks[1:])))
+
+
+def _read_all(paths: list[str], pool: ThreadPoolExecutor) -> list[MemoEntry | Unreadable]:
+    """Read files in order, and by processes if they take long."""
+    start = time.perf_counter()
+    first = [_read(path) for path in paths[:_CHUNK]]
+    chunks = [paths[start : start + _CHUNK] for start in range(_CHUNK, len(paths), _CHUNK)]
+    if (time.perf_counter() - start) * len(chunks) < WORTH_PROCESSES:
+        return [*first, *map(_read, paths[_CHUNK:])]
+    # Threads hand the interpreter's lock to each other several times a file: on 2 free cores two
+    # took twice as long as one for 8,192 files of 43 kB, and an import of PyTorch in another thread
+    # made it worse. A core is left to that import.
+    with Workers(min(max(1, cores() - 1), len(chunks), WORKERS)) as workers:
+        return [*first, *chain.from_iterable(pool.map(partial(workers.call, read_part), chunks))]
+
+
+def read_part(paths: list[str]) -> list[MemoEntry | Unreadable]:
+    """Read files in order, by threads if they lie on a slow disk; this is run by processes."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(_in_chunks(_read, paths, pool, QUICK_READ, size=16))
 
 
 def _unchanged(known: Mapping[str, MemoEntry], path: str) -> str:

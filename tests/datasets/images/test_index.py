@@ -122,14 +122,14 @@ def test_files_that_take_long_are_read_by_several_threads(
 
     monkeypatch.setattr(Path, "open", meet)
     monkeypatch.setattr(index, "QUICK_READ", 0)
-    assert len(read_index(paths, workers=4)) == 600
+    assert len(index.read_part(list(map(str, paths)))) == 600
 
 
 @pytest.mark.parametrize("quick", [0, 1000])
-def test_threads_or_none_give_the_same(
+def test_processes_and_threads_or_none_give_the_same(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: float
 ) -> None:
-    monkeypatch.setattr(index, "QUICK_READ", quick)
+    monkeypatch.setattr(index, "WORTH_PROCESSES", quick)
     monkeypatch.setattr(index, "QUICK_STAT", quick)
     paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(600)]
     expected = [IndexedImage(digest(path), 1 + i % 9, 2) for i, path in enumerate(paths)]
@@ -192,3 +192,16 @@ def test_large_files_are_read_piece_by_piece_and_give_the_same(
 def test_an_image_whose_header_is_rare_is_read_by_pillow(tmp_path: Path) -> None:
     Image.new("RGB", (7, 5)).save(tmp_path / "a.bmp")
     assert read_index([tmp_path / "a.bmp"]) == [IndexedImage(digest(tmp_path / "a.bmp"), 7, 5)]
+
+
+def test_many_files_are_read_by_processes_and_give_the_same(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Path]
+) -> None:
+    paths = [write(f"{index}.png", (1 + index % 9, 2)) for index in range(600)]
+    paths[400] = tmp_path / "absent.png"
+    one_thread = read_index(paths)
+    opened.clear()
+    monkeypatch.setattr(index, "WORTH_PROCESSES", 0)
+    assert read_index(paths) == one_thread
+    assert isinstance(one_thread[400], Unreadable)
+    assert set(opened) == set(paths[:256])
