@@ -43,6 +43,7 @@ from a2pipe.pipeline.shards.task import Task
 from a2pipe.stages.crops import whole_canvas
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.pixels import load_crops
+from a2pipe.workers import KEEP_FREED
 
 SIDE, BATCH, CHUNK = 224, 64, 16
 FACTORS = (0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
@@ -164,7 +165,12 @@ def decoders(images: Sequence[tuple[str, str]], count: int) -> Iterator[Callable
     images: digest and path of each.
     """
     command, pipe = [sys.executable, __file__, "--decode"], subprocess.PIPE
-    begun = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
+    begun = [
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env={**KEEP_FREED, **os.environ}
+        )
+        for _ in range(count)
+    ]
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
 
     def share(process: subprocess.Popen[str], todo: Iterator[Any]) -> None:
@@ -291,7 +297,7 @@ def padding(shard_size: int, batch_size: int) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--images", type=int, default=6144)
+    parser.add_argument("--images", type=int, default=8192)
     parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
     parser.add_argument("--photos", type=Path, help="folder to keep them in for further runs")
     parser.add_argument("--crops", action="store_true", help="boxes and embeddings of crops too")

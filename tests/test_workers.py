@@ -3,6 +3,8 @@
 import multiprocessing
 import operator
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from a2pipe.errors import A2pipeError, BadImageError
@@ -230,3 +233,19 @@ def test_code_without_a_file_may_have_workers():
         """
     )
     subprocess.run([sys.executable, "-"], input=code, text=True, check=True, timeout=60)
+
+
+def faults_of_large_arrays(rounds):
+    """Take and free 32 MB again and again; return the page faults of all but the first time."""
+    for number in range(rounds):
+        if number == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(4 << 20, np.uint8) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have other ways")
+def test_a_worker_keeps_the_memory_that_it_frees(workers):
+    pages = 32 * 2**20 // resource.getpagesize()
+    assert workers.call(faults_of_large_arrays, 5) < pages / 4
