@@ -148,7 +148,7 @@ def tables(folder: Path, rows: int) -> dict[str, Any]:
 
 
 def photographs(folder: Path, count: int, rounds: int) -> dict[str, Any]:
-    """The index of photographs beside what reading and hashing them takes; medians by processor."""
+    """The index of photographs beside what reading and hashing them takes."""
     from scaling import write_jpegs
 
     write_jpegs(folder, count)
@@ -180,10 +180,10 @@ def figures(times: list[tuple[float, float]], count: int) -> dict[str, float]:
 
 
 def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds."""
-    start, start_cpu = time.perf_counter(), time.process_time()
+    """Wall seconds, and processor seconds of this process and of those that it started."""
+    start, start_cpu = time.perf_counter(), sum(os.times()[:4])
     work()
-    return time.perf_counter() - start, time.process_time() - start_cpu
+    return time.perf_counter() - start, sum(os.times()[:4]) - start_cpu
 
 
 def index(folder: Path) -> None:
