@@ -20,7 +20,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .block_steps import POST_NORM, Entering, enter_block, leave_block
+from .block_steps import POST_NORM, Entering, add_mlp, attend_block, enter_block
 from .cls_token import cls_leaves, cls_row
 
 BLOCKS: tuple[type[nn.Module], ...] = (Block, EvaBlock, *POST_NORM)
@@ -74,18 +74,13 @@ def embed_patches(module: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     return module.norm_pre(tokens).to(precision), rotation
 
 
-def cross_block(
-    block: Any,
-    following: Any,
-    entering: Entering,
-    rotation: Tensor | None,
-    next_rotation: Tensor | None,
-) -> Entering:
-    """Run a block from what entered its attention to what enters that of the following block.
+def proceed(block: Any, following: Any, tokens: Tensor, rotation: Tensor | None) -> Entering:
+    """Run the MLP of a block, and return what enters the attention of the following block.
 
-    rotation, next_rotation: the angles of the patches in the two blocks, or None.
+    tokens: (B, T, D), as `attend_block` returned them. rotation: the angles of the patches in the
+    following block, or None.
     """
-    return enter_block(following, leave_block(block, entering, rotation), next_rotation)
+    return enter_block(following, add_mlp(block, tokens), rotation)
 
 
 def cls_embedding(block: Any, norm: Any, entering: Entering, row: Tensor) -> Tensor:
@@ -106,13 +101,14 @@ class Steps:
     code of a compiled step is made once for a model and size, and gives a row the same bits
     whichever other rows are read.
 
-    embed, enter, cross, row, finish: `embed_patches`, `enter_block`, `cross_block`, `cls_row` and
-        `cls_embedding`.
+    embed, enter, attend, proceed, row, finish: `embed_patches`, `enter_block`, `attend_block`,
+        `proceed`, `cls_row` and `cls_embedding`.
     """
 
     embed: Callable[[Any, Tensor], tuple[Tensor, Tensor | None]] = embed_patches
     enter: Callable[[Any, Tensor, Tensor | None], Entering] = enter_block
-    cross: Callable[..., Entering] = cross_block
+    attend: Callable[[Any, Entering, Tensor | None], Tensor] = attend_block
+    proceed: Callable[[Any, Any, Tensor, Tensor | None], Entering] = proceed
     row: Callable[[Any, Tensor, Tensor | None, Tensor | None], Tensor] = cls_row
     finish: Callable[[Any, Any, Entering, Tensor], Tensor] = cls_embedding
 
@@ -147,8 +143,11 @@ def read_cls(
             rows[number] = steps.row(block.attn, entering.normed, angles[number - 1], entering.keys)
         # The last block is never run as a whole: only its row and what follows from it is computed.
         if number < last:
-            following = module.blocks[number]
-            entering = steps.cross(block, following, entering, *angles[number - 1 : number + 1])
+            tokens = steps.attend(block, entering, angles[number - 1])
+            # The MLP takes the most memory of all, and needs nothing of what entered the attention.
+            del entering
+            entering = steps.proceed(block, module.blocks[number], tokens, angles[number])
+            del tokens
     read = torch.stack([rows[number] for number in blocks], dim=1) if blocks else None
     if not embed:
         return read, None

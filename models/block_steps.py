@@ -48,21 +48,25 @@ def enter_block(block: Any, tokens: Tensor, rotation: Tensor | None) -> Entering
     return Entering(tokens, normed, keys)
 
 
-def leave_block(block: Any, entering: Entering, rotation: Tensor | None) -> Tensor:
-    """Return the tokens (B, T, D) as they leave a block, given what entered its attention."""
-    attended = _attended(block.attn, entering, rotation)
-    return after_attention(block, entering.tokens, attended)
+def attend_block(block: Any, entering: Entering, rotation: Tensor | None) -> Tensor:
+    """Return the tokens (B, T, D) of a block after its attention and before its MLP."""
+    return add_attended(block, entering.tokens, _attended(block.attn, entering, rotation))
 
 
-def after_attention(block: Any, tokens: Tensor, attended: Tensor) -> Tensor:
-    """Return tokens (B, N, D) as they leave a block, given what its attention put out for them.
+def add_attended(block: Any, tokens: Tensor, attended: Tensor) -> Tensor:
+    """Return tokens (B, N, D) of a block before its MLP.
 
-    tokens: (B, N, D), as they entered the block. attended: (B, N, D).
+    tokens: (B, N, D), as they entered the block. attended: what its attention put out for them.
     """
     if type(block) in POST_NORM:
-        tokens = tokens + block.norm1(attended)
+        return tokens + block.norm1(attended)
+    return _add_branch(block, 1, tokens, attended)
+
+
+def add_mlp(block: Any, tokens: Tensor) -> Tensor:
+    """Return tokens (B, N, D) as they leave a block, given those before its MLP."""
+    if type(block) in POST_NORM:
         return tokens + block.norm2(block.mlp(tokens))
-    tokens = _add_branch(block, 1, tokens, attended)
     return _add_branch(block, 2, tokens, block.mlp(block.norm2(tokens)))
 
 

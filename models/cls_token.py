@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .block_steps import Entering, after_attention, leave_attention
+from .block_steps import Entering, add_attended, add_mlp, leave_attention
 from .projections import bias, needs_keys, per_head, product, project, project_keys, weight
 
 
@@ -58,4 +58,4 @@ def cls_leaves(block: Any, entering: Entering, row: Tensor) -> Tensor:
     entering: what entered the attention of the block. row: what `cls_row` returned for it.
     """
     attended = cls_attended(block.attn, entering.normed, row)
-    return after_attention(block, entering.tokens[:, :1], attended)
+    return add_mlp(block, add_attended(block, entering.tokens[:, :1], attended))

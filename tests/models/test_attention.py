@@ -1,6 +1,7 @@
 """CLS rows against timm's own unfused softmax, and how little is computed for them."""
 
 import copy
+import weakref
 
 import numpy as np
 import pytest
@@ -112,6 +113,19 @@ def test_a_block_that_is_read_norms_its_tokens_once(kind, tiny, pixels) -> None:
         block.norm1.register_forward_hook(lambda *_: normed.append(1))
     read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [1, 2, 3])
     assert len(normed) == (2 if kind == "post norm" else 3)
+
+
+def test_nothing_of_the_attention_is_kept_while_the_mlp_runs(tiny, pixels) -> None:
+    module = tiny("registers")
+    normed, kept = [], []
+    for block in module.blocks:
+        block.norm1.register_forward_hook(lambda *given: normed.append(weakref.ref(given[-1])))
+        block.mlp.register_forward_hook(
+            lambda *_: kept.append([reference() is not None for reference in normed])
+        )
+    with torch.inference_mode():
+        read_cls(module, *embed_patches(module, pixels(126)), [1, 2, 3])
+    assert kept == [[False], [False, False]]
 
 
 class Shapes(TorchDispatchMode):

@@ -9,7 +9,7 @@ from timm.models.eva import EvaBlock
 from timm.models.vision_transformer import Block, ResPostBlock
 from torch import Tensor, nn
 
-from a2pipe.models.block_steps import after_attention, attention_input
+from a2pipe.models.block_steps import add_attended, add_mlp, attention_input
 from a2pipe.models.cls_token import cls_attended, cls_row
 
 BLOCKS = {
@@ -42,7 +42,7 @@ def test_the_cls_token_leaves_as_from_the_whole_block(block, tokens) -> None:
     entering = attention_input(block, tokens)
     attended = cls_attended(block.attn, entering, cls_row(block.attn, entering))
     torch.testing.assert_close(attended, block.attn(entering)[:, :1], atol=1e-5, rtol=1e-5)
-    leaving = after_attention(block, tokens[:, :1], attended)
+    leaving = add_mlp(block, add_attended(block, tokens[:, :1], attended))
     torch.testing.assert_close(leaving, block(tokens)[:, :1], atol=1e-5, rtol=1e-5)
 
 
