@@ -202,9 +202,9 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "Type models compute in; rows of each have addresses of their own.  [fp32]",
         "run.compile": "--compile  "
         "Let torch.compile make the models' code; rows get addresses of their own.",
-        "run.batch_size": "--batch-size N  Images in a forward pass.  [64]",
+        "run.batch_size": "--batch-size N  Images that are decoded and held together.  [64]",
         "run.workers": "--workers N  "
-        "Threads that decode images, and heads that are fitted at once.  [one a core]",
+        "Processes that decode images [one a core but one], and heads fitted at once [one a core].",
         "run.backend": "--backend zarr|hdf5  How arrays are stored.  [zarr]",
         "run.shard_size": "--shard-size N  Images that are committed at once.  [1024]",
         "run.weights": "--weights FILE|MODEL=FILE ...  "

@@ -201,9 +201,9 @@ class RunSection(Section):
 
     device: as PyTorch names it, or "auto". gpus: those that get a process each: "all", the first so
     many, or these numbers; None is one device for this process. precision: the type models compute
-    in. compile: whether torch.compile makes the models' code. batch_size: images in a forward pass.
-    workers: threads that decode, and heads fitted at once; None is one a core. backend: how arrays
-    are stored.
+    in. compile: whether torch.compile makes the models' code. batch_size: images decoded and held
+    together. workers: processes that decode, where None leaves a core free, and heads fitted at
+    once, where None is one a core. backend: how arrays are stored.
     shard_size: images committed at once. limit: how many samples are taken; None is all.
     skip_bad_images: whether bad images are left out instead of ending the run. offline: whether the
     network is left alone. cache_pixels: whether images are stored on their canvas. weights: local

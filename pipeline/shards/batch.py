@@ -45,12 +45,14 @@ class Launched:
 
     pending: the results on their way. rows: int64 (k,), of the shard.
     attention: an array for each block that was asked for. embeddings: arrays of the embedding.
+    reduced: images a pass, where memory sufficed for fewer than usual, else 0.
     """
 
     pending: Pending
     rows: Rows
     attention: Sequence[ShardArray[AttentionSpec]] = ()
     embeddings: Sequence[ShardArray[EmbeddingSpec]] = ()
+    reduced: int = 0
 
 
 @dataclass
@@ -198,6 +200,7 @@ def collect(batch: Batch) -> None:
             own = np.isin(launched.rows, array.todo(launched.rows))
             array.fill(launched.rows[own], values[own])
             array.seconds += seconds / len(filled)
+            array.forward = launched.reduced or array.forward
         batch.seconds += seconds
     batch.launched.clear()
 
@@ -227,7 +230,8 @@ def _attend(
     blocks = [each.spec.block for each in group]
     embeddings = [each for each in embeddings if len(each.todo(rows))]
     pending = backbone.launch(pixels, blocks, embed=bool(embeddings))
-    batch.launched.append(Launched(pending, rows, group, embeddings))
+    reduced = backbone.reduced.get(spec.input_size, 0)
+    batch.launched.append(Launched(pending, rows, group, embeddings, reduced))
 
 
 def _place(batch: Batch, array: ShardArray[BoxSpec], backbones: Backbones) -> None:
@@ -265,7 +269,9 @@ def _embed(batch: Batch, array: ShardArray[EmbeddingSpec], backbones: Backbones)
         canvases = batch.canvases(rows, spec.pixels, backbone.device)
         placed = boxes.values[rows].astype(np.int32, copy=False)
         crops = spec.box.crops(canvases, placed, spec.input_size)
-    batch.launched.append(Launched(backbone.launch(crops, embed=True), rows, embeddings=[array]))
+    pending = backbone.launch(crops, embed=True)
+    reduced = backbone.reduced.get(spec.input_size, 0)
+    batch.launched.append(Launched(pending, rows, embeddings=[array], reduced=reduced))
 
 
 def _readable(

@@ -186,7 +186,7 @@ def test_both_decodes_of_an_original_find_room_for_it(experiment, tmp_path, monk
     computed(experiment, tmp_path / "cache", crops=ORIGINAL, run=run)
     # Each process has one original at a time, of the few that it was sent.
     assert set(taken) == {7 * 40 * 30}
-    assert len(taken) == 2 * 80 // 8
+    assert len(taken) == 2 * 80 // 16
 
 
 def test_few_batches_wait_for_their_crops(experiment, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
     """Return the request for shards of a task.
 
     run: a name for this run, by which a worker knows whether it has opened the experiment already.
-    decoders: decoding threads of a worker, for an experiment that does not say.
+    decoders: decoding processes of a worker, for an experiment that does not say.
     """
     specs = task.asked_for
     return {

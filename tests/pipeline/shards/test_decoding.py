@@ -146,7 +146,7 @@ def test_where_no_process_starts_threads_decode_and_it_is_told(decoders, path_of
 @pytest.mark.parametrize(
     ("pixels", "calls"),
     [
-        ([0] * 20, [IMAGES_A_CALL, IMAGES_A_CALL, 20 - 2 * IMAGES_A_CALL]),
+        ([0] * (2 * IMAGES_A_CALL + 4), [IMAGES_A_CALL, IMAGES_A_CALL, 4]),
         ([PIXELS_A_CALL] * 3, [1, 1, 1]),
         ([PIXELS_A_CALL // 2] * 4, [2, 2]),
         ([], []),

@@ -96,7 +96,7 @@ def stats_of(shards):
         forward_passes={"m": shards, "n": 2 * shards},
         seconds={"write": 0.5 * shards},
         device="cpu",
-        throughput=Throughput(1.0 * shards, 4 * shards, waited),
+        throughput=Throughput(1.0 * shards, 4 * shards, waited=waited),
     )
 
 
