@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadImageError
-from ...machine import cores
 from ...models.preprocessing import to_unit
 from ...stages.crops import whole_canvas
 from ...stages.geometry import Canvas
@@ -18,6 +17,7 @@ from ...stages.pixels import load_crops
 from ...stages.specs import ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
+from ..shards.decoding import processes
 from .estimate import Estimate
 
 DECODES = 16
@@ -28,7 +28,7 @@ DECODES = 16
 class Probe:
     """A Probe says what was timed, in seconds.
 
-    decode: for one image on one thread. passes: "NAME at SIDE px, STAGE" -> for one image through
+    decode: for one image in one process. passes: "NAME at SIDE px, STAGE" -> for one image through
     this model. total: for everything that is missing.
     """
 
@@ -42,7 +42,7 @@ class Probe:
 
     def words(self) -> list[str]:
         """Return the times as lines for a person."""
-        lines = [f"decoding takes {1000 * self.decode:.2f} ms an image and thread"]
+        lines = [f"decoding takes {1000 * self.decode:.2f} ms an image and process"]
         lines += [f"{what} takes {1000 * s:.2f} ms an image" for what, s in self.passes.items()]
         return [*lines, f"all that is missing takes about {_duration(self.total)}"]
 
@@ -59,10 +59,10 @@ def probe(session: Session, estimated: Estimate) -> Probe:
     run, memo = session.experiment.run, weights_memo(session.cache)
     backbones = Backbones(session.plan.backbones, run, memo)
     passes = {key: _passing(session, backbones, *key) for key in estimated.inputs}
-    decoding = decode * estimated.decodes / (run.workers or cores())
+    decoding = decode * estimated.decodes / processes(run.workers)
     computing = sum(passes[key] * count for key, count in estimated.inputs.items())
-    # On the CPU the models share the cores with the decoding threads, so the times add up. On a GPU
-    # both go on at once, and the slower one counts.
+    # On the CPU the models share the cores with the decoding processes, so the times add up. On a
+    # GPU both go on at once, and the slower one counts.
     shared = backbones.device() in ("", "cpu")
     return Probe(
         decode,

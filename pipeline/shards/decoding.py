@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...cache.artifact import OK, UNREADABLE
 from ...errors import A2pipeError, BadImageError
+from ...machine import cores
 from ...shared_memory import Pinned, Segment, SharedMemory
 from ...stages.crops import Crop, whole_canvas
 from ...stages.device_canvas import Jpeg
@@ -220,6 +221,11 @@ class Idleness:
             self._unfinished -= 1
             if not self._unfinished:
                 self._since = time.perf_counter()
+
+
+def processes(workers: int | None) -> int:
+    """Return how many processes decode; where nothing is set, a core is left to the device."""
+    return workers or max(1, cores() - 1)
 
 
 def _calls(decodes: Mapping[int, Decode]) -> Iterator[dict[int, Decode]]:

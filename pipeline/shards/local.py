@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ...machine import cores
 from ...stages.boxes.squares import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
 from .batch import Batch, attend, collect, embed_crops, place_crops
-from .decoding import IMAGES_A_CALL, Decoders, Idleness, Job
+from .decoding import IMAGES_A_CALL, Decoders, Idleness, Job, processes
 from .device_decoding import decode_on, decoding_device
 from .gpus.devices import say_idle_gpus
 from .prefetch import prefetch
@@ -234,9 +233,9 @@ def _count(batch: Batch, stats: RunStats) -> None:
 
 
 def _decoders(task: Task) -> int:
-    """Return how many processes decode: by default one core is left to the thread of the device."""
-    workers = task.plan.experiment.run.workers or max(1, cores() - 1)
-    return min(workers, -(-max(task.images(task.shards), 1) // IMAGES_A_CALL))
+    """Return how many processes decode a task: no more than it has calls for them."""
+    calls = -(-task.images(task.shards) // IMAGES_A_CALL)
+    return max(1, min(processes(task.plan.experiment.run.workers), calls))
 
 
 def _batches(task: Task, size: int, progress: Progress, stats: RunStats) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ from a2pipe.cache.catalog import Cache
 from a2pipe.cache.fingerprint import fingerprint
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import load_backbone
-from a2pipe.models.preprocessing import to_unit
+from a2pipe.models.preprocessing import to_device, to_unit
 from a2pipe.pipeline.session import Session, open_session
 from a2pipe.pipeline.shards import local
 from a2pipe.pipeline.shards.prefetch import Room
@@ -83,6 +83,32 @@ def test_an_image_is_decoded_once_for_its_boxes_and_once_for_its_crops(experimen
     session = computed(experiment, tmp_path / "cache", crops=crops, embedding=BOTH)
     assert session.stats.decoded == 80 + 80
     assert session.stats.forward_passes == {RANDOM: 80 + (2 + 1 + 1 + 2) * 80}
+
+
+@pytest.mark.parametrize(("source", "decodes", "copies"), [("resized", 1, 1), ("original", 2, 5)])
+def test_all_models_share_what_is_decoded_and_what_lies_on_the_device(
+    experiment, tmp_path, monkeypatch, source, decodes, copies
+):
+    """A batch's canvas is copied to the device once, and so is each crop, whoever reads it."""
+    copied = []
+
+    def copy(pixels, device):
+        copied.append(pixels.shape)
+        return to_device(pixels, device)
+
+    monkeypatch.setattr("a2pipe.pipeline.shards.batch.to_device", copy)
+    models = {"models": [RANDOM, TRAINED]}
+    session = computed(
+        experiment,
+        tmp_path / "cache",
+        attention=models,
+        crops={"sizes": [16], "source": source},
+        embedding={**models, "baselines": ["center:16", "random"]},
+        run={"device": "cpu", "batch_size": 80, "shard_size": 80},
+    )
+    assert session.stats.decoded == decodes * 80
+    assert len(copied) == copies
+    assert session.stats.forward_passes == {RANDOM: 5 * 80, TRAINED: 5 * 80}
 
 
 def test_where_boxes_are_known_it_is_decoded_once(experiment, tmp_path):
