@@ -5,7 +5,9 @@ which they are launched, and needs neither a core nor the interpreter's lock. Al
 executor, decoding of generated JPEGs of about 500 x 375 in `--workers` processes, writing attention
 to a cache; with `--crops` also boxes and embeddings of crops. The batch times of the sweep are
 multiples of the time that decoding takes in as many processes that do nothing else, which is
-measured before and after every run. Decoding checks that a file is the one that was indexed.
+measured before and after every run. Decoding checks that a file is the one that was indexed. The
+processes are started by a run of one batch before the one that counts, as in earnest they start
+while models load, which these have no need of.
 
 For each time of the sweep it tells the rate end to end as a share of the slower of the two bounds,
 the device and decoding, of which 0.93 is wanted, and whether the run names the one that is slower.
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -46,7 +49,7 @@ from a2pipe.stages.pixels import load_crops
 from a2pipe.workers import KEEP_FREED
 
 SIDE, BATCH, CHUNK = 224, 64, 16
-FACTORS = (0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0)
+FACTORS = 0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0
 """Times of the sweep, as multiples of the time that decoding takes."""
 WANTED, CLOSE = 0.93, 0.15
 """Bounds that differ by less than CLOSE are both slow enough to be named."""
@@ -95,6 +98,7 @@ class FakeBackbone:
     def __init__(self, info: Any, device: Device):
         self.info = info
         self.forward_passes = 0
+        self.reduced: dict[int, int] = {}
         self._device = device
 
     def launch(self, pixels: Any, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
@@ -122,15 +126,19 @@ class Executor(LocalExecutor):
     """The local executor with a fake device in place of the real one."""
 
     def __init__(self, device: Device):
-        super().__init__()
+        super().__init__(lasting=True)
         self._device = device
 
     def backbones(self, task: Task) -> Backbones:
         """Return models on the fake device."""
         return FakeBackbones(task.plan, self._device)
 
+    def close(self) -> None:
+        """End the decoding processes."""
+        self._close()
 
-def experiment(images: Path, crops: bool, workers: int) -> dict[str, Any]:
+
+def experiment(images: Path, options: argparse.Namespace, limit: int | None) -> dict[str, Any]:
     """Attention of the last block, and one crop and its embedding if asked for."""
     return {
         "name": "feeding",
@@ -138,8 +146,8 @@ def experiment(images: Path, crops: bool, workers: int) -> dict[str, Any]:
         "image": {"size": SIDE},
         "attention": {"models": ["demo_localizer_s"]},
         "crops": {"sizes": [64]},
-        "embedding": {"models": ["demo_embedder_s"] if crops else [], "input_size": 48},
-        "run": {"device": "cpu", "workers": workers},
+        "embedding": {"models": ["demo_embedder_s"] if options.crops else [], "input_size": 48},
+        "run": {"device": "cpu", "workers": options.workers, "limit": limit},
     }
 
 
@@ -213,30 +221,49 @@ def sweep(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 
     images = options.photos or folder / "images"
     write_many(images, options.images)
-    collection = session_of(images, folder / "index", options, Device(0.0)).collection
+    collection = session_of(images, folder / "index", options, Executor(Device(0.0))).collection
     count = len(collection.images)
     with decoders(list(collection.path_of.items()), options.workers) as decoding:
         found, before = [], decoding()
-        for number, factor in enumerate(options.factors):
-            cache = folder / f"cache {number}"
-            (cache / "index").mkdir(parents=True)
-            for memo in (folder / "index" / "index").iterdir():
-                (cache / "index" / memo.name).write_bytes(memo.read_bytes())
+        for number, factor in enumerate(options.factors * options.rounds):
             device = Device(factor * before / count / (2 if options.crops else 1))
-            session = session_of(images, cache, options, device)
-            run = fed(session, options.crops)
+            executor = Executor(device)
+            caches = [indexed(folder, f"{what} {number}") for what in ("start", "cache")]
+            start = fed(session_of(images, caches[0], options, executor, BATCH), options.crops)
+            run = fed(session_of(images, caches[1], options, executor), options.crops)
+            executor.close()
             after = decoding()
             bound = statistics.mean((before, after))
             found.append(compared(factor, count, device, bound, run, options.crops))
+            found[-1]["seconds_to_start"] = round(start["seconds"], 2)
             print(line(found[-1]), file=sys.stderr, flush=True)
             before = after
-    return found
+    return [middle([each for each in found if each["factor"] == x]) for x in options.factors]
 
 
-def session_of(images: Path, cache: Path, options: argparse.Namespace, device: Device) -> Session:
+def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run whose share is the median; named right are those in which most rounds are."""
+    shares = [each["share_of_bound"] for each in rounds]
+    one = next(each for each in rounds if each["share_of_bound"] == statistics.median_low(shares))
+    right = statistics.median_low(each["right"] for each in rounds)
+    return {**one, "right": right, "shares": shares}
+
+
+def indexed(folder: Path, name: str) -> Path:
+    """A cache that has the digests of the images and nothing else."""
+    shutil.copytree(folder / "index" / "index", folder / name / "index")
+    return folder / name
+
+
+def session_of(
+    images: Path,
+    cache: Path,
+    options: argparse.Namespace,
+    executor: Executor,
+    limit: int | None = None,
+) -> Session:
     """An experiment whose dataset is indexed already, where the cache has the index."""
-    source = experiment(images, options.crops, options.workers)
-    return open_session(source, cache, executor=Executor(device))
+    return open_session(experiment(images, options, limit), cache, executor=executor)
 
 
 def compared(
@@ -298,7 +325,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--images", type=int, default=8192)
-    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
+    parser.add_argument("--rounds", type=int, default=1, help="of the sweep; medians are shown")
     parser.add_argument("--photos", type=Path, help="folder to keep them in for further runs")
     parser.add_argument("--crops", action="store_true", help="boxes and embeddings of crops too")
     parser.add_argument("--decode", action="store_true", help=argparse.SUPPRESS)
