@@ -3,7 +3,7 @@
 The device is a fake one. It takes so many milliseconds for a batch of 64 images, in the order in
 which they are launched, and needs neither a core nor the interpreter's lock. All else is real: the
 executor, decoding of generated JPEGs of about 500 x 375 in `--workers` processes, writing attention
-to a cache; with `--crops` also boxes and embeddings of crops. The batch times of the sweep are
+to a cache. Crops are left out, as they are cut on the device. The batch times of the sweep are
 multiples of the time that decoding takes in as many processes that do nothing else, which is
 measured before and after every run. Decoding checks that a file is the one that was indexed. The
 processes are started by a run of one batch before the one that counts, as in earnest they start
@@ -107,8 +107,8 @@ class FakeBackbone:
         tokens = self.info.prefix_tokens + (side // self.info.patch) ** 2
         rows = torch.full((count, len(blocks), self.info.heads, tokens), 1 / tokens)
         self.forward_passes += count
-        features = torch.ones((count, self.info.dim)) if embed else None
-        return Pending(rows if blocks else None, features, *self._device.queue(count))
+        del embed
+        return Pending(rows, None, *self._device.queue(count))
 
 
 class FakeBackbones(Backbones):
@@ -139,22 +139,20 @@ class Executor(LocalExecutor):
 
 
 def experiment(images: Path, options: argparse.Namespace, limit: int | None) -> dict[str, Any]:
-    """Attention of the last block, and one crop and its embedding if asked for."""
+    """Attention of the last block."""
     return {
         "name": "feeding",
         "dataset": {"name": str(images)},
         "image": {"size": SIDE},
         "attention": {"models": ["demo_localizer_s"]},
-        "crops": {"sizes": [64]},
-        "embedding": {"models": ["demo_embedder_s"] if options.crops else [], "input_size": 48},
         "run": {"device": "cpu", "workers": options.workers, "limit": limit},
     }
 
 
-def fed(session: Session, crops: bool) -> dict[str, Any]:
+def fed(session: Session) -> dict[str, Any]:
     """Run a session to its end: wall seconds, processor seconds of this process, what it said."""
     start, cpu = time.perf_counter(), time.process_time()
-    stats = session.compute(*(() if crops else ("attention",)))
+    stats = session.compute("attention")
     return {
         "seconds": time.perf_counter() - start,
         "own_cpu_seconds": round(time.process_time() - cpu, 2),
@@ -226,15 +224,15 @@ def sweep(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     with decoders(list(collection.path_of.items()), options.workers) as decoding:
         found, before = [], decoding()
         for number, factor in enumerate(options.factors * options.rounds):
-            device = Device(factor * before / count / (2 if options.crops else 1))
+            device = Device(factor * before / count)
             executor = Executor(device)
             caches = [indexed(folder, f"{what} {number}") for what in ("start", "cache")]
-            start = fed(session_of(images, caches[0], options, executor, BATCH), options.crops)
-            run = fed(session_of(images, caches[1], options, executor), options.crops)
+            start = fed(session_of(images, caches[0], options, executor, BATCH))
+            run = fed(session_of(images, caches[1], options, executor))
             executor.close()
             after = decoding()
             bound = statistics.mean((before, after))
-            found.append(compared(factor, count, device, bound, run, options.crops))
+            found.append(compared(factor, count, device, bound, run))
             found[-1]["seconds_to_start"] = round(start["seconds"], 2)
             print(line(found[-1]), file=sys.stderr, flush=True)
             before = after
@@ -267,10 +265,10 @@ def session_of(
 
 
 def compared(
-    factor: float, images: int, device: Device, decode: float, run: dict[str, Any], crops: bool
+    factor: float, images: int, device: Device, decode: float, run: dict[str, Any]
 ) -> dict[str, Any]:
     """The run beside its bounds. decode, run["seconds"]: for all images."""
-    compute = images * device.seconds * (2 if crops else 1)
+    compute = images * device.seconds
     slower = "device" if compute > decode else "decode"
     close = abs(compute - decode) < CLOSE * max(compute, decode)
     return {
@@ -328,7 +326,6 @@ def main() -> int:
     parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
     parser.add_argument("--rounds", type=int, default=1, help="of the sweep; medians are shown")
     parser.add_argument("--photos", type=Path, help="folder to keep them in for further runs")
-    parser.add_argument("--crops", action="store_true", help="boxes and embeddings of crops too")
     parser.add_argument("--decode", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.decode:

@@ -36,7 +36,7 @@ def write_many(folder: Path, count: int, a_call: int = 64) -> list[Path]:
     """
     starts = range(0, count, a_call)
     counts = [min(a_call, count - start) for start in starts]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         parts = pool.map(partial(write_photos, folder), counts, starts)
         return [path for part in parts for path in part]
 
