@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from ..errors import A2pipeError, BadImageError, first_line
-from ..models.backbone import choose_device
+from ..models.device import choose_device
 
 if TYPE_CHECKING:
     from torch import Tensor

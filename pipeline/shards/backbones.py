@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class Backbones:
             return wanted
         from ...models.forward_shape import images_a_pass
 
-        kind = self._chosen().type
+        kind = self._kind()
         # Powers of two, so that the largest is a multiple of the others.
         largest = max(
             images_a_pass(info.dim, info.tokens(side), kind)
@@ -131,17 +131,19 @@ class Backbones:
 
     def pinned(self, array: NDArray[np.uint8]) -> AbstractContextManager[None]:
         """Pin the memory of an array while the block runs, if the models are on a GPU."""
-        if self._chosen().type != "cuda":
+        if self._kind() != "cuda":
             return nullcontext()
         from ...models.preprocessing import pinned
 
         return pinned(array)
 
-    def _chosen(self) -> Any:
-        """Return the device that models are, or will be, on."""
-        from ...models.backbone import choose_device
+    def _kind(self) -> str:
+        """Return the kind of device that models are, or will be, on: cpu, cuda or mps."""
+        if self._run.device == "cpu":  # told without PyTorch, which is being imported meanwhile
+            return "cpu"
+        from ...models.device import choose_device
 
-        return choose_device(self._run.device)
+        return choose_device(self._run.device).type
 
     def notices(self) -> list[str]:
         """Return what there is to tell of the models that were loaded, a sentence each."""

@@ -130,12 +130,6 @@ def test_wrong_settings_are_refused(arguments, words) -> None:
         load_backbone("demo_localizer_s_random", **arguments)
 
 
-def test_an_absent_device_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(A2pipeError, match="no cuda device"):
-        backbones.choose_device("cuda")
-
-
 def test_nothing_of_a_backbone_is_trainable_or_in_training() -> None:
     module = load_backbone("demo_localizer_s_random")._module
     assert not module.training
