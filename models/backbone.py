@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..errors import A2pipeError, UsageError
-from .acceleration import cast_blocks, code_folder, compilation, compiled_steps
 from .architecture import architecture_of, empty_network
-from .attention import EAGER, read_cls
+from .blocks.acceleration import cast_blocks, code_folder, compilation, compiled_steps
+from .blocks.attention import EAGER, read_cls
 from .device import choose_device
 from .forward_shape import images_a_pass
 from .identity import BackboneInfo, identify, locate_weights

@@ -109,7 +109,7 @@ def refuse_unreadable(entry: ModelEntry) -> None:
     if entry.name in TABLE or not entry.timm:
         return
     from .architecture import architecture_of, empty_network
-    from .attention import check_readable
+    from .blocks.attention import check_readable
 
     check_readable(empty_network(architecture_of(entry, None)), entry.name)
 
@@ -134,7 +134,7 @@ def _recalled(entry: ModelEntry, path: Path | None, memo: Path | None) -> Backbo
 def _inspect(entry: ModelEntry, path: Path | None, memo: Path | None) -> BackboneInfo:
     """Work out the facts of a backbone from its network and its weights file."""
     from .architecture import architecture_of, empty_network
-    from .attention import check_readable
+    from .blocks.attention import check_readable
     from .weights.random_init import random_tensors
 
     architecture = architecture_of(entry, path)

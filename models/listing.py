@@ -119,7 +119,7 @@ def details(entry: ModelEntry) -> dict[str, Any]:
 def _measured(entry: ModelEntry) -> ModelEntry:
     """Return the entry with parameters, patch, prefix tokens and positions of its network."""
     from .architecture import architecture_of, count_parameters, empty_network
-    from .attention import check_readable
+    from .blocks.attention import check_readable
 
     module: Any = empty_network(architecture_of(entry, on_this_machine(entry)))
     check_readable(module, entry.name)

@@ -9,8 +9,8 @@ from timm.models.eva import EvaBlock
 from timm.models.vision_transformer import Block, ResPostBlock
 from torch import Tensor, nn
 
-from a2pipe.models.block_steps import add_attended, add_mlp, attention_input
-from a2pipe.models.cls_token import cls_attended, cls_row
+from a2pipe.models.blocks.cls_token import cls_attended, cls_row
+from a2pipe.models.blocks.steps import add_attended, add_mlp, attention_input
 
 BLOCKS = {
     "plain": lambda: Block(48, 3, qkv_bias=True),

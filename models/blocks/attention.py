@@ -19,9 +19,9 @@ from timm.models.eva import Eva, EvaAttention, EvaBlock
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
-from ..errors import UsageError
-from .block_steps import POST_NORM, Entering, add_mlp, attend_block, enter_block
+from ...errors import UsageError
 from .cls_token import cls_leaves, cls_row
+from .steps import POST_NORM, Entering, add_mlp, attend_block, enter_block
 
 BLOCKS: tuple[type[nn.Module], ...] = (Block, EvaBlock, *POST_NORM)
 ATTENTIONS: tuple[type[nn.Module], ...] = (Attention, EvaAttention, AttentionRope)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..errors import A2pipeError, first_line
+from ...errors import A2pipeError, first_line
 from .attention import EAGER, Steps
 
 MOST_COMPILED = 4096

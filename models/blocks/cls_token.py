@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .block_steps import Entering, add_attended, add_mlp, leave_attention
 from .projections import bias, needs_keys, per_head, product, project, project_keys, weight
+from .steps import Entering, add_attended, add_mlp, leave_attention
 
 
 def cls_row(

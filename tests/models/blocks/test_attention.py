@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2pipe.errors import UsageError
-from a2pipe.models.attention import check_readable, embed_patches, read_cls
+from a2pipe.models.blocks.attention import check_readable, embed_patches, read_cls
 
 
 def test_every_block_equals_the_eager_softmax(

@@ -16,14 +16,14 @@ import torch
 from timm.models.vision_transformer import Block, VisionTransformer
 
 from a2pipe.errors import A2pipeError
-from a2pipe.models.acceleration import (
+from a2pipe.models.blocks.acceleration import (
     CODE_FOLDER,
     cast_blocks,
     code_folder,
     compilation,
     compiled_steps,
 )
-from a2pipe.models.attention import Steps, embed_patches
+from a2pipe.models.blocks.attention import Steps, embed_patches
 
 LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -207,7 +207,7 @@ def test_the_second_process_compiles_nothing_anew(tmp_path) -> None:
 
 
 def test_code_is_kept_apart_for_another_processor(tmp_path, monkeypatch) -> None:
-    from a2pipe.models import acceleration
+    from a2pipe.models.blocks import acceleration
 
     mine = code_folder(tmp_path / "compiled")
     assert mine is not None
@@ -255,7 +255,7 @@ def test_a_failed_compilation_is_one_sentence() -> None:
 
 @pytest.mark.usefixtures("captured")
 def test_a_variant_too_many_is_refused_and_never_run_uncompiled(pixels, monkeypatch) -> None:
-    monkeypatch.setattr("a2pipe.models.acceleration.MOST_COMPILED", 1)
+    monkeypatch.setattr("a2pipe.models.blocks.acceleration.MOST_COMPILED", 1)
     module, steps = (
         VisionTransformer(48, 16, embed_dim=12, depth=1, num_heads=1).eval(),
         compiled_steps(),
