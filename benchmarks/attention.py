@@ -29,6 +29,7 @@ import torch
 import transformers
 from networks import backbone, network, pixels
 from PIL import Image
+from plain import EAGER, fastest, plain_forwards
 
 from a2pipe.datasets.registry import load
 from a2pipe.models.backbone import load_backbone
@@ -100,8 +101,8 @@ def speed(name: str, size: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def low_precision(name: str, rounds: int) -> dict[str, float]:
-    """Speed of bfloat16 as a multiple of float32."""
+def low_precision(name: str, rounds: int) -> dict[str, Any]:
+    """Speed of bfloat16 as a multiple of float32, and of the fastest plain bfloat16 forward."""
     exact, rough, images = (
         backbone(name, 224),
         backbone(name, 224, precision="bf16"),
@@ -111,13 +112,21 @@ def low_precision(name: str, rounds: int) -> dict[str, float]:
     works: dict[str, Work] = {
         "fp32 attention": lambda: exact.attention(images, [last]),
         "bf16 attention": lambda: rough.attention(images, [last]),
+        "bf16 attention, all blocks": lambda: rough.attention(images, range(1, last + 1)),
         "fp32 embedding": lambda: exact.embed(images),
         "bf16 embedding": lambda: rough.embed(images),
     }
+    works |= plain_forwards(name, "cpu", "bf16", (EAGER,), images)
     spent = medians(works, rounds)
-    return {
+    best = fastest(spent, (EAGER,))
+    times_fp32: dict[str, Any] = {
         role: round(spent[f"fp32 {role}"] / spent[f"bf16 {role}"], 2)
         for role in ("attention", "embedding")
+    }
+    ours = [way for way in works if way.startswith("bf16")]
+    return times_fp32 | {
+        "fastest_plain": best,
+        "times_fastest_plain": {way: round(spent[best] / spent[way], 3) for way in ours},
     }
 
 

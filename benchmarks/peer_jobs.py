@@ -29,6 +29,8 @@ NETWORK, SIDE, NATIVE, CROP, PREFIX = "vit_small_patch14_dinov2", 224, 518, 64, 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TASKS = ("attention", "crops")
 OURS = "a2pipe"
+COMPILED = ", compiled"
+"""What the name of a way ends with that runs through torch.compile."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Peer:
     embed: Callable[[Any], Any]
 
 
+def library(way: str) -> str:
+    """The name of a way without what says that it is compiled."""
+    return way.removesuffix(COMPILED)
+
+
 def photos_of(folder: Path) -> list[Path]:
     """In the order in which every script stores them."""
     return sorted(folder.rglob("*.jpg"))
@@ -68,11 +75,12 @@ def timm_network(weights: Path) -> Any:
     return module.eval().requires_grad_(False)
 
 
-def transformers_peer(weights: Path) -> Peer:
+def transformers_peer(weights: Path, compiled: bool) -> Peer:
     """transformers: eager attention where it is read, its default, fused, where it is not."""
     from peer_transformers import translated
 
-    looking, seeing = (translated(timm_network(weights), kind) for kind in ("eager", "sdpa"))
+    kinds = ("eager", "sdpa")
+    looking, seeing = (made(translated(timm_network(weights), kind), compiled) for kind in kinds)
 
     def look(images: Any) -> Any:
         return looking(images, output_attentions=True).attentions[-1][:, :, 0]
@@ -80,21 +88,29 @@ def transformers_peer(weights: Path) -> Peer:
     return Peer(look, lambda images: seeing(images).last_hidden_state[:, 0])
 
 
-def timm_peer(weights: Path) -> Peer:
-    """timm: AttentionExtract by a hook, fusion off in the block that is read alone."""
+def made(model: Any, compiled: bool) -> Any:
+    """A model as it is, or compiled as a whole."""
+    import torch
+
+    return torch.compile(model) if compiled else model
+
+
+def timm_peer(weights: Path, compiled: bool) -> Peer:
+    """timm: AttentionExtract by a hook, fusion off in the block that is read alone.
+
+    Compiled: the hook is part of the code, as torch.compile traces what it writes down.
+    """
     from timm.utils import AttentionExtract
 
     looking, seeing = timm_network(weights), timm_network(weights)
     looking.blocks[-1].attn.fused_attn = False
     name = f"blocks.{len(looking.blocks) - 1}.attn.attn_drop"
     extract = AttentionExtract(looking, names=[name], method="hook")
-    return Peer(
-        lambda images: extract(images)[name][:, :, 0],
-        lambda images: seeing.forward_features(images)[:, 0],
-    )
+    look, embed = made(extract, compiled), made(seeing.forward_features, compiled)
+    return Peer(lambda images: look(images)[name][:, :, 0], lambda images: embed(images)[:, 0])
 
 
-def nnsight_peer(weights: Path) -> Peer:
+def nnsight_peer(weights: Path, _: bool) -> Peer:
     """nnsight: the same module traced, and the pass stopped once the block was read."""
     import nnsight
 
@@ -111,11 +127,13 @@ def nnsight_peer(weights: Path) -> Peer:
     return Peer(look, lambda images: seeing.forward_features(images)[:, 0])
 
 
-PEERS: dict[str, Callable[[Path], Peer]] = {
+PEERS: dict[str, Callable[[Path, bool], Peer]] = {
     "transformers": transformers_peer,
     "timm": timm_peer,
     "nnsight": nnsight_peer,
 }
+CAN_COMPILE = ("transformers", "timm", OURS)
+WAYS = (*PEERS, OURS, *(way + COMPILED for way in CAN_COMPILE))
 LIBRARIES = {
     "transformers": "transformers.models.dinov2.modeling_dinov2",
     "timm": "timm.utils",
@@ -162,7 +180,7 @@ def run_script(job: Job) -> None:
     import torch
     from peer_crops import cut, most_attended
 
-    peer = PEERS[job.way](job.weights)
+    peer = PEERS[library(job.way)](job.weights, job.way.endswith(COMPILED))
     rows, features = [], []
     with torch.inference_mode():
         for images in loader(job):
@@ -189,12 +207,13 @@ def run_ours(job: Job) -> None:
     sys.argv += ["--dataset", str(job.photos), "--weights", f"{NETWORK}={job.weights}"]
     sys.argv += ["--cache", str(job.out), "--workers", str(job.cores)]
     sys.argv += ["--batch-size", str(job.batch), "--device", "cpu"]
+    sys.argv += ["--compile"] * job.way.endswith(COMPILED)
     main()
 
 
 def arguments() -> Job:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("way", choices=[*PEERS, OURS])
+    parser.add_argument("way", choices=WAYS)
     parser.add_argument("task", choices=TASKS)
     for name in ("photos", "weights", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -206,11 +225,12 @@ def arguments() -> Job:
 def main() -> None:
     job = arguments()
     use_cores(job.cores)
-    if job.way == OURS:  # which the command does before it imports torch
+    ours = library(job.way) == OURS
+    if ours:  # which the command does before it imports torch
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    imported(LIBRARIES[job.way], job.cores)
+    imported(LIBRARIES[library(job.way)], job.cores)
     spent = stopwatch()
-    (run_ours if job.way == OURS else run_script)(job)
+    (run_ours if ours else run_script)(job)
     print()
     print(json.dumps(spent()))
 

@@ -11,6 +11,10 @@ The same generated JPEGs of about 500 x 375 px through the same ViT-S/14 (DINOv2
   0.15.2, TensorFlow < 2.16, NumPy < 2 and transformers 4.40.1;
 - a2pipe's `extract-attn` and `embed-crops`.
 
+With `--compile`, transformers, timm and a2pipe also run through torch.compile, beside themselves.
+nnsight traces each pass and cannot. Code is kept in one folder for all, and every compiled way runs
+once before the rounds, so that these measure what the code does and not its making.
+
 Each run is a fresh process on a fresh output folder, held to so many cores with all its threads and
 processes; the ways run in turn, in an order that changes from round to round. Seconds are from the
 imported libraries to the arrays on the disk, with reading the weights; memory is the peak of the
@@ -39,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peer_jobs import NATIVE, NETWORK, OURS, PEERS, TASKS, photos_of
+from peer_jobs import CAN_COMPILE, COMPILED, NATIVE, NETWORK, OURS, PEERS, TASKS, library, photos_of
 from peer_tables import markdown
 from photos import write_photos
 from process_tree import Run, run
@@ -96,6 +100,13 @@ class Bench:
     weights: Path
     options: argparse.Namespace
 
+    @property
+    def others(self) -> list[str]:
+        """Every way but a2pipe as it is."""
+        peers: list[str] = self.options.peers
+        compiled = [way + COMPILED for way in CAN_COMPILE if way in (*peers, OURS)]
+        return [*peers, *compiled] if self.options.compile else peers
+
     def start(self, way: str, task: str, photos: Path, out: Path) -> Run:
         """One way through one folder."""
         paths = ("--photos", photos, "--weights", self.weights, "--out", out)
@@ -105,6 +116,7 @@ class Bench:
     def child(self, script: str, *words: object) -> Run:
         """A fresh process; libraries that start threads see how many there may be."""
         environment = {"OMP_NUM_THREADS": str(self.options.cores), "HF_HUB_OFFLINE": "1"}
+        environment |= {"TORCHINDUCTOR_CACHE_DIR": str(self.folder / "code")}
         done = run([sys.executable, str(HERE / script), *map(str, words)], environment)
         task = words[1] if words[1] in TASKS else "matrix"
         figures = f"{done.said['seconds']:.1f} s, {done.said['cpu_seconds']:.1f} CPU s"
@@ -129,8 +141,12 @@ def prepared(folder: Path, options: argparse.Namespace) -> Bench:
 
 def side_by_side(bench: Bench) -> dict[str, Any]:
     """Every way and both tasks, in interleaved rounds."""
-    ways = [*bench.options.peers, OURS]
+    ways = [*bench.others, OURS]
     tasks = bench.options.tasks
+    for task in tasks:
+        for way in ways:
+            if way.endswith(COMPILED):
+                bench.start(way, task, bench.photos, bench.folder / f"{way}-{task}-before")
     first: dict[Name, Runs] = {(way, task): Runs() for task in tasks for way in ways}
     again, grown = ({task: Runs() for task in tasks} for _ in range(2))
     for number in range(bench.options.rounds):
@@ -148,10 +164,10 @@ def shown(
     bench: Bench, task: str, first: dict[Name, Runs], again: Runs, grown: Runs
 ) -> dict[str, Any]:
     """The figures of one task; a script that keeps no account of what it did runs all again."""
-    ways = [*bench.options.peers, OURS]
+    ways = [*bench.others, OURS]
     count = bench.options.images
     report = {way: first[way, task].summary(count) for way in ways}
-    for peer in bench.options.peers:
+    for peer in bench.others:
         pair = first[peer, task], first[OURS, task]
         report[peer][f"times {OURS}"] = ratio(*pair)
         report[peer][f"cpu times {OURS}"] = ratio(*pair, "cpu_seconds")
@@ -167,7 +183,10 @@ def agreement(bench: Bench, task: str, peer: str) -> float:
     Equal sums on plateaus of a map may be broken otherwise by rounding, and a crop then lies
     elsewhere: so not every photo has to agree.
     """
-    theirs = np.load(bench.folder / f"{peer}-{task}-0" / f"{task}.npy")
+    if library(peer) == OURS:
+        theirs = ours(bench, task, peer)
+    else:
+        theirs = np.load(bench.folder / f"{peer}-{task}-0" / f"{task}.npy")
     share = float(agreeing(ours(bench, task), theirs, CLOSE[task]).mean())
     if share < AGREE:
         sys.exit(f"{peer} and {OURS} agree on {share:.1%} of the photos only: {task}.")
@@ -181,7 +200,7 @@ def agreeing(one: Any, other: Any, close: float) -> Any:
     return np.abs(one - other).reshape(len(one), -1).max(1) <= close * np.abs(one).max()
 
 
-def ours(bench: Bench, task: str) -> Any:
+def ours(bench: Bench, task: str, way: str = OURS) -> Any:
     """a2pipe's array of the first round, in the order of the scripts."""
     import a2pipe
 
@@ -190,12 +209,16 @@ def ours(bench: Bench, task: str) -> Any:
         "dataset": {"name": str(bench.photos)},
         "attention": {"models": [NETWORK]},
         "crops": {"sizes": [64]},
-        "run": {"weights": {NETWORK: str(bench.weights)}, "offline": True},
+        "run": {
+            "weights": {NETWORK: str(bench.weights)},
+            "offline": True,
+            "compile": way.endswith(COMPILED),
+        },
     }
     if task == "crops":
         experiment["embedding"] = {"models": [NETWORK]}
     opened = {"attention": a2pipe.open_attention, "crops": a2pipe.open_features}[task]
-    view = opened(experiment, cache=bench.folder / f"{OURS}-{task}-0")
+    view = opened(experiment, cache=bench.folder / f"{way}-{task}-0")
     rows = dict(zip(view.collection.paths, view.row_of_sample, strict=True))
     return view.values[[rows[str(path)] for path in photos_of(bench.photos)]]
 
@@ -272,6 +295,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--compile", action="store_true", help="run the ways that can compiled too")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--only", choices=["folder", "matrix"])
     parser.add_argument(
