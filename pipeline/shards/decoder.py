@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +13,8 @@ from ...stages.jpeg_header import size_for_gpu
 from ...stages.pixels import load_crops, read_file
 
 
-@dataclass(frozen=True)
-class Decode:
-    """A Decode is one image to decode.
+class Decode(NamedTuple):
+    """A Decode is one image to decode. It is sent to a worker, and so it is a tuple.
 
     path: of the file, or a locator in an archive. digest: of its bytes when it was indexed.
     places: what to cut from it, each with the first byte of its pixels in the segment.

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -182,7 +181,8 @@ class Decoders:
         for place, each in call.items():
             try:
                 # A file system of this process alone, such as memory://, is not there in a worker.
-                ready[place] = replace(each, content=remote_content(each.path, each.digest))
+                content = remote_content(each.path, each.digest)
+                ready[place] = each if content is None else each._replace(content=content)
             except BadImageError as error:
                 found[place] = str(error)
         if ready and self._workers:
