@@ -30,6 +30,7 @@ SECONDS_TO_LOOK = 5.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # By default glibc may give the pixels of each image back to the system, which costs over a hundred
 # page faults an image: up to an eighth of the time of decoding. 32 MB is the most that it takes.
+# Dask's workers have a low threshold in their environment, so what is there is not kept.
 KEEP_FREED = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 
@@ -131,7 +132,7 @@ class _Worker:
                 [sys.executable, "-c", f"from a2pipe.workers import serve; serve({number})"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**KEEP_FREED, **os.environ, **ONE_THREAD, "PYTHONPATH": search_path()},
+                env={**os.environ, **KEEP_FREED, **ONE_THREAD, "PYTHONPATH": search_path()},
                 pass_fds=(number, *inherited),
                 process_group=0,  # Ctrl-C on a terminal is for the parent, which ends its workers
             )

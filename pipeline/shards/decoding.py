@@ -195,23 +195,26 @@ class Decoders:
 
 
 class Idleness:
-    """An idleness measures for how long there was nothing to do, between one piece of work and the
-    next.
-
-    seconds: their sum.
-    """
+    """An idleness measures for how long there was nothing to do, from the first work on."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._seconds = 0.0
         self._unfinished = 0
         self._since: float | None = None
         self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds up to now."""
+        with self._lock:
+            now = 0.0 if self._since is None else time.perf_counter() - self._since
+            return self._seconds + now
 
     def begin(self, count: int = 1) -> None:
         """Count work that can be done from now on."""
         with self._lock:
             if count and self._since is not None:
-                self.seconds += time.perf_counter() - self._since
+                self._seconds += time.perf_counter() - self._since
                 self._since = None
             self._unfinished += count
 
