@@ -141,13 +141,14 @@ class Backbone:
             host_tensor((len(pixels), self.info.dim), self.device) if embed else None,
         )
         start, end = new_event(self.device), new_event(self.device)
-        start.record()
         done = 0
-        while done < len(pixels):
-            done += self._pass(
-                pixels[done : done + self.images_a_pass(side)], blocks, done, results
-            )
-        end.record()
+        # An event is recorded on the stream of the current device, which may be another GPU.
+        with torch.cuda.device(self.device if self.device.type == "cuda" else -1):
+            start.record()
+            while done < len(pixels):
+                part = pixels[done : done + self.images_a_pass(side)]
+                done += self._pass(part, blocks, done, results)
+            end.record()
         return Pending(*results, start, end)
 
     def images_a_pass(self, side: int) -> int:
