@@ -149,19 +149,19 @@ from a2pipe.cli import main
 from a2pipe.pipeline.shards import local
 
 folder = Path("{folder}")
-place = local.place_crops
+attend = local.attend
 
 {code}
 
-def placed(batch, *rest):
+def begun(batch, *rest):
     before(batch.shard.number)
-    return place(batch, *rest)
+    return attend(batch, *rest)
 
 def note(shard):
     with (folder / "placed.txt").open("a") as file:
         file.write(f"{{shard}}\\n")
 
-local.place_crops = placed
+local.attend = begun
 main()
 """
 

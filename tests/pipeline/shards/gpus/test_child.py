@@ -81,8 +81,11 @@ def test_what_is_printed_does_not_reach_the_parent(tmp_path):
     with start(stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         own = {"device": "cpu", "shards": [1]}
         lines = "".join(f"{json.dumps(each)}\n" for each in ({}, own)).encode()
-        out, _ = process.communicate(lines, timeout=60)
-    (line,) = out.splitlines()
+        process.stdin.write(lines)
+        process.stdin.flush()  # and left open: its end would be the wish that the process ends
+        line = process.stdout.readline()
+        rest, _ = process.communicate(timeout=60)
+    assert rest == b""
     report = report_from(json.loads(line)["report"])
     assert (report.cause, report.undone) == ("worker", (1,))
     assert "experiment" in report.error
