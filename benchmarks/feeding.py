@@ -122,6 +122,11 @@ class FakeBackbones(Backbones):
         super().__init__(plan.backbones, plan.experiment.run, None)
         self._fake = device
 
+    @property
+    def asynchronous(self) -> bool:
+        """Return that the fake device computes by itself."""
+        return True
+
     def _load(self, model: Any) -> Any:
         return FakeBackbone(self._infos[model.name], self._fake)
 

@@ -137,6 +137,11 @@ class Backbones:
 
         return pinned(array)
 
+    @property
+    def asynchronous(self) -> bool:
+        """Return whether the device computes while this process does something else."""
+        return self._kind() != "cpu"
+
     def _kind(self) -> str:
         """Return the kind of device that models are, or will be, on: cpu, cuda or mps."""
         if self._run.device == "cpu":  # told without PyTorch, which is being imported meanwhile

@@ -116,12 +116,13 @@ class LocalExecutor:
 class _Step:
     """A step begins work on a batch in the calling thread, and the rest of it is done by a pool.
 
-    begin: returns the jobs of a batch. ahead: so many more batches are begun before one is handed
-    on. cause: what waiting for the jobs counts as.
+    begin: returns the jobs of a batch. pool: None for jobs that the calling thread does at once.
+    ahead: so many more batches are begun before one is handed on. cause: what waiting for the jobs
+    counts as.
     """
 
     begin: Callable[[Batch], Sequence[Job]]
-    pool: ThreadPoolExecutor
+    pool: ThreadPoolExecutor | None
     ahead: int
     cause: str
 
@@ -146,13 +147,16 @@ def _compute(
         progress.bar("images", task.images(task.shards)) as advance,
         ThreadPoolExecutor(decoders.count, "decode") as pool,
         ThreadPoolExecutor(1, "nvjpeg") as gpu,
-        ThreadPoolExecutor(1, "place") as beside,
+        ThreadPoolExecutor(1, "place") as placing,
         ShardWriter(task, stats) as writer,
         # Closed before the writer and the pools: what raises here must drop the jobs that have not
         # begun, or an interruption would wait for all of them.
         ExitStack() as steps,
     ):
         batches: Iterable[Batch] = _batches(task, size, progress, stats)
+        # A CPU has done what it is given when the call returns, and boxes beside the next batch
+        # would only keep finished shards from being written.
+        beside = placing if backbones.asynchronous else None
         for step in (
             _Step(partial(decoders.canvases, path_of), pool, _ahead(decoders.count, size), DECODE),
             *([_Step(partial(decode_on, device), gpu, 1, DECODE_ON_GPU)] if device else []),
@@ -175,6 +179,12 @@ def _compute(
 
 def _take(step: _Step, batches: Iterable[Batch], stats: RunStats) -> Generator[Batch, None, None]:
     """Take batches through a step, in order."""
+    if step.pool is None:
+        for batch in batches:
+            for job in _begin(step, batch, stats):
+                job()
+            yield batch
+        return
     begun = ((batch, _begin(step, batch, stats)) for batch in batches)
     waited = partial(stats.throughput.add_wait, step.cause)
     room = ROOM_AHEAD if step.cause == DECODE else math.inf

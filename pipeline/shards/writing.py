@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from ...cache.ledger import BadRow
@@ -60,11 +60,24 @@ class ShardWriter:
         # A complete shard is work that would be lost, so an interruption still writes those that
         # wait. An error, which may come from writing, drops them.
         stopped = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
+        drop = kind is not None and not stopped
         with self._stats.throughput.waiting(DISK):
-            self._pool.shutdown(wait=True, cancel_futures=kind is not None and not stopped)
+            if not drop:
+                self._wait_for_all()
+            self._pool.shutdown(wait=True, cancel_futures=drop)
         if kind is None:
             for future, _held in self._pending:
                 future.result()
+
+    def _wait_for_all(self) -> None:
+        """Wait until every shard is written, also where an interruption comes meanwhile."""
+        # Not by joining the thread: Python 3.11 takes it for ended once a join was interrupted.
+        futures = [future for future, _held in self._pending]
+        try:
+            wait(futures)
+        except (KeyboardInterrupt, SystemExit):
+            wait(futures)
+            raise
 
 
 def commit_shard(shard: Shard, task: Task) -> int:

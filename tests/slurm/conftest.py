@@ -149,19 +149,19 @@ from a2pipe.cli import main
 from a2pipe.pipeline.shards import local
 
 folder = Path("{folder}")
-attend = local.attend
+place = local.place_crops
 
 {code}
 
-def begun(batch, *rest):
+def placed(batch, *rest):
     before(batch.shard.number)
-    return attend(batch, *rest)
+    return place(batch, *rest)
 
 def note(shard):
     with (folder / "placed.txt").open("a") as file:
         file.write(f"{{shard}}\\n")
 
-local.attend = begun
+local.place_crops = placed
 main()
 """
 

@@ -1,6 +1,9 @@
 """Writing shards: a failure is heard soon, an interruption drops no complete shard."""
 
+import os
+import signal
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -57,3 +60,28 @@ def test_an_interruption_lets_whole_shards_be_written(monkeypatch, error, writte
     with pytest.raises(error):
         stop()
     assert done == written
+
+
+def test_an_interruption_while_the_last_shard_is_written_lets_it_be_written(monkeypatch):
+    begun, done = threading.Event(), []
+
+    def commit(shard, *_):
+        begun.set()
+        time.sleep(0.5)
+        done.append(shard.number)
+
+    def interrupt():
+        begun.wait()
+        time.sleep(0.1)  # so that the main thread waits for the write by now
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(writing, "commit_shard", commit)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        writing.ShardWriter(SimpleNamespace(artifacts={}, plan=None), RunStats()) as writer,
+    ):
+        writer.submit(SimpleNamespace(number=0, open_arrays=[], nbytes=0))
+    assert done == [0]
+    thread.join()

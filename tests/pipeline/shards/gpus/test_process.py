@@ -31,6 +31,7 @@ def test_a_signal_ends_all_and_keeps_the_shard_that_is_written(
     assert (command.returncode, out) == (code, "")
     assert err.lstrip() == f"a2pipe: {word}; what was committed is kept.\n"
     assert {0, 2} <= study.shards(cache) < set(range(SHARDS))
+    assert not list(cache.rglob("*.tmp"))
     assert len(stand.pids()) == 2
     assert not any(map(alive, stand.pids()))
     until(lambda: not any(map(alive, stand.workers())))
@@ -48,6 +49,7 @@ def test_kill_9_of_the_parent_ends_all_and_keeps_the_shard_that_is_written(study
     until(lambda: not any(map(alive, (*stand.pids(), *stand.workers()))))
     assert (len(stand.pids()), len(stand.workers())) == (2, 2)
     assert {0, 2} <= study.shards(cache) < set(range(SHARDS))
+    assert not list(cache.rglob("*.tmp"))
     command = study.command(cache)
     _, err = command.communicate(timeout=120)
     assert (command.returncode, "One process each on GPU 0 and GPU 1." in err) == (0, True)
