@@ -46,7 +46,10 @@ def end_after(command: Callable[[], None]) -> NoReturn:
 
 
 class _Ending:
-    """How the process ends once the exit code is known."""
+    """An _Ending ends the process once its exit code is known.
+
+    code: the exit code, None until it is known.
+    """
 
     code: int | None = None
 

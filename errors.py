@@ -18,7 +18,7 @@ class UsageError(A2pipeError):
 
 
 class NotCachedError(A2pipeError):
-    """What was asked for has not been computed, or is not in this cache."""
+    """It is raised where what was asked for has not been computed, or is not in this cache."""
 
     exit_code = 4
 

@@ -33,16 +33,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
+from fake_device import Device, Executor
 from photos import write_many
 
 from a2pipe.models.forward_shape import images_a_pass
-from a2pipe.models.pending import Pending
-from a2pipe.pipeline.planning.plan import Plan
 from a2pipe.pipeline.session import Session, open_session
-from a2pipe.pipeline.shards.backbones import Backbones
-from a2pipe.pipeline.shards.local import LocalExecutor
-from a2pipe.pipeline.shards.task import Task
 from a2pipe.stages.crops import whole_canvas
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.pixels import load_crops
@@ -55,96 +50,6 @@ WANTED, CLOSE = 0.93, 0.15
 """Bounds that differ by less than CLOSE are both slow enough to be named."""
 FULL_RUN, PADDING_WANTED = 11_788, 0.02
 WIDTHS = {"ViT-S": 384, "ViT-B": 768, "ViT-L": 1024, "ViT-g": 1536}
-
-
-class Moment:
-    """A moment is an event of the fake device. seconds: when it comes, by `time.perf_counter`."""
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-
-    def record(self) -> None:
-        """Do nothing: the moment is known from the start."""
-
-    def synchronize(self) -> None:
-        """Sleep until the moment."""
-        time.sleep(max(0.0, self.seconds - time.perf_counter()))
-
-    def elapsed_time(self, end: Any) -> float:
-        """Return the milliseconds from this moment to another one."""
-        return 1000 * float(end.seconds - self.seconds)
-
-
-class Device:
-    """A device that is busy for `seconds` an image and works in the order of the launches."""
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self.free = 0.0
-
-    def queue(self, images: int) -> tuple[Moment, Moment]:
-        """Return when work on so many images begins and ends."""
-        start = max(self.free, time.perf_counter())
-        self.free = start + self.seconds * images
-        return Moment(start), Moment(self.free)
-
-
-class FakeBackbone:
-    """A model on the fake device: the same attention and embedding for every image."""
-
-    notices: Sequence[str] = ()
-    device = torch.device("cpu")
-
-    def __init__(self, info: Any, device: Device):
-        self.info = info
-        self.forward_passes = 0
-        self.reduced: dict[int, int] = {}
-        self._device = device
-        self._rows: dict[tuple[int, ...], torch.Tensor] = {}
-
-    def launch(self, pixels: Any, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
-        """Do as `Backbone.launch` does."""
-        count, side = len(pixels), pixels.shape[2]
-        tokens = self.info.prefix_tokens + (side // self.info.patch) ** 2
-        shape = (count, len(blocks), self.info.heads, tokens)
-        if shape not in self._rows:  # made once, as no core writes the results of a device
-            self._rows[shape] = torch.full(shape, 1 / tokens)
-        rows = self._rows[shape]
-        self.forward_passes += count
-        del embed
-        return Pending(rows, None, *self._device.queue(count))
-
-
-class FakeBackbones(Backbones):
-    """Models that are never loaded."""
-
-    def __init__(self, plan: Plan, device: Device):
-        super().__init__(plan.backbones, plan.experiment.run, None)
-        self._fake = device
-
-    @property
-    def asynchronous(self) -> bool:
-        """Return that the fake device computes by itself."""
-        return True
-
-    def _load(self, model: Any) -> Any:
-        return FakeBackbone(self._infos[model.name], self._fake)
-
-
-class Executor(LocalExecutor):
-    """The local executor with a fake device in place of the real one."""
-
-    def __init__(self, device: Device):
-        super().__init__(lasting=True)
-        self._device = device
-
-    def backbones(self, task: Task) -> Backbones:
-        """Return models on the fake device."""
-        return FakeBackbones(task.plan, self._device)
-
-    def close(self) -> None:
-        """End the decoding processes."""
-        self._close()
 
 
 def experiment(images: Path, options: argparse.Namespace, limit: int | None) -> dict[str, Any]:

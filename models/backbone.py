@@ -135,7 +135,7 @@ class Backbone:
             self._check_blocks(blocks)
         side = _side(pixels)
         self.set_input_size(side)
-        heads, tokens = self.info.heads, self._tokens(side)
+        heads, tokens = self.info.heads, self.info.tokens(side)
         results = (
             host_tensor((len(pixels), len(blocks), heads, tokens), self.device) if blocks else None,
             host_tensor((len(pixels), self.info.dim), self.device) if embed else None,
@@ -156,7 +156,7 @@ class Backbone:
 
         It is the number of `forward_shape`'s table, or that of `reduced`.
         """
-        tokens = self._tokens(side)
+        tokens = self.info.tokens(side)
         return self.reduced.get(side) or images_a_pass(self.info.dim, tokens, self.device.type)
 
     @property
@@ -167,9 +167,6 @@ class Backbone:
             f"into the memory of {self.device}."
             for side, images in self.reduced.items()
         ]
-
-    def _tokens(self, side: int) -> int:
-        return self.info.prefix_tokens + (side // self.info.patch) ** 2
 
     def _pass(
         self,

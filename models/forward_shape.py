@@ -1,4 +1,4 @@
-"""How many images go through a model in one pass: a fixed number for a model, size and device.
+"""A table tells how many images go through a model in one pass, by its size and the device.
 
 Matrix products round differently for another number of rows. So every pass of a model at a size
 has one shape, and neither the batch that an image came in nor its place there changes a bit of its

@@ -1,4 +1,4 @@
-"""In HDF5 `data/000017.h5` holds shard 17, and `data.h5` shows all shards as virtual datasets.
+"""Store rows in HDF5: `data/000017.h5` holds shard 17, and `data.h5` shows all as virtual datasets.
 
 Each shard has its file, as HDF5 allows no two writers of one. Every file is built in memory and
 renamed into place. Files are opened without HDF5's own locks, which fail or hang on some network

@@ -1,7 +1,7 @@
-"""In Zarr v3 a shard is a chunk of each array, `data.zarr/<array>/c.<shard>.0…`, uncompressed.
+"""Store rows in Zarr v3: a shard is a chunk of each array, `data.zarr/<array>/c.<shard>.0…`.
 
-A chunk is its plain little-endian bytes, and the metadata is a few lines of JSON (Zarr
-specification 3.0, https://zarr-specs.readthedocs.io). Both are written here directly: every
+A chunk is its plain little-endian bytes, uncompressed, and the metadata is a few lines of JSON
+(Zarr specification 3.0, https://zarr-specs.readthedocs.io). Both are written here directly: every
 file appears whole by a rename, and its checksum is taken from the bytes in memory. `open` goes
 through the zarr package.
 
