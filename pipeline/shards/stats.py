@@ -190,6 +190,6 @@ _ADVICE = {
     "smaller --workers or fewer other programs",
 }
 _NO_ROOM = (
-    "memory holds so few batches that decoding and the device wait for each other: a smaller "
-    "--batch-size"
+    "memory is the bottleneck: it holds so few batches that decoding and the device wait for each "
+    "other; a smaller --batch-size"
 )

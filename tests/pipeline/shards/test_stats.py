@@ -42,6 +42,7 @@ def throughput(device=0.0, decode=0.0, disk=0.0, results=0.0, launching=0.0, idl
 )
 def test_what_the_device_waits_for_longest_is_the_bottleneck(spent, cause, remedy):
     assert spent.bottleneck == cause
+    assert "is the bottleneck" in spent.advice()
     assert remedy in spent.advice()
 
 
