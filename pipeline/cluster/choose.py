@@ -1,5 +1,6 @@
 """Choose an executor: this process, one a GPU, or Dask workers of one of three kinds."""
 
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -50,12 +51,19 @@ def make_executor(
 
 
 def _require_dask(jobs: bool) -> None:
-    """Raise UsageError if the packages for Dask workers, or for jobs, are not installed."""
+    """Raise UsageError if the packages for Dask workers, or for jobs, are not installed.
+
+    dask-jobqueue sets a handler of SIGINT as it is imported, with which Ctrl-C would end this
+    program with exit code 0; the handler from before is set again.
+    """
+    on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         import distributed  # noqa: F401
 
         if jobs:
             import dask_jobqueue  # noqa: F401
+
+            signal.signal(signal.SIGINT, on_interrupt)
     except ImportError as error:
         raise UsageError(
             f"Dask workers need a package that is not installed ({error.name}): "

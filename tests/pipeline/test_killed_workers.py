@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from a2pipe import workers
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.decoding import Decoders
 
@@ -61,6 +62,7 @@ def test_workers_killed_at_random_change_no_bit(many, tmp_path, monkeypatch):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
+    monkeypatch.setattr(workers, "TRIES", 1000)  # dice may hit the same work often
     monkeypatch.setattr(Decoders, "_decoded", slowly)
     content["run"] = {**content["run"], "workers": 2}
     session, done = open_session(content, tmp_path / "disturbed"), threading.Event()

@@ -1,5 +1,6 @@
 """Asking for an executor: what is wrong is said in one sentence, before any image is looked at."""
 
+import subprocess
 import sys
 
 import pytest
@@ -32,6 +33,15 @@ def test_without_the_extra(missing, monkeypatch, tmp_path):
     with pytest.raises(UsageError, match=r"run `pip install a2pipe\[cluster\]`") as raised:
         make_executor(cluster=tmp_path / "x.toml")
     assert missing in str(raised.value)
+
+
+def test_jobs_leave_ctrl_c_what_it_does(tmp_path):
+    program = (
+        "import signal; from a2pipe.pipeline.cluster.choose import _require_dask; "
+        "_require_dask(jobs=True); signal.raise_signal(signal.SIGINT)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "KeyboardInterrupt" in found.stderr
 
 
 def test_no_place_is_this_process():

@@ -76,6 +76,7 @@ def test_an_interruption_while_the_last_shard_is_written_lets_it_be_written(monk
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(writing, "commit_shard", commit)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=interrupt)
     thread.start()
     with (
@@ -83,5 +84,6 @@ def test_an_interruption_while_the_last_shard_is_written_lets_it_be_written(monk
         writing.ShardWriter(SimpleNamespace(artifacts={}, plan=None), RunStats()) as writer,
     ):
         writer.submit(SimpleNamespace(number=0, open_arrays=[], nbytes=0))
-    assert done == [0]
     thread.join()
+    signal.signal(signal.SIGINT, handler)
+    assert done == [0]
