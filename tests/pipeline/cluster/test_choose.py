@@ -35,7 +35,7 @@ def test_without_the_extra(missing, monkeypatch, tmp_path):
     assert missing in str(raised.value)
 
 
-def test_jobs_leave_ctrl_c_what_it_does(tmp_path):
+def test_jobs_leave_ctrl_c_what_it_does():
     program = (
         "import signal; from a2pipe.pipeline.cluster.choose import _require_dask; "
         "_require_dask(jobs=True); signal.raise_signal(signal.SIGINT)"
