@@ -1,0 +1,104 @@
+"""Each channel selects the patches whose value is most stable under a filter (LaSt-ViT, section 4).
+
+A patch's values are filtered along the channels by a Gaussian of frequency, whose deviation is
+sqrt(D) frequencies for D channels. A stability score compares what was filtered with what was not,
+and each channel selects the K patches of largest score; of equal ones those that come first.
+
+Three forms of the score are in use. "released" is that of the training code, x / |f - x|, with x
+the value and f the filtered one; "paper" is equation 5, f / (|f - x| + 1e-6); "plot-paper" is that
+of the authors' plotting script, f / (f - x + 1e-6), and equals neither.
+
+Two kernels are in use. "centred" has its peak at frequency 0. "released" has it at frequency -1 for
+an even D, as the released code does; since values are real, that equals its even part.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SMALLEST = 1e-6
+"""No denominator of a score is smaller."""
+
+
+def pool_selected(channels: Tensor, selected: Tensor) -> Tensor:
+    """Return the mean of the selected values in each channel, float (B, D).
+
+    channels: float (B, D, N), the values of patches. selected: bool (B, D, N), as many in each
+    channel. If all are selected the result is that of `pool_mean`, bit for bit.
+    """
+    count = selected[0, 0].sum()
+    return torch.where(selected, channels, 0).sum(dim=-1) / count
+
+
+def pool_mean(channels: Tensor) -> Tensor:
+    """Return the mean over patches of each channel: float (B, D, N) to (B, D)."""
+    return pool_selected(channels, torch.ones_like(channels, dtype=torch.bool))
+
+
+def count_votes(selected: Tensor) -> Tensor:
+    """Return how many channels select each patch: bool (B, D, N) to int64 (B, N)."""
+    return selected.sum(dim=1)
+
+
+def select(scores: Tensor, counts: Sequence[int]) -> Iterator[Tensor]:
+    """Yield which patches each channel selects, for each count: bool (B, D, N).
+
+    scores: float (B, N, D). counts: K, from 1 to N. The K patches of largest score are selected; of
+    equal scores those of lower index.
+    """
+    # The K-th largest score is the same whatever a device does with equal scores. A selection by
+    # the indices that `topk` returns would differ between devices.
+    channels = scores.transpose(1, 2).contiguous()
+    for count in counts:
+        least = channels.topk(count, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
+        above, equal = channels > least, channels == least
+        missing = count - above.sum(dim=-1, keepdim=True, dtype=torch.int32)
+        yield above | (equal & (equal.cumsum(dim=-1, dtype=torch.int32) <= missing))
+
+
+def stability(tokens: Tensor, form: str = "released", kernel: str = "released") -> Tensor:
+    """Return the stability scores of patches, float (B, N, D), none of which is NaN.
+
+    tokens: float (B, N, D), patches after the final norm. form, kernel: as the top of this file
+    explains them.
+    """
+    filtered = smooth_channels(tokens, kernel)
+    if form == "released":
+        # The released code divides by what may be zero.
+        scores = tokens / (filtered - tokens).abs().clamp(min=SMALLEST)
+    elif form == "paper":
+        scores = filtered / ((filtered - tokens).abs() + SMALLEST)
+    else:
+        scores = filtered / (filtered - tokens + SMALLEST)
+    return scores.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+
+def smooth_channels(tokens: Tensor, kernel: str = "released") -> Tensor:
+    """Filter patches (B, N, D) along their channels by a Gaussian of frequency."""
+    channels = tokens.shape[-1]
+    gains = torch.from_numpy(frequency_gains(channels, kernel)).to(tokens)
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(tokens) * gains, n=channels)
+    return filtered
+
+
+@lru_cache(maxsize=16)
+def frequency_gains(channels: int, kernel: str) -> NDArray[np.float64]:
+    """Return by what each frequency is multiplied, float64 (channels // 2 + 1,), from 0 on.
+
+    kernel: "centred" or "released", whose even part this is.
+    """
+    frequencies = np.arange(channels // 2 + 1, dtype=np.float64)
+
+    def gaussian(offset: int) -> NDArray[np.float64]:
+        return np.exp(-((frequencies + offset) ** 2) / (2 * channels))
+
+    if kernel == "centred" or channels % 2:
+        return gaussian(0)
+    gains = (gaussian(1) + gaussian(-1)) / 2
+    # The highest frequency of an even number stands alone, as -channels / 2.
+    gains[-1] = gaussian(-1)[-1]
+    return gains
