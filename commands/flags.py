@@ -145,7 +145,7 @@ _WRITTEN: dict[str, dict[str, str]] = {
     },
     "Image": {
         "image.size": "--image-size PX  Side of the canvas in pixels.  [224]",
-        "image.geometry": "--geometry squash|center-crop|letterbox  "
+        "image.geometry": "--geometry squash|center-crop|letterbox|short-256|open-clip  "
         "How an image becomes the square canvas.  [squash]",
         "image.draft": "--draft  "
         "Decode JPEG files at a fraction of their size; rows get addresses of their own.",

@@ -19,27 +19,60 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+MOST_RESIZED = 1 << 26
+"""Pixels that `resize_then_cut` makes of a whole image at most: 200 MB. A strip of 1 by 5,000 px,
+its shorter side made 256, would take five times as much."""
+
 
 def resize_part(
     image: npt.NDArray[np.uint8],
     rectangle: tuple[float, float, float, float],
     width: int,
     height: int,
+    bicubic: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Cut a rectangle out of an image and resize it; return uint8 (height, width, 3).
 
     image: uint8 RGB (H, W, 3). rectangle: x0, y0, x1, y1 in pixels, inside the image and of some
     area; its edges may lie between pixels. width, height: in pixels. Pillow's bilinear filter is
-    used, which is antialiased when it shrinks. Where rectangle and result are of one size in whole
-    pixels, the bytes are those of the image.
+    used, or its bicubic one, which are antialiased when they shrink. Where rectangle and result are
+    of one size in whole pixels, the bytes are those of the image.
     """
     # The pixels around the rectangle are cut off first, so that the filter cannot see any pixel
     # that lies wholly outside it.
     x0, y0 = floor(rectangle[0]), floor(rectangle[1])
     around = np.ascontiguousarray(image[y0 : ceil(rectangle[3]), x0 : ceil(rectangle[2])])
     inner = (rectangle[0] - x0, rectangle[1] - y0, rectangle[2] - x0, rectangle[3] - y0)
-    resized = Image.fromarray(around).resize((width, height), Image.Resampling.BILINEAR, box=inner)
-    return np.array(resized)
+    return np.array(Image.fromarray(around).resize((width, height), _filter(bicubic), box=inner))
+
+
+def resize_then_cut(
+    image: npt.NDArray[np.uint8],
+    size: tuple[int, int],
+    corner: tuple[int, int],
+    side: int,
+    bicubic: bool = False,
+) -> npt.NDArray[np.uint8]:
+    """Resize a whole image and cut a square out of it; return uint8 (side, side, 3).
+
+    image: uint8 RGB (H, W, 3). size: width and height to which it is resized. corner: left and top
+    pixel of the square, which lies inside. The filters are those of `resize_part`. Where the whole
+    would have more than `MOST_RESIZED` pixels, only the square is computed, whose pixels may differ
+    by a few levels: Pillow 13 chooses by the sizes whether rows or columns are resized first.
+    """
+    (width, height), (left, top) = size, corner
+    whole = Image.fromarray(image)
+    if width * height <= MOST_RESIZED:
+        resized = whole.resize(size, _filter(bicubic))
+        return np.array(resized.crop((left, top, left + side, top + side)))
+    across, down = image.shape[1] / width, image.shape[0] / height
+    stop = min((left + side) * across, image.shape[1]), min((top + side) * down, image.shape[0])
+    box = (left * across, top * down, *stop)
+    return np.array(whole.resize((side, side), _filter(bicubic), box=box))
+
+
+def _filter(bicubic: bool) -> Image.Resampling:
+    return Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
 
 
 def to_unit(pixels: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:

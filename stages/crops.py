@@ -1,12 +1,12 @@
 """Crops are cut from an original: whole canvases, or boxes of one in the original's detail."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.preprocessing import resize_part
+from ..models.preprocessing import resize_part, resize_then_cut
 from .geometry import Canvas, Corners
 
 PADDING = (124, 116, 104)
@@ -29,15 +29,20 @@ class Crop:
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return what the box shows of an original: uint8 (size, size, 3).
 
-        image: the upright original, uint8 RGB (height, width, 3). Resizing is bilinear, and
-        antialiased where it shrinks. Pixels that lie wholly outside the box have no part in it. A
-        box that reaches over the edge of a letterboxed image shows padding there, from the nearest
-        whole pixel on.
+        image: the upright original, uint8 RGB (height, width, 3). Resizing is bilinear, or bicubic
+        where the geometry is, and antialiased where it shrinks. Pixels that lie wholly outside the
+        box have no part in it, but for a whole canvas of a geometry that resizes the image first.
+        A box that reaches over the edge of a letterboxed image shows padding there, from the
+        nearest whole pixel on.
         """
-        frame = self.canvas.frame(image.shape[1], image.shape[0])
+        width, height = image.shape[1], image.shape[0]
+        whole = replace(self.canvas, side=self.size).resized_cut(width, height)
+        if whole is not None and self.box == (0, 0, self.canvas.side, self.canvas.side):
+            return resize_then_cut(image, whole.size, whole.corner, self.size, whole.bicubic)
+        frame, bicubic = self.canvas.frame(width, height), self.canvas.bicubic
         inside = _overlap(self.box, frame.filled)
         if inside == self.box:
-            return resize_part(image, frame.to_original(inside), self.size, self.size)
+            return resize_part(image, frame.to_original(inside), self.size, self.size, bicubic)
         square = np.full((self.size, self.size, 3), PADDING, np.uint8)
         if inside[0] < inside[2] and inside[1] < inside[3]:
             x0, x1 = _pixels_of(inside[0::2], self.box[0::2], self.size)

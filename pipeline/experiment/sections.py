@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from ...models.zoo.names import canonical
-from ...stages.geometry import Canvas, Geometry
+from ...stages.geometry import RESIZED_FIRST, Canvas, Geometry
 from .baselines import Baseline, parse_baseline
 from .field_types import (
     Aggregator,
@@ -78,6 +78,11 @@ class ImageSection(Section):
         if self.draft and self.decode == "nvjpeg":
             raise ValueError(
                 "Drafts are made by Pillow, not by nvJPEG; leave out image.draft or image.decode"
+            )
+        if self.geometry in RESIZED_FIRST and self.decode == "nvjpeg":
+            raise ValueError(
+                f"What resizes the images that nvJPEG decodes knows no image.geometry "
+                f"{self.geometry}; leave out image.decode or choose another image.geometry"
             )
         return self
 

@@ -128,7 +128,7 @@ def test_the_gallery_shows_the_canvas_and_its_boxes(experiment, tmp_path):
 
 
 def test_a_geometry_that_does_not_exist_is_refused(experiment):
-    with pytest.raises(UsageError, match="'squash', 'center-crop' or 'letterbox', not 'fisheye'"):
+    with pytest.raises(UsageError, match="'letterbox', 'short-256' or 'open-clip', not 'fisheye'"):
         load_experiment(experiment(image={"geometry": "fisheye"}))
     with pytest.raises(UsageError, match="'resized' or 'original', not 'raw'"):
         load_experiment(experiment(crops={"source": "raw"}))

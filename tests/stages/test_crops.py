@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from a2pipe.errors import A2pipeError, BadImageError
 from a2pipe.metrics.localization import foreground_masks, mass_in_box
@@ -16,7 +17,8 @@ from a2pipe.stages.crops import PADDING, Crop, whole_canvas
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.pixels import load_canvas, load_crops
 
-GEOMETRIES = ["squash", "center-crop", "letterbox"]
+RESIZED = ["short-256", "open-clip"]
+GEOMETRIES = ["squash", "center-crop", "letterbox", *RESIZED]
 RED = (255, 0, 0)
 
 
@@ -66,10 +68,14 @@ def test_a_drawn_box_is_found_where_it_is_mapped_to(geometry, drawing):
     mapped = canvas.frame(width, height).to_canvas(np.array([box]))
     assume(len(mapped) == 1 and (mapped[0, 2:] - mapped[0, :2]).min() >= 4)
     pixels = whole_canvas(canvas).cut(drawn(width, height, box))
-    assert np.abs(find_red(pixels) - mapped[0]).max() <= 1
+    # torchvision resizes both sides to whole pixels, where boxes are mapped by one factor; and the
+    # released integers of short-256 may cut a pixel beside torchvision's.
+    pixels_off = {"short-256": 2.5, "open-clip": 1.5}.get(geometry, 1)
+    assert np.abs(find_red(pixels) - mapped[0]).max() <= pixels_off
     concentrated = redness(pixels)[None] > 0.5
     attention = concentrated / concentrated.sum()
-    assert mass_in_box(attention, foreground_masks([mapped], 96)) >= 0.95
+    share = 0.8 if geometry in RESIZED else 0.95
+    assert mass_in_box(attention, foreground_masks([mapped], 96)) >= share
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -124,6 +130,37 @@ def test_a_letterboxed_canvas_has_the_image_between_bars():
     np.testing.assert_array_equal(found[5:15], np.asarray(small))
     assert (found[:5] == PADDING).all()
     assert (found[15:] == PADDING).all()
+
+
+def official(geometry, side):
+    """The transform of the published evaluation, on Pillow images."""
+    if geometry == "open-clip":
+        return Compose([Resize(side, InterpolationMode.BICUBIC), CenterCrop(side)])
+    return Compose([Resize({224: 256, 48: 55}[side]), CenterCrop(side)])
+
+
+@pytest.mark.parametrize("geometry", RESIZED)
+@pytest.mark.parametrize("side", [48, 224])
+@pytest.mark.parametrize(
+    "size", [(300, 200), (200, 301), (98, 150), (60, 60), (256, 256), (224, 411), (9, 1000)]
+)
+def test_pixels_are_those_of_torchvision(geometry, side, size):
+    image = noise(*size[::-1])
+    expected = official(geometry, side)(Image.fromarray(image))
+    found = whole_canvas(Canvas(side, geometry)).cut(image)
+    np.testing.assert_array_equal(found, np.asarray(expected))
+    # A whole canvas in another size is the canvas of that size.
+    other = Crop(Canvas(80, geometry), (0, 0, 80, 80), side).cut(image)
+    np.testing.assert_array_equal(other, found)
+
+
+@pytest.mark.parametrize("geometry", RESIZED)
+def test_of_a_long_strip_the_square_alone_is_computed(monkeypatch, geometry):
+    smooth = np.asarray(Image.fromarray(noise(70, 3)).resize((30, 700)))
+    crop = whole_canvas(Canvas(48, geometry))
+    expected = crop.cut(smooth)
+    monkeypatch.setattr("a2pipe.models.preprocessing.MOST_RESIZED", 1)
+    assert np.abs(crop.cut(smooth).astype(int) - expected).max() <= 2
 
 
 def test_padding_is_about_zero_to_a_model():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from a2pipe.stages.geometry import Canvas
 
 GEOMETRIES = ["squash", "center-crop", "letterbox"]
+RESIZED = ["short-256", "open-clip"]
 lengths = st.integers(1, 5000)
 
 
@@ -68,7 +69,7 @@ def test_boxes_that_reach_beyond_the_image_end_with_it(geometry):
     assert (x0, y0, x1, y1) == Canvas(100, geometry).frame(200, 100).filled
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("geometry", GEOMETRIES + RESIZED)
 @given(lengths, lengths, st.integers(1, 600), st.data())
 def test_what_a_box_shows_maps_back_to_it(geometry, width, height, side, data):
     frame = Canvas(side, geometry).frame(width, height)
@@ -89,10 +90,53 @@ def test_the_filled_canvas_shows_exactly_what_is_shown(geometry, width, height, 
     assert frame.to_original(frame.filled) == frame.shown
 
 
+@given(lengths, lengths, st.data())
+def test_short_256_maps_edges_with_the_integers_of_the_released_evaluation(width, height, data):
+    edges = [data.draw(st.integers(-50, length + 50)) for length in (width, height) * 2]
+    x0, y0, x1, y1 = edges
+    f = 256 / min(width, height)
+    left, top = (int(width * f) - 224) // 2, (int(height * f) - 224) // 2
+    expected = [
+        min(max(edge * f - cut, 0), 224)
+        for edge, cut in zip((x0, y0, x1, y1), (left, top) * 2, strict=True)
+    ]
+    found = Canvas(224, "short-256").frame(width, height).clipped(np.array([edges]))
+    assert found.tolist() == [expected]
+
+
+@given(lengths, lengths, st.integers(1, 600))
+def test_open_clip_maps_edges_to_where_the_pixels_are(width, height, side):
+    f, frame = side / min(width, height), Canvas(side, "open-clip").frame(width, height)
+    longer = max(int(side * length / min(width, height)) for length in (width, height))
+    cut = round((longer - side) / 2)
+    left, top = (cut, 0) if width > height else (0, cut)
+    found = frame.clipped(np.array([[width / 2, height / 2, width, height]]))[0]
+    expected = [width / 2 * f - left, height / 2 * f - top, width * f - left, height * f - top]
+    assert found.tolist() == np.clip(expected, 0, side).tolist()
+
+
+def test_the_shorter_side_before_the_cut_is_in_proportion_to_the_canvas():
+    sides = {side: Canvas(side, "short-256").resized_cut(999, 500).size for side in (112, 224, 384)}
+    assert {side: size[1] for side, size in sides.items()} == {112: 128, 224: 256, 384: 439}
+    assert Canvas(224, "open-clip").resized_cut(999, 500).size == (447, 224)
+    assert Canvas(224).resized_cut(999, 500) is None
+
+
+def test_a_box_that_is_cut_away_stays_on_the_edge_where_it_is_asked_for():
+    frame, boxes = Canvas(100, "center-crop").frame(300, 100), np.array([[0, 10, 50, 20]])
+    assert frame.clipped(boxes).tolist() == [[0, 10, 0, 20]]
+    assert frame.to_canvas(boxes).shape == (0, 4)
+    assert frame.clipped(np.zeros((0, 4))).shape == (0, 4)
+
+
 def test_only_what_is_not_squashed_has_a_suffix():
-    assert [Canvas(8, geometry).suffix for geometry in GEOMETRIES] == [
-        "", ", centre-cropped", ", letterboxed",
-    ]  # fmt: skip
+    assert [Canvas(8, geometry).suffix for geometry in GEOMETRIES + RESIZED] == [
+        "",
+        ", centre-cropped",
+        ", letterboxed",
+        ", short side 256 of 224 and centre-cropped",
+        ", bicubic and centre-cropped",
+    ]
 
 
 def test_another_geometry_is_refused():

@@ -64,3 +64,11 @@ def test_a_section_cannot_be_changed():
 def test_images_are_decoded_as_drafts_or_by_nvjpeg():
     with pytest.raises(UsageError, match=r"^Drafts .*; leave out image\.draft or image\.decode\.$"):
         load_experiment(MINIMAL, {"image.draft": True, "image.decode": "nvjpeg"})
+
+
+@pytest.mark.parametrize("geometry", ["short-256", "open-clip"])
+def test_geometries_that_resize_first_are_not_for_nvjpeg(geometry):
+    keys = {"image.geometry": geometry, "image.decode": "nvjpeg"}
+    with pytest.raises(UsageError, match=rf"knows no image\.geometry {geometry}; leave out"):
+        load_experiment(MINIMAL, keys)
+    assert load_experiment(MINIMAL, {"image.geometry": geometry}).image.geometry == geometry
