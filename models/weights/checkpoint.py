@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WRAPPERS = ("teacher", "model_ema", "state_dict", "model", "module")
-PREFIXES = ("module.", "backbone.")
+PREFIXES = ("module.", "model.", "backbone.")
+"""DistributedDataParallel, detectron2 and the trainer of DINO put these before every name."""
+BESIDE_A_BACKBONE = re.compile(r"\w*head\.")
+"""DINO's and iBOT's trainers save "head.", DINOv2's "dino_head." and "ibot_head."."""
 
 
 def tensor_digest(path: Path, memo: Path | None = None) -> str:
@@ -48,19 +52,34 @@ def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name, on the CPU.
 
-    Wrappers such as "teacher" and prefixes of names such as "module.backbone." are taken off.
+    Wrappers such as "teacher" and prefixes of names such as "module.backbone." are taken off, and
+    the heads beside a backbone are left out. Every other tensor is returned, so that one that
+    belongs to no backbone is found where the tensors are put into a network.
 
-    Raises A2pipeError if the file is damaged or holds anything that only unpickling could read.
+    Raises A2pipeError if the file is damaged, holds anything that only unpickling could read, or
+    holds two tensors whose names differ in such a prefix alone.
     """
     tensors = dict(_stream(path))
     for prefix in PREFIXES:
         if any(name.startswith(prefix) for name in tensors):
-            tensors = {
-                name.removeprefix(prefix): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
+            tensors = _without(prefix, tensors, path)
     return tensors
+
+
+def _without(prefix: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return the tensors with a prefix taken off their names, and without a backbone's heads."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if prefix == "backbone." and BESIDE_A_BACKBONE.match(name):
+            continue
+        short = name.removeprefix(prefix)
+        if short in found:
+            raise A2pipeError(
+                f"The checkpoint {path} holds {short} twice, with and without {prefix!r} before "
+                "its name; save the state dict of one model alone."
+            )
+        found[short] = tensor
+    return found
 
 
 def read_architecture(path: Path) -> dict[str, Any] | None:

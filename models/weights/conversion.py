@@ -1,8 +1,8 @@
 """Convert the names and shapes of official checkpoints to timm's; nothing is resampled.
 
-DINO, MAE and iBOT use timm's own names. DINOv2, DINOv3 and OpenCLIP are renamed here, by the
-conventions of facebookresearch/dinov2, facebookresearch/dinov3 and mlfoundations/open_clip. Any
-other format is left to timm's own conversion.
+DINO, MAE and iBOT use timm's own names. DINOv2, DINOv3, OpenCLIP and torchvision are renamed here,
+by the conventions of facebookresearch/dinov2, facebookresearch/dinov3, mlfoundations/open_clip and
+pytorch/vision. Any other format is left to timm's own conversion.
 """
 
 from __future__ import annotations
@@ -52,6 +52,20 @@ OPENCLIP_NAMES = (
     (r"\.mlp\.c_fc\.", ".mlp.fc1."),
     (r"\.mlp\.c_proj\.", ".mlp.fc2."),
 )
+TORCHVISION_NAMES = (
+    (r"^class_token$", "cls_token"),
+    (r"^conv_proj\.", "patch_embed.proj."),
+    (r"^encoder\.pos_embedding$", "pos_embed"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+    (r"^encoder\.ln\.", "norm."),
+    (r"^heads\.", "head."),
+    (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.self_attention\.in_proj_", ".attn.qkv."),
+    (r"\.self_attention\.out_proj\.", ".attn.proj."),
+    # Older versions of torchvision call the two layers linear_1 and linear_2.
+    (r"\.mlp\.(?:0|linear_1)\.", ".mlp.fc1."),
+    (r"\.mlp\.(?:3|linear_2)\.", ".mlp.fc2."),
+)
 
 
 def to_timm(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Tensors:
@@ -80,6 +94,8 @@ def _renamed(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> T
         return _from_openclip(tensors)
     if "visual.trunk.cls_token" in tensors:
         return _below("visual.trunk.", tensors)
+    if "encoder.pos_embedding" in tensors:
+        return _under_new_names(tensors, TORCHVISION_NAMES)
     if "storage_tokens" in tensors:
         return _from_dinov3(module, tensors, origin)
     return _from_dinov2(tensors)

@@ -79,6 +79,25 @@ def test_wrappers_and_prefixes_are_taken_off(tensors, tmp_path) -> None:
     assert torch.equal(read["norm.bias"], tensors["norm.bias"])
 
 
+@pytest.mark.parametrize("prefix", ["backbone.", "module.backbone.", "module.model.", "model."])
+def test_every_prefix_is_taken_off(prefix, tensors, tmp_path) -> None:
+    torch.save({f"{prefix}{name}": tensor for name, tensor in tensors.items()}, tmp_path / "a.pth")
+    assert weights.read_tensors(tmp_path / "a.pth").keys() == tensors.keys()
+
+
+def test_heads_beside_a_backbone_are_left_out_and_nothing_else(tensors, tmp_path) -> None:
+    named = {f"backbone.{name}": tensor for name, tensor in tensors.items()}
+    heads = dict.fromkeys(("head.mlp.0.bias", "dino_head.x", "ibot_head.x"), torch.zeros(1))
+    torch.save({"teacher": {**named, **heads, "ahead": torch.zeros(1)}}, tmp_path / "a.pth")
+    assert weights.read_tensors(tmp_path / "a.pth").keys() == {*tensors, "ahead"}
+
+
+def test_a_tensor_under_two_names_is_refused(tensors, tmp_path) -> None:
+    torch.save({**tensors, "module.scale": torch.zeros(1)}, tmp_path / "a.pth")
+    with pytest.raises(A2pipeError, match=r"holds scale twice, with and without 'module\.'"):
+        weights.read_tensors(tmp_path / "a.pth")
+
+
 class Harmful:
     """Would write a file if it were unpickled."""
 
@@ -125,7 +144,13 @@ class Options(argparse.Namespace):
 
 
 @pytest.mark.parametrize(
-    "options", [argparse.Namespace(path=Harmful("written")), Options(lr=1), torch.nn.Linear(1, 1)]
+    "options",
+    [
+        argparse.Namespace(path=Harmful("written")),
+        argparse.Namespace(arch={"deep": [Harmful("written")]}),
+        Options(lr=1),
+        torch.nn.Linear(1, 1),
+    ],
 )
 def test_nothing_else_may(options, tensors, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -13,10 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import silu
+from torchvision.models.vision_transformer import VisionTransformer
 
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import load_backbone
 from a2pipe.models.preprocessing import normalize
+from a2pipe.models.zoo.model_entry import IMAGENET
 from a2pipe.models.zoo.names import resolve
 
 NARROW: dict[str, Any] = {"embed_dim": 48, "depth": 3, "num_heads": 3}
@@ -279,6 +281,51 @@ def test_the_vision_tower_of_openclip_is_the_librarys(how, clip, pixels, tmp_pat
     np.testing.assert_allclose(backbone.embed(images), expected, atol=2e-5)
 
 
+# --- torchvision, against the library itself ----------------------------------------------------
+
+
+@pytest.fixture
+def vit() -> VisionTransformer:
+    """A small ViT of torchvision's with sharp attention, which returns its CLS features."""
+    vit = VisionTransformer(224, 16, 3, 3, 48, 192, num_classes=10).requires_grad_(False).eval()
+    for number, (name, parameter) in enumerate(vit.named_parameters()):
+        gain = 2.0 if "in_proj" in name else 1.0
+        drawn = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+        if parameter.ndim < 2 or "embedding" in name or "token" in name:
+            parameter += 0.3 * drawn
+        else:
+            parameter.copy_(gain * drawn / parameter[0].numel() ** 0.5)
+    return vit
+
+
+def detectron2(state: Checkpoint) -> Checkpoint:
+    """As detectron2's checkpointer saves a model that keeps the network as `model`."""
+    whole = {"model": {f"model.{name}": tensor for name, tensor in state.items()}}
+    return {**whole, "iteration": 190_000, "optimizer": {"state": {}, "param_groups": []}}
+
+
+def before_mlp(state: Checkpoint) -> Checkpoint:
+    """As versions of torchvision saved it that had no MLP of layers 0 and 3."""
+    return renamed(state, (".mlp.0.", ".mlp.linear_1."), (".mlp.3.", ".mlp.linear_2."))
+
+
+@pytest.mark.parametrize("name", ["vit_base_patch16_224", "deit_base_patch16_224"])
+@pytest.mark.parametrize("layout", [dict, detectron2, before_mlp])
+def test_the_vit_of_torchvision_is_the_librarys(layout, name, vit, pixels, tmp_path) -> None:
+    torch.save(layout(vit.state_dict()), tmp_path / "ViT_190k.pth")
+    backbone = load_backbone(name, weights=tmp_path / "ViT_190k.pth")
+    images = pixels(224)
+    rows = backbone.attention(images, [1, 2, 3])
+    assert rows.max(axis=-1).mean() > 10 / rows.shape[-1], "the check needs a sharp softmax"
+    vit.heads = nn.Identity()
+    expected = vit(normalize(images, backbone.info.mean, backbone.info.std))
+    np.testing.assert_allclose(backbone.embed(images), expected, atol=2e-5)
+
+
+def test_the_same_network_is_normalised_as_imagenet_under_another_name() -> None:
+    assert (resolve("deit_base_patch16_224").mean, resolve("deit_base_patch16_224").std) == IMAGENET
+
+
 # --- refused ------------------------------------------------------------------------------------
 
 
@@ -346,6 +393,39 @@ def test_what_is_missing_and_left_over_is_named(network, tmp_path) -> None:
     sentence = refusal("mae_vitb16", odd, tmp_path)
     assert "7 tensors differ, 2 missing (norm.bias, norm.weight)" in sentence
     assert "5 left over (fc_norm.0, fc_norm.1, fc_norm.2, ...)" in sentence
+
+
+@pytest.mark.parametrize("layout", [dict, detectron2])
+def test_torchvisions_tensors_are_missed_and_left_over_by_name(layout, vit, tmp_path) -> None:
+    state = renamed(vit.state_dict(), ("encoder.ln.bias", "encoder.extra"))
+    sentence = refusal("vit_base_patch16_224", layout(state), tmp_path)
+    assert "2 tensors differ, 1 missing (norm.bias); 1 left over (encoder.extra)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("beside", "named"), [("module.neck.weight", "neck.weight"), ("queue", "queue")]
+)
+def test_what_is_neither_backbone_nor_head_of_a_teacher_is_left_over(
+    beside, named, network, tmp_path
+) -> None:
+    checkpoint = dino_full(network("vit_small_patch16_224.dino").state_dict())
+    checkpoint["teacher"][beside] = noise(2)
+    sentence = refusal("dino_vits16", checkpoint, tmp_path)
+    assert f"1 tensor differs, 1 left over ({named})" in sentence
+
+
+@pytest.mark.parametrize("drop", ["norm.bias", "blocks.2.mlp.fc2.weight"])
+def test_what_a_teacher_lacks_is_named(drop, network, tmp_path) -> None:
+    checkpoint = dino_full(network("vit_small_patch16_224.dino").state_dict())
+    del checkpoint["teacher"][f"module.backbone.{drop}"]
+    assert f"1 missing ({drop})" in refusal("dino_vits16", checkpoint, tmp_path)
+
+
+def test_what_the_image_tower_of_a_trainer_lacks_is_named(clip, tmp_path) -> None:
+    named = {f"module.{name}": tensor for name, tensor in clip.state_dict().items()}
+    named["module.visual.adapter"] = named.pop("module.visual.ln_post.bias")
+    sentence = refusal("ViT-B-16/laion2b_s34b_b88k", {"state_dict": named}, tmp_path)
+    assert "1 missing (norm.bias); 1 left over (adapter)" in sentence
 
 
 @pytest.mark.parametrize(
