@@ -159,6 +159,16 @@ def test_fields_of_different_length() -> None:
         replace(collection([0, 1]), labels=np.array([0]))
 
 
+def test_masks_are_those_of_the_samples_and_not_in_the_digest() -> None:
+    plain = collection()
+    masked = replace(plain, masks=("/data/0.png", ""))
+    assert masked.digest == plain.digest
+    assert masked.take([1, 0]).masks == ("", "/data/0.png")
+    assert plain.take([1]).masks == ()
+    with pytest.raises(UsageError, match="1 masks for 2 samples"):
+        replace(plain, masks=("/data/0.png",))
+
+
 @pytest.mark.parametrize("labels", [[0, 2], [-2, 0]])
 def test_label_without_a_name(labels: list[int]) -> None:
     with pytest.raises(UsageError, match="there are 2 names"):
