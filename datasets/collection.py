@@ -42,6 +42,8 @@ class Collection:
     masks: for each sample the path of an image of its size whose pixels are 0 for background, 255
         for what does not count and anything else for an object, "" for a sample without; an empty
         tuple if no sample has one. The digest does not cover them.
+    annotated: int64, (N, 2), width and height that an annotation beside each image gives, 0, 0
+        where it gives none; None for a dataset without such. They are not part of the digest.
 
     Raises UsageError if a field does not have one entry a sample or points at no name.
     """
@@ -60,6 +62,7 @@ class Collection:
     unreadable: dict[str, str]
     remarks: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    annotated: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         # Plug-ins make collections too: a field of another length would shift labels silently.
@@ -137,6 +140,7 @@ class Collection:
             image_ids=_pick(self.image_ids, order),
             digests=_pick(self.digests, order),
             sizes=self.sizes[chosen],
+            annotated=None if self.annotated is None else self.annotated[chosen],
             unreadable={path: why for path, why in self.unreadable.items() if path in kept},
             masks=_pick(self.masks, order) if self.masks else (),
         )

@@ -34,6 +34,7 @@ class SampleTable:
     image_ids: Sequence[str] | None = None
     remarks: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    annotated: NDArray[np.int64] | None = None
 
 
 def read_collection(samples: SampleTable, memo: Path | None = None) -> Collection:
@@ -72,6 +73,7 @@ def collection_from(samples: SampleTable, index: Sequence[IndexedImage | Unreada
         image_ids=tuple(samples.paths if samples.image_ids is None else samples.image_ids),
         remarks=samples.remarks,
         masks=samples.masks,
+        annotated=samples.annotated,
         digests=tuple([entry.digest for entry in read]),
         sizes=np.stack([widths, heights], axis=1),
         unreadable={

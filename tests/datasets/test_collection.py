@@ -79,6 +79,16 @@ def test_take_by_index_keeps_the_given_order() -> None:
     assert part.class_names == ("land", "water")
 
 
+def test_take_keeps_the_sizes_in_annotations_which_are_not_in_the_digest() -> None:
+    plain = collection([0, 1, 1])
+    annotated = replace(plain, annotated=np.array([[1, 2], [3, 4], [0, 0]]))
+    found = annotated.take([2, 0]).annotated
+    assert found is not None
+    assert found.tolist() == [[0, 0], [1, 2]]
+    assert annotated.digest == plain.digest
+    assert plain.take([1]).annotated is None
+
+
 def test_take_by_mask_and_of_nothing() -> None:
     whole = collection([0, 1, 0])
     assert whole.take(np.array([True, False, True])).image_ids == ("0", "2")
