@@ -20,7 +20,7 @@ from .commands.matrix import build_matrix, demo, fit_heads, report
 from .commands.models import models
 from .commands.paper import paper
 from .commands.predict import predict, save_head
-from .commands.stages import embed_crops, extract_attn, plan, run, select_crops
+from .commands.stages import embed_crops, extract_attn, extract_patches, plan, run, select_crops
 from .ending import end_after
 from .errors import A2pipeError
 from .version import __version__
@@ -69,7 +69,16 @@ def cli() -> None:
     """
 
 
-_WORK = (demo, extract_attn, select_crops, embed_crops, fit_heads, build_matrix, run)
+_WORK = (
+    demo,
+    extract_attn,
+    extract_patches,
+    select_crops,
+    embed_crops,
+    fit_heads,
+    build_matrix,
+    run,
+)
 _SEEN = (localize, plot, plan, status, report)
 _MORE = (submit, finish, logs, save_head, predict, compare, paper)
 for _command in (*_WORK, *_SEEN, *_MORE, experiment, cache, models, datasets):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from a2pipe.models.outputs import Output
 from a2pipe.models.pending import Pending
 from a2pipe.pipeline.planning.plan import Plan
 from a2pipe.pipeline.shards.backbones import Backbones
@@ -60,17 +61,18 @@ class FakeBackbone:
         self._device = device
         self._rows: dict[tuple[int, ...], torch.Tensor] = {}
 
-    def launch(self, pixels: Any, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
+    def launch(self, pixels: Any, outputs: Sequence[Output]) -> Pending:
         """Do as `Backbone.launch` does."""
         count, side = len(pixels), pixels.shape[2]
-        tokens = self.info.prefix_tokens + (side // self.info.patch) ** 2
-        shape = (count, len(blocks), self.info.heads, tokens)
-        if shape not in self._rows:  # made once, as no core writes the results of a device
-            self._rows[shape] = torch.full(shape, 1 / tokens)
-        rows = self._rows[shape]
         self.forward_passes += count
-        del embed
-        return Pending(rows, None, *self._device.queue(count))
+        results = {output: self._result(output, count, side) for output in outputs}
+        return Pending(results, *self._device.queue(count))
+
+    def _result(self, output: Output, count: int, side: int) -> torch.Tensor:
+        shape = (count, *self.info.shape(output, side))
+        if shape not in self._rows:  # made once, as no core writes the results of a device
+            self._rows[shape] = torch.full(shape, 1 / shape[-1])
+        return self._rows[shape]
 
 
 class FakeBackbones(Backbones):

@@ -159,6 +159,12 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "attention.input_size": "--attention-input PX  "
         "Side of the input of the attention models.  [image size]",
     },
+    "Patches": {
+        "attention.source": "--attention-source NAME ...  What maps are made of: attention, "
+        "patch-score, votes:49, votes:49:paper or pooled-score:N/4.  [attention]",
+        "patches.statistics": "--statistic NAME ...  What to store of each patch: patch-score, "
+        "norm, norm:before, votes:49 or pooled-score:N/4.",
+    },
     "Crops": {
         "crops.sizes": "--crop-sizes PX,PX ...  "
         "List of crops in the order they are placed, e.g. 64,32.  [64]",
@@ -171,6 +177,8 @@ _WRITTEN: dict[str, dict[str, str]] = {
     },
     "Embedding": {
         "embedding.models": "--embedding-model NAME ...  Model that says what to extract.",
+        "embedding.pool": "--pool NAME ...  What of a model's pass is the embedding: cls, mean, "
+        "cls+mean, selective:49 or native.  [cls]",
         "embedding.baselines": "--baseline NAME ...  "
         "Row without attention: full, full@518, center:128, random, random:SEED or s2.",
         "embedding.input_size": "--embedding-input PX  Side crops are resized to.  [image size]",
@@ -189,7 +197,7 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "localize.split": "--localize-split train|val|test|all  "
         "Images on which maps are compared with boxes.  [test]",
         "localize.evaluation": "--localize-evaluation NAME ...  Cells on which maps are compared "
-        "with boxes: pixels, patch-centre, patch-overlap, point-in-box or centre.  [pixels]",
+        "with boxes: pixels, patch-centre or patch-overlap.  [pixels]",
         "localize.resamples": "--localize-resamples N  Draws of the bootstrap.  [1000]",
         "localize.level": "--localize-level LEVEL  Level of the intervals.  [0.95]",
         "localize.seed": "--localize-seed N  Seed of the bootstrap.  [0]",
@@ -224,9 +232,10 @@ def _headed(heading: str) -> Group:
 
 NAME, DATASET, IMAGE = _headed("Options"), _headed("Dataset"), _headed("Image")
 ATTENTION, CROPS, EMBEDDING = _headed("Attention"), _headed("Crops"), _headed("Embedding")
+PATCHES = _headed("Patches")
 RUN = _headed("Run")
 
-FEATURES = (DATASET, IMAGE, ATTENTION, CROPS, EMBEDDING)
+FEATURES = (DATASET, IMAGE, ATTENTION, PATCHES, CROPS, EMBEDDING)
 """These flags say which features an experiment has."""
 
 EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), RUN)
@@ -237,6 +246,7 @@ def flags(*keys: str) -> Group:
     return tuple(flag for group in EVERY for flag in group if flag.key in keys)
 
 
+LOOKING = flags("attention.models", "attention.input_size")
 HEADS, METRICS = flags("combine.rows", "head.kind", "head.options"), flags("metrics")
 LOCALIZATION = flags("localize.split", "localize.evaluation")
 INTERVALS = flags("localize.resamples", "localize.level", "localize.seed")

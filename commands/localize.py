@@ -16,6 +16,7 @@ from .flags import (
     LOCALIZATION,
     MODEL_THAT_ATTENDS,
     NAME,
+    PATCHES,
     RUN,
 )
 from .options import (
@@ -39,7 +40,7 @@ _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION,
 
 @click.command(cls=HeadedCommand)
 @experiment_options(
-    *(NAME, DATASET, IMAGE, ATTENTION, CROPS, LOCALIZATION, INTERVALS, RUN),
+    *(NAME, DATASET, IMAGE, ATTENTION, PATCHES, CROPS, LOCALIZATION, INTERVALS, RUN),
     short={**MODEL_THAT_ATTENDS, **_OWN},
 )
 @out_option

@@ -16,6 +16,7 @@ HEADINGS = (
     "Dataset",
     "Image",
     "Attention",
+    "Patches",
     "Crops",
     "Embedding",
     "Heads",

@@ -19,9 +19,11 @@ from .flags import (
     EMBEDDING,
     FEATURES,
     IMAGE,
+    LOOKING,
     MODEL_THAT_ATTENDS,
     MODEL_THAT_EMBEDS,
     NAME,
+    PATCHES,
     RUN,
     TIMING,
 )
@@ -32,19 +34,39 @@ from .session import open_experiment
 if TYPE_CHECKING:
     from ..pipeline.shards.executor import Executor
 
-_TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, CROPS)
+STATISTICS = ("patch-score", "norm", "votes:1", "votes:N/28", "votes:N/4", "votes:N/2")
+_TO_BOXES = (NAME, DATASET, IMAGE, ATTENTION, PATCHES, CROPS)
 
 
 @click.command("extract-attn", cls=HeadedCommand)
 @experiment_options(NAME, DATASET, IMAGE, ATTENTION, RUN, short=MODEL_THAT_ATTENDS)
 @executor_options
 @session_options
-def extract_attn(**options: Any) -> None:
+def extract_attn(overrides: Mapping[str, Any], **options: Any) -> None:
     """Store the CLS attention of every image.
 
     What is stored is the CLS row of the softmax for each head, prefix tokens included.
     """
-    _compute("attention", **options)
+    overrides = {**overrides, "attention.source": "attention"}
+    _compute("attention", overrides=overrides, **options)
+
+
+@click.command("extract-patches", cls=HeadedCommand)
+@experiment_options(NAME, DATASET, IMAGE, LOOKING, PATCHES, RUN, short=MODEL_THAT_ATTENDS)
+@executor_options
+@session_options
+def extract_patches(source: Path | None, overrides: Mapping[str, Any], **options: Any) -> None:
+    """Store statistics of every patch: scores, norms, votes.
+
+    One pass of an image gives all statistics of a model. Without --statistic, and where the
+    experiment names none, these are patch-score, norm, and votes of 1, N/28, N/4 and N/2 of the N
+    patches.
+    """
+    from ..pipeline.experiment.load import load_experiment
+
+    if not load_experiment(source, overrides).patches.statistics:
+        overrides = {**overrides, "patches.statistics": STATISTICS}
+    _compute("patches", source=source, overrides=overrides, **options)
 
 
 @click.command("select-crops", cls=HeadedCommand)

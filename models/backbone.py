@@ -5,10 +5,11 @@ that no bit of a row depends on how images were put together.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -16,10 +17,11 @@ from torch.nn.functional import pad
 from ..errors import A2pipeError, UsageError
 from .architecture import architecture_of, empty_network
 from .blocks.acceleration import cast_blocks, code_folder, compilation, compiled_steps
-from .blocks.attention import EAGER, read_cls
+from .blocks.attention import EAGER, read_outputs
 from .device import choose_device
 from .forward_shape import images_a_pass
 from .identity import BackboneInfo, identify, locate_weights
+from .outputs import Block, Output, Pool, parse_pool
 from .pending import Floats, Pending, host_tensor, new_event
 from .positions import set_input_size
 from .preprocessing import normalize, unit
@@ -35,7 +37,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class Backbone:
-    """A Backbone is loaded, and gives CLS attention rows and CLS embeddings of batches of pixels.
+    """A Backbone is loaded, and gives CLS attention, embeddings and patch statistics of pixels.
 
     `load_backbone` makes one.
 
@@ -89,57 +91,58 @@ class Backbone:
         Returns float32 (B, len(blocks), heads, tokens). The tokens of a row are CLS, the registers,
         and the patches row by row; each row sums to 1.
 
-        Raises UsageError for a block that the model lacks or a size that cuts a patch.
+        Raises UsageError for a block that the model lacks or a size that cuts a patch, or if there
+        is none.
         """
-        self._check_blocks(blocks)
-        rows, _ = self.launch(pixels, blocks).wait()
-        assert rows is not None
-        return rows
+        if not blocks:
+            raise UsageError(f"{self.info.name} has blocks 1 to {self.info.blocks}; name one.")
+        found = self.read(pixels, [Block(number) for number in blocks])
+        return np.stack([found[Block(number)] for number in blocks], axis=1)
 
-    def embed(self, pixels: Tensor) -> Floats:
-        """Return CLS embeddings: token 0 after the final norm, without any classification head.
+    def embed(self, pixels: Tensor, pool: str = "cls") -> Floats:
+        """Return embeddings, without any classification head: float32 (B, dim).
 
-        pixels: as for `launch`. Returns float32 (B, dim). Raises UsageError for a size that cuts a
-        patch.
+        pixels: as for `launch`. pool: "cls" is token 0 after the final norm; `outputs.Pool` has the
+        others.
+
+        Raises UsageError for a pool that there is not, or a size that cuts a patch.
         """
-        _, features = self.launch(pixels, embed=True).wait()
-        assert features is not None
-        return features
+        (found,) = self.read(pixels, [parse_pool(pool)]).values()
+        return found
 
     def attention_and_embedding(
         self, pixels: Tensor, blocks: Sequence[int]
     ) -> tuple[Floats, Floats]:
         """Return what `attention` and `embed` return, bit for bit, from one pass."""
-        self._check_blocks(blocks)
-        rows, features = self.launch(pixels, blocks, embed=True).wait()
-        assert rows is not None
-        assert features is not None
-        return rows, features
+        found = self.read(pixels, [*map(Block, blocks), Pool("cls")])
+        return np.stack([found[Block(number)] for number in blocks], axis=1), found[Pool("cls")]
 
-    def launch(self, pixels: Tensor, blocks: Sequence[int] = (), embed: bool = False) -> Pending:
+    def read(self, pixels: Tensor, outputs: Sequence[Output]) -> dict[Output, Floats]:
+        """Return what is asked for of every image from one pass; it is `launch`, waited for."""
+        return self.launch(pixels, outputs).wait()
+
+    def launch(self, pixels: Tensor, outputs: Sequence[Output]) -> Pending:
         """Queue all passes of a batch on the device, and return its results while they are pending.
 
         pixels: float (B, 3, S, S) in [0, 1], not normalised, or uint8 (B, S, S, 3), which each pass
         converts for itself; on any device, but only from the model's own is nothing waited for. S
-        is a multiple of the patch. blocks: as for `attention`. embed: whether the embedding is
-        asked for, as it has to be where no blocks are.
+        is a multiple of the patch. outputs: at least one; the results have them as
+        `BackboneInfo.resolve` returns them.
 
         Every pass has `images_a_pass(S)` images, the last one filled up with zeros. A row has the
-        same bits whatever batch its image came in, and wherever there.
+        same bits whatever batch its image came in, wherever there, and whatever else is asked for.
 
-        Raises UsageError for a block that the model lacks or a size that cuts a patch, and
+        Raises UsageError for an output that the model lacks or a size that cuts a patch, and
         A2pipeError for pixels of another shape, and where the device's memory is too small for a
         pass of one image.
         """
-        if blocks or not embed:
-            self._check_blocks(blocks)
-        side = _side(pixels)
+        side = side_of(pixels)
         self.set_input_size(side)
-        heads, tokens = self.info.heads, self.info.tokens(side)
-        results = (
-            host_tensor((len(pixels), len(blocks), heads, tokens), self.device) if blocks else None,
-            host_tensor((len(pixels), self.info.dim), self.device) if embed else None,
-        )
+        wanted = [self.info.resolve(output, side) for output in outputs]
+        results = {
+            output: host_tensor((len(pixels), *self.info.shape(output, side)), self.device)
+            for output in wanted
+        }
         start, end = new_event(self.device), new_event(self.device)
         done = 0
         # An event is recorded on the stream of the current device, which may be another GPU.
@@ -147,9 +150,9 @@ class Backbone:
             start.record()
             while done < len(pixels):
                 part = pixels[done : done + self.images_a_pass(side)]
-                done += self._pass(part, blocks, done, results)
+                done += self._pass(part, done, results)
             end.record()
-        return Pending(*results, start, end)
+        return Pending(results, start, end)
 
     def images_a_pass(self, side: int) -> int:
         """Return how many images each pass has at present, for images of side x side pixels.
@@ -168,29 +171,23 @@ class Backbone:
             for side, images in self.reduced.items()
         ]
 
-    def _pass(
-        self,
-        pixels: Tensor,
-        blocks: Sequence[int],
-        place: int,
-        results: tuple[Tensor | None, Tensor | None],
-    ) -> int:
+    def _pass(self, pixels: Tensor, place: int, results: Mapping[Output, Tensor]) -> int:
         """Run one pass and copy its rows to their place in the results; return how many they are.
 
         Where the pass does not fit into memory, it is made smaller, and none are.
         """
-        side, count = _side(pixels), len(pixels)
+        side, count = side_of(pixels), len(pixels)
         try:
-            found = self._read(self._prepared(pixels), blocks, embed=results[1] is not None)
+            found = self._read(self._prepared(pixels), list(results))
         except torch.OutOfMemoryError:
             # What the failed pass holds is freed with its error, so nothing is computed in here.
             found = None
         if found is None:
             self._reduce(side)
             return 0
-        for result, values in zip(results, found, strict=True):
-            if result is not None and values is not None:
-                result[place : place + count].copy_(values[:count].float(), non_blocking=True)
+        for output, result in results.items():
+            values = found[output][:count].float()
+            result[place : place + count].copy_(values, non_blocking=True)
         self.forward_passes += count
         self.padded += self.images_a_pass(side) - count
         return count
@@ -212,13 +209,11 @@ class Backbone:
         missing = self.images_a_pass(images.shape[-1]) - len(images)
         return pad(images, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else images
 
-    def _read(
-        self, images: Tensor, blocks: Sequence[int], embed: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def _read(self, images: Tensor, outputs: Sequence[Output]) -> dict[Output, Tensor]:
         compiling = compilation(self._code) if self.compiled else contextlib.nullcontext()
         with self._numerics(), compiling:
             tokens, rotation = self._steps.embed(self._module, images)
-            return read_cls(self._module, tokens, rotation, blocks, embed=embed, steps=self._steps)
+            return read_outputs(self._module, tokens, rotation, outputs, self._steps)
 
     def set_input_size(self, size: int) -> None:
         """Resample the positions for size x size pixels; `attention` and `embed` do so themselves.
@@ -236,12 +231,6 @@ class Backbone:
             set_input_size(self._module, self._native, self.info.input_size, size, self._positions)
             self._size = size
 
-    def _check_blocks(self, blocks: Sequence[int]) -> None:
-        wrong = [block for block in blocks if not 1 <= block <= self.info.blocks]
-        if wrong or not blocks:
-            asked = f"block {wrong[0]} is not one of them" if wrong else "name at least one"
-            raise UsageError(f"{self.info.name} has blocks 1 to {self.info.blocks}; {asked}.")
-
     @contextlib.contextmanager
     def _numerics(self) -> Iterator[None]:
         """Run without gradients, and with exact convolutions."""
@@ -252,7 +241,7 @@ class Backbone:
             yield
 
 
-def _side(pixels: Tensor) -> int:
+def side_of(pixels: Tensor) -> int:
     """Return the side of square images in pixels; raise A2pipeError for another shape."""
     channels, sides = (
         (3, pixels.shape[1:3]) if pixels.dtype == torch.uint8 else (1, pixels.shape[2:])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import UsageError
 from ..version import __version__
+from .outputs import Block, Output, Pool, Statistic
 from .weights.checkpoint import digest_tensors, tensor_digest
 from .weights.hub import locate
 from .weights.memo import file_key, recall, remember
@@ -18,6 +20,8 @@ from .zoo.names import resolve
 
 if TYPE_CHECKING:
     from .architecture import Architecture
+
+T = TypeVar("T", bound=Output)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,33 @@ class BackboneInfo:
 
     def tokens(self, side: int) -> int:
         """Return the number of tokens of an image of side x side pixels, with CLS and registers."""
-        return self.prefix_tokens + (side // self.patch) ** 2
+        return self.prefix_tokens + self.patches(side)
+
+    def patches(self, side: int) -> int:
+        """Return the number of patches of an image of side x side pixels."""
+        return (side // self.patch) ** 2
+
+    def resolve(self, output: T, side: int) -> T:
+        """Return an output as results of images of side x side pixels have it.
+
+        A patch score names its vector, and K is a number.
+
+        Raises UsageError for a block that the model lacks, or a K above the number of patches.
+        """
+        if isinstance(output, Block):
+            if not 1 <= output.number <= self.blocks:
+                raise UsageError(f"{self.name} has blocks 1 to {self.blocks}, not {output.number}.")
+            return output
+        if isinstance(output, Statistic) and output.kind == "patch-score" and not output.vector:
+            output = replace(output, vector="cls")
+        selection = output.selection and output.selection.of(self.patches(side))
+        return replace(output, selection=selection)
+
+    def shape(self, output: Output, side: int) -> tuple[int, ...]:
+        """Return the shape of an output of one image of side x side pixels."""
+        if isinstance(output, Block):
+            return self.heads, self.tokens(side)
+        return (self.dim,) if isinstance(output, Pool) else (self.patches(side),)
 
 
 FIELDS = {field.name for field in fields(BackboneInfo)}

@@ -1,12 +1,15 @@
 """Results of a model that are still on their way from the device to the host."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from .outputs import Output
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,30 +68,25 @@ def host_tensor(shape: tuple[int, ...], device: torch.device) -> Tensor:
 class Pending:
     """A Pending is the results of one launch, which the device may still be computing.
 
-    rows: float32 tensor (B, blocks, heads, tokens) in host memory that the results are copied to,
-        or None. features: the same of (B, dim), or None.
+    results: by output, float32 tensors (B, ...) in host memory that the results are copied to.
     start: the event before the launch's work. end: the one after it and after the copies.
 
     Any thread may ask it.
     """
 
-    def __init__(
-        self, rows: Tensor | None, features: Tensor | None, start: Event, end: Event
-    ) -> None:
-        self._rows = rows
-        self._features = features
+    def __init__(self, results: Mapping[Output, Tensor], start: Event, end: Event) -> None:
+        self._results = results
         self.start = start
         self.end = end
 
-    def wait(self) -> tuple[Floats | None, Floats | None]:
-        """Wait for the results, without the interpreter's lock; return the rows and the features.
+    def wait(self) -> dict[Output, Floats]:
+        """Wait for the results, without the interpreter's lock; return them by output.
 
-        The first is float32 (B, blocks, heads, tokens), or None if no blocks were asked for; the
-        second is float32 (B, dim), or None if no embedding was. On CUDA both lie in pinned memory,
-        which is given back when the last array on it is deleted.
+        Each is float32 (B, ...), as `BackboneInfo.shape` says of its output. On CUDA they lie in
+        pinned memory, which is given back when the last array on it is deleted.
         """
         self.end.synchronize()
-        return _array(self._rows), _array(self._features)
+        return {output: values.numpy() for output, values in self._results.items()}
 
     def seconds_busy(self) -> float:
         """Return how long the device worked on this launch; to be asked after `wait`."""
@@ -101,7 +99,3 @@ class Pending:
         that was queued between the two, such as crops, counts as idle.
         """
         return max(0.0, previous.end.elapsed_time(self.start) / 1000)
-
-
-def _array(values: Tensor | None) -> Floats | None:
-    return None if values is None else values.numpy()

@@ -20,7 +20,7 @@ from .experiment.load import Source, load_experiment
 from .experiment.schema import Experiment
 from .planning.collection import load_collection
 from .planning.identification import Identification, identify_all, identify_apart
-from .planning.plan import STAGES, Plan, Spec, make_plan
+from .planning.plan import Plan, Spec, make_plan
 from .shards.backbones import weights_memo
 from .shards.bad_images import BadImage, find_bad_images
 from .shards.executor import Executor
@@ -67,13 +67,14 @@ class Session:
 
     def compute(
         self,
-        through: str = STAGES[-1],
+        through: str = "embeddings",
         rank: int = 0,
         world_size: int = 1,
         among: Container[int] | None = None,
     ) -> RunStats:
         """Compute the shards that lack rows of the stages up to `through`.
 
+        through: a key of `planning.plan.THROUGH`.
         rank, world_size: compute only the shards whose number is `rank` modulo `world_size`; of an
         experiment that takes G GPUs, those of the ranks rank * G, ..., rank * G + G - 1 of
         world_size * G. among: compute only shards with one of these numbers. Returns the statistics
@@ -215,7 +216,7 @@ class Session:
         self,
         records: Iterable[str] = (),
         replace: bool = False,
-        through: str = STAGES[-1],
+        through: str = "embeddings",
         purpose: str = "",
     ) -> None:
         """Note in the cache what this experiment uses, so that `cache gc` leaves it alone.
@@ -238,7 +239,7 @@ class Session:
         with suppress(UnwritableError):
             remember(root, reference, uses if replace else uses | uses_of(root, reference))
 
-    def bad_images(self, through: str = STAGES[-1], so_far: bool = False) -> list[BadImage]:
+    def bad_images(self, through: str = "embeddings", so_far: bool = False) -> list[BadImage]:
         """Return the images that could not be used, each once, with the reason.
 
         through: the last stage that is looked at. so_far: look only at the shards that are done.

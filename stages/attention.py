@@ -4,68 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.layout import ArrayField
 from ..errors import UsageError
+from ..models.outputs import Block
 from .aggregators import parse_aggregator
 from .geometry import Canvas
-from .maps import patch_maps, smooth
+from .maps import Floats, patch_maps, smooth
+from .passes import ForwardPass, ModelSpec
+from .patches import PatchSpec
 
 if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
-
-
-NUMERICS = 2
-"""The version of the arithmetic of models in low precision and of compiled ones."""
-
-
-def label() -> Any:
-    """Make a field for people: it is in spec.json, but not in the fingerprint or in equality."""
-    return field(default="", compare=False, metadata={"label": True})
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A ModelSpec is a frozen backbone as a function of its input pixels.
-
-    architecture: canonical description of everything that shapes the function but the weights.
-    weights: digest of the weight tensors.
-    mean, std: per-channel normalisation of RGB in [0, 1].
-    precision: fp32, bf16 or fp16.
-    compiled: the blocks ran as code of torch.compile, which rounds differently.
-    numerics: version of the arithmetic in low precision and in compiled code, `NUMERICS` today;
-        rows of eager float32 keep 1, as their bits have not changed.
-    name: how people call it; not part of the address.
-    """
-
-    stage: ClassVar[str] = "model"
-    version: ClassVar[int] = 1
-
-    architecture: str
-    weights: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    precision: str = "fp32"
-    compiled: bool = False
-    numerics: int = 1
-    name: str = label()
-
-
-@dataclass(frozen=True)
-class ForwardPass:
-    """A ForwardPass is a run of a model; specs with equal passes are computed together.
-
-    side: of the model's input, in pixels. shown: what tells the pixels apart, such as a canvas.
-    """
-
-    model: ModelSpec
-    side: int
-    shown: object
 
 
 @dataclass(frozen=True)
@@ -85,6 +40,8 @@ class AttentionSpec:
     version: ClassVar[int] = 1
     only_when_read: ClassVar[bool] = False
     reads_original: ClassVar[bool] = False
+    has_heads: ClassVar[bool] = True
+    source: ClassVar[str] = "attention"
 
     model: ModelSpec
     input_size: int
@@ -109,6 +66,23 @@ class AttentionSpec:
         return ForwardPass(self.model, self.input_size, self.pixels)
 
     @property
+    def output(self) -> Block:
+        """Return what the pass is asked for."""
+        return Block(self.block)
+
+    @property
+    def place(self) -> str:
+        """Return what tells it apart from others of the model, in the key of a matrix's row."""
+        return f"block{self.block}"
+
+    def layer_words(self, only_last: bool) -> str:
+        """Return the words after the model's name in the label of a row: " block 11".
+
+        only_last: whether the last block is the only one that is taken, which needs no words.
+        """
+        return "" if only_last else f" block {self.block}"
+
+    @property
     def name(self) -> str:
         """Return the model and its block in words, without the canvas."""
         return f"{self.model.name}, block {self.block}"
@@ -127,6 +101,10 @@ class AttentionSpec:
         shape = (info.heads, tokens(info, self.input_size))
         return ArrayField("attention", shape, "float32", math.nan)
 
+    def maps(self, rows: NDArray[np.float32], prefix: int, heads: str, reading: str) -> Floats:
+        """Return rows as maps over the patch grid, float64 (B, g, g); see `patch_maps`."""
+        return patch_maps(rows, prefix, heads=heads, reading=reading)
+
 
 def tokens(info: BackboneInfo, input_size: int) -> int:
     """Return the number of tokens at this input size: prefix tokens and patches.
@@ -142,12 +120,17 @@ def tokens(info: BackboneInfo, input_size: int) -> int:
     return info.prefix_tokens + (input_size // info.patch) ** 2
 
 
+MapSource = AttentionSpec | PatchSpec
+"""What maps are made of."""
+
+
 @dataclass(frozen=True)
 class MapSpec:
-    """A MapSpec says how an attention row becomes a map over the patches.
+    """A MapSpec says how attention, or statistics of patches, become a map over the patches.
 
     The map is computed when needed, never stored.
 
+    attention: what it is made of.
     heads: head aggregation in its canonical text (`aggregators.parse_aggregator`), of which each
         aggregator has one; "mean" is the paper's.
     reading: "slice" aggregates full-softmax rows, then keeps the patches; "patch-softmax"
@@ -158,7 +141,7 @@ class MapSpec:
     stage: ClassVar[str] = "map"
     version: ClassVar[int] = 1
 
-    attention: AttentionSpec
+    attention: MapSource
     heads: str = "mean"
     reading: str = "slice"
     smooth: int = 1
@@ -174,8 +157,9 @@ class MapSpec:
 
 
 def grid_map(spec: MapSpec, rows: NDArray[np.float32], prefix: int) -> NDArray[np.float64]:
-    """Return attention rows (B, heads, tokens) as maps over the patches, float64 (B, g, g).
+    """Return rows of the map's source as maps over the patches, float64 (B, g, g).
 
-    prefix: how many tokens come before the patches. Each map sums to 1. Raises as `patch_maps`.
+    rows: attention (B, heads, tokens) or statistics (B, N). prefix: how many tokens come before the
+    patches. Each map sums to 1. Raises as `patch_maps`.
     """
-    return smooth(patch_maps(rows, prefix, heads=spec.heads, reading=spec.reading), spec.smooth)
+    return smooth(spec.attention.maps(rows, prefix, spec.heads, spec.reading), spec.smooth)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ..cache.layout import ArrayField
-from .attention import ForwardPass, ModelSpec
+from ..models.outputs import Pool, parse_pool
 from .boxes.box import BoxSpec
 from .geometry import Canvas, decoding_suffix
+from .passes import ForwardPass, ModelSpec
 
 if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
@@ -23,7 +24,7 @@ def source_suffix(source: str) -> str:
 
 @dataclass(frozen=True)
 class EmbeddingSpec:
-    """An EmbeddingSpec is the CLS embedding of one box, float32 (d,).
+    """An EmbeddingSpec is the embedding of one box, float32 (d,).
 
     The box is resized bilinearly to input_size. A tile is cut from the canvas after this is resized
     as a whole, bicubically and without antialiasing, to as many times input_size as there are tiles
@@ -35,6 +36,8 @@ class EmbeddingSpec:
     draft: the canvas is that of an image decoded at a fraction of its size, as in `AttentionSpec`.
     decoder: of the canvas, "pillow" or "nvjpeg", as in `Canvas`. Crops from the original have
         neither: Pillow decodes these in full.
+    pool: what of the model's pass it is, the canonical text of a `Pool` (`models.outputs`) in which
+        K is a number; "cls" is the paper's.
     """
 
     stage: ClassVar[str] = "embeddings"
@@ -47,6 +50,7 @@ class EmbeddingSpec:
     source: str = "resized"
     draft: bool = False
     decoder: str = "pillow"
+    pool: str = "cls"
 
     @property
     def reads_original(self) -> bool:
@@ -69,12 +73,19 @@ class EmbeddingSpec:
     def forward_pass(self) -> ForwardPass:
         """Return the pass that gives it; a whole canvas in its own size shares its attention's."""
         whole = self.box.covers_canvas and self.box.canvas == self.input_size
-        return ForwardPass(self.model, self.input_size, (whole and self.pixels) or self)
+        shown = (whole and self.pixels) or replace(self, pool="cls")
+        return ForwardPass(self.model, self.input_size, shown)
+
+    @property
+    def output(self) -> Pool:
+        """Return what the pass is asked for."""
+        return parse_pool(self.pool)
 
     @property
     def words(self) -> str:
         """Return the spec in words: "dinov2_vitg14 at 224 px of centre crop, 128 px"."""
-        what = f"{self.model.name} at {self.input_size} px of {self.box.words}"
+        pool = "" if self.pool == "cls" else f", {self.pool}"
+        what = f"{self.model.name}{pool} at {self.input_size} px of {self.box.words}"
         return what + source_suffix(self.source) + decoding_suffix(self.draft, self.decoder)
 
     def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
@@ -82,7 +93,8 @@ class EmbeddingSpec:
 
         models: what is known of the models, by their names.
         """
-        return ArrayField("embedding", (models[self.model.name].dim,), "float32", math.nan)
+        shape = models[self.model.name].shape(self.output, self.input_size)
+        return ArrayField("embedding", shape, "float32", math.nan)
 
 
 @dataclass(frozen=True)

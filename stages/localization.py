@@ -186,10 +186,11 @@ def measure_maps(
 ) -> Values:
     """Return every measure of n maps, float64 (n,) each: NaN where an image has no answer.
 
-    rows: (n, heads, tokens) of the full softmax; boxes: (k, 4) an image in pixels of the canvas, or
-    none at all, which leaves out "mass" and "hit" (A², table 3). "cls", "registers" and "patches"
-    are shares of the softmax (figure 10), "entropy", "top10" and "top25" the concentration of the
-    map over the cells of the evaluation (table 19).
+    rows: (n, heads, tokens) of the full softmax, or (n, N) statistics of patches; boxes: (k, 4) an
+    image in pixels of the canvas, or none at all, which leaves out "mass" and "hit" (A², table 3).
+    "cls", "registers" and "patches" are shares of the softmax (figure 10), which statistics do not
+    have, "entropy", "top10" and "top25" the concentration of the map over the cells of the
+    evaluation (table 19).
     """
     parts = [
         _measure(spec, rows[start : start + MAPS_AT_ONCE], prefix, boxes[start:][:MAPS_AT_ONCE])
@@ -245,8 +246,7 @@ def _split(collection: Collection, split: str) -> list[int]:
 
 
 def _why_no_answer(values: Values, images: int) -> str:
-    of_map = values.get("entropy", values.get("point_in_box", np.zeros(images)))
-    if not np.isfinite(of_map).any():
+    if not np.isfinite(values.get("entropy", np.zeros(images))).any():
         return (
             f"The attention of all {images} images to localise on is undefined (NaN): check the "
             "model's weights, or compute in another precision."
@@ -274,16 +274,21 @@ def _measure(
     grid = maps.shape[-1]
     if spec.evaluation == "pixels":
         maps = upsample(maps, spec.canvas)
-    shares = token_shares(rows, prefix)
     tops = top_shares(maps, list(TOP_SHARES.values()))
     truth = _foreground(spec, grid, boxes) if len(boxes) else None
     localized = {} if truth is None else {"mass": mass_in_box(maps, truth), "hit": hit(maps, truth)}
     return {
         **localized,
-        **dict(zip(("cls", "registers", "patches"), shares.T, strict=True)),
+        **(_shares(rows, prefix) if spec.map.attention.has_heads else {}),
         "entropy": normalized_entropy(maps),
         **dict(zip(TOP_SHARES, tops.T, strict=True)),
     }
+
+
+def _shares(rows: NDArray[np.float32], prefix: int) -> Values:
+    """Return how the softmax of the CLS token is shared out, (B,) each."""
+    shares = token_shares(rows, prefix).T
+    return dict(zip(("cls", "registers", "patches"), shares, strict=True))
 
 
 def _foreground(spec: LocalizeSpec, grid: int, boxes: Sequence[Floats]) -> NDArray[Any]:

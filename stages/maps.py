@@ -42,9 +42,22 @@ def patch_maps(
     tokens = np.asarray(rows, dtype=np.float64, order="C")
     patches, registers = tokens[:, :, prefix:], tokens[:, :, 1:prefix]
     check_head_count(aggregator, tokens.shape[1], "this model")
-    side = _grid_side(patches.shape[-1], prefix)
     values = patches if reading == "slice" else own_shares(patches)
-    return normalize(combine(aggregator, values, patches, registers).reshape(-1, side, side))
+    return normalize(square(combine(aggregator, values, patches, registers)))
+
+
+def square(values: Floats) -> Floats:
+    """Lay values of patches, (B, N), out on their grid, (B, g, g), row by row.
+
+    Raises A2pipeError unless the patches make a square.
+    """
+    side = isqrt(values.shape[-1])
+    if side == 0 or side * side != values.shape[-1]:
+        raise A2pipeError(
+            f"The {values.shape[-1]} patches of an image are no square grid: check the model's "
+            "number of prefix tokens."
+        )
+    return values.reshape(-1, side, side)
 
 
 def normalize(maps: Floats) -> Floats:
@@ -122,17 +135,6 @@ def _check_reading(reading: str) -> None:
     if reading not in READINGS:
         names = " or ".join(map(repr, READINGS))
         raise UsageError(f"Unknown reading of attention {reading!r}: use {names}.")
-
-
-def _grid_side(patches: int, prefix: int) -> int:
-    """Return the side of the square grid of patches."""
-    side = isqrt(patches)
-    if side == 0 or side * side != patches:
-        raise A2pipeError(
-            f"An attention row with {patches} tokens after its {prefix} prefix tokens is no square "
-            "grid: check the model's number of prefix tokens."
-        )
-    return side
 
 
 def _divide(values: Floats, by: Floats) -> Floats:

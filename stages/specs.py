@@ -5,14 +5,15 @@ or of the way shards are cut is in it. `a2pipe.cache.fingerprint` turns a spec i
 Fields marked as labels (names people read) are left out of the address, and so are fields that
 still have their default, so that a later version may add a field without moving what is stored.
 
-The specs of rows stand in the files of their stages: pixels (`geometry.Canvas`), attention, boxes
-and embeddings. Each of them says of itself:
+The specs of rows stand in the files of their stages: pixels (`geometry.Canvas`), attention,
+patches, boxes and embeddings. Each of them says of itself:
 
 words: what it is, for people. array(models): name, shape, type and fill value of its rows.
 upstream: the specs whose rows are read to compute it, as far as they are stored.
 pixels: the canvas that is decoded for it, or None. reads_original: whether a crop is cut from the
     original for it instead.
-forward_pass: the pass through a model that gives it, or None; equal passes are one.
+forward_pass: the pass through a model that gives it, or None; equal passes are one. output: what
+    that pass is asked for, where there is one.
 only_when_read: whether it is stored only in shards where another spec reads it.
 
 In this file are the specs of records, which are of a whole collection; and all kinds by name.
@@ -22,10 +23,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .attention import AttentionSpec as AttentionSpec
-from .attention import ForwardPass as ForwardPass
+from .attention import MapSource as MapSource
 from .attention import MapSpec as MapSpec
-from .attention import ModelSpec as ModelSpec
-from .attention import label
 from .boxes.box import BoxSpec as BoxSpec
 from .boxes.center import CenterBox as CenterBox
 from .boxes.full import FullBox as FullBox
@@ -36,6 +35,10 @@ from .embeddings import EmbeddingSpec as EmbeddingSpec
 from .embeddings import FeatureSpec as FeatureSpec
 from .embeddings import MeanSpec as MeanSpec
 from .embeddings import parts_of as parts_of
+from .passes import ForwardPass as ForwardPass
+from .passes import ModelSpec as ModelSpec
+from .passes import label
+from .patches import PatchSpec as PatchSpec
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,7 @@ class LocalizeSpec:
     canvas: side in pixels of the canvas that the ground truth is mapped to.
     collection: digest of the collection. split: "train", "val", "test" or "all".
     evaluation: the cells that count, "pixels" of the canvas, or patches whose foreground is
-        decided by their centre ("patch-centre") or by the area covered ("patch-overlap"); or a rule
-        of Point-in-Box, "point-in-box" or "centre".
-    annotated: digest of the sizes of images in their annotations, where a rule needs them and they
-        are not those of the images.
+        decided by their centre ("patch-centre") or by the area covered ("patch-overlap").
     """
 
     stage: ClassVar[str] = "localization"
@@ -91,7 +91,6 @@ class LocalizeSpec:
     collection: str
     split: str = "test"
     evaluation: str = "pixels"
-    annotated: str = ""
 
 
 @dataclass(frozen=True)

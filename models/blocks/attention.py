@@ -1,18 +1,17 @@
-"""Read CLS attention of any block and the CLS embedding, for less than a forward pass.
+"""Read CLS attention of any block, embeddings and patches, for less than a forward pass.
 
 Blocks run by steps, with fused attention, from what enters the attention of one block to what
 enters that of the next. Of a block whose attention is read, the CLS token's row of the softmax is
 computed from the same; of the last block that row alone is computed, and for an embedding what the
-row does to the CLS token. The (tokens x tokens) matrix is never formed, and no block runs after the
-last one asked for. A row has the same bits whichever other blocks are read in the same pass and
-whether or not the pass also embeds.
+row does to the CLS token. Where patches are asked for too, the last block also runs as a whole. The
+(tokens x tokens) matrix is never formed, and no block runs after the last one asked for. A result
+has the same bits whatever else is read in the same pass.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from timm.layers.attention import Attention, AttentionRope
 from timm.layers.patch_embed import PatchEmbed
 from timm.models.eva import Eva, EvaAttention, EvaBlock
@@ -20,6 +19,9 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from ...errors import UsageError
+from ..outputs import Block as BlockOutput
+from ..outputs import Output, Pool, Statistic, blocks_of, needs_patches
+from ..patches.reading import Patches, read_patches
 from .cls_token import cls_leaves, cls_row
 from .steps import POST_NORM, Entering, add_mlp, attend_block, enter_block
 
@@ -93,6 +95,14 @@ def cls_embedding(block: Any, norm: Any, entering: Entering, row: Tensor) -> Ten
     return normed[:, 0]
 
 
+def leave(block: Any, entering: Entering, rotation: Tensor | None) -> Tensor:
+    """Return all tokens (B, T, D) as they leave the last block, float32.
+
+    entering: what entered its attention. rotation: the angles of the patches in it, or None.
+    """
+    return add_mlp(block, attend_block(block, entering, rotation)).float()
+
+
 @dataclass(frozen=True)
 class Steps:
     """Steps are the functions that a pass is made of, as they are or compiled.
@@ -101,8 +111,8 @@ class Steps:
     code of a compiled step is made once for a model and size, and gives a row the same bits
     whichever other rows are read.
 
-    embed, enter, attend, proceed, row, finish: `embed_patches`, `enter_block`, `attend_block`,
-        `proceed`, `cls_row` and `cls_embedding`.
+    embed, enter, attend, proceed, row, finish, leave: `embed_patches`, `enter_block`,
+        `attend_block`, `proceed`, `cls_row`, `cls_embedding` and `leave`.
     """
 
     embed: Callable[[Any, Tensor], tuple[Tensor, Tensor | None]] = embed_patches
@@ -111,48 +121,71 @@ class Steps:
     proceed: Callable[[Any, Any, Tensor, Tensor | None], Entering] = proceed
     row: Callable[[Any, Tensor, Tensor | None, Tensor | None], Tensor] = cls_row
     finish: Callable[[Any, Any, Entering, Tensor], Tensor] = cls_embedding
+    leave: Callable[[Any, Entering, Tensor | None], Tensor] = leave
 
 
 EAGER = Steps()
 
 
-def read_cls(
+def read_outputs(
     module: Any,
     tokens: Tensor,
     rotation: Tensor | None,
-    blocks: Sequence[int] = (),
-    *,
-    embed: bool = False,
+    outputs: Sequence[Output],
     steps: Steps = EAGER,
-) -> tuple[Tensor | None, Tensor | None]:
-    """Run the blocks once; return CLS rows of the softmax of some of them, and the CLS embedding.
+) -> dict[Output, Tensor]:
+    """Run the blocks once, and return what is asked for of every image, float32.
 
-    tokens, rotation: as returned by `embed_patches`. blocks: numbers from 1 to the depth, in any
-    order; may be empty if `embed`. steps: the functions that run them.
+    tokens, rotation: as returned by `embed_patches`. outputs: at least one; the vector of a patch
+    score is named, and K is a number. steps: the functions that run the blocks.
 
-    Returns a pair. The first is float32 (B, len(blocks), heads, tokens): every row covers the
-    prefix tokens too and sums to 1; None if no blocks are asked for. The second is float32 (B, D),
-    token 0 after the final norm; None unless `embed`.
+    The row of a block is (B, heads, tokens): it covers the prefix tokens too and sums to 1. A pool
+    is (B, D), a statistic (B, N).
     """
-    last = len(module.blocks) if embed else max(blocks)
+    asked, whole = blocks_of(outputs), any(map(needs_patches, outputs))
+    embed = any(map(_needs_cls, outputs))
+    last = len(module.blocks) if embed or whole else max(asked)
     angles = [_angles(module, rotation, number) for number in range(1, last + 1)]
     rows: dict[int, Tensor] = {}
     entering = steps.enter(module.blocks[0], tokens, angles[0])
     for number, block in enumerate(module.blocks[:last], start=1):
-        if number in blocks or number == last:
+        if number in asked or (embed and number == last):
             rows[number] = steps.row(block.attn, entering.normed, angles[number - 1], entering.keys)
-        # The last block is never run as a whole: only its row and what follows from it is computed.
+        # Of the last block only its row and what follows from it is computed, unless patches are
+        # asked for.
         if number < last:
             tokens = steps.attend(block, entering, angles[number - 1])
             # The MLP takes the most memory of all, and needs nothing of what entered the attention.
             del entering
             entering = steps.proceed(block, module.blocks[number], tokens, angles[number])
             del tokens
-    read = torch.stack([rows[number] for number in blocks], dim=1) if blocks else None
-    if not embed:
-        return read, None
-    norm = _final_norm(module)
-    return read, steps.finish(module.blocks[last - 1], norm, entering, rows[last])
+    found: dict[Output, Tensor] = {BlockOutput(number): rows[number] for number in asked}
+    block, norm, cls = module.blocks[last - 1], _final_norm(module), None
+    if embed:
+        cls = steps.finish(block, norm, entering, rows[last])
+        found[Pool("cls")] = cls
+    if whole:
+        leaving = steps.leave(block, entering, angles[last - 1])
+        found |= _read_patches(module, norm, leaving, cls, outputs)
+    return {output: found[output] for output in outputs}
+
+
+def _needs_cls(output: Output) -> bool:
+    is_score = isinstance(output, Statistic) and output.vector == "cls"
+    return is_score or output == Pool("cls")
+
+
+def _read_patches(
+    module: Any, norm: nn.Module, leaving: Tensor, cls: Tensor | None, outputs: Sequence[Output]
+) -> dict[Output, Tensor]:
+    """Return pools and statistics of the tokens (B, T, D) that leave the last block."""
+    prefix = module.num_prefix_tokens
+    found: dict[Output, Tensor] = {}
+    if Pool("native") in outputs:
+        found[Pool("native")] = module.forward_head(module.norm(leaving), pre_logits=True)
+    patches = Patches(norm(leaving)[:, prefix:], leaving[:, prefix:], cls)
+    of_patches = [each for each in outputs if needs_patches(each) and each not in found]
+    return found | read_patches(patches, of_patches)
 
 
 def _final_norm(module: Any) -> nn.Module:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
+from ...errors import UsageError
+from ...models.outputs import parse_pools, parse_statistic
 from ...models.zoo.names import canonical
 from ...stages.aggregators import parse_aggregator
 from .baselines import parse_baseline
@@ -31,6 +33,23 @@ def without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
 
 def _canonical_aggregator(text: str) -> str:
     return parse_aggregator(text).text
+
+
+def _canonical_statistic(text: str) -> str:
+    return parse_statistic(text).text
+
+
+def _canonical_source(text: str) -> str:
+    if text == "attention":
+        return text
+    found = parse_statistic(text)
+    if found.kind == "norm":
+        raise UsageError("The norms of patches are no map of where to look; name another source.")
+    return found.text
+
+
+def _canonical_pools(text: str) -> str:
+    return "+".join(pool.text for pool in parse_pools(text))
 
 
 def _baseline(text: str) -> str:
@@ -69,6 +88,9 @@ Several = Annotated[tuple[T, ...], BeforeValidator(as_list), AfterValidator(with
 OneOrMore = Annotated[Several[T], Field(min_length=1)]
 Models = Several[Annotated[str, AfterValidator(canonical)]]
 Aggregator = Annotated[str, AfterValidator(_canonical_aggregator)]
+StatisticText = Annotated[str, AfterValidator(_canonical_statistic)]
+MapSourceText = Annotated[str, AfterValidator(_canonical_source)]
+PoolText = Annotated[str, AfterValidator(_canonical_pools)]
 BaselineText = Annotated[str, AfterValidator(_baseline)]
 CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_not_growing)]
 OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
@@ -78,4 +100,4 @@ Reading = Literal["slice", "patch-softmax"]
 Gpus = Annotated[Literal["all"] | int | tuple[int, ...], BeforeValidator(_gpus)]
 Precision = Literal["fp32", "bf16", "fp16"]
 Metric = Literal["accuracy", "wga", "worst_class"]
-Evaluation = Literal["pixels", "patch-centre", "patch-overlap", "point-in-box", "centre"]
+Evaluation = Literal["pixels", "patch-centre", "patch-overlap"]

@@ -24,6 +24,7 @@ from .sections import (
     HeadSection,
     ImageSection,
     LocalizeSection,
+    PatchesSection,
     RunSection,
     Section,
 )
@@ -41,6 +42,7 @@ class Experiment(Section):
     dataset: DatasetSection
     image: ImageSection = ImageSection()
     attention: AttentionSection = AttentionSection()
+    patches: PatchesSection = PatchesSection()
     crops: CropsSection = CropsSection()
     embedding: EmbeddingSection = EmbeddingSection()
     combine: Annotated[tuple[CombineSection, ...], BeforeValidator(as_list)] = ()

@@ -24,14 +24,17 @@ from .field_types import (
     CropList,
     Evaluation,
     Gpus,
+    MapSourceText,
     Models,
     OddInt,
     OneOrMore,
+    PoolText,
     Precision,
     Reading,
     Seed,
     Several,
     Share,
+    StatisticText,
     as_crop_lists,
     without_repeats,
 )
@@ -95,13 +98,15 @@ class ImageSection(Section):
 class AttentionSection(Section):
     """The attention section says which models tell where to look, and how heads become one map.
 
-    models: their names. layers: "last", "all", or numbers of blocks from 1. heads: aggregators,
+    models: their names. source: what maps are made of, "attention" or statistics of patches, each
+    in its canonical text. layers: "last", "all", or numbers of blocks from 1. heads: aggregators,
     each in its canonical text, so that two spellings count once. reading: whether a head is
     renormalised over the patches before heads are aggregated. input_size: side of the models' input
     in pixels; None is that of the canvas.
     """
 
     models: Models = ()
+    source: OneOrMore[MapSourceText] = ("attention",)
     layers: Literal["last", "all"] | tuple[int, ...] = "last"
     heads: OneOrMore[Aggregator] = ("mean",)
     reading: OneOrMore[Reading] = ("slice",)
@@ -122,6 +127,15 @@ class AttentionSection(Section):
         return without_repeats(tuple(numbers))
 
 
+class PatchesSection(Section):
+    """The patches section names statistics that are stored though no map is made of them.
+
+    statistics: of the attention models, each in its canonical text.
+    """
+
+    statistics: Several[StatisticText] = ()
+
+
 class CropsSection(Section):
     """The crops section says which crops are placed.
 
@@ -138,11 +152,13 @@ class CropsSection(Section):
 class EmbeddingSection(Section):
     """The embedding section names the models that extract, and the rows without attention.
 
-    models: their names. baselines: as `parse_baseline` reads them. input_size: side in pixels to
-    which crops are resized; None is that of the canvas.
+    models: their names. pool: what of their pass is the embedding, in canonical texts; each is a
+    column. baselines: as `parse_baseline` reads them. input_size: side in pixels to which crops are
+    resized; None is that of the canvas.
     """
 
     models: Models = ()
+    pool: OneOrMore[PoolText] = ("cls",)
     baselines: Several[BaselineText] = ()
     input_size: PositiveInt | None = None
 

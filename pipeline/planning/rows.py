@@ -10,11 +10,11 @@ from ...stages.boxes.box import NamedBoxes
 from ...stages.embeddings import source_suffix
 from ...stages.geometry import Canvas
 from ...stages.specs import (
-    AttentionSpec,
     BoxSpec,
     EmbeddingSpec,
     FeatureSpec,
     GreedyBox,
+    MapSource,
     MapSpec,
     MeanSpec,
     ModelSpec,
@@ -43,16 +43,16 @@ class Block:
     draft: bool = False
     decoder: str = "pillow"
 
-    def features(self, model: ModelSpec) -> tuple[FeatureSpec, ...]:
-        """Return the features that a model makes of the boxes, in their order."""
-        found = tuple(self._embedding(box, model) for box in self.boxes)
+    def features(self, model: ModelSpec, pool: str) -> tuple[FeatureSpec, ...]:
+        """Return the features that a pool of a model makes of the boxes, in their order."""
+        found = tuple(self._embedding(box, model, pool) for box in self.boxes)
         return (MeanSpec(found),) if self.mean else found
 
-    def _embedding(self, box: BoxSpec, model: ModelSpec) -> EmbeddingSpec:
+    def _embedding(self, box: BoxSpec, model: ModelSpec, pool: str) -> EmbeddingSpec:
         """Return the spec of one box. Pillow decodes originals in full, whatever the canvas."""
         source = _source(self.source, box, self.input_size)
-        how = (self.draft, self.decoder) if source == "resized" else ()
-        return EmbeddingSpec(box, model, self.input_size, source, *how)
+        how = (self.draft, self.decoder) if source == "resized" else (False, "pillow")
+        return EmbeddingSpec(box, model, self.input_size, source, *how, pool)
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,15 @@ def find_row(rows: Sequence[PlanRow], name: str | None) -> PlanRow:
     raise UsageError(f"There is no row{wanted}; choose one of: {known}.")
 
 
-def attention_maps(experiment: Experiment, specs: Iterable[AttentionSpec]) -> list[MapSpec]:
-    """Return every way of reading each attention that the experiment names."""
+def attention_maps(experiment: Experiment, sources: Iterable[MapSource]) -> list[MapSpec]:
+    """Return every way of reading each source of maps that the experiment names."""
     section, smooth = experiment.attention, experiment.crops.smooth
-    return [
-        MapSpec(spec, *ways)
-        for spec in specs
-        for ways in product(section.heads, section.reading, smooth)
-    ]
+    found = []
+    for source in sources:
+        # Statistics of patches have no heads.
+        heads = (section.heads, section.reading) if source.has_heads else (("mean",), ("slice",))
+        found += [MapSpec(source, *ways) for ways in product(*heads, smooth)]
+    return found
 
 
 def attention_rows(experiment: Experiment, maps: Iterable[MapSpec]) -> list[PlanRow]:
@@ -173,7 +174,7 @@ def _attention_row(
     spec, smooth = attention_map.attention, attention_map.smooth
     # Keys and labels say only what departs from the defaults, so that they stay the same when a
     # later version adds a way of doing things.
-    layer = "" if experiment.attention.layers == "last" else f" block {spec.block}"
+    layer = spec.layer_words(experiment.attention.layers == "last")
     smoothed = "" if smooth == 1 else f" smooth {smooth}"
     canvas, source = experiment.image.canvas, experiment.crops.source
     size, at = _input_size(experiment, baseline)
@@ -181,7 +182,7 @@ def _attention_row(
     ways = f"smooth{smooth}{_map_key(attention_map)}{_pixels_key(canvas, source)}"
     what = f"{named.label}{at}{smoothed}{attention_map.suffix}{_pixels_words(canvas, source)}"
     return PlanRow(
-        key=f"{spec.model.name}/block{spec.block}/{key}/{ways}",
+        key=f"{spec.model.name}/{spec.place}/{key}/{ways}",
         label=f"{spec.model.name}{layer}, {what}",
         kind="control" if spec.model.name.endswith("_random") else "attention",
         blocks=_blocks(experiment, named, size),

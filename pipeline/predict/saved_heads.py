@@ -24,7 +24,7 @@ from ..shards.bad_images import refuse_bad_images
 
 @dataclass(frozen=True)
 class Cell:
-    """A Cell names a cell of an experiment's matrix: its row, embedding model and head."""
+    """A Cell names a cell of an experiment's matrix: its row, the name of its column, its head."""
 
     row: PlanRow
     column: str
@@ -34,7 +34,7 @@ class Cell:
 def find_cell(
     plan: Plan, row: str | None = None, column: str | None = None, head: str | None = None
 ) -> Cell:
-    """Return the cell of this row, embedding model (column) and head.
+    """Return the cell of this row, column and head.
 
     row: key, label, attention model or baseline. head: its label. Each may be None where the plan
     has only one.
@@ -43,10 +43,10 @@ def find_cell(
         UsageError: there is no such cell, or several.
     """
     heads = {section.label: section for section in plan.experiment.head}
-    name = _only("embedding model", column, plan.columns)
+    name = _only("column", column, plan.columns)
     found = find_row(plan.rows, row)
     chosen = heads[_only("head", head, tuple(heads))]
-    if chosen.models and name not in chosen.models:
+    if chosen.models and plan.column(name).model not in chosen.models:
         raise UsageError(
             f"The head {chosen.label} is fitted on {', '.join(chosen.models)} alone, not on {name}."
         )
@@ -102,12 +102,15 @@ def narrowed(plan: Plan, cell: Cell) -> Experiment:
         for section in experiment.combine
         if combined_row(section, plan.rows).key == cell.row.key
     )
-    kept = {cell.column, *models}
+    column = plan.column(cell.column)
+    kept = {column.model, *models}
     weights = {name: file for name, file in experiment.run.weights.items() if name in kept}
     return experiment.model_copy(
         update={
             "attention": experiment.attention.model_copy(update={"models": models}),
-            "embedding": experiment.embedding.model_copy(update={"models": (cell.column,)}),
+            "embedding": experiment.embedding.model_copy(
+                update={"models": (column.model,), "pool": ("+".join(column.pools),)}
+            ),
             "combine": combine,
             "head": (cell.head.model_copy(update={"models": ()}),),
             "run": experiment.run.model_copy(update={"weights": weights}),

@@ -30,7 +30,7 @@ from .fits import FeatureBlock, Fit, run_fits
 class CellResult:
     """A CellResult is a fitted head of a matrix: its place, what was found, what it predicted.
 
-    row: the row of the plan. column: the embedding model. head: the head's label. record: the
+    row: the row of the plan. column: its name. head: the head's label. record: the
     fingerprint of its record. content, arrays: what the record holds, with the predictions of the
     test samples among the arrays. uses: fingerprints of the records, such as those of text
     features, that the head was made from.
@@ -136,9 +136,9 @@ def cell_count(session: Session) -> int:
 
 
 def text_source(session: Session, column: str) -> TextSource:
-    """Return where the files of an embedding model's text tower are found, should it have one."""
-    run = session.experiment.run
-    return TextSource(run.weights.get(column), run.offline, weights_memo(session.cache))
+    """Return where the files of a text tower are found, should the column's model have one."""
+    run, model = session.experiment.run, session.plan.column(column).model
+    return TextSource(run.weights.get(model), run.offline, weights_memo(session.cache))
 
 
 def _fitted(
@@ -193,9 +193,9 @@ def _planned(
 def _places(session: Session) -> list[tuple[PlanRow, str, HeadSection]]:
     plan = session.plan
     return [
-        (row, column, head)
+        (row, column.name, head)
         for row in plan.rows
-        for column in plan.columns
+        for column in plan.embedded
         for head in plan.experiment.head
-        if column in (head.models or plan.columns)
+        if not head.models or column.model in head.models
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...cache.fingerprint import fingerprint
 from ...errors import UsageError
-from ..planning.plan import Plan, Spec
+from ..planning.plan import THROUGH, Plan, Spec
 from ..session import Session
 from ..shards.bad_images import BadImage
 from .run_record import RunRecord
@@ -26,14 +26,14 @@ class StageRun:
 def compute_stage(session: Session, through: str, rank: int = 0, world_size: int = 1) -> StageRun:
     """Compute the missing shards of all stages up to this one, and write the record of the run.
 
-    through: "attention", "boxes" or "embeddings". rank, world_size: of the missing shards, compute
+    through: a key of `planning.plan.THROUGH`. rank, world_size: of the missing shards, compute
     those that are dealt to this one of so many processes; bad images are then told of the shards
     that are done by now.
 
     Raises:
         UsageError: the experiment names no model for this stage.
     """
-    specs = _specs_of_stage(session.plan, through)
+    specs = _specs_to_show(session.plan, through)
     record = RunRecord(images=len(session.collection.images), stats=session.stats)
     session.keep(through=through)  # before a row is there, lest `gc` frees it in the meantime
     session.compute(through, rank, world_size)
@@ -43,10 +43,12 @@ def compute_stage(session: Session, through: str, rank: int = 0, world_size: int
     return StageRun([_line(session, spec, record) for spec in specs], record.bad)
 
 
-def _specs_of_stage(plan: Plan, stage: str) -> list[Spec]:
-    specs = [spec for spec in plan.specs(stage) if spec.stage == stage]
+def _specs_to_show(plan: Plan, through: str) -> list[Spec]:
+    """Return the specs of the stage that a command is named for; of maps there are two."""
+    shown = THROUGH["maps"] if through == "maps" else (through,)
+    specs = [spec for spec in plan.specs(through) if spec.stage in shown]
     if not specs:
-        what = "embedding model and a crop or baseline" if stage == "embeddings" else "model"
+        what = "embedding model and a crop or baseline" if through == "embeddings" else "model"
         raise UsageError(f"Nothing to compute: name at least one {what} (see --help).")
     return specs
 

@@ -14,15 +14,13 @@ from ...models.zoo.names import resolve
 from ...reports.localization.study import Line, Measure, Study
 from ...reports.localization.write import Written, write_study
 from ...stages.localization import MEASURES, check_centres, effective_split
-from ...stages.specs import MapSpec
+from ...stages.specs import AttentionSpec, MapSpec
 from ...version import __version__
 from ..experiment.sections import LocalizeSection
 from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images
 from .localize import Measured, Measurements
-from .point_in_box import EVALUATIONS
-from .point_in_box import MEASURES as POINTS
 from .run_record import RunRecord
 from .stage_run import compute_stage
 
@@ -48,8 +46,8 @@ def make_study(session: Session) -> Study:
 
     Raises:
         UsageError: no attention model is named, or the dataset has no image in the split.
-        A2pipeError: an evaluation at patch centres is asked for and no box covers one; or one by
-            Point-in-Box for which no image counts; or no image has finite attention.
+        A2pipeError: an evaluation at patch centres is asked for and no box covers one; or no image
+            has finite attention.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     experiment = session.experiment
@@ -59,16 +57,14 @@ def make_study(session: Session) -> Study:
     measurements = Measurements(session, session.collection)
     _check_evaluations(measurements)
     crops_fit = not experiment.too_large_crop
-    by_mass = not set(experiment.localize.evaluation) <= set(EVALUATIONS)
-    through = "boxes" if measurements.subjects.boxes and crops_fit and by_mass else "attention"
+    through = "boxes" if measurements.subjects.boxes and crops_fit else "maps"
     record.bad = compute_stage(session, through).bad
     refuse_bad_images(record.bad, experiment.run.skip_bad_images)
     collection = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(collection)
     start = time.perf_counter()
     measurements = measurements.on(collection)
-    if by_mass:
-        measurements.say_which_boxes_miss()
+    measurements.say_which_boxes_miss()
     drafts = _drafts(measurements, with_crops=through == "boxes")
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
@@ -80,10 +76,9 @@ def make_study(session: Session) -> Study:
 def _check_evaluations(measurements: Measurements) -> None:
     """Refuse, before anything is computed, an evaluation to which no image has an answer."""
     session = measurements.session
-    for evaluation in session.experiment.localize.evaluation:
-        measurements.subjects_of(evaluation)
     if "patch-centre" in session.experiment.localize.evaluation:
-        grids = {spec.model.name: spec.input_size for spec in session.plan.attention}
+        sources = [row.map.attention for row in session.plan.rows if row.map]
+        grids = {source.model.name: source.input_size for source in sources}
         for model, input_size in grids.items():
             grid = input_size // session.plan.backbones[model].patch
             check_centres(measurements.subjects, measurements.canvas.side, grid, model)
@@ -139,13 +134,13 @@ def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
             for evaluation in evaluations:
                 of_map = measurements.of_map(each, evaluation)
                 line = _line(session, each, rows[0].kind, evaluation, of_map)
-                yield _draft(line, of_map, {} if evaluation in EVALUATIONS else crops)
+                yield _draft(line, of_map, crops)
                 advance(1)
 
 
 def _draft(line: Line, of_map: Measured, of_crops: dict[tuple[int, ...], Measured]) -> _Draft:
     columns: dict[tuple[str, tuple[int, ...]], Floats] = {
-        (name, ()): of_map.arrays[name] for name in (*MEASURES, *POINTS) if name in of_map.arrays
+        (name, ()): of_map.arrays[name] for name in MEASURES if name in of_map.arrays
     }
     hits = {("crop_hit", crops): found.arrays["crop_hit"] for crops, found in of_crops.items()}
     records = (of_map.record, *(found.record for found in of_crops.values()))
@@ -155,14 +150,16 @@ def _draft(line: Line, of_map: Measured, of_crops: dict[tuple[int, ...], Measure
 def _line(
     session: Session, attention_map: MapSpec, kind: str, evaluation: str, of_map: Measured
 ) -> Line:
-    model = attention_map.attention.model.name
+    source = attention_map.attention
+    model = source.model.name
     info = session.plan.backbones[model]
     return Line(
         model=model,
         family=resolve(model).family,
         parameters=info.parameters / 1e6,
         kind="control" if kind == "control" else "attention",
-        block=attention_map.attention.block,
+        # Statistics are of the patches that the last block gives.
+        block=source.block if isinstance(source, AttentionSpec) else info.blocks,
         blocks=info.blocks,
         registers=info.prefix_tokens - 1,
         patch=info.patch,
@@ -174,6 +171,7 @@ def _line(
         n_left_out=of_map.content["n_left_out"],
         measures=(),
         record=of_map.record,
+        source=source.source,
     )
 
 

@@ -1,13 +1,13 @@
-"""Take one batch of a shard through the models: attention, then boxes, then embeddings.
+"""Take one batch of a shard through the models: what tells where to look, boxes, then embeddings.
 
-`attend` and `embed_crops` only queue work on the device. `place_crops` and `collect` wait for its
+`look` and `embed_crops` only queue work on the device. `place_crops` and `collect` wait for its
 results and may run in another thread, while the device has the next batch.
 
 Crops from originals are cut between boxes and embeddings, for only then is it known where they lie.
 The images are decoded a second time for that, as no batch keeps originals in memory.
 
-Where a model is asked for the attention and the embedding of the same pixels (whole images at one
-size), a single pass gives both.
+Where a model is asked for attention, statistics of patches and embeddings of the same pixels (whole
+images at one size), a single pass gives all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...stages.attention import grid_map
 from ...stages.crops import Crop
 from ...stages.device_canvas import Jpeg
 from ...stages.geometry import Canvas
-from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec
+from ...stages.specs import AttentionSpec, BoxSpec, EmbeddingSpec, ForwardPass, MapSpec, PatchSpec
 from .backbones import Backbones
 from .shard import Shard, ShardArray
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 Cut = tuple[BoxSpec, int]
 """A box that is cut from originals, and the side in pixels to which it is resized."""
+PassSpec = AttentionSpec | PatchSpec | EmbeddingSpec
+"""What a pass through a model gives."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,13 @@ class Launched:
     """A Launched is one launch of a model on rows of a batch, and the arrays that it fills.
 
     pending: the results on their way. rows: int64 (k,), of the shard.
-    attention: an array for each block that was asked for. embeddings: arrays of the embedding.
+    arrays: those that the results fill.
     reduced: images a pass, where memory sufficed for fewer than usual, else 0.
     """
 
     pending: Pending
     rows: Rows
-    attention: Sequence[ShardArray[AttentionSpec]] = ()
-    embeddings: Sequence[ShardArray[EmbeddingSpec]] = ()
+    arrays: Sequence[ShardArray[PassSpec]]
     reduced: int = 0
 
 
@@ -137,19 +138,24 @@ class Batch:
         return whole if len(rows) == len(self.rows) else whole[self.places(rows).tolist()]
 
 
-def attend(batch: Batch, backbones: Backbones) -> None:
-    """Queue the passes that give attention, and the embeddings that come with it."""
-    passes: dict[ForwardPass, list[ShardArray[AttentionSpec]]] = defaultdict(list)
-    for attention in batch.shard.unfinished(AttentionSpec):
-        passes[attention.spec.forward_pass].append(attention)
-    for shared, group in passes.items():
-        embeddings = batch.shard.unfinished(EmbeddingSpec)
-        same = [each for each in embeddings if each.spec.forward_pass == shared]
-        _attend(batch, group, same, backbones)
+def look(batch: Batch, backbones: Backbones) -> None:
+    """Queue the passes that tell where to look, and the embeddings that come with them."""
+    passes: dict[ForwardPass, list[ShardArray[PassSpec]]] = defaultdict(list)
+    looking: list[ShardArray[AttentionSpec | PatchSpec]] = [
+        *batch.shard.unfinished(AttentionSpec),
+        *batch.shard.unfinished(PatchSpec),
+    ]
+    for array in looking:
+        passes[array.spec.forward_pass].append(array)
+    for embedding in batch.shard.unfinished(EmbeddingSpec):
+        if embedding.spec.forward_pass in passes:
+            passes[embedding.spec.forward_pass].append(embedding)
+    for group in passes.values():
+        _look(batch, group, backbones)
 
 
 def place_crops(batch: Batch, backbones: Backbones) -> None:
-    """Fill pixels, and what `attend` has queued; then place every unfinished box."""
+    """Fill pixels, and what `look` has queued; then place every unfinished box."""
     for canvas in batch.shard.unfinished(Canvas):
         with canvas.timed():
             rows = _readable(batch, [canvas], canvas.todo(batch.rows), batch.bad)
@@ -180,8 +186,11 @@ def crops_wanted(batch: Batch) -> dict[Cut, dict[int, Crop]]:
 
 def embed_crops(batch: Batch, backbones: Backbones) -> None:
     """Queue the passes of every unfinished embedding; crops from originals have to be decoded."""
+    passes: dict[ForwardPass, list[ShardArray[EmbeddingSpec]]] = defaultdict(list)
     for embeddings in batch.shard.unfinished(EmbeddingSpec):
-        _embed(batch, embeddings, backbones)
+        passes[embeddings.spec.forward_pass].append(embeddings)
+    for group in passes.values():
+        _embed(batch, group, backbones)
 
 
 def collect(batch: Batch) -> None:
@@ -190,16 +199,12 @@ def collect(batch: Batch) -> None:
     The seconds of a launch are shared equally among the arrays that it fills.
     """
     for launched in batch.launched:
-        rows, features = launched.pending.wait()
-        filled: list[tuple[ShardArray[Any], Any]] = []
-        if rows is not None:
-            filled += [(array, rows[:, index]) for index, array in enumerate(launched.attention)]
-        filled += [(array, features) for array in launched.embeddings]
+        results = launched.pending.wait()
         seconds = launched.pending.seconds_busy()
-        for array, values in filled:
+        for array in launched.arrays:
             own = np.isin(launched.rows, array.todo(launched.rows))
-            array.fill(launched.rows[own], values[own])
-            array.seconds += seconds / len(filled)
+            array.fill(launched.rows[own], results[array.spec.output][own])
+            array.seconds += seconds / len(launched.arrays)
             array.forward = launched.reduced or array.forward
         batch.seconds += seconds
     batch.launched.clear()
@@ -210,28 +215,31 @@ def _crop(spec: EmbeddingSpec, boxes: ShardArray[Any], row: int) -> Crop:
     return Crop(spec.box.image_canvas, (x0, y0, x1, y1), spec.input_size)
 
 
-def _attend(
-    batch: Batch,
-    group: Sequence[ShardArray[AttentionSpec]],
-    embeddings: Sequence[ShardArray[EmbeddingSpec]],
-    backbones: Backbones,
-) -> None:
-    """Queue blocks of a model on one canvas and the embeddings of the same pixels, in one pass.
+def _look(batch: Batch, group: Sequence[ShardArray[PassSpec]], backbones: Backbones) -> None:
+    """Queue the one pass that gives all arrays of a group; the first tells where to look.
 
-    group: arrays of one forward pass. embeddings: those that the same pass can give.
+    Embeddings in the group are computed for the rows that lack what tells where to look; those of
+    other rows come later.
     """
-    spec = group[0].spec
-    wanted = np.unique(np.concatenate([each.todo(batch.rows) for each in group]))
-    rows = _readable(batch, group, wanted, batch.bad)
-    if not len(rows):
-        return
+    first = group[0].spec
+    looking = [each for each in group if not isinstance(each.spec, EmbeddingSpec)]
+    wanted = np.unique(np.concatenate([each.todo(batch.rows) for each in looking]))
+    rows = _readable(batch, looking, wanted, batch.bad)
+    assert first.pixels is not None, "what tells where to look is shown a canvas"
+    if len(rows):
+        arrays = [each for each in group if len(each.todo(rows))]
+        pixels = batch.on_device(rows, first.pixels, backbones.get(first.model).device)
+        batch.launched.append(_launch(pixels, rows, arrays, backbones))
+
+
+def _launch(
+    pixels: Any, rows: Rows, arrays: Sequence[ShardArray[PassSpec]], backbones: Backbones
+) -> Launched:
+    """Queue one pass of a model that fills several arrays."""
+    spec = arrays[0].spec
     backbone = backbones.get(spec.model)
-    pixels = batch.on_device(rows, spec.pixels, backbone.device)
-    blocks = [each.spec.block for each in group]
-    embeddings = [each for each in embeddings if len(each.todo(rows))]
-    pending = backbone.launch(pixels, blocks, embed=bool(embeddings))
-    reduced = backbone.reduced.get(spec.input_size, 0)
-    batch.launched.append(Launched(pending, rows, group, embeddings, reduced))
+    pending = backbone.launch(pixels, list({each.spec.output: None for each in arrays}))
+    return Launched(pending, rows, arrays, backbone.reduced.get(spec.input_size, 0))
 
 
 def _place(batch: Batch, array: ShardArray[BoxSpec], backbones: Backbones) -> None:
@@ -251,27 +259,30 @@ def _maps(batch: Batch, spec: MapSpec, rows: Rows, backbones: Backbones) -> NDAr
     key = (spec, rows.tobytes())
     if key not in batch.maps:
         prefix = backbones.prefix_tokens(spec.attention.model)
-        attention = batch.shard.arrays[spec.attention].values[rows]
-        batch.maps[key] = grid_map(spec, attention.astype(np.float32, copy=False), prefix)
+        values = batch.shard.arrays[spec.attention].values[rows]
+        batch.maps[key] = grid_map(spec, values.astype(np.float32, copy=False), prefix)
     return batch.maps[key]
 
 
-def _embed(batch: Batch, array: ShardArray[EmbeddingSpec], backbones: Backbones) -> None:
-    spec, boxes = array.spec, batch.shard.arrays[array.spec.box]
+def _embed(batch: Batch, group: Sequence[ShardArray[EmbeddingSpec]], backbones: Backbones) -> None:
+    """Queue the one pass over a box that gives all embeddings of a group."""
+    spec, boxes = group[0].spec, batch.shard.arrays[group[0].spec.box]
     bad = batch.bad | batch.bad_originals if spec.reads_original else batch.bad
-    rows = _inherit(array, boxes, _readable(batch, [array], array.todo(batch.rows), bad))
+    wanted = []
+    for array in group:
+        readable = _readable(batch, [array], array.todo(batch.rows), bad)
+        wanted.append(_inherit(array, boxes, readable))
+    rows = np.unique(np.concatenate(wanted))
     if not len(rows):
         return
-    backbone = backbones.get(spec.model)
+    device = backbones.get(spec.model).device
     if spec.pixels is None:
-        crops = batch.on_device(rows, (spec.box, spec.input_size), backbone.device)
+        crops = batch.on_device(rows, (spec.box, spec.input_size), device)
     else:
-        canvases = batch.canvases(rows, spec.pixels, backbone.device)
+        canvases = batch.canvases(rows, spec.pixels, device)
         placed = boxes.values[rows].astype(np.int32, copy=False)
         crops = spec.box.crops(canvases, placed, spec.input_size)
-    pending = backbone.launch(crops, embed=True)
-    reduced = backbone.reduced.get(spec.input_size, 0)
-    batch.launched.append(Launched(pending, rows, embeddings=[array], reduced=reduced))
+    batch.launched.append(_launch(crops, rows, group, backbones))
 
 
 def _readable(

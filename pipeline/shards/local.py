@@ -20,7 +20,7 @@ from typing import Any
 from ...stages.boxes.squares import NoRoomError
 from ..planning.plan import Plan
 from .backbones import Backbones, weights_memo
-from .batch import Batch, attend, collect, embed_crops, place_crops
+from .batch import Batch, collect, embed_crops, look, place_crops
 from .decoding import IMAGES_A_CALL, Decoders, Idleness, Job, processes
 from .device_decoding import decode_on, decoding_device
 from .gpus.devices import say_idle_gpus
@@ -160,7 +160,7 @@ def _compute(
         for step in (
             _Step(partial(decoders.canvases, path_of), pool, _ahead(decoders.count, size), DECODE),
             *([_Step(partial(decode_on, device), gpu, 1, DECODE_ON_GPU)] if device else []),
-            _Step(partial(_attend, backbones, path_of), beside, BATCHES_LAUNCHED, RESULTS),
+            _Step(partial(_look, backbones, path_of), beside, BATCHES_LAUNCHED, RESULTS),
             _Step(partial(decoders.originals, path_of), pool, _being_cut(task.plan), DECODE),
             _Step(partial(_embed, backbones), beside, BATCHES_LAUNCHED, RESULTS),
         ):
@@ -214,9 +214,9 @@ def _being_cut(plan: Plan) -> int:
     return BATCHES_BEING_CUT if plan.experiment.crops.source == "original" else 0
 
 
-def _attend(backbones: Backbones, path_of: Mapping[str, str], batch: Batch) -> list[Job]:
-    """Queue the attention of a batch; its boxes are placed beside the device."""
-    attend(batch, backbones)
+def _look(backbones: Backbones, path_of: Mapping[str, str], batch: Batch) -> list[Job]:
+    """Queue what tells where to look; the batch's boxes are placed beside the device."""
+    look(batch, backbones)
     return [partial(_place, batch, backbones, path_of)]
 
 

@@ -17,10 +17,11 @@ from ..planning.plan import Stored
 from .task import Task
 
 S = TypeVar("S", bound=Stored)
+S_co = TypeVar("S_co", bound=Stored, covariant=True)
 
 
 @dataclass
-class ShardArray(Generic[S]):
+class ShardArray(Generic[S_co]):
     """A ShardArray holds the rows of one spec in one shard.
 
     values: (n, ...), one row for each image of the shard.
@@ -31,7 +32,7 @@ class ShardArray(Generic[S]):
     forward: images a pass, where memory sufficed for fewer than usual; 0 elsewhere (`Marker`).
     """
 
-    spec: S
+    spec: S_co
     values: NDArray[np.generic]
     status: NDArray[np.uint8]
     reasons: dict[int, str] = field(default_factory=dict)
@@ -50,14 +51,16 @@ class ShardArray(Generic[S]):
 
         rows: int64 (k,); values: (k, ...).
         """
-        self.values[rows] = values
-        # Good at first: `refuse` then overrules this for the few rows that are not finite.
-        self.status[rows] = OK
-        self.computed += len(rows)
+        finite = np.ones(len(rows), bool)
         if np.issubdtype(values.dtype, np.floating):
             finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-            for row in rows[~finite]:
-                self.refuse(int(row), NOT_FINITE, "the model's output is not finite")
+        # Whole numbers cannot say that they are not finite: such rows keep the fill value.
+        kept = finite | np.issubdtype(self.values.dtype, np.floating)
+        self.values[rows[kept]] = values[kept]
+        self.status[rows] = OK
+        self.computed += len(rows)
+        for row in rows[~finite]:
+            self.refuse(int(row), NOT_FINITE, "the model's output is not finite")
 
     def refuse(self, row: int, status: int, reason: str) -> None:
         """Mark one row as bad."""

@@ -18,7 +18,7 @@ _MOST_BLOCKS = 10_000
 _MOST_MILLIONS = 1e9
 _ROUNDING = 1e-6
 
-_WAY = ["heads", "reading", "smooth", "evaluation"]
+_WAY = ["source", "heads", "reading", "smooth", "evaluation"]
 _COLUMNS = [
     *("study", "dataset", "collection", "split", "image_size", "geometry", "level"),
     *("model", "family", "parameters", "kind", "block", "blocks", "registers", "patch"),
@@ -31,8 +31,7 @@ _COLUMNS = [
 class Measure:
     """A Measure is one measure of an attention map, taken over n images.
 
-    name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit";
-        of the rules of Point-in-Box, "point_in_box" and "inside", the share of patches inside.
+    name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
     n: the images that have the number.
     mean: over these images, in [0, 1].
     std: the standard deviation over images (n - 1 in the denominator); NaN for a single image.
@@ -66,13 +65,13 @@ class Line:
     blocks: of the model.
     registers: the number of register tokens beside the CLS token.
     heads, reading, smooth: how the heads become a map, as in the experiment.
-    evaluation: where it is compared: "pixels", "patch-centre" or "patch-overlap"; or by a rule of
-        Point-in-Box, "point-in-box" or "centre".
+    evaluation: where it is compared: "pixels", "patch-centre" or "patch-overlap".
     n: the images that were measured.
     n_left_out: the images for which some measure has no answer.
     measures: in the order in which they are shown.
     record: the fingerprint of the stored values of each image.
     patch: the side of a patch in pixels; 0 where unknown.
+    source: what the map is made of, "attention" or a statistic of patches.
     """
 
     model: str
@@ -91,11 +90,12 @@ class Line:
     measures: tuple[Measure, ...]
     record: str = ""
     patch: int = 0
+    source: str = "attention"
 
     @property
-    def way(self) -> tuple[str, str, int, str]:
+    def way(self) -> tuple[str, str, str, int, str]:
         """Return how the map is made and compared, whatever the model and the block are."""
-        return self.heads, self.reading, self.smooth, self.evaluation
+        return self.source, self.heads, self.reading, self.smooth, self.evaluation
 
     def measure(self, name: str) -> Measure | None:
         """Return the first measure of that name, or None if it was not taken or has no mean."""
@@ -187,9 +187,10 @@ def shown(study: Study) -> list[Line]:
 
 
 def way_words(line: Line) -> str:
-    """Return how a map was made of attention, such as "heads: mean, slice, pixels"."""
+    """Return how a map was made, such as "heads: mean, slice, pixels" or "votes:49, pixels"."""
     smoothed = "" if line.smooth == 1 else f"smooth {line.smooth}, "
-    return f"heads: {line.heads}, {line.reading}, {smoothed}{line.evaluation}"
+    heads = f"heads: {line.heads}, {line.reading}"
+    return f"{heads if line.source == 'attention' else line.source}, {smoothed}{line.evaluation}"
 
 
 def left_out_words(study: Study) -> str:
@@ -215,7 +216,7 @@ def study_table(study: Study) -> list[dict[str, Any]]:
 
 
 def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
-    means = {each.label: _in_table(each) for each in line.measures}
+    means = {each.label: each.mean for each in line.measures}
     return {
         "model": line.model,
         "block": f"{line.block}/{line.blocks}",
@@ -223,13 +224,6 @@ def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> di
         "n": line.n,
         **{label: means.get(label, "-") for label in labels},
     }
-
-
-def _in_table(measure: Measure) -> float | str:
-    """Return a mean; that of Point-in-Box, which is one share of few images, with its interval."""
-    if measure.name != "point_in_box":
-        return measure.mean
-    return f"{measure.mean:.4f} [{measure.low:.4f}, {measure.high:.4f}]"
 
 
 def joined(crops: Iterable[int]) -> str:

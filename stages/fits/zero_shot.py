@@ -13,7 +13,7 @@ from ...cache.records import Records
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...heads.registry import canonical, make_head
-from ..specs import FeatureSpec, ModelSpec, TextSpec
+from ..specs import FeatureSpec, ModelSpec, TextSpec, parts_of
 from .prompts import prompt_names, prompts
 from .text import (
     TextSource,
@@ -109,8 +109,14 @@ def one_model(features: Sequence[FeatureSpec]) -> ModelSpec:
     """Return the one model of a block of features.
 
     Raises:
-        UsageError: there are several.
+        UsageError: there are several, or an embedding is not that of the CLS token, which alone is
+            shared with text.
     """
+    if {part.pool for spec in features for part in parts_of(spec)} != {"cls"}:
+        raise UsageError(
+            "Only embeddings of the CLS token can be projected into the space shared with text; "
+            'name the pool "cls".'
+        )
     models = dict.fromkeys(spec.model for spec in features)
     if len(models) > 1:
         names = ", ".join(model.name for model in models)

@@ -35,12 +35,15 @@ VALUES = {
     "attention.models": ["demo_localizer_m"],
     "attention.layers": ["1,2"],
     "attention.input_size": ["96"],
+    "attention.source": ["votes:4"],
+    "patches.statistics": ["votes:4"],
     "attention.heads": ["max"],
     "attention.reading": ["patch-softmax"],
     "crops.sizes": ["16,8"],
     "crops.smooth": ["3"],
     "crops.source": ["original"],
     "embedding.models": ["demo_embedder_s"],
+    "embedding.pool": ["mean"],
     "embedding.baselines": ["random"],
     "embedding.input_size": ["96"],
     "combine.rows": ["full,center:16"],
@@ -133,6 +136,7 @@ MATRIX = (named, *STORED, pixels, threads, bad_images, fits, shown)
 
 READS: dict[str, tuple[View, ...]] = {
     "extract-attn": (*COMPUTED, specs("attention")),
+    "extract-patches": (*COMPUTED, specs("patches")),
     "select-crops": (*COMPUTED, specs("boxes")),
     "embed-crops": (*COMPUTED, specs("embeddings")),
     "run": (*COMPUTED, specs("embeddings")),
@@ -150,8 +154,14 @@ READS: dict[str, tuple[View, ...]] = {
 }
 """The commands on an experiment whose samples are read, and what of it they read."""
 
-PLACED_ELSEWHERE = {"embedding.baselines"}
-"""`embed-crops` places the boxes of baselines, which need no attention."""
+LEFT_OUT = {
+    # `embed-crops` places the boxes of baselines, which need no attention.
+    "select-crops": {"embedding.baselines"},
+    "localize": {"embedding.baselines"},
+    # It is the one command for attention, whatever maps are made of.
+    "extract-attn": {"attention.source"},
+}
+"""The flags that commands do not take though they would change what is read."""
 
 
 # --- the flags of commands ----------------------------------------------------------------------
@@ -176,7 +186,10 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Expe
     """An experiment and its plan, with flags over the tiny experiment; samples are not loaded."""
     images = tiny_images(tmp_path_factory.mktemp("flags"))
     embedding = {"models": ["demo_localizer_s_random"], "baselines": ["full", "center:16"]}
-    tiny = tiny_experiment(images, embedding=embedding, run={"batch_size": 16, "shard_size": 32})
+    patches = {"statistics": ["norm"]}
+    tiny = tiny_experiment(
+        images, embedding=embedding, patches=patches, run={"batch_size": 16, "shard_size": 32}
+    )
     memo = images / "weights.json"
 
     def make(overrides: dict[str, Any]) -> tuple[Experiment, Any]:
@@ -208,8 +221,7 @@ def test_a_value_is_known_for_every_flag_that_takes_one():
 @pytest.mark.parametrize("words", READS)
 def test_a_command_takes_the_flags_that_change_what_it_reads(words, effects):
     read = set().union(*map(effects, READS[words]))
-    excepted = PLACED_ELSEWHERE if words in ("select-crops", "localize") else set()
-    assert keys_of(words) == read - excepted
+    assert keys_of(words) == read - LEFT_OUT.get(words, set())
 
 
 @pytest.mark.parametrize(

@@ -28,15 +28,16 @@ def headings_of(words: str) -> list[str]:
     return [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
 
 
-FEATURES = ["Dataset", "Image", "Attention", "Crops", "Embedding"]
+FEATURES = ["Dataset", "Image", "Attention", "Patches", "Crops", "Embedding"]
 
 
 HEADINGS = {
     "extract-attn": ["Dataset", "Image", "Attention", "Run"],
-    "select-crops": ["Dataset", "Image", "Attention", "Crops", "Run"],
+    "extract-patches": ["Dataset", "Image", "Attention", "Patches", "Run"],
+    "select-crops": ["Dataset", "Image", "Attention", "Patches", "Crops", "Run"],
     "embed-crops": [*FEATURES, "Run"],
     "run": [*FEATURES, "Run"],
-    "localize": ["Dataset", "Image", "Attention", "Crops", "Localization", "Run"],
+    "localize": ["Dataset", "Image", "Attention", "Patches", "Crops", "Localization", "Run"],
     "plan": [*FEATURES, "Run"],
     "status": [*FEATURES, "Run"],
     "fit-heads": [*FEATURES, "Heads", "Localization", "Run"],

@@ -120,7 +120,7 @@ def test_wrong_use_is_one_sentence(words, problem, predict):
     ("words", "problem"),
     [
         (("--row", "s9"), "s9"),
-        (("--column", "other"), "There is no embedding model 'other'"),
+        (("--column", "other"), "There is no column 'other'"),
         (("--head-name", "other"), "There is no head 'other'"),
     ],
 )

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from a2pipe.errors import A2pipeError, UsageError
 from a2pipe.models import backbone as backbones
 from a2pipe.models.backbone import load_backbone
+from a2pipe.models.outputs import Block, Pool, parse_pool, parse_statistic
 from a2pipe.models.preprocessing import to_device, to_unit
 from a2pipe.models.weights.hub import SHIPPED
 from a2pipe.models.zoo.families import IMAGENET, TABLE
@@ -191,12 +192,12 @@ def test_padding_is_counted_apart(tiny, backbone_of, pixels) -> None:
 
 def test_a_launch_gives_what_attention_and_embed_give(tiny, backbone_of, pixels) -> None:
     backbone = backbone_of(tiny("registers"))
-    pending = backbone.launch(pixels(126, 3), [1, 3], embed=True)
-    rows, features = pending.wait()
+    pending = backbone.launch(pixels(126, 3), [Block(3), Pool("cls"), Block(1)])
+    found = pending.wait()
+    assert list(found) == [Block(3), Pool("cls"), Block(1)]
+    rows = np.stack([found[Block(1)], found[Block(3)]], axis=1)
     np.testing.assert_array_equal(rows, backbone.attention(pixels(126, 3), [1, 3]))
-    np.testing.assert_array_equal(features, backbone.embed(pixels(126, 3)))
-    assert backbone.launch(pixels(126), [2]).wait()[1] is None
-    assert backbone.launch(pixels(126), embed=True).wait()[0] is None
+    np.testing.assert_array_equal(found[Pool("cls")], backbone.embed(pixels(126, 3)))
     assert pending.seconds_busy() > 0
 
 
@@ -211,10 +212,10 @@ def test_bytes_give_the_bits_of_the_floats_that_they_stand_for(tiny, backbone_of
 
 def test_no_result_is_a_view_of_another_launch(tiny, backbone_of, pixels) -> None:
     backbone = backbone_of(tiny("plain"))
-    first = backbone.launch(pixels(48), embed=True)
-    before = first.wait()[1].copy()
-    backbone.launch(1 - pixels(48), embed=True).wait()
-    np.testing.assert_array_equal(first.wait()[1], before)
+    first = backbone.launch(pixels(48), [Pool("cls")])
+    before = first.wait()[Pool("cls")].copy()
+    backbone.launch(1 - pixels(48), [Pool("cls")]).wait()
+    np.testing.assert_array_equal(first.wait()[Pool("cls")], before)
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -298,10 +299,21 @@ def threads(request) -> None:
     torch.set_num_threads(request.param)
 
 
+TEXTS = ("cls", "mean", "native", "selective:1", "selective:N/4", "selective:N:paper:centred")
+STATISTICS = ("patch-score", "patch-score:mean", "norm", "norm:before", "votes:1", "votes:N/2")
+STATISTICS += ("pooled-score:N/4:plot-paper",)
+
+
 def check_any_cut(backbone, images, blocks, examples: int) -> None:
-    """Compare rows of images that come in any batches with those of one batch of all."""
-    rows, features = backbone.attention_and_embedding(images, blocks)
+    """Compare results of images that come in any batches with those of one batch of all.
+
+    In a batch any of the outputs are asked for, so that none depends on the others either.
+    """
+    outputs = [*map(Block, blocks), *map(parse_pool, TEXTS), *map(parse_statistic, STATISTICS)]
+    outputs = [backbone.info.resolve(output, images.shape[-1]) for output in outputs]
+    expected = backbone.read(images, outputs)
     # Near a uniform softmax, differences between images would be lost in rounding.
+    rows, features = expected[Block(blocks[-1])], expected[Pool("cls")]
     assert np.median(rows.max(axis=-1)) > 5 / rows.shape[-1]
     assert np.abs(features[1:] - features[:-1]).max(axis=1).min() > 1e-3
 
@@ -309,17 +321,14 @@ def check_any_cut(backbone, images, blocks, examples: int) -> None:
     @given(
         st.lists(st.integers(0, len(images) - 1), min_size=1, max_size=len(images)),
         st.sets(st.integers(1, len(images) - 1)),
-        st.sampled_from(["rows", "features", "both"]),
+        st.lists(st.sampled_from(outputs), min_size=1, max_size=len(outputs), unique=True),
     )
-    def check(order, cuts, wanted) -> None:
+    def check(order, cuts, asked) -> None:
         edges = [0, *sorted(cut for cut in cuts if cut < len(order)), len(order)]
         for start, end in itertools.pairwise(edges):
             chosen = order[start:end]
-            asked = (() if wanted == "features" else blocks), wanted != "rows"
-            found = backbone.launch(images[chosen], *asked).wait()
-            for got, expected in zip(found, (rows, features), strict=True):
-                if got is not None:
-                    np.testing.assert_array_equal(got, expected[chosen])
+            for output, got in backbone.read(images[chosen], asked).items():
+                np.testing.assert_array_equal(got, expected[output][chosen], str(output))
 
     check()
 

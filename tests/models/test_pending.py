@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from a2pipe.models.outputs import Block
 from a2pipe.models.pending import HostEvent, Pending, host_tensor, new_event
 
 
@@ -29,7 +30,7 @@ class FakeEvent:
 
 
 def pending(start: float, end: float) -> Pending:
-    return Pending(torch.zeros(2, 1, 3, 4), None, FakeEvent(start), FakeEvent(end))
+    return Pending({Block(1): torch.zeros(2, 3, 4)}, FakeEvent(start), FakeEvent(end))
 
 
 def test_another_thread_waits_for_the_end_alone_and_sees_what_was_copied_until_then() -> None:
@@ -37,13 +38,12 @@ def test_another_thread_waits_for_the_end_alone_and_sees_what_was_copied_until_t
     results = pending(0, 10)
     waiting = threading.Thread(target=lambda: found.append(results.wait()))
     waiting.start()
-    results._rows.fill_(7)
+    results._results[Block(1)].fill_(7)
     assert not found
     results.end.come.set()
     waiting.join()
-    rows, features = found[0]
-    np.testing.assert_array_equal(rows, np.full((2, 1, 3, 4), 7, np.float32))
-    assert features is None
+    assert list(found[0]) == [Block(1)]
+    np.testing.assert_array_equal(found[0][Block(1)], np.full((2, 3, 4), 7, np.float32))
     assert (results.start.waits, results.end.waits) == (0, 1)
 
 

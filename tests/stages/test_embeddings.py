@@ -30,7 +30,7 @@ def test_a_crop_of_the_original_reads_its_box_alone():
 
 
 def test_the_array_is_as_long_as_the_model_says():
-    field = EmbeddingSpec(BOX, MODEL, 32).array({"tiny": SimpleNamespace(dim=12)})
+    field = EmbeddingSpec(BOX, MODEL, 32).array({"tiny": SimpleNamespace(shape=lambda *_: (12,))})
     assert (field.name, field.shape, field.dtype) == ("embedding", (12,), "float32")
 
 

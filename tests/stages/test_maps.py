@@ -63,7 +63,7 @@ class TestPatchMaps:
         assert np.isnan(patch_maps(rows, 1)).all(axis=(1, 2)).tolist() == [False, True, True]
 
     def test_patches_that_make_no_square_are_refused(self):
-        with pytest.raises(A2pipeError, match="17 tokens after its 0 prefix tokens"):
+        with pytest.raises(A2pipeError, match="The 17 patches of an image are no square grid"):
             patch_maps(random_rows(1, 2, 17), 0)
 
     @pytest.mark.parametrize(

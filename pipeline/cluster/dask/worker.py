@@ -41,7 +41,7 @@ def make_request(task: Task, run: str, decoders: int | None) -> Request:
         "experiment": experiment_for(task, decoders),
         "folder": str(Path.cwd()),
         "cache": str(task.cache.root),
-        "through": max((spec.stage for spec in specs), key=STAGES.index),
+        "stages": sorted({spec.stage for spec in specs}, key=STAGES.index),
         "plan": _digest(task.plan, specs),
     }
 
@@ -78,7 +78,7 @@ def _open(request: Request) -> Task:
         )
     experiment = anchored(copy.deepcopy(request["experiment"]), Path(request["folder"]))
     session = open_session(Experiment.model_validate(experiment), request["cache"])
-    specs = session.plan.specs(request["through"])
+    specs = session.plan.specs_of(request["stages"])
     if _digest(session.plan, specs) != request["plan"]:
         raise A2pipeError(
             "The worker sees other images or other weights under the same names: "

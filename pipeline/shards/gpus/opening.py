@@ -26,7 +26,7 @@ def told(task: Task, decoders: int) -> Request:
     return {
         "experiment": experiment_for(task, decoders),
         "cache": str(task.cache.root),
-        "through": max((spec.stage for spec in specs), key=STAGES.index),
+        "stages": sorted({spec.stage for spec in specs}, key=STAGES.index),
         "specs": [fingerprint(spec) for spec in specs],
         "images": _images_of(task.plan.collection),
     }
@@ -45,7 +45,7 @@ def opened(request: Request, device: str) -> Task:
     infos = identify_all(experiment, weights_memo(cache))
     plan = make_plan(experiment, _collection_of(request["images"]), infos)
     # A plan may be cut to some of its rows, which its experiment does not say.
-    specs = [spec for spec in plan.specs(request["through"]) if fingerprint(spec) in wanted]
+    specs = [spec for spec in plan.specs_of(request["stages"]) if fingerprint(spec) in wanted]
     if len(specs) < len(wanted):
         raise A2pipeError("The weights of a model have changed since this run began: run again.")
     return prepare(plan, cache, specs)

@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2pipe.errors import UsageError
-from a2pipe.models.blocks.attention import check_readable, embed_patches, read_cls
+from a2pipe.models.blocks.attention import check_readable, embed_patches, read_outputs
+from a2pipe.models.outputs import Block, Pool
 
 
 def test_every_block_equals_the_eager_softmax(
@@ -88,6 +89,12 @@ def test_permuted_heads_give_permuted_rows_and_the_same_embedding(
     np.testing.assert_allclose(same, embedding, atol=1e-5)
 
 
+def read(module, images, *blocks, embed=False):
+    """Attention of some blocks, and the embedding if it is asked for."""
+    outputs = [*map(Block, blocks), *[Pool("cls")] * embed]
+    return read_outputs(module, *embed_patches(module, images), outputs)
+
+
 def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:
     module = tiny(kind)
     ran = []
@@ -95,7 +102,7 @@ def test_no_block_runs_after_the_last_one_read(kind, tiny, pixels) -> None:
         for part in ("norm1", "attn", "norm2", "mlp"):
             name = f"{number} {part}"
             getattr(block, part).register_forward_hook(lambda *_, name=name: ran.append(name))
-    read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [2])
+    read(module, pixels(module.patch_embed.img_size[0]), 2)
     # The second block norms what enters its attention, unless it norms after.
     assert sorted(ran) == [
         "1 attn",
@@ -111,7 +118,7 @@ def test_a_block_that_is_read_norms_its_tokens_once(kind, tiny, pixels) -> None:
     normed = []
     for block in module.blocks:
         block.norm1.register_forward_hook(lambda *_: normed.append(1))
-    read_cls(module, *embed_patches(module, pixels(module.patch_embed.img_size[0])), [1, 2, 3])
+    read(module, pixels(module.patch_embed.img_size[0]), 1, 2, 3)
     assert len(normed) == (2 if kind == "post norm" else 3)
 
 
@@ -124,7 +131,7 @@ def test_nothing_of_the_attention_is_kept_while_the_mlp_runs(tiny, pixels) -> No
             lambda *_: kept.append([reference() is not None for reference in normed])
         )
     with torch.inference_mode():
-        read_cls(module, *embed_patches(module, pixels(126)), [1, 2, 3])
+        read(module, pixels(126), 1, 2, 3)
     assert kept == [[False], [False, False]]
 
 
@@ -148,7 +155,7 @@ def test_the_token_by_token_matrix_is_never_formed(tiny, pixels) -> None:
     module = tiny("plain")
     with torch.no_grad(), Shapes() as shapes:
         module.set_input_size((96, 96))
-        read_cls(module, *embed_patches(module, pixels(96)), [1, 2, 3])
+        read(module, pixels(96), 1, 2, 3)
     tokens = 1 + 12 * 12
     assert not [shape for shape in shapes.seen if shape[-2:] == (tokens, tokens)]
     assert any("scaled_dot_product" in name for name in shapes.operations), "fused attention is off"
@@ -157,7 +164,7 @@ def test_the_token_by_token_matrix_is_never_formed(tiny, pixels) -> None:
 def test_the_block_read_last_forms_one_query_and_no_values(tiny, pixels) -> None:
     module = tiny("plain")
     with torch.no_grad(), Shapes() as shapes:
-        read_cls(module, *embed_patches(module, pixels(48)), [1])
+        read(module, pixels(48), 1)
     assert not [shape for shape in shapes.seen if shape[-1] == 3 * 48]
     assert (2, 3, 37) in shapes.seen
     per_token = [shape for shape in shapes.seen if shape[:2] == (2, 37) or shape[:3] == (2, 3, 37)]
@@ -177,8 +184,8 @@ def test_the_last_block_costs_less_than_a_forward_pass(kind, tiny, pixels) -> No
     images = pixels(module.patch_embed.img_size[0])
     forward = operations(lambda: module.forward_features(images))
     blocks = len(module.blocks)
-    last = operations(lambda: read_cls(module, *embed_patches(module, images), [blocks]))
-    first = operations(lambda: read_cls(module, *embed_patches(module, images), [1]))
+    last = operations(lambda: read(module, images, blocks))
+    first = operations(lambda: read(module, images, 1))
     assert last < forward * (1 - 0.5 / blocks)
     assert first < forward / blocks
 
@@ -187,9 +194,7 @@ def test_an_embedding_costs_less_than_a_forward_pass(kind, tiny, pixels) -> None
     module = tiny(kind)
     images = pixels(module.patch_embed.img_size[0])
     forward = operations(lambda: module.forward_features(images))
-    both = operations(
-        lambda: read_cls(module, *embed_patches(module, images), [1, 2, 3], embed=True)
-    )
+    both = operations(lambda: read(module, images, 1, 2, 3, embed=True))
     assert both < forward * (1 - 0.5 / len(module.blocks))
 
 

@@ -36,7 +36,7 @@ def session(images, tmp_path):
     [
         ({"column": MODEL}, "Several rows fit"),
         ({"row": MODEL, "column": MODEL}, "There are several heads; name one of logistic, knn"),
-        ({"row": MODEL, "column": "x"}, "There is no embedding model 'x'"),
+        ({"row": MODEL, "column": "x"}, "There is no column 'x'"),
         ({"row": MODEL, "column": MODEL, "head": "knn"}, f"knn is fitted on {OTHER} alone, not on"),
     ],
 )

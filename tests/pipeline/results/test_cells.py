@@ -59,6 +59,7 @@ def test_features_of_several_crops_stand_side_by_side(session, monkeypatch):
         session, "read_features", lambda _, read: np.array([[images.index(i)] for i in read])
     )
     monkeypatch.setattr(session.plan.__class__, "features", lambda *_: ("first", "second"))
+    monkeypatch.setattr(session.plan.__class__, "width", lambda *_: 2)
     block = feature_block(session, session.collection, row, MODELS[0])
     np.testing.assert_array_equal(block.read(np.array([5, 2])), [[5, 5], [2, 2]])
 
