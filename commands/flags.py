@@ -197,7 +197,7 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "localize.split": "--localize-split train|val|test|all  "
         "Images on which maps are compared with boxes.  [test]",
         "localize.evaluation": "--localize-evaluation NAME ...  Cells on which maps are compared "
-        "with boxes: pixels, patch-centre or patch-overlap.  [pixels]",
+        "with boxes: pixels, patch-centre, patch-overlap, point-in-box or centre.  [pixels]",
         "localize.resamples": "--localize-resamples N  Draws of the bootstrap.  [1000]",
         "localize.level": "--localize-level LEVEL  Level of the intervals.  [0.95]",
         "localize.seed": "--localize-seed N  Seed of the bootstrap.  [0]",

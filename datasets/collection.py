@@ -39,6 +39,11 @@ class Collection:
     sizes: int64, (N, 2), width and height of the upright image in pixels; 0, 0 if unknown.
     unreadable: why the bytes could not be read, by path, of every file that could not be.
     remarks: sentences of its loader on what a user should know, such as boxes that were not found.
+    masks: for each sample the path of an image of its size whose pixels are 0 for background, 255
+        for what does not count and anything else for an object, "" for a sample without; an empty
+        tuple if no sample has one. The digest does not cover them.
+    annotated: int64, (N, 2), width and height that an annotation beside each image gives, 0, 0
+        where it gives none; None for a dataset without such. They are not part of the digest.
 
     Raises UsageError if a field does not have one entry a sample or points at no name.
     """
@@ -56,6 +61,8 @@ class Collection:
     sizes: NDArray[np.int64]
     unreadable: dict[str, str]
     remarks: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    annotated: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         # Plug-ins make collections too: a field of another length would shift labels silently.
@@ -65,6 +72,11 @@ class Collection:
                     f"Dataset {self.name}: {len(getattr(self, field))} {field} for {len(self)} "
                     "samples; its loader has to give one a sample."
                 )
+        if len(self.masks) not in (0, len(self)):
+            raise UsageError(
+                f"Dataset {self.name}: {len(self.masks)} masks for {len(self)} samples; its loader "
+                "has to give one a sample, or none at all."
+            )
         _require_names(self.name, "labels", self.labels, self.class_names)
         _require_names(self.name, "groups", self.groups, self.group_names)
 
@@ -128,7 +140,9 @@ class Collection:
             image_ids=_pick(self.image_ids, order),
             digests=_pick(self.digests, order),
             sizes=self.sizes[chosen],
+            annotated=None if self.annotated is None else self.annotated[chosen],
             unreadable={path: why for path, why in self.unreadable.items() if path in kept},
+            masks=_pick(self.masks, order) if self.masks else (),
         )
 
     def limit(self, n: int) -> "Collection":

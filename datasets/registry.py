@@ -62,6 +62,20 @@ _BUILT_IN = {
     "imagenet-val": _benchmark(
         "the 50,000 validation images, with boxes", "imagenet:load_imagenet"
     ),
+    "voc07": _benchmark(
+        "Pascal VOC 2007, with boxes, to discover objects in",
+        "pascal_voc:load_pascal_voc",
+        "FACTS_07",
+    ),
+    "voc12": _benchmark(
+        "Pascal VOC 2012, with boxes and masks, to discover objects in",
+        "pascal_voc:load_pascal_voc",
+        "FACTS_12",
+    ),
+    "coco20k": _benchmark(
+        "20,000 training images of COCO 2014, with boxes, to discover objects in",
+        "coco20k:load_coco20k",
+    ),
     "spawrious-o2o-hard": _benchmark(
         "generated dogs: a place for each breed, another one in test",
         "spawrious:load_spawrious",

@@ -33,6 +33,8 @@ class SampleTable:
     boxes: Boxes | None = None
     image_ids: Sequence[str] | None = None
     remarks: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    annotated: NDArray[np.int64] | None = None
 
 
 def read_collection(samples: SampleTable, memo: Path | None = None) -> Collection:
@@ -70,6 +72,8 @@ def collection_from(samples: SampleTable, index: Sequence[IndexedImage | Unreada
         boxes=(NO_BOXES,) * count if samples.boxes is None else samples.boxes,
         image_ids=tuple(samples.paths if samples.image_ids is None else samples.image_ids),
         remarks=samples.remarks,
+        masks=samples.masks,
+        annotated=samples.annotated,
         digests=tuple([entry.digest for entry in read]),
         sizes=np.stack([widths, heights], axis=1),
         unreadable={

@@ -246,7 +246,8 @@ def _split(collection: Collection, split: str) -> list[int]:
 
 
 def _why_no_answer(values: Values, images: int) -> str:
-    if not np.isfinite(values.get("entropy", np.zeros(images))).any():
+    of_map = values.get("entropy", values.get("point_in_box", np.zeros(images)))
+    if not np.isfinite(of_map).any():
         return (
             f"The attention of all {images} images to localise on is undefined (NaN): check the "
             "model's weights, or compute in another precision."

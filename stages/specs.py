@@ -80,7 +80,10 @@ class LocalizeSpec:
     canvas: side in pixels of the canvas that the ground truth is mapped to.
     collection: digest of the collection. split: "train", "val", "test" or "all".
     evaluation: the cells that count, "pixels" of the canvas, or patches whose foreground is
-        decided by their centre ("patch-centre") or by the area covered ("patch-overlap").
+        decided by their centre ("patch-centre") or by the area covered ("patch-overlap"); or a rule
+        of Point-in-Box, "point-in-box" or "centre".
+    annotated: digest of the sizes of images in their annotations, where a rule needs them and they
+        are not those of the images.
     """
 
     stage: ClassVar[str] = "localization"
@@ -91,6 +94,7 @@ class LocalizeSpec:
     collection: str
     split: str = "test"
     evaluation: str = "pixels"
+    annotated: str = ""
 
 
 @dataclass(frozen=True)

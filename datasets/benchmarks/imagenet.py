@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import UsageError
 from ..benchmark_facts import ALL, BenchmarkFacts, benchmark_root, not_found
 from ..collection import NO_BOXES, Collection
@@ -89,6 +91,7 @@ def _samples(
         class_names=tuple(words.get(synset, synset) for synset in synsets),
         splits="test",
         boxes=tuple([NO_BOXES if found is None else found.boxes for found in annotations]),
+        annotated=np.array([(found and found.size) or (0, 0) for found in annotations], np.int64),
         image_ids=ids,
         remarks=truth.remarks,
     )

@@ -25,10 +25,13 @@ class Annotation:
 
     boxes: float64, (k, 4), xmin, ymin, xmax, ymax of its objects in pixels, as they stand there.
     size: the image's width and height in pixels; None if they are not given.
+    difficult, truncated: bool, (k,), whether an object is marked so; False where nothing is said.
     """
 
     boxes: NDArray[np.float64]
     size: tuple[int, int] | None
+    difficult: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
 
 
 def read_annotations(paths: Sequence[str]) -> list[Annotation | None]:
@@ -74,9 +77,16 @@ def parse_annotation(content: bytes) -> Annotation:
     if len(content) > MOST_BYTES:
         raise ValueError("it is larger than 1 MB")
     root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_WithoutDoctype()))
-    boxes = [_corners(box) for box in root.iterfind("object/bndbox")]
+    # Parts of an object, such as the head of a person, have boxes of their own, one level deeper.
+    found = [(each, box) for each in root.iterfind("object") for box in each.iterfind("bndbox")]
+    boxes = [_corners(box) for _, box in found]
     size = root.find("size")
-    return Annotation(np.array(boxes) if boxes else NO_BOXES, None if size is None else _size(size))
+    return Annotation(
+        boxes=np.array(boxes) if boxes else NO_BOXES,
+        size=None if size is None else _size(size),
+        difficult=np.array([each.findtext("difficult") == "1" for each, _ in found], np.bool_),
+        truncated=np.array([each.findtext("truncated") == "1" for each, _ in found], np.bool_),
+    )
 
 
 def _corners(box: ElementTree.Element) -> list[float]:

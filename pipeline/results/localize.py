@@ -35,6 +35,7 @@ from ...stages.localization import (
 from ...stages.specs import BoxSpec, CoverageSpec, LocalizeSpec, MapSpec
 from ..session import Session
 from ..shards.prefetch import prefetch
+from .point_in_box import EVALUATIONS, measure_points, point_subjects, sizes_digest
 
 READ_AT_ONCE = 2048
 """The attention rows of so many images are read together. The rows of twice as many may be in
@@ -83,7 +84,8 @@ def localizations(session: Session, collection: Collection) -> list[RowLocalizat
     """Return mass, hit rate and crop hit rate of every row that places crops by attention.
 
     They are measured on pixels if the experiment names this evaluation, else on the first one that
-    it names. collection: the session's without its bad images.
+    it names; the rules of Point-in-Box, which give no mass, do not count. collection: the
+    session's without its bad images.
 
     The list is empty if no image of the split has a box to compare with. If the dataset has boxes
     nevertheless, a line of the progress says why.
@@ -107,8 +109,8 @@ def localizations(session: Session, collection: Collection) -> list[RowLocalizat
 
 def _localizations(measurements: Measurements) -> list[RowLocalization]:
     session = measurements.session
-    named = session.experiment.localize.evaluation
-    evaluation = "pixels" if "pixels" in named else named[0]
+    named = [e for e in session.experiment.localize.evaluation if e not in EVALUATIONS]
+    evaluation = "pixels" if "pixels" in named or not named else named[0]
     found, of_maps = [], dict[MapSpec, tuple[str, dict[str, Any]]]()
     for row in session.plan.rows:
         if row.map is None:
@@ -138,6 +140,7 @@ class Measurements:
         self.split = session.experiment.localize.split
         self.collection = collection
         self.subjects: Subjects = find_subjects(collection, self.split, self.canvas)
+        self._pointed: dict[str, Subjects] = {}
         self._records = Records(session.cache.root)
 
     def on(self, collection: Collection) -> Measurements:
@@ -158,15 +161,28 @@ class Measurements:
     def of_map(self, attention_map: MapSpec, evaluation: str) -> Measured:
         """Return localisation, token shares and concentration of one map.
 
-        evaluation: "pixels", "patch-centre" or "patch-overlap".
+        evaluation: "pixels", "patch-centre" or "patch-overlap"; or "point-in-box" or "centre", of
+            which the measures are Point-in-Box and the share of patches inside.
 
         Raises:
             NoAnswerError: no image has an answer to every measure.
             NotCachedError, DamagedError: as `Session.read` does.
         """
-        digest = self.collection.digest
-        spec = LocalizeSpec(attention_map, self.canvas.side, digest, self.split, evaluation)
+        digest, sizes = self.collection.digest, sizes_digest(self.collection, evaluation)
+        spec = LocalizeSpec(attention_map, self.canvas.side, digest, self.split, evaluation, sizes)
         return Measured(fingerprint(spec), *(self._records.read(spec) or self._measure_map(spec)))
+
+    def subjects_of(self, evaluation: str) -> Subjects:
+        """Return the images that an evaluation is taken on, and the boxes it compares with.
+
+        Raises NoAnswerError if there is no such image.
+        """
+        if evaluation not in EVALUATIONS:
+            return self.subjects
+        if evaluation not in self._pointed:
+            found = point_subjects(self.collection, self.split, self.canvas, evaluation)
+            self._pointed[evaluation] = found
+        return self._pointed[evaluation]
 
     def of_crops(self, crops: tuple[BoxSpec, ...]) -> Measured:
         """Return coverage and hit of a list of crops. Raises as `of_map` does."""
@@ -182,25 +198,30 @@ class Measurements:
             closing(prefetch(self._jobs(spec), pool, ahead=1)) as parts,
         ):
             values = joined([part for _, found in parts for part in found])
-        return self._write(spec, values)
+        return self._write(spec, values, self.subjects_of(spec.evaluation))
 
     def _jobs(self, spec: LocalizeSpec) -> Iterator[tuple[None, list[Callable[[], Values]]]]:
         """Yield the jobs that measure a map, for as many images as are read at once."""
-        images, boxes, attention = self.subjects.images, self.subjects.boxes, spec.map.attention
+        subjects, attention = self.subjects_of(spec.evaluation), spec.map.attention
+        images, boxes = subjects.images, subjects.boxes
+        measure = measure_points if spec.evaluation in EVALUATIONS else measure_maps
         prefix = self.session.plan.backbones[attention.model.name].prefix_tokens
         for start in range(0, len(images), READ_AT_ONCE):
             part = slice(start, start + READ_AT_ONCE)
             rows, around = self.session.read(attention, list(images[part])), boxes[part]
             cuts = [slice(at, at + MAPS_A_JOB) for at in range(0, len(rows), MAPS_A_JOB)]
-            yield None, [partial(measure_maps, spec, rows[c], prefix, around[c]) for c in cuts]
+            yield None, [partial(measure, spec, rows[c], prefix, around[c]) for c in cuts]
 
     def _measure_crops(self, spec: CoverageSpec) -> Record:
         images = list(self.subjects.images)
         crops = np.stack([self.session.read(box, images) for box in spec.crops])
-        return self._write(spec, measure_crops(crops, self.subjects, self.canvas.side))
+        values = measure_crops(crops, self.subjects, self.canvas.side)
+        return self._write(spec, values, self.subjects)
 
-    def _write(self, spec: LocalizeSpec | CoverageSpec, values: Values) -> Record:
-        record = summarize(values, self.subjects)
+    def _write(
+        self, spec: LocalizeSpec | CoverageSpec, values: Values, subjects: Subjects
+    ) -> Record:
+        record = summarize(values, subjects)
         self.session.keep([fingerprint(spec)])  # before it is there, lest `gc` frees it
         with self.session.noting():
             self._records.write(spec, *record)

@@ -21,6 +21,8 @@ from ..planning.rows import PlanRow
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images
 from .localize import Measured, Measurements
+from .point_in_box import EVALUATIONS
+from .point_in_box import MEASURES as POINTS
 from .run_record import RunRecord
 from .stage_run import compute_stage
 
@@ -46,8 +48,8 @@ def make_study(session: Session) -> Study:
 
     Raises:
         UsageError: no attention model is named, or the dataset has no image in the split.
-        A2pipeError: an evaluation at patch centres is asked for and no box covers one; or no image
-            has finite attention.
+        A2pipeError: an evaluation at patch centres is asked for and no box covers one; or one by
+            Point-in-Box for which no image counts; or no image has finite attention.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     experiment = session.experiment
@@ -57,14 +59,16 @@ def make_study(session: Session) -> Study:
     measurements = Measurements(session, session.collection)
     _check_evaluations(measurements)
     crops_fit = not experiment.too_large_crop
-    through = "boxes" if measurements.subjects.boxes and crops_fit else "maps"
+    by_mass = not set(experiment.localize.evaluation) <= set(EVALUATIONS)
+    through = "boxes" if measurements.subjects.boxes and crops_fit and by_mass else "maps"
     record.bad = compute_stage(session, through).bad
     refuse_bad_images(record.bad, experiment.run.skip_bad_images)
     collection = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(collection)
     start = time.perf_counter()
     measurements = measurements.on(collection)
-    measurements.say_which_boxes_miss()
+    if by_mass:
+        measurements.say_which_boxes_miss()
     drafts = _drafts(measurements, with_crops=through == "boxes")
     finished = list(_finished(drafts, experiment.localize))
     record.seconds["localization"] = time.perf_counter() - start
@@ -76,6 +80,8 @@ def make_study(session: Session) -> Study:
 def _check_evaluations(measurements: Measurements) -> None:
     """Refuse, before anything is computed, an evaluation to which no image has an answer."""
     session = measurements.session
+    for evaluation in session.experiment.localize.evaluation:
+        measurements.subjects_of(evaluation)
     if "patch-centre" in session.experiment.localize.evaluation:
         sources = [row.map.attention for row in session.plan.rows if row.map]
         grids = {source.model.name: source.input_size for source in sources}
@@ -134,13 +140,13 @@ def _drafts(measurements: Measurements, with_crops: bool) -> Iterator[_Draft]:
             for evaluation in evaluations:
                 of_map = measurements.of_map(each, evaluation)
                 line = _line(session, each, rows[0].kind, evaluation, of_map)
-                yield _draft(line, of_map, crops)
+                yield _draft(line, of_map, {} if evaluation in EVALUATIONS else crops)
                 advance(1)
 
 
 def _draft(line: Line, of_map: Measured, of_crops: dict[tuple[int, ...], Measured]) -> _Draft:
     columns: dict[tuple[str, tuple[int, ...]], Floats] = {
-        (name, ()): of_map.arrays[name] for name in MEASURES if name in of_map.arrays
+        (name, ()): of_map.arrays[name] for name in (*MEASURES, *POINTS) if name in of_map.arrays
     }
     hits = {("crop_hit", crops): found.arrays["crop_hit"] for crops, found in of_crops.items()}
     records = (of_map.record, *(found.record for found in of_crops.values()))

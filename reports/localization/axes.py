@@ -22,6 +22,7 @@ _LEGEND_HEIGHT = 0.5  # inches that the figure has for a legend
 _TITLES = {
     "mass": "mass in box, %",
     "hit": "hit rate, %",
+    "point_in_box": "Point-in-Box, %",
     "entropy": "normalised entropy",
     "top10": "top 10 % of cells hold, %",
     "top25": "top 25 % of cells hold, %",

@@ -240,8 +240,8 @@ def _taken(names: Sequence[str], lines: Sequence[Sequence[Line]]) -> list[str]:
 
 
 PLOTS: dict[str, Plot] = {
-    "localization-by-size.png": partial(by_size, names=("mass", "hit")),
-    "localization-by-block.png": partial(by_block, names=("mass", "hit")),
+    "localization-by-size.png": partial(by_size, names=("mass", "hit", "point_in_box")),
+    "localization-by-block.png": partial(by_block, names=("mass", "hit", "point_in_box")),
     "concentration-by-size.png": partial(by_size, names=("entropy", "top10", "top25")),
     "concentration-by-block.png": partial(by_block, names=("entropy", "top10", "top25")),
     "token-shares.png": by_token,

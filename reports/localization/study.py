@@ -31,7 +31,8 @@ _COLUMNS = [
 class Measure:
     """A Measure is one measure of an attention map, taken over n images.
 
-    name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit".
+    name: "mass", "hit", "cls", "registers", "patches", "entropy", "top10", "top25" or "crop_hit";
+        of the rules of Point-in-Box, "point_in_box" and "inside", the share of patches inside.
     n: the images that have the number.
     mean: over these images, in [0, 1].
     std: the standard deviation over images (n - 1 in the denominator); NaN for a single image.
@@ -65,7 +66,8 @@ class Line:
     blocks: of the model.
     registers: the number of register tokens beside the CLS token.
     heads, reading, smooth: how the heads become a map, as in the experiment.
-    evaluation: where it is compared: "pixels", "patch-centre" or "patch-overlap".
+    evaluation: where it is compared: "pixels", "patch-centre" or "patch-overlap"; or by a rule of
+        Point-in-Box, "point-in-box" or "centre".
     n: the images that were measured.
     n_left_out: the images for which some measure has no answer.
     measures: in the order in which they are shown.
@@ -216,7 +218,7 @@ def study_table(study: Study) -> list[dict[str, Any]]:
 
 
 def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
-    means = {each.label: each.mean for each in line.measures}
+    means = {each.label: _in_table(each) for each in line.measures}
     return {
         "model": line.model,
         "block": f"{line.block}/{line.blocks}",
@@ -224,6 +226,13 @@ def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> di
         "n": line.n,
         **{label: means.get(label, "-") for label in labels},
     }
+
+
+def _in_table(measure: Measure) -> float | str:
+    """Return a mean; that of Point-in-Box, which is one share of few images, with its interval."""
+    if measure.name != "point_in_box":
+        return measure.mean
+    return f"{measure.mean:.4f} [{measure.low:.4f}, {measure.high:.4f}]"
 
 
 def joined(crops: Iterable[int]) -> str:

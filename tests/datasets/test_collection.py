@@ -79,6 +79,16 @@ def test_take_by_index_keeps_the_given_order() -> None:
     assert part.class_names == ("land", "water")
 
 
+def test_take_keeps_the_sizes_in_annotations_which_are_not_in_the_digest() -> None:
+    plain = collection([0, 1, 1])
+    annotated = replace(plain, annotated=np.array([[1, 2], [3, 4], [0, 0]]))
+    found = annotated.take([2, 0]).annotated
+    assert found is not None
+    assert found.tolist() == [[0, 0], [1, 2]]
+    assert annotated.digest == plain.digest
+    assert plain.take([1]).annotated is None
+
+
 def test_take_by_mask_and_of_nothing() -> None:
     whole = collection([0, 1, 0])
     assert whole.take(np.array([True, False, True])).image_ids == ("0", "2")
@@ -157,6 +167,16 @@ def test_limit_invariants(parts: list[tuple[int, str]], n: int) -> None:
 def test_fields_of_different_length() -> None:
     with pytest.raises(UsageError, match="Dataset birds: 1 labels for 2 samples"):
         replace(collection([0, 1]), labels=np.array([0]))
+
+
+def test_masks_are_those_of_the_samples_and_not_in_the_digest() -> None:
+    plain = collection()
+    masked = replace(plain, masks=("/data/0.png", ""))
+    assert masked.digest == plain.digest
+    assert masked.take([1, 0]).masks == ("", "/data/0.png")
+    assert plain.take([1]).masks == ()
+    with pytest.raises(UsageError, match="1 masks for 2 samples"):
+        replace(plain, masks=("/data/0.png",))
 
 
 @pytest.mark.parametrize("labels", [[0, 2], [-2, 0]])

@@ -200,6 +200,8 @@ def test_what_is_wanting_of_boxes_is_counted(sorted_by_class: Path) -> None:
     missing, other = found.remarks
     assert missing == f"{folder} has no box for 1 of 3 images."
     assert other.startswith("1 XML files give another width or height")
+    sizes = dict(zip(found.image_ids, found.annotated.tolist(), strict=True))
+    assert sizes == {name(1): [0, 0], name(2): [10, 8], name(3): [500, 400]}
 
 
 def test_nothing_there_is_told_with_the_source(tmp_path: Path) -> None:

@@ -35,7 +35,18 @@ def test_parts_of_an_object_are_not_boxes() -> None:
 def test_an_image_without_objects_or_size() -> None:
     found = parse_annotation(b"<annotation></annotation>")
     assert found.boxes.shape == (0, 4)
+    assert found.difficult.shape == found.truncated.shape == (0,)
     assert found.size is None
+
+
+def test_what_is_said_of_each_object() -> None:
+    marks = ("<difficult>1</difficult>", "<difficult>0</difficult><truncated>1</truncated>", "")
+    text = annotation("n0", [(1, 2, 8, 7)] * 3)
+    for mark in marks:
+        text = text.replace("<object><name>", f"<object>{mark}<name >", 1)
+    found = parse_annotation(text.replace("<name >", "<name>").encode())
+    assert found.difficult.tolist() == [True, False, False]
+    assert found.truncated.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_plots_are_drawn_again_from_json_alone(command, base, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--evaluation", "boxes"), "'pixels', 'patch-centre' or 'patch-overlap', not 'boxes'"),
+        (("--evaluation", "boxes"), "'patch-overlap', 'point-in-box' or 'centre', not 'boxes'"),
         (("--split", "tset"), "'train', 'val', 'test' or 'all', not 'tset'"),
         (("--split", "val"), "no val images to localise on"),
         (("--level", "95"), "'localize.level' should be less than 1, not 95.0"),
