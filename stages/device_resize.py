@@ -96,7 +96,7 @@ def _resize(
     height, width = pixels.shape[2:]
     across = weights([_span(part, 0) for part in parts], side, width, pixels.device)
     down = weights([_span(part, 1) for part in parts], side, height, pixels.device)
-    with _exact(pixels.device):
+    with exact(pixels.device):
         # As float32 the pixels take four times their bytes: hence some rows after the other.
         step = max(1, room // (12 * len(images) * width))
         portions = torch.split(pixels, step, dim=2)
@@ -198,7 +198,7 @@ def _pad(
 
 
 @contextlib.contextmanager
-def _exact(device: torch.device) -> Iterator[None]:
+def exact(device: torch.device) -> Iterator[None]:
     """Multiply matrices in float32 proper, whatever was set: without TF32 and autocast."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

@@ -56,7 +56,7 @@ class BoxSpec(ABC):
     gives `kind` no default, or its addresses could be those of another kind with the same fields.
     And a kind has these class variables:
 
-    form: how an experiment names the kind, "center:SIZE"; an empty string if it cannot.
+    form: how an experiment names the kind, "center:SIZE"; an empty string if it is offered to none.
     option: the regular expression that what follows the colon has to match; empty for nothing.
     needs_map: a box is placed by an attention map, so a name stands for one row of each map.
     needs_sizes: the name stands for one row of each list of `crops.sizes`.

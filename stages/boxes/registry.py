@@ -20,6 +20,8 @@ BOXES: Registry[type[BoxSpec]] = Registry(
         "center": "center:CenterBox",
         "random": "random:RandomBox",
         "s2": "tile:TileBox",
+        "masked": "masked:MaskedBox",
+        "masked-random": "masked:RandomlyMaskedBox",
     },
 )
 
@@ -40,12 +42,12 @@ def box_kind(name: str) -> type[BoxSpec]:
 def forms() -> str:
     """Return how experiments name boxes: "full, center:SIZE, random, random:SEED or s2".
 
-    A plug-in that cannot be used is left out.
+    A plug-in that cannot be used is left out, and so is a kind without a form.
     """
-    found = []
+    found: list[str] = []
     for name in BOXES.names():
         with suppress(UsageError):
-            found.append(box_kind(name).form)
+            found += filter(None, [box_kind(name).form])
     return f"{', '.join(found[:-1])} or {found[-1]}"
 
 
