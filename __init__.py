@@ -30,6 +30,7 @@ _HOME = {
     "open_attention": ".pipeline.api",
     "open_boxes": ".pipeline.api",
     "open_features": ".pipeline.api",
+    "open_patches": ".pipeline.api",
     "predict": ".pipeline.predict.predict",
 }
 
@@ -52,6 +53,7 @@ __all__ = [
     "open_attention",
     "open_boxes",
     "open_features",
+    "open_patches",
     "predict",
 ]
 
@@ -60,7 +62,14 @@ if TYPE_CHECKING:
     from .datasets.collection import Collection
     from .errors import A2pipeError
     from .models.backbone import Backbone, load_backbone
-    from .pipeline.api import View, build_matrix, open_attention, open_boxes, open_features
+    from .pipeline.api import (
+        View,
+        build_matrix,
+        open_attention,
+        open_boxes,
+        open_features,
+        open_patches,
+    )
     from .pipeline.cluster.choose import make_executor
     from .pipeline.experiment.load import load_experiment
     from .pipeline.experiment.schema import Experiment

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ..cache.artifact import OK
 from ..datasets.collection import Collection
 from ..errors import UsageError
+from ..models.outputs import Statistic, parse_statistic
 from ..reports.matrix import Matrix
-from ..stages.specs import parts_of
+from ..stages.specs import PatchSpec, parts_of
 from .experiment.load import Source
 from .planning.plan import Spec
 from .planning.rows import find_row
@@ -111,6 +112,43 @@ def open_attention(
     ]
     known = [f"{spec.model.name} block {spec.block}" for spec in session.plan.attention]
     return _view(session, _only(found, "attention", known), form)
+
+
+def open_patches(
+    experiment: Source,
+    statistic: str | None = None,
+    model: str | None = None,
+    *,
+    form: Form = "numpy",
+    cache: Path | str | None = None,
+) -> View:
+    """Open a statistic of patches: (images, N), float32, or uint16 for votes.
+
+    The patches of a row stand as in the grid, row by row.
+
+    experiment, cache: as for `build_matrix`. statistic: "patch-score", "norm", "votes:49" and the
+    like, as in the experiment's `attention.source` or `patches.statistics`. model: of its attention
+    models. Either may be left out where the experiment has one. form: the kind of array.
+
+    Raises:
+        UsageError: the experiment has no such statistic or model, or several and none was named.
+        NotCachedError: the rows have not been computed.
+    """
+    session = open_session(experiment, cache)
+    wanted = parse_statistic(statistic) if statistic else None
+    found = [
+        spec
+        for spec in session.plan.patches
+        if model in (None, spec.model.name)
+        and (wanted is None or _resolved(session, spec, wanted) == spec.output)
+    ]
+    known = [f"{spec.model.name} {spec.statistic}" for spec in session.plan.patches]
+    return _view(session, _only(found, "statistic", known), form)
+
+
+def _resolved(session: Session, spec: PatchSpec, statistic: Statistic) -> Statistic:
+    """Return a statistic as the model of a spec has it."""
+    return session.plan.backbones[spec.model.name].resolve(statistic, spec.input_size)
 
 
 def open_boxes(

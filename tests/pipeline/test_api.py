@@ -20,6 +20,7 @@ def source(request, tmp_path_factory):
         tiny_images(folder / "images"),
         crops={"sizes": [16, 8]},
         embedding={"models": [MODEL], "baselines": ["full"]},
+        patches={"statistics": ["votes:N/4", "norm"]},
         run={"shard_size": 32, "backend": request.param, "device": "cpu"},
     )
     open_session(content, folder / "cache").compute()
@@ -32,6 +33,15 @@ def test_attention_has_a_row_an_image_and_sums_to_one(source):
     assert view.values.shape == (80, 3, 37)
     np.testing.assert_allclose(view.values.sum(-1), 1, atol=1e-5)
     assert (view.status == 1).all()
+
+
+def test_a_statistic_of_patches_is_named_as_in_the_experiment(source):
+    content, cache = source
+    votes = a2pipe.open_patches(content, "votes:N/4", cache=cache).values
+    assert (votes.shape, votes.dtype) == ((80, 36), np.uint16)
+    assert (votes.sum(axis=1) == 9 * 96).all()
+    again = a2pipe.open_patches(content, "votes:9", MODEL, form="dask", cache=cache)
+    np.testing.assert_array_equal(again.values.compute(), votes)
 
 
 @pytest.mark.parametrize("form", ["numpy", "dask", "zarr"])
@@ -67,6 +77,9 @@ def test_rows_are_found_for_samples(source):
         (lambda c, k: a2pipe.open_features(c, MODEL, form="csv", cache=k), "no form 'csv'"),
         (lambda c, k: a2pipe.open_boxes(c, MODEL, crop=2, cache=k), "crops 0 to 1"),
         (lambda c, k: a2pipe.open_attention(c, block=3, cache=k), "no such attention"),
+        (lambda c, k: a2pipe.open_patches(c, "votes:8", cache=k), "no such statistic"),
+        (lambda c, k: a2pipe.open_patches(c, cache=k), "Several statistics fit"),
+        (lambda c, k: a2pipe.open_patches(c, "votes:37", cache=k), "more than the 36 patches"),
     ],
 )
 def test_what_is_not_there_is_said(source, call, message):
