@@ -249,6 +249,10 @@ def flags(*keys: str) -> Group:
 LOOKING = flags("attention.models", "attention.input_size")
 HEADS, METRICS = flags("combine.rows", "head.kind", "head.options"), flags("metrics")
 LOCALIZATION = flags("localize.split", "localize.evaluation")
+SPLIT = flags("localize.split")
+MAPS = flags("attention.heads", "attention.reading", "crops.smooth")
+"""These flags say how maps are made of what is stored."""
+
 INTERVALS = flags("localize.resamples", "localize.level", "localize.seed")
 
 MATRIX = (NAME, *FEATURES, HEADS, METRICS, LOCALIZATION)

@@ -1,7 +1,8 @@
-"""`localize` measures where attention looks, and `plot` draws its plots again."""
+"""`localize` measures where maps look, `discover` finds objects, `plot` draws plots again."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from .flags import (
     IMAGE,
     INTERVALS,
     LOCALIZATION,
+    MAPS,
     MODEL_THAT_ATTENDS,
     NAME,
     PATCHES,
     RUN,
+    SPLIT,
 )
 from .options import (
     PATH,
@@ -59,6 +62,31 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
     files = {name: str(path) for name, path in written.files.items()}
     below = [*_lines(written), *filter(None, [left_out_words(study)])]
     emit_all({**study.to_json(), "files": files}, study_table(study), below, as_json)
+
+
+@click.command(cls=HeadedCommand)
+@experiment_options(
+    *(NAME, DATASET, IMAGE, ATTENTION, PATCHES, MAPS, SPLIT, INTERVALS, RUN),
+    short={**MODEL_THAT_ATTENDS, **_OWN},
+)
+@session_options
+def discover(as_json: bool, **options: Any) -> None:
+    """Find one object in each image by every map, beside published results.
+
+    Every map is thresholded; the part around its peak becomes a box, which is compared with the
+    boxes of the dataset (CorLoc), and the whole with its masks, where it has some (mIoU).
+    """
+    from ..paper.last_vit import published_of
+    from ..pipeline.results.discover import discover as discovered
+    from ..reports.localization.discovery import PublishedLine, discovery_table
+
+    found = discovered(open_experiment(**options))
+    lines = found.lines
+    measured = {"corloc": lines[0].corloc, "miou": lines[0].miou} if lines else {}
+    numbers = published_of(found.dataset, [name for name, each in measured.items() if each])
+    published = [PublishedLine(each.label, **{each.metric: each.value / 100}) for each in numbers]
+    content = {**found.to_json(), "published": [asdict(each) for each in numbers]}
+    emit_all(content, discovery_table(found, published), found.notes, as_json)
 
 
 @click.command()

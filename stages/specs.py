@@ -115,6 +115,26 @@ class CoverageSpec:
 
 
 @dataclass(frozen=True)
+class DiscoverSpec:
+    """A DiscoverSpec is how well one map finds the objects of the images of one split.
+
+    threshold: name of the rule by which the map becomes a foreground, one of
+        `metrics.discovery.THRESHOLDS`.
+    truth: what is compared with, "boxes" of the collection, or the digest of its masks.
+    collection: digest of the collection. split: "train", "val", "test" or "all".
+    """
+
+    stage: ClassVar[str] = "discovery"
+    version: ClassVar[int] = 1
+
+    map: MapSpec
+    threshold: str
+    truth: str
+    collection: str
+    split: str = "test"
+
+
+@dataclass(frozen=True)
 class TextModelSpec:
     """A TextModelSpec is a text tower as a function of a prompt.
 

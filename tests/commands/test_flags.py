@@ -126,6 +126,15 @@ def study(experiment: Experiment, _: Any) -> object:
     return experiment.localize
 
 
+def maps(_: Experiment, plan: Any) -> object:
+    return {row.map for row in plan.rows if row.map}
+
+
+def intervals(experiment: Experiment, _: Any) -> object:
+    section = experiment.localize
+    return section.split, section.resamples, section.level, section.seed
+
+
 def file_of(experiment: Experiment, _: Any) -> object:
     return experiment
 
@@ -141,6 +150,7 @@ READS: dict[str, tuple[View, ...]] = {
     "embed-crops": (*COMPUTED, specs("embeddings")),
     "run": (*COMPUTED, specs("embeddings")),
     "localize": (*COMPUTED, specs("boxes"), study),
+    "discover": (*COMPUTED, specs("maps"), maps, intervals),
     "plan": (*STORED, pixels, passes, threads),
     "status": (named, *STORED),
     "fit-heads": MATRIX,
@@ -266,7 +276,8 @@ def test_a_flag_that_would_be_ignored_is_refused(command, words, flag):
 @pytest.mark.parametrize(
     ("words", "key"),
     [
-        *((words, "attention.models") for words in ("extract-attn", "select-crops", "localize")),
+        *((words, "attention.models") for words in ("extract-attn", "select-crops")),
+        *((words, "attention.models") for words in ("localize", "discover")),
         *((words, "embedding.models") for words in ("embed-crops", "run", "plan", "status")),
     ],
 )

@@ -38,6 +38,7 @@ HEADINGS = {
     "embed-crops": [*FEATURES, "Run"],
     "run": [*FEATURES, "Run"],
     "localize": ["Dataset", "Image", "Attention", "Patches", "Crops", "Localization", "Run"],
+    "discover": ["Dataset", "Image", "Attention", "Patches", "Crops", "Localization", "Run"],
     "plan": [*FEATURES, "Run"],
     "status": [*FEATURES, "Run"],
     "fit-heads": [*FEATURES, "Heads", "Localization", "Run"],

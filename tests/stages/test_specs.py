@@ -10,6 +10,7 @@ from a2pipe.stages import specs
 from a2pipe.stages.specs import (
     AttentionSpec,
     CoverageSpec,
+    DiscoverSpec,
     EmbeddingSpec,
     FitSpec,
     FullBox,
@@ -37,8 +38,10 @@ RECORDS = [
     TOWER,
     TextSpec(TOWER, "a bear"),
     ProjectionSpec("ab" * 16),
+    DiscoverSpec(MAP, "mean+std", "boxes", COLLECTION),
 ]
 STAGES = ["head", "fits", "localization", "localization", "text-model", "text", "projections"]
+STAGES += ["discovery"]
 
 
 def test_no_two_kinds_share_their_stage_and_version():
@@ -73,6 +76,9 @@ def test_a_name_is_for_people_and_changes_no_address(spec):
         (RECORDS[4], {"weights": "0" * 32}),
         (RECORDS[5], {"prompt": "a bird"}),
         (RECORDS[6], {"weights": "0" * 32}),
+        (RECORDS[7], {"threshold": "top60"}),
+        (RECORDS[7], {"truth": "0" * 32}),
+        (RECORDS[7], {"split": "val"}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else type(value).__name__,
 )
