@@ -195,6 +195,33 @@ def timm_features() -> Callable[[Any, Tensor], Tensor]:
 
 
 @pytest.fixture
+def timm_native() -> Callable[[Any, Tensor], Tensor]:
+    """Oracle: what timm's own forward pass pools, before any classification head."""
+
+    def pooled(module: Any, pixels: Tensor) -> Tensor:
+        other = at_size(module, pixels.shape[-1])
+        tokens = other.forward_features(normalized(pixels))
+        found: Tensor = other.forward_head(tokens, pre_logits=True)
+        return found
+
+    return pooled
+
+
+@pytest.fixture
+def timm_raw() -> Callable[[Any, Tensor], Tensor]:
+    """Oracle: all tokens as they enter the final norm in timm's own forward pass."""
+
+    def raw(module: Any, pixels: Tensor) -> Tensor:
+        other = at_size(module, pixels.shape[-1])
+        caught: list[Tensor] = []
+        other.norm.register_forward_pre_hook(lambda _, given: caught.append(given[0]))
+        other.forward_features(normalized(pixels))
+        return caught[0]
+
+    return raw
+
+
+@pytest.fixture
 def pixels() -> Callable[..., Tensor]:
     """Random pixels in [0, 1]."""
 
