@@ -141,6 +141,7 @@ def _corners(box: list[float]) -> list[float]:
 
 def _without_outline(value: dict[str, Any]) -> dict[str, Any]:
     """Drop the outline of an object as soon as it is read."""
-    # Outlines are most of the 330 MB of the file, and Python's lists of them take gigabytes.
+    # Outlines are most of the file's 330 MB. On a file made to that measure, reading took 0.8 GB of
+    # memory without them and 2.0 GB with them, and 12 seconds either way.
     value.pop("segmentation", None)
     return value

@@ -42,7 +42,7 @@ def test_another_head_is_fitted(launch, small, cache, tmp_path):
     assert cell["record"] != small.results["cells"][0]["record"]
 
 
-@pytest.mark.parametrize("command", ["plan", "status", "run", "localize"])
+@pytest.mark.parametrize("command", ["plan", "status", "run", "localize", "discover"])
 def test_looking_into_it(launch, small, cache, command):
     run = launch(command, small.experiment, "--cache", cache, bound=True)
     assert run.wait() == 0

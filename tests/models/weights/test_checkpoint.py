@@ -139,6 +139,19 @@ def test_the_options_of_a_training_run_may_stand_beside_the_tensors(tensors, tmp
     assert torch.serialization.get_safe_globals() == allowed
 
 
+def test_files_of_old_versions_of_torch_are_read_as_carefully(tensors, tmp_path) -> None:
+    old = {"_use_new_zipfile_serialization": False}
+    args = argparse.Namespace(arch="vit_small", lr=5e-4)
+    torch.save({"teacher": tensors, "args": args}, tmp_path / "a.pth", **old)
+    assert weights.read_tensors(tmp_path / "a.pth").keys() == tensors.keys()
+    torch.save(
+        {"teacher": tensors, "args": Harmful(tmp_path / "written")}, tmp_path / "b.pth", **old
+    )
+    with pytest.raises(A2pipeError, match="would have to be unpickled"):
+        weights.read_tensors(tmp_path / "b.pth")
+    assert not (tmp_path / "written").exists()
+
+
 class Options(argparse.Namespace):
     """Options of a class of their own."""
 

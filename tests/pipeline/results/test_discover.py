@@ -15,6 +15,7 @@ from a2pipe.metrics.mean_intervals import mean_intervals
 from a2pipe.pipeline.results import discover as module
 from a2pipe.pipeline.results.discover import discover
 from a2pipe.pipeline.session import open_session
+from a2pipe.pipeline.shards.bad_images import BadImagesError
 from a2pipe.stages.attention import grid_map
 
 from ..conftest import tiny_experiment, write_images
@@ -197,6 +198,16 @@ def test_images_without_an_object_are_counted(experiment, cache, voc):
     min((voc / "Annotations").glob("*.xml")).write_text("<annotation></annotation>")
     found, _ = discovered(experiment(), cache)
     assert (found.lines[0].corloc.n, found.lines[0].corloc.n_left_out) == (23, 1)
+
+
+def test_bad_images_are_left_out_if_asked_for(experiment, cache, voc):
+    min((voc / "JPEGImages").glob("*.jpg")).write_bytes(b"torn")
+    with pytest.raises(BadImagesError):
+        discovered(experiment(), cache)
+    run = {"batch_size": 16, "shard_size": 32, "device": "cpu", "skip_bad_images": True}
+    found, _ = discovered(experiment(run=run), cache)
+    assert (found.lines[0].corloc.n, found.lines[0].miou.n) == (23, MASKED - 1)
+    assert len(found.run["bad_images"]) == 1
 
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_computed(tmp_path, cache):
