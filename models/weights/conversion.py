@@ -169,11 +169,13 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
 
 def _under_new_names(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> Tensors:
     """Return the tensors with each pattern in their names replaced, one rule after another."""
-    found = {}
-    for name, tensor in tensors.items():
+    found: Tensors = {}
+    for given, tensor in tensors.items():
+        name = given
         for pattern, replacement in rules:
             name = re.sub(pattern, replacement, name)
-        found[name] = tensor
+        # A second tensor of one name keeps its own, so that it is refused as left over.
+        found[given if name in found else name] = tensor
     return found
 
 

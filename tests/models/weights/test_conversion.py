@@ -402,6 +402,14 @@ def test_torchvisions_tensors_are_missed_and_left_over_by_name(layout, vit, tmp_
     assert "2 tensors differ, 1 missing (norm.bias); 1 left over (encoder.extra)" in sentence
 
 
+def test_a_layer_under_its_old_name_and_its_new_one_is_left_over(vit, tmp_path) -> None:
+    state = vit.state_dict()
+    stem = "encoder.layers.encoder_layer_0.mlp"
+    state[f"{stem}.linear_1.bias"] = state[f"{stem}.0.bias"] + 1
+    sentence = refusal("vit_base_patch16_224", state, tmp_path)
+    assert f"1 tensor differs, 1 left over ({stem}.linear_1.bias)" in sentence
+
+
 @pytest.mark.parametrize(
     ("beside", "named"), [("module.neck.weight", "neck.weight"), ("queue", "queue")]
 )
