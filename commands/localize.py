@@ -1,7 +1,8 @@
-"""`localize` measures where maps look, `discover` finds objects, `plot` draws plots again."""
+"""`localize`, `discover` and `patches` measure maps and patches; `plot` draws plots again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .flags import (
     IMAGE,
     INTERVALS,
     LOCALIZATION,
+    LOOKING,
     MAPS,
     MODEL_THAT_ATTENDS,
     NAME,
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION, *INTERVALS)}
 """It gives short names of the flags that the command is about."""
+
+DESCRIBED = ("norm:before", "norm", "patch-score", "votes:1")
+"""These statistics are what `patches` is about, whatever else an experiment names."""
 
 
 @click.command(cls=HeadedCommand)
@@ -87,6 +92,51 @@ def discover(as_json: bool, **options: Any) -> None:
     published = [PublishedLine(each.label, **{each.metric: each.value / 100}) for each in numbers]
     content = {**found.to_json(), "published": [asdict(each) for each in numbers]}
     emit_all(content, discovery_table(found, published), found.notes, as_json)
+
+
+@click.command(cls=HeadedCommand)
+@experiment_options(
+    *(NAME, DATASET, IMAGE, LOOKING, PATCHES, SPLIT, RUN), short={**MODEL_THAT_ATTENDS, **_OWN}
+)
+@click.option("--cut", type=float, metavar="NORM", help="Count the patches above this norm.")
+@click.option(
+    "--images",
+    type=click.IntRange(0, 100),
+    default=6,
+    metavar="N",
+    show_default=False,
+    help="How many images the figure of votes shows.  [6]",
+)
+@out_option
+@session_options
+def patches(
+    source: Path | None,
+    overrides: Mapping[str, Any],
+    cut: float | None,
+    images: int,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Describe the norms, scores and votes of patches.
+
+    For every model this gives the distribution of the norms of its patches, before and after the
+    final norm, and of their scores, apart for foreground and background if the dataset has boxes.
+    It writes tables and plots, and a figure of the patches that get votes. Statistics that the
+    experiment does not name are added to it and stored; missing ones are computed.
+    """
+    from ..pipeline.experiment.load import load_experiment
+    from ..pipeline.results.patch_study import publish_patches
+    from ..reports.patches.study import ABOUT_FOREGROUND, patches_table
+
+    named = load_experiment(source, overrides).patches.statistics
+    overrides = {**overrides, "patches.statistics": (*named, *DESCRIBED)}
+    session = open_experiment(source=source, overrides=overrides, **options)
+    study, written = publish_patches(session, cut, images, out)
+    files = {name: str(path) for name, path in written.items()}
+    sides = [ABOUT_FOREGROUND] if any(line.images_with_sides for line in study.lines) else []
+    below = [*sides, *(f"{name}: {path}" for name, path in files.items())]
+    emit_all({**study.to_json(), "files": files}, patches_table(study), below, as_json)
 
 
 @click.command()

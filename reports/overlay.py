@@ -45,6 +45,31 @@ def draw_boxes(
     return _with_boxes(_resize(image, side), boxes, truth, side / image.shape[0])
 
 
+def draw_patches(
+    image: NDArray[np.uint8], chosen: NDArray[np.bool_], side: int = 288
+) -> NDArray[np.uint8]:
+    """Return the image with all but its chosen pixels darkened and grey: uint8 (side, side, 3).
+
+    image: uint8 (S, S, 3). chosen: bool (S, S); an orange line runs along their edge.
+    """
+    grey = image.astype(np.float64).mean(axis=2, keepdims=True)
+    dark = np.rint(0.3 * np.broadcast_to(grey, image.shape)).astype(np.uint8)
+    mixed = np.where(chosen[..., None], image, dark)
+    scaled = np.asarray(_resize(mixed, side)).copy()
+    scaled[_edge(chosen, side)] = _CROP
+    return scaled
+
+
+def _edge(chosen: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Return the chosen pixels of a picture of `side` that have others within two pixels."""
+    place = np.arange(side) * len(chosen) // side
+    large = chosen[np.ix_(place, place)]
+    around = np.pad(large, 2, mode="edge")
+    shifts = [(0, 2), (4, 2), (2, 0), (2, 4)]
+    inner = np.logical_and.reduce([around[y : y + side, x : x + side] for y, x in shifts])
+    return np.asarray(large & ~inner)
+
+
 def heat(image: NDArray[np.uint8], attention: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Return the image darkened, with the colour map inferno over it: uint8 (S, S, 3).
 

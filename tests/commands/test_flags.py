@@ -126,6 +126,11 @@ def study(experiment: Experiment, _: Any) -> object:
     return experiment.localize
 
 
+def measured(experiment: Experiment, _: Any) -> object:
+    """The images on which something is measured."""
+    return experiment.localize.split
+
+
 def maps(_: Experiment, plan: Any) -> object:
     return {row.map for row in plan.rows if row.map}
 
@@ -151,6 +156,7 @@ READS: dict[str, tuple[View, ...]] = {
     "run": (*COMPUTED, specs("embeddings")),
     "localize": (*COMPUTED, specs("boxes"), study),
     "discover": (*COMPUTED, specs("maps"), maps, intervals),
+    "patches": (*COMPUTED, specs("maps"), measured),
     "plan": (*STORED, pixels, passes, threads),
     "status": (named, *STORED),
     "fit-heads": MATRIX,
@@ -168,6 +174,8 @@ LEFT_OUT = {
     # `embed-crops` places the boxes of baselines, which need no attention.
     "select-crops": {"embedding.baselines"},
     "localize": {"embedding.baselines"},
+    # It shows the attention of the last block, beside what it is about.
+    "patches": {"attention.layers"},
     # It is the one command for attention, whatever maps are made of.
     "extract-attn": {"attention.source"},
 }

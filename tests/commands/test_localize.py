@@ -1,5 +1,6 @@
 """What `localize` and `plot` print, and where plots go."""
 
+import json
 from pathlib import Path
 
 from a2pipe.commands.localize import _beside, _lines
@@ -22,3 +23,18 @@ def test_files_come_first_then_what_was_left_out_then_remarks(tmp_path):
         "b.png: left out, as it has no box",
         "look twice",
     ]
+
+
+def test_patches_measures_what_it_is_about_beside_what_is_named(run):
+    asked = ("--model", "demo_localizer_s_random", "--statistic", "votes:2", "--device", "cpu")
+    made = run("patches", *asked, "--cut", "9", "--images", "0", "-q", "--json")
+    assert made.exit_code == 0, made.output
+    study = json.loads(made.stdout)
+    assert [line["statistic"] for line in study["lines"]] == [
+        *("norm:before", "norm", "patch-score:cls")
+    ]
+    assert study["lines"][1]["distributions"][0]["above"] is not None
+    assert set(study["files"]) == {
+        *("patches.json", "patches.csv", "patch-norms.png", "patch-scores.png")
+    }
+    assert Path(study["files"]["patches.csv"]).is_file()

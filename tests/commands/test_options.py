@@ -39,6 +39,7 @@ HEADINGS = {
     "run": [*FEATURES, "Run"],
     "localize": ["Dataset", "Image", "Attention", "Patches", "Crops", "Localization", "Run"],
     "discover": ["Dataset", "Image", "Attention", "Patches", "Crops", "Localization", "Run"],
+    "patches": ["Dataset", "Image", "Attention", "Patches", "Localization", "Run"],
     "plan": [*FEATURES, "Run"],
     "status": [*FEATURES, "Run"],
     "fit-heads": [*FEATURES, "Heads", "Localization", "Run"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from a2pipe.reports.matrix import GalleryItem
-from a2pipe.reports.overlay import draw_attention, draw_boxes, heat
+from a2pipe.reports.overlay import draw_attention, draw_boxes, draw_patches, heat
 
 NONE = np.zeros((0, 4), dtype=np.int32)
 
@@ -53,3 +53,14 @@ def test_tiny_and_degenerate_boxes_are_drawn() -> None:
     image = np.zeros((8, 8, 3), dtype=np.uint8)
     truth = np.array([[2.2, 2.2, 2.3, 2.3], [0, 0, 8, 8]])
     assert draw_boxes(image, np.array([[3, 3, 4, 4]]), truth, side=8).shape == (8, 8, 3)
+
+
+def test_patches_that_are_not_chosen_are_grey_and_dark():
+    image = np.full((8, 8, 3), (200, 100, 0), np.uint8)
+    chosen = np.zeros((8, 8), bool)
+    chosen[:4, :4] = True
+    drawn = draw_patches(image, chosen, side=80)
+    assert drawn[10, 10].tolist() == [200, 100, 0]
+    assert drawn[60, 60].tolist() == [30, 30, 30]
+    assert drawn[39, 10].tolist() == drawn[10, 38].tolist() == [255, 158, 27]  # its edge
+    assert drawn[0, 10].tolist() == [200, 100, 0]  # the picture's edge is none
