@@ -15,7 +15,7 @@ from .commands.cluster import finish, logs, status, submit
 from .commands.compare import compare
 from .commands.datasets import datasets
 from .commands.experiment import experiment
-from .commands.localize import discover, localize, patches, plot
+from .commands.localize import discover, localize, patches, plot, probe_masking
 from .commands.matrix import build_matrix, demo, fit_heads, report
 from .commands.models import models
 from .commands.paper import paper
@@ -79,7 +79,7 @@ _WORK = (
     build_matrix,
     run,
 )
-_SEEN = (localize, discover, patches, plot, plan, status, report)
+_SEEN = (localize, discover, patches, probe_masking, plot, plan, status, report)
 _MORE = (submit, finish, logs, save_head, predict, compare, paper)
 for _command in (*_WORK, *_SEEN, *_MORE, experiment, cache, models, datasets):
     cli.add_command(_command)

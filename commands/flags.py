@@ -202,6 +202,21 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "localize.level": "--localize-level LEVEL  Level of the intervals.  [0.95]",
         "localize.seed": "--localize-seed N  Seed of the bootstrap.  [0]",
     },
+    "Masking": {
+        "masking.score": "--masking-score NAME ...  What ranks patches: attention, patch-score, "
+        "votes:49 or pooled-score:N/4.  [patch-score]",
+        "masking.order": "--masking-order highest|lowest|random ...  "
+        "Which patches are masked first.  [all three]",
+        "masking.step": "--masking-step N  Patches from one point of a curve to the next.  "
+        "[a seventh of all]",
+        "masking.fill": "--masking-fill zero|image-mean|blur ...  "
+        "What stands on masked patches; zero is the model's mean colour.  [zero]",
+        "masking.head": "--masking-head own|linear|nearest-mean ...  "
+        "What predicts: the model's own head, or one fitted on unmasked images.  "
+        "[linear, nearest-mean]",
+        "masking.seed": "--masking-seed N  Seed of the random order.  [0]",
+        "masking.level": "--masking-level LEVEL  Level of the intervals.  [0.95]",
+    },
     "Run": {
         "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
         "run.gpus": "--gpus all|N|N,N  "
@@ -238,7 +253,9 @@ RUN = _headed("Run")
 FEATURES = (DATASET, IMAGE, ATTENTION, PATCHES, CROPS, EMBEDDING)
 """These flags say which features an experiment has."""
 
-EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), RUN)
+MASKING = _headed("Masking")
+
+EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), MASKING, RUN)
 
 
 def flags(*keys: str) -> Group:
@@ -262,6 +279,10 @@ ADDRESS = flags(
     "run.precision", "run.compile", "run.backend", "run.shard_size", "run.weights", "run.offline"
 )
 """These flags say where rows lie; every command that looks for rows in the cache reads them."""
+
+READING = flags("attention.layers", "attention.heads", "attention.reading")
+EXTRACTION = flags("embedding.models", "embedding.pool")
+"""These flags say what is embedded of boxes that are known."""
 
 MODEL_THAT_ATTENDS = {"attention.models": "--model"}
 MODEL_THAT_EMBEDS = {"embedding.models": "--model"}

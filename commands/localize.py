@@ -1,4 +1,4 @@
-"""`localize`, `discover` and `patches` measure maps and patches; `plot` draws plots again."""
+"""`localize`, `discover`, `patches` and `probe-masking` measure maps and patches; `plot` draws."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .executors import executor_options
 from .flags import (
     ATTENTION,
     CROPS,
     DATASET,
+    EXTRACTION,
     IMAGE,
     INTERVALS,
     LOCALIZATION,
     LOOKING,
     MAPS,
+    MASKING,
     MODEL_THAT_ATTENDS,
+    MODEL_THAT_EMBEDS,
     NAME,
     PATCHES,
+    READING,
     RUN,
     SPLIT,
 )
@@ -40,7 +45,8 @@ if TYPE_CHECKING:
 
 
 _OWN = {flag.key: flag.name.replace("localize-", "") for flag in (*LOCALIZATION, *INTERVALS)}
-"""It gives short names of the flags that the command is about."""
+_MASKING = {flag.key: flag.name.replace("masking-", "") for flag in MASKING}
+"""Both give short names of the flags that a command is about."""
 
 DESCRIBED = ("norm:before", "norm", "patch-score", "votes:1")
 """These statistics are what `patches` is about, whatever else an experiment names."""
@@ -154,6 +160,30 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
     found = [read_study(path) for path in studies]
     for line in _lines(write_plots(found, (out or _beside(studies)).resolve())):
         click.echo(line)
+
+
+@click.command("probe-masking", cls=HeadedCommand)
+@experiment_options(
+    *(NAME, DATASET, IMAGE, EXTRACTION, READING, MASKING, RUN),
+    short={**MODEL_THAT_EMBEDS, **_MASKING},
+)
+@executor_options
+@out_option
+@session_options
+def probe_masking(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Hide ever more patches, and see what is still recognised.
+
+    Patches are ranked once, on the whole image, and hidden in the input: those of the highest score
+    first, of the lowest, or at random. The table has the top-1 accuracy by hidden patches; a plot,
+    masking.json and masking.csv are written with it.
+    """
+    from ..pipeline.results.masking.probe import publish_probe
+    from ..reports.masking.probe import probe_table
+
+    probe, written = publish_probe(open_experiment(**options), out)
+    files = {name: str(path) for name, path in written.items()}
+    below = [*(f"{name}: {path}" for name, path in files.items()), *probe.notes]
+    emit_all({**probe.to_json(), "files": files}, probe_table(probe), below, as_json)
 
 
 def _beside(files: tuple[Path, ...]) -> Path:

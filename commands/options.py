@@ -21,6 +21,7 @@ HEADINGS = (
     "Embedding",
     "Heads",
     "Localization",
+    "Masking",
     "Run",
 )
 """The help shows these headings, in this order."""

@@ -24,6 +24,7 @@ from .sections import (
     HeadSection,
     ImageSection,
     LocalizeSection,
+    MaskingSection,
     PatchesSection,
     RunSection,
     Section,
@@ -51,6 +52,7 @@ class Experiment(Section):
     )
     metrics: OneOrMore[Metric] = ("accuracy", "wga")
     localize: LocalizeSection = LocalizeSection()
+    masking: MaskingSection = MaskingSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
     # Private, so that it is part of no dump: records and saved heads hold none of it.

@@ -25,6 +25,9 @@ from .field_types import (
     Evaluation,
     Gpus,
     MapSourceText,
+    MaskingFill,
+    MaskingHead,
+    MaskingOrder,
     Models,
     OddInt,
     OneOrMore,
@@ -215,6 +218,25 @@ class LocalizeSection(Section):
     resamples: Annotated[int, Field(gt=0, le=100_000)] = 1000
     level: Share = 0.95
     seed: Seed = 0
+
+
+class MaskingSection(Section):
+    """The masking section says how `probe-masking` hides patches, and what predicts the classes.
+
+    score: what ranks patches, as `attention.source`. order: which are masked first. step: by how
+    many patches one point of a curve is apart from the next; None is a seventh of all. fill: what
+    stands on a masked patch; "zero" is the colour that the model's normalisation brings to 0. head:
+    what predicts; "own" is the model's, the others are fitted on unmasked images. seed: of the
+    random order. level: of the intervals.
+    """
+
+    score: OneOrMore[MapSourceText] = ("patch-score",)
+    order: OneOrMore[MaskingOrder] = ("highest", "lowest", "random")
+    step: PositiveInt | None = None
+    fill: OneOrMore[MaskingFill] = ("zero",)
+    head: OneOrMore[MaskingHead] = ("linear", "nearest-mean")
+    seed: Seed = 0
+    level: Share = 0.95
 
 
 class RunSection(Section):

@@ -55,6 +55,13 @@ VALUES = {
     "localize.resamples": ["10"],
     "localize.level": ["0.9"],
     "localize.seed": ["3"],
+    "masking.score": ["votes:4"],
+    "masking.order": ["random"],
+    "masking.step": ["3"],
+    "masking.fill": ["blur"],
+    "masking.head": ["own"],
+    "masking.seed": ["3"],
+    "masking.level": ["0.9"],
     "run.device": ["cuda"],
     "run.gpus": ["0,1"],
     "run.precision": ["bf16"],
@@ -91,6 +98,10 @@ def layout(experiment: Experiment, _: Any) -> object:
     """Where rows lie besides their specs, and how weights are found."""
     run = experiment.run
     return run.backend, run.shard_size, run.weights, run.offline
+
+
+def precision(experiment: Experiment, _: Any) -> object:
+    return experiment.run.precision, experiment.run.compile
 
 
 def pixels(experiment: Experiment, _: Any) -> object:
@@ -140,6 +151,13 @@ def intervals(experiment: Experiment, _: Any) -> object:
     return section.split, section.resamples, section.level, section.seed
 
 
+def masking(experiment: Experiment, _: Any) -> object:
+    """What a masking probe reads of its own keys, of the image and of the models."""
+    attention, embedding = experiment.attention, experiment.embedding
+    ways = attention.layers, attention.heads, attention.reading
+    return experiment.masking, experiment.image, ways, embedding.models, embedding.pool
+
+
 def file_of(experiment: Experiment, _: Any) -> object:
     return experiment
 
@@ -157,6 +175,7 @@ READS: dict[str, tuple[View, ...]] = {
     "localize": (*COMPUTED, specs("boxes"), study),
     "discover": (*COMPUTED, specs("maps"), maps, intervals),
     "patches": (*COMPUTED, specs("maps"), measured),
+    "probe-masking": (*COMPUTED, precision, masking),
     "plan": (*STORED, pixels, passes, threads),
     "status": (named, *STORED),
     "fit-heads": MATRIX,
