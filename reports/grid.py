@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from .matrix import Cell, Interval, Localization, Matrix, Metric, Row
+from .matrix import Cell, Interval, Localization, Matrix, Metric, Row, model_of
 
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",
@@ -210,7 +210,7 @@ def _entry(row: Row, column: str, cell: Cell | None, metric: str, top: float) ->
         text=f"{value:.1f}",
         value=value,
         best=attends and value == top,
-        diagonal=attends and row.attention == column,
+        diagonal=attends and row.attention == model_of(column),
         rival=row.kind in ("control", "baseline") and value >= top,
         interval=getattr(cell, f"{metric}_interval"),
     )

@@ -49,6 +49,8 @@ class Row:
     crops: the sides of the boxes in pixels of the resized image, in the order of selection.
     smooth: the side of the mean filter over the patch grid, 1 for none.
     baseline: "full", "full@518", "center:128", "random", ... or "".
+    source: what the map is made of by which boxes were placed, "attention" or a statistic of
+        patches such as "votes:49"; "" without a map, and in files of versions that knew no other.
     """
 
     key: str
@@ -58,6 +60,7 @@ class Row:
     crops: tuple[int, ...] = ()
     smooth: int = 1
     baseline: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Cell:
     """A Cell is what one head scored on the embeddings that one model made of one row's boxes.
 
     row: the key of the row.
-    column: the name of the embedding model.
+    column: the embedding model and its pool, one of the matrix's columns.
     head: the name of the head.
     n_train, n_test: the samples on which it was fitted and tested.
     n_left_out: the samples that were left out, as their images could not be read.
@@ -134,7 +137,7 @@ class Matrix:
     version: of the package.
     class_names, group_names: in the order of their indices.
     rows: what chose the boxes.
-    columns: the names of the embedding models.
+    columns: the embedding models, with the pool after ", " unless it is the CLS token.
     heads: the names of the heads.
     cells: the scores; a cell that was not computed is absent.
     localization: of the rows that were compared with ground truth.
@@ -199,12 +202,13 @@ class GalleryItem:
     """A GalleryItem is one test image with what the attention chose and what the head said of it.
 
     image: the resized image, uint8 (S, S, 3).
-    attention: its attention map, (S, S), with the sum 1.
+    attention: the map by which crops were placed, (S, S), with the sum 1.
     boxes: the crops, int32 (k, 4): x0, y0, x1, y1 in pixels of the image, half-open.
     truth: the ground-truth boxes, (k, 4), likewise.
     label, predicted: the names of its class and of the class that the head gave.
     group: one of the matrix's group names.
     name: of the image.
+    shows: what the map is made of, in words.
     """
 
     image: NDArray[np.uint8]
@@ -215,11 +219,21 @@ class GalleryItem:
     predicted: str
     group: str
     name: str
+    shows: str = "attention"
 
     @property
     def right(self) -> bool:
         """Return whether the head gave the class of the image."""
         return self.label == self.predicted
+
+
+def model_of(column: str) -> str:
+    """Return the embedding model of a column: "dinov2_vits14" of "dinov2_vits14, cls+mean".
+
+    A column of the CLS token alone is called by its model. No name of a model has a comma and a
+    space in it.
+    """
+    return column.partition(", ")[0]
 
 
 def address(cell: Cell) -> tuple[str, str, str]:

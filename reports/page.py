@@ -35,7 +35,7 @@ from .grid import (
     span,
     titles,
 )
-from .matrix import Cell, GalleryItem, Matrix
+from .matrix import Cell, GalleryItem, Matrix, Row
 from .overlay import draw_attention, draw_boxes
 
 if TYPE_CHECKING:
@@ -108,11 +108,15 @@ def _environment() -> Environment:
 
 
 def breakable(text: str) -> Markup:
-    """Return escaped text that a browser may break after the underscores, hyphens and slashes of
-    a name."""
+    """Return escaped text that a browser may break after the underscores, hyphens, slashes and
+    colons of a name, but not within "patch-score"."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"([_\-/])(?=\w{3})", r"\1<wbr>", str(escape(text))))
+    broken = re.sub(r"([_\-/:])(?=\w{3})", r"\1<wbr>", str(escape(text)))
+    # A browser breaks after a hyphen of its own accord.
+    return Markup(
+        re.sub(r"\b(patch|pooled)-<wbr>score\b", r'<span class="whole">\1-score</span>', broken)
+    )
 
 
 def by_kind(lines: Iterable[Line | Place]) -> list[list[Line | Place]]:
@@ -144,7 +148,7 @@ def with_boxes(item: GalleryItem) -> NDArray[np.uint8]:
 
 
 def with_attention(item: GalleryItem) -> NDArray[np.uint8]:
-    """Return the image of a gallery item under its attention, uint8 (H, W, 3)."""
+    """Return the image of a gallery item under its map, uint8 (H, W, 3)."""
     return draw_attention(item.image, item.attention, item.boxes, item.truth)
 
 
@@ -172,7 +176,7 @@ _FILTERS = (
 
 
 def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
-    """Return the cells at the top of the page, each with the title of its row.
+    """Return the cells at the top of the page, each with words for what chose its boxes.
 
     The first has the best worst-group accuracy by attention; the others are of the full image with
     the same embedding and head.
@@ -181,10 +185,20 @@ def _glance(matrix: Matrix) -> list[tuple[Cell, str]]:
     cells = [each for each in matrix.cells if each.row in attended and not math.isnan(each.wga)]
     if not cells:
         return []
-    names, best = titles(matrix), max(cells, key=lambda cell: cell.wga)
+    best = max(cells, key=lambda cell: cell.wga)
+    names = titles(matrix)
+    words = {row.key: _by(row, names[row.key]) for row in matrix.rows}
     full = [row.key for row in matrix.rows if row.baseline.split("@")[0] == "full"]
     found = [best, *(matrix.cell(key, best.column, best.head) for key in full)]
-    return [(cell, names[cell.row]) for cell in found if cell]
+    return [(cell, words[cell.row]) for cell in found if cell]
+
+
+def _by(row: Row, title: str) -> str:
+    """Return what chose the boxes of a row in words: "attention of dinov2_vits14, 64 px"."""
+    if row.kind != "attention":
+        return title
+    # A map of votes is no attention; rows of older files are all of attention.
+    return f"{'attention of' if row.source in ('', 'attention') else 'boxes by'} {title}"
 
 
 def _group_tables(matrix: Matrix) -> Iterator[GroupTable]:

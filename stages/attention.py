@@ -42,6 +42,7 @@ class AttentionSpec:
     reads_original: ClassVar[bool] = False
     has_heads: ClassVar[bool] = True
     source: ClassVar[str] = "attention"
+    source_words: ClassVar[str] = "attention"
 
     model: ModelSpec
     input_size: int

@@ -85,6 +85,11 @@ class PlanRow:
         """Return the boxes of all blocks, in order."""
         return tuple(box for block in self.blocks for box in block.boxes)
 
+    @property
+    def source(self) -> str:
+        """Return what the map is made of, as an experiment calls it; "" without a map."""
+        return self.map.attention.source if self.map else ""
+
     def is_called(self, name: str) -> bool:
         """Tell whether a name means this row: by its key, label, attention model or baseline."""
         return name in (self.key, self.label, self.attention, self.baseline) and name != ""

@@ -105,6 +105,7 @@ def _items(
             predicted=collection.class_names[cell.arrays["test_predictions"][position]],
             group=names[groups[sample]],
             name=Path(collection.paths[sample]).name,
+            shows=cell.row.map.attention.source_words if cell.row.map else "attention",
         )
         for position, sample, attention, placed in zip(chosen, samples, maps, boxes, strict=True)
     ]

@@ -41,6 +41,17 @@ def test_diagonal_is_where_one_model_attends_and_embeds(matrix: Matrix) -> None:
     assert not entry(matrix, "full", "demo_embedder_s").diagonal
 
 
+def test_the_diagonal_holds_for_every_pool_of_the_model() -> None:
+    matrix = tiny(E=0.5, S=0.6, F=0.6)
+    pooled = replace(
+        matrix,
+        columns=("E, cls+mean", "S, selective:N/4"),
+        cells=tuple(replace(cell, column="E, cls+mean") for cell in matrix.cells),
+    )
+    assert entry(pooled, "E", "E, cls+mean").diagonal
+    assert not entry(pooled, "S", "E, cls+mean").diagonal
+
+
 def test_a_baseline_is_never_bold_but_marked_when_it_does_as_well() -> None:
     matrix = tiny(E=0.5, S=0.6, F=0.6)
     assert entry(matrix, "S", "E").best

@@ -13,7 +13,7 @@ from jinja2 import UndefinedError
 
 from a2pipe.metrics.groups import GroupAccuracy
 from a2pipe.reports.matrix import GalleryItem, Matrix
-from a2pipe.reports.page import _environment, render_page
+from a2pipe.reports.page import _environment, breakable, render_page
 
 Changed = Callable[..., Matrix]
 NASTY = "<script>alert('x')</script>\" onload='y'&$title{{ 7 * 7 }}{% raw %}"
@@ -207,3 +207,21 @@ def test_intervals_stand_under_the_numbers_and_in_the_tiles(matrix: Matrix) -> N
     assert "<strong>73.2</strong><small>36.6–73.2</small>" in page
     assert "95 % interval 36.6–73.2" in visible(page)
     assert "95 % interval" not in visible(render_page(matrix))
+
+
+def test_a_row_that_is_no_attention_is_not_called_so(
+    matrix: Matrix, gallery: list[GalleryItem]
+) -> None:
+    assert "worst-group accuracy, attention of" in visible(render_page(matrix))
+    rows = tuple(replace(row, source="votes:49") for row in matrix.rows)
+    text = visible(render_page(replace(matrix, rows=rows)))
+    assert "worst-group accuracy, boxes by" in text
+    item = replace(gallery[0], shows="votes of 49 patches a channel")
+    page = render_page(matrix, [item])
+    assert "right: its votes of 49 patches a channel, brightest" in visible(page)
+    assert f"{item.name}: its votes of 49 patches a channel with the crops" in page
+
+
+def test_names_of_statistics_are_broken_after_colons_and_not_within() -> None:
+    assert breakable("votes:36:paper") == "votes:36:<wbr>paper"
+    assert breakable("a patch-score:cls") == ('a <span class="whole">patch-score</span>:<wbr>cls')
