@@ -19,6 +19,7 @@ from .conftest import write_images, write_manifest
 
 CROPPED = {"size": 48, "geometry": "center-crop"}
 LETTERBOXED = {"size": 48, "geometry": "letterbox"}
+SHORT, CLIP = {"size": 48, "geometry": "short-256"}, {"size": 48, "geometry": "open-clip"}
 
 
 class Said(SilentProgress):
@@ -37,10 +38,17 @@ def mapped(box, geometry):
     x0, y0, x1, y1 = box
     if geometry == "letterbox":
         return [x0 * 1.2, y0 * 1.2 + 6, x1 * 1.2, y1 * 1.2 + 6]
+    if geometry == "short-256":
+        f = 55 / 30
+        return [x0 * f - 12, y0 * f - 3, x1 * f - 12, y1 * f - 3]
+    if geometry == "open-clip":
+        return [x0 * 1.6 - 8, y0 * 1.6, x1 * 1.6 - 8, y1 * 1.6]
     return [(x0 - 5) * 1.6, y0 * 1.6, (x1 - 5) * 1.6, y1 * 1.6]
 
 
-@pytest.mark.parametrize("image", [CROPPED, LETTERBOXED], ids=lambda image: image["geometry"])
+@pytest.mark.parametrize(
+    "image", [CROPPED, LETTERBOXED, SHORT, CLIP], ids=lambda image: image["geometry"]
+)
 def test_numbers_are_those_of_a_plain_loop(experiment, tmp_path, image):
     session = open_session(experiment(image=image), tmp_path / "cache")
     study = make_study(session)

@@ -142,7 +142,7 @@ def test_a_whole_canvas_in_its_own_size_serves_both_sources(experiment, tmp_path
     assert [row.label for row in session.plan.rows] == ["full image"]
 
 
-@pytest.mark.parametrize("geometry", ["center-crop", "letterbox"])
+@pytest.mark.parametrize("geometry", ["center-crop", "letterbox", "short-256", "open-clip"])
 def test_another_geometry_computes_everything_once(experiment, tmp_path, geometry):
     computed(experiment, tmp_path / "cache", embedding=BOTH)
     image = {"size": 48, "geometry": geometry}

@@ -154,6 +154,28 @@ def test_pixels_are_those_of_torchvision(geometry, side, size):
     np.testing.assert_array_equal(other, found)
 
 
+@pytest.mark.parametrize(
+    ("geometry", "scale", "corner", "filtered"),
+    [
+        ("short-256", 55 / 80, (17, 3), Image.Resampling.BILINEAR),
+        ("open-clip", 48 / 80, (12, 0), Image.Resampling.BICUBIC),
+    ],
+)
+def test_a_crop_is_cut_where_its_box_maps_back_to_with_the_filter_of_the_geometry(
+    geometry, scale, corner, filtered
+):
+    image = noise(80, 120)  # resized to 82 x 55, or to 72 x 48
+    left, top, right, bottom = (
+        (edge + corner[axis % 2]) / scale for axis, edge in enumerate((10, 20, 26, 36))
+    )
+    x0, y0 = int(left), int(top)
+    around = Image.fromarray(image).crop((x0, y0, int(right) + 1, int(bottom) + 1))
+    part = (left - x0, top - y0, right - x0, bottom - y0)
+    expected = around.resize((32, 32), filtered, part)
+    found = Crop(Canvas(48, geometry), (10, 20, 26, 36), 32).cut(image)
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
+
+
 @pytest.mark.parametrize("geometry", RESIZED)
 def test_of_a_long_strip_the_square_alone_is_computed(monkeypatch, geometry):
     smooth = np.asarray(Image.fromarray(noise(70, 3)).resize((30, 700)))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from a2pipe.errors import A2pipeError, UsageError
+from a2pipe.metrics.point_in_box import touched_patches
 from a2pipe.pipeline.results.matrix import build_matrix
 from a2pipe.pipeline.results.point_in_box import point_subjects, sizes_digest
 from a2pipe.pipeline.results.study import make_study
@@ -134,6 +135,22 @@ def test_numbers_are_those_of_a_plain_loop(experiment, cache, rule):
     assert line.measure("point_in_box").mean == pytest.approx(np.mean(hits))
     assert line.measure("inside").mean == pytest.approx(np.mean(shares))
     assert line.measure("point_in_box").low <= np.mean(hits) <= line.measure("point_in_box").high
+
+
+@pytest.mark.parametrize("source", ["patch-score", "votes:4", "pooled-score:N/4"])
+def test_the_highest_patch_of_any_source_is_that_of_the_stored_numbers(experiment, cache, source):
+    attention = {"models": ["demo_localizer_s"], "source": [source, "attention"]}
+    tree = experiment(image=IMAGE, attention=attention, localize={"evaluation": "point-in-box"})
+    session = open_session(tree, cache)
+    line, of_attention = make_study(session).lines
+    subjects = point_subjects(session.collection, "test", Canvas(48, "short-256"), "point-in-box")
+    (spec,) = session.plan.patches
+    rows = session.read(spec, list(subjects.images))
+    inside = touched_patches(np.concatenate(subjects.boxes), 48, 6).reshape(len(rows), -1)
+    hits = inside[np.arange(len(rows)), rows.argmax(axis=1)]
+    assert line.measure("point_in_box").mean == pytest.approx(hits.mean())
+    assert line.measure("inside").mean == of_attention.measure("inside").mean
+    assert line.source == spec.statistic
 
 
 def test_its_lines_show_its_measures_alone_and_those_of_others_stay(experiment, cache):

@@ -1,5 +1,6 @@
 """Masked passes: right embeddings, addresses, and nothing computed twice."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,9 @@ from a2pipe.pipeline.results.masking.passes import (
 )
 from a2pipe.pipeline.session import open_session
 from a2pipe.pipeline.shards.bad_images import BadImagesError
+from a2pipe.pipeline.shards.gpus.opening import opened as opened_there
+from a2pipe.pipeline.shards.gpus.opening import told
+from a2pipe.pipeline.shards.task import prepare
 
 from ...conftest import tiny_experiment, write_images, write_manifest
 
@@ -134,6 +138,12 @@ def test_what_a_probe_uses_is_kept_from_gc(experiment, cache):
     uses = uses_of(cache, Reference("tiny", session.experiment.origin, "masking"))
     folders = {session.stored(spec).folder for spec in session.plan.specs()}
     assert {str(folder) for folder in folders} <= {str(cache / use) for use in uses}
+
+
+def test_another_process_is_told_the_same_passes(experiment, cache):
+    plan = (session := computed(experiment, cache)[0].masked).plan
+    request = json.loads(json.dumps(told(prepare(plan, session.cache, plan.specs()), 1)))
+    assert set(opened_there(request, "cpu").asked_for) == set(plan.specs())
 
 
 def test_points_are_a_seventh_of_all_patches_apart(experiment, cache):
