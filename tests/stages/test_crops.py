@@ -1,6 +1,7 @@
 """Pixels on canvases and crops from originals, against boxes drawn on generated images."""
 
 import hashlib
+from math import ceil
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_a_crop_is_cut_where_its_box_maps_back_to_with_the_filter_of_the_geometr
         (edge + corner[axis % 2]) / scale for axis, edge in enumerate((10, 20, 26, 36))
     )
     x0, y0 = int(left), int(top)
-    around = Image.fromarray(image).crop((x0, y0, int(right) + 1, int(bottom) + 1))
+    around = Image.fromarray(image).crop((x0, y0, ceil(right), ceil(bottom)))
     part = (left - x0, top - y0, right - x0, bottom - y0)
     expected = around.resize((32, 32), filtered, part)
     found = Crop(Canvas(48, geometry), (10, 20, 26, 36), 32).cut(image)
