@@ -11,7 +11,8 @@ from PIL import Image
 
 from a2pipe.cli import cli
 
-COMPUTING = ("extract-attn", "select-crops", "embed-crops", "run", "build-matrix", "localize")
+COMPUTING = ("extract-attn", "extract-patches", "select-crops", "embed-crops", "run")
+COMPUTING += ("build-matrix", "localize")
 
 
 def command_of(words: str) -> click.Command:

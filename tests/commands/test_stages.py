@@ -20,6 +20,48 @@ def test_each_stage_says_where_its_result_lies(run, cache):
     assert (Path(line["folder"]) / "spec.json").is_file()
 
 
+def test_statistics_of_patches_have_a_default_set(run):
+    """Of 36 patches: 1, 36 / 28, 36 / 4 and 36 / 2, of which two are one."""
+    lines = json.loads(run("extract-patches", "--model", MODEL, "--json").stdout)
+    assert {(line["stage"], line["rows"]) for line in lines} == {("patches", 36)}
+    assert [line["what"] for line in lines] == [
+        f"{MODEL}, patch score to CLS",
+        f"{MODEL}, norm after the final norm",
+        f"{MODEL}, votes of 1 patch a channel",
+        f"{MODEL}, votes of 9 patches a channel",
+        f"{MODEL}, votes of 18 patches a channel",
+    ]
+
+
+def test_statistics_of_patches_that_are_named_are_the_only_ones(run):
+    named = ["--statistic", "votes:N/9:paper", "--statistic", "norm:before"]
+    lines = json.loads(run("extract-patches", "--model", MODEL, *named, "--json").stdout)
+    assert [line["what"] for line in lines] == [
+        f"{MODEL}, votes of 4 patches a channel, form paper",
+        f"{MODEL}, norm before the final norm",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "sentence"),
+    [
+        ("extract-patches", ["--statistic", "vote:4"], "There is no patch statistic 'vote:4'"),
+        ("extract-patches", ["--statistic", "votes:37"], "K = 37 is more than the 36 patches"),
+        ("select-crops", ["--attention-source", "norm"], "no map of where to look"),
+        ("embed-crops", ["--pool", "max", "--baseline", "full"], "There is no pool 'max'"),
+    ],
+)
+def test_a_wrong_statistic_source_or_pool_is_one_sentence(
+    command, folder, tmp_path, name, flags, sentence
+):
+    where = ("--dataset", folder, "--image-size", 48, "--cache", tmp_path / "cache")
+    done = command(name, "--model", MODEL, *flags, *where, "-q")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert sentence in line
+    assert list((tmp_path / "cache").rglob("spec.json")) == []
+
+
 def test_plan_computes_nothing_and_status_counts(run):
     crops = ["--shard-size", "10", "--crop-sizes", "16", "--attention-model", MODEL]
     run("extract-attn", "--model", MODEL)

@@ -112,3 +112,16 @@ def test_a_missing_extra_is_said_before_any_image_is_embedded(experiment, tmp_pa
     with pytest.raises(A2pipeError, match=r"a2pipe\[clip\]"):
         build_matrix(session)
     assert session.stats.forward_passes == {}
+
+
+@pytest.mark.parametrize("pool", ["mean", "cls+mean", "selective:49", "native"])
+@pytest.mark.parametrize("head", HEADS, ids=["zero-shot", "projected"])
+def test_only_the_cls_token_is_shared_with_text(head, pool, experiment, tmp_path):
+    embedding = {**experiment["embedding"], "pool": ["cls", pool]}
+    changed = {**experiment, "embedding": embedding, "head": [head]}
+    session = open_session(changed, tmp_path / "cache")
+    with pytest.raises(UsageError, match=r"Only embeddings of the CLS token can be") as error:
+        build_matrix(session)
+    assert "\n" not in str(error.value)
+    assert session.stats.forward_passes == {}
+    assert Cache(tmp_path / "cache").artifacts() == []

@@ -71,6 +71,21 @@ def test_canvases_are_stored_by_workers_too_and_are_no_reason_to_ask_them(
     assert on_cluster(experiment).compute().shards == 0
 
 
+def test_statistics_and_pools_are_those_of_one_process(on_cluster, study, tmp_path):
+    """Workers open the statistics alone first, then all that is lacking."""
+    changes = {"attention.source": ["attention", "votes:9"], "embedding.pool": ["cls+mean"]}
+    changes["patches.statistics"] = ["norm", "votes:4"]
+    experiment = load_experiment(study.experiment, changes)
+    there = on_cluster(experiment)
+    there.compute("patches")
+    images = SHARDS * SHARD_SIZE
+    assert there.stats.forward_passes == {MODEL: images}
+    assert not (tmp_path / "cache" / "attention").exists()
+    there.compute()
+    open_session(experiment, tmp_path / "other").compute()
+    assert arrays(tmp_path / "cache") == arrays(tmp_path / "other")
+
+
 def test_a_second_run_asks_no_worker(on_cluster, monkeypatch):
     on_cluster().compute()
     monkeypatch.setattr(dask_run.DaskExecutor, "compute", None)
