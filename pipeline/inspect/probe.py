@@ -97,8 +97,13 @@ def _passing(
     backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
-    attend = partial(backbone.attention, pixels, [backbone.info.blocks])
-    work: Callable[[], object] = attend if stage == "attention" else partial(backbone.embed, pixels)
+    works: dict[str, Callable[[], object]] = {
+        "attention": partial(backbone.attention, pixels, [backbone.info.blocks]),
+        # Any selection costs about the same, most of which is the rest of the last block.
+        "patches": partial(backbone.embed, pixels, "selective:1"),
+        "embeddings": partial(backbone.embed, pixels),
+    }
+    work = works[stage]
     work()  # the first pass also allocates memory and chooses kernels
     return min(_seconds(work), _seconds(work)) / size
 

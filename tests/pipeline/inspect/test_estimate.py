@@ -18,6 +18,15 @@ CASES = {
         "crops": {"sizes": [16, 8]},
         "embedding": {"models": [RANDOM, TRAINED], "baselines": ["random", "s2"]},
     },
+    "sources, statistics and pools": {
+        "attention": {"models": [RANDOM], "source": ["attention", "votes:4", "patch-score"]},
+        "patches": {"statistics": ["norm", "votes:4"]},
+        "embedding": {"models": [RANDOM], "pool": ["cls", "cls+mean"], "baselines": ["full"]},
+    },
+    "no attention": {
+        "attention": {"models": [RANDOM], "source": "votes:4"},
+        "embedding": {"models": [RANDOM], "pool": "selective:4", "baselines": ["full"]},
+    },
     "two canvases": {"attention": {"models": [RANDOM], "input_size": 64}},
     "crops from originals": {"crops": {"sizes": [16], "source": "original"}},
     "pixels stored": {"run": {**RUN, "cache_pixels": True}},
@@ -48,6 +57,15 @@ def test_a_limited_run_before_leaves_the_rest(experiment, tmp_path, sections):
     assert found.forward_passes == passes
     assert found.decodes == decoded
     assert all(need.rows_reusable == 40 for need in found.needs)
+
+
+def test_a_new_statistic_is_estimated_as_one_more_pass(experiment, tmp_path):
+    sections = CASES["sources, statistics and pools"]
+    open_session(experiment(**sections), tmp_path / "cache").compute()
+    more = {**sections, "patches": {"statistics": ["norm", "votes:4", "votes:2"]}}
+    found, passes, decoded = estimated(open_session(experiment(**more), tmp_path / "cache"))
+    assert found.forward_passes == passes == {RANDOM: 80}
+    assert found.decodes == decoded == 80
 
 
 def test_bytes_to_write_are_the_bytes_written(experiment, tmp_path):

@@ -21,6 +21,13 @@ def test_an_estimate_writes_nothing_and_a_probe_stores_nothing(experiment, tmp_p
     assert timed.total == pytest.approx(expected)
 
 
+def test_statistics_of_patches_are_timed_by_themselves(experiment, tmp_path):
+    source = {"models": [RANDOM], "source": "votes:9"}
+    session = open_session(experiment(attention=source), tmp_path / "cache")
+    timed = probe(session, estimate(session.plan, session.cache))
+    assert set(timed.passes) == {f"{RANDOM} at 48 px, patches", f"{RANDOM} at 48 px, embeddings"}
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2.0 h")]
 )
