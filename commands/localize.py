@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from .output import emit_all
 from .session import open_experiment
 
 if TYPE_CHECKING:
+    from ..paper.last_vit import LastVitNumber
     from ..reports.localization.write import Written
 
 
@@ -131,6 +133,7 @@ def patches(
     It writes tables and plots, and a figure of the patches that get votes. Statistics that the
     experiment does not name are added to it and stored; missing ones are computed.
     """
+    from ..paper.last_vit import published_of
     from ..pipeline.experiment.load import load_experiment
     from ..pipeline.results.patch_study import publish_patches
     from ..reports.patches.study import ABOUT_FOREGROUND, patches_table
@@ -141,8 +144,20 @@ def patches(
     study, written = publish_patches(session, cut, images, out)
     files = {name: str(path) for name, path in written.items()}
     sides = [ABOUT_FOREGROUND] if any(line.images_with_sides for line in study.lines) else []
-    below = [*sides, *(f"{name}: {path}" for name, path in files.items())]
-    emit_all({**study.to_json(), "files": files}, patches_table(study), below, as_json)
+    numbers = published_of(study.dataset, ("norm_mean", "norm_median", "norm_tail"))
+    below = [*sides, *_read_off(numbers), *(f"{name}: {path}" for name, path in files.items())]
+    content = {**study.to_json(), "published": list(map(asdict, numbers)), "files": files}
+    emit_all(content, patches_table(study), below, as_json)
+
+
+def _read_off(numbers: Sequence[LastVitNumber]) -> Iterator[str]:
+    """Say of each row of published norms what was read off the figure."""
+    for label, row in groupby(numbers, key=lambda each: each.label):
+        mean, median, tail = (each.value for each in row)
+        yield (
+            f"published, read off a figure: {label}: norm after the final norm: mean about "
+            f"{mean:g}, median about {median:g}, tail to about {tail:g}"
+        )
 
 
 @click.command()

@@ -63,9 +63,12 @@ def paper_list(as_json: bool) -> None:
 
     Of each it says what it is about and how many of its numbers this version can make, and why not
     the others. Numbers are no runs: many are cells that several tables share, which the cache
-    computes once.
+    computes once. Below stand the tables of LaSt-ViT, which are no presets, each with the command
+    that measures the like.
     """
+    from ..paper.last_vit import overview as last_vit
     from ..paper.presets import overview
+    from ..reports.listing import plain_table
 
     lines = overview()
     shown = ("id", "what", "datasets", "cells", "numbers", "can_run")
@@ -75,8 +78,12 @@ def paper_list(as_json: bool) -> None:
         for reason, count in line["cannot"].items():
             why.setdefault(reason, []).append(f"{line['id'].removeprefix('table-')} ({count})")
     reasons = [f"  {reason}: {', '.join(tables)}" for reason, tables in why.items()]
+    others = [{**line, "datasets": _short(line["datasets"])} for line in last_vit()]
     below = ["\nCannot run, by table:", *reasons]
-    emit_all(lines, [{key: row[key] for key in shown} for row in rows], below, as_json)
+    below += ["\nLaSt-ViT (arXiv 2602.22394), no presets:", plain_table(others)]
+    emit_all(
+        [*lines, *last_vit()], [{key: row[key] for key in shown} for row in rows], below, as_json
+    )
 
 
 @paper.command("show")

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from a2pipe.commands.localize import _beside, _lines
+from a2pipe.commands.localize import _beside, _lines, _read_off
+from a2pipe.paper.last_vit import published_of
 from a2pipe.reports.localization.write import Written
 
 
@@ -38,3 +39,14 @@ def test_patches_measures_what_it_is_about_beside_what_is_named(run):
         *("patches.json", "patches.csv", "patch-norms.png", "patch-scores.png")
     }
     assert Path(study["files"]["patches.csv"]).is_file()
+
+
+def test_published_norms_are_called_what_they_are():
+    numbers = published_of("imagenet-val", ("norm_mean", "norm_median", "norm_tail"))
+    assert list(_read_off(numbers)) == [
+        "published, read off a figure: plain, supervised ViT: norm after the final norm: mean "
+        "about 78, median about 77, tail to about 260",
+        "published, read off a figure: LaSt-ViT, supervised ViT: norm after the final norm: mean "
+        "about 45, median about 39, tail to about 175",
+    ]
+    assert list(_read_off(())) == []

@@ -146,7 +146,10 @@ def test_the_list_says_what_can_run_and_why_not(command):
     assert "table-11" in listed
     assert "iFAM is trained end to end: published numbers only: 1 (10), 2 (10), 18 (14)" in listed
     entries = {e["id"]: e for e in json.loads(command("paper", "list", "--json").out)}
-    assert len(entries) == 31
+    assert sum(name.startswith("table-") for name in entries) == 31
+    assert "last-vit/norms" in listed
+    assert entries["last-vit/norms"]["command"] == "a2pipe patches"
+    assert len(entries) == 31 + 9
     assert (entries["table-11"]["cells"], entries["table-11"]["can_run"]) == (16, 16)
     assert sum(entries["table-6"]["cannot"].values()) == 56 - entries["table-6"]["can_run"]
 
