@@ -21,6 +21,7 @@ from .commands.models import models
 from .commands.paper import paper
 from .commands.predict import predict, save_head
 from .commands.stages import embed_crops, extract_attn, extract_patches, plan, run, select_crops
+from .commands.train.lastvit import train
 from .ending import end_after
 from .errors import A2pipeError
 from .version import __version__
@@ -80,7 +81,7 @@ _WORK = (
     run,
 )
 _SEEN = (localize, discover, patches, probe_masking, plot, plan, status, report)
-_MORE = (submit, finish, logs, save_head, predict, compare, paper)
+_MORE = (submit, finish, logs, save_head, predict, compare, train, paper)
 for _command in (*_WORK, *_SEEN, *_MORE, experiment, cache, models, datasets):
     cli.add_command(_command)
 

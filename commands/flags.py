@@ -112,13 +112,21 @@ def weights_files(
     return files
 
 
-TYPES: dict[str, Any] = {"N": int, "PX": int, "SHARE": float, "LEVEL": float}
+TYPES: dict[str, Any] = {
+    "N": int,
+    "PX": int,
+    "SHARE": float,
+    "LEVEL": float,
+    "RATE": float,
+    "EPOCHS": float,
+}
 """It gives the type of a value by its metavar; all others are texts."""
 
 CALLBACKS: dict[str, Callable[[click.Context, click.Parameter, Any], Any]] = {
     "KEY=VALUE": pairs,
     "PX,PX": _numbers,
     "last|all|N,N": _numbers,
+    "all|N,N": _numbers,
     "all|N|N,N": gpus,
     "ROW,ROW": _names,
     "FILE|MODEL=FILE": weights_files,
@@ -217,6 +225,40 @@ _WRITTEN: dict[str, dict[str, str]] = {
         "masking.seed": "--masking-seed N  Seed of the random order.  [0]",
         "masking.level": "--masking-level LEVEL  Level of the intervals.  [0.95]",
     },
+    "Training": {
+        "training.network": "--training-network vit|NAME  "
+        "What is trained: a vision transformer, or timm's ResNet of that name.  [vit]",
+        "training.pool": "--training-pool POOL ...  "
+        "What the head reads: cls, mean or selective:K, with K such as 1 or N/4.  [selective:1]",
+        "training.patch": "--training-patch PX ...  Side of a patch in pixels.  [16]",
+        "training.window": "--training-window N ...  "
+        "Side in patches of the windows of attention; 0 is global attention.  [0]",
+        "training.windowed": "--training-windowed all|N,N  Blocks that have windows.  [all]",
+        "training.dim": "--training-dim N  Width of the tokens.  [384]",
+        "training.depth": "--training-depth N  Number of blocks.  [12]",
+        "training.heads": "--training-heads N  Attention heads of a block.  [6]",
+        "training.epochs": "--training-epochs EPOCHS  "
+        "How often each training image is seen.  [100]",
+        "training.batch": "--training-batch N  Images of a step.  [512]",
+        "training.rate": "--training-rate RATE  "
+        "Peak of the learning rate.  [1e-3 sqrt(batch / 4096), at least 2e-4]",
+        "training.decay": "--training-decay RATE  Weight decay of all parameters.  [0.3]",
+        "training.warmup": "--training-warmup SHARE  "
+        "Share of the steps in which the rate rises.  [0.05]",
+        "training.seed": "--training-seed N ...  "
+        "Seed of the first weights, of the order and of the augmentation.  [0]",
+        "training.area": "--training-area SHARE  "
+        "Least share of an image that is cropped from it before it is resized.  [0.08]",
+        "training.split": "--training-split val|test  Images that are measured.  [val]",
+        "training.images": "--training-images N  How many of them.  [2000]",
+        "training.every": "--training-every N  "
+        "Steps between two measurements and checkpoints.  [a twentieth of all]",
+        "training.rule": "--training-rule point-in-box|centre  "
+        "Images and patches that Point-in-Box counts.  [centre]",
+        "training.masked": "--training-masked SHARE ...  "
+        "Share of the patches that is masked.  [0.25, 0.5, 0.75]",
+        "training.tensorboard": "--training-tensorboard  Write event files for TensorBoard too.",
+    },
     "Run": {
         "run.device": "--device NAME  Device: auto, cpu, cuda, cuda:1 or mps.  [auto]",
         "run.gpus": "--gpus all|N|N,N  "
@@ -253,9 +295,9 @@ RUN = _headed("Run")
 FEATURES = (DATASET, IMAGE, ATTENTION, PATCHES, CROPS, EMBEDDING)
 """These flags say which features an experiment has."""
 
-MASKING = _headed("Masking")
+MASKING, TRAINING = _headed("Masking"), _headed("Training")
 
-EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), MASKING, RUN)
+EVERY = (NAME, *FEATURES, _headed("Heads"), _headed("Localization"), MASKING, TRAINING, RUN)
 
 
 def flags(*keys: str) -> Group:

@@ -22,6 +22,7 @@ HEADINGS = (
     "Heads",
     "Localization",
     "Masking",
+    "Training",
     "Run",
 )
 """The help shows these headings, in this order."""

@@ -53,7 +53,8 @@ def architecture_of(entry: ModelEntry, path: Path | None) -> Architecture:
     path: the weights file, or None. Where the entry has no timm name, the "architecture" in the
     file's metadata (dim, depth, heads, patch, grid) counts, and else the entry's own arguments.
 
-    Raises A2pipeError if neither gives all five as positive whole numbers.
+    Raises A2pipeError if neither gives all five as positive whole numbers, and for windowed
+    attention, which no backbone has.
     """
     if entry.timm:
         return Architecture(
@@ -69,6 +70,11 @@ def architecture_of(entry: ModelEntry, path: Path | None) -> Architecture:
             f"The weights{f' {path}' if path else ''} of {entry.name} do not say the architecture "
             f"({', '.join(wrong)} as positive numbers); give a safetensors file with it as JSON "
             'under "architecture" in its metadata.'
+        )
+    if arguments.get("window"):
+        raise A2pipeError(
+            f"The weights {path} of {entry.name} were trained with windowed attention, and a "
+            "backbone's is global; give weights of a network without windows."
         )
     named = {KEYWORDS[name]: arguments[name] for name in KEYWORDS}
     return Architecture("VisionTransformer", _pairs(named), entry.positions, arguments["grid"])

@@ -149,9 +149,16 @@ def _demo() -> Iterable[ModelEntry]:
     yield hub_entry("demo_localizer_s_random", "", ("",), 0.47, 8, **facts)
 
 
+def _trained() -> Iterable[ModelEntry]:
+    """Yield the entry of what `a2pipe train lastvit` makes; its sizes are those of the default."""
+    sizes = (("dim", 384), ("depth", 12), ("heads", 6), ("patch", 16), ("grid", 14))
+    facts: dict[str, Any] = {"family": "trained", "repo": "", "licence": "your own"}
+    yield hub_entry("lastvit", "", ("",), 21.67, 16, arguments=sizes, **facts)
+
+
 TABLE: dict[str, ModelEntry] = {
     entry.name: entry
-    for family in (_demo(), _dinov2(), _dinov3(), _dino(), _mae(), _ibot(), _openclip())
+    for family in (_demo(), _dinov2(), _dinov3(), _dino(), _mae(), _ibot(), _openclip(), _trained())
     for entry in family
 }
 """Every backbone of the package stands here by its name, in the order of `models list`."""

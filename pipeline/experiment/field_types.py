@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from ...errors import UsageError
-from ...models.outputs import parse_pools, parse_statistic
+from ...models.outputs import parse_pool, parse_pools, parse_statistic
 from ...models.zoo.names import canonical
 from ...stages.aggregators import parse_aggregator
 from .baselines import parse_baseline
@@ -52,6 +52,10 @@ def _canonical_pools(text: str) -> str:
     return "+".join(pool.text for pool in parse_pools(text))
 
 
+def _canonical_pool(text: str) -> str:
+    return parse_pool(text).text
+
+
 def _baseline(text: str) -> str:
     parse_baseline(text)
     return text
@@ -92,6 +96,7 @@ StatisticText = Annotated[str, AfterValidator(_canonical_statistic)]
 MapSourceText = Annotated[str, AfterValidator(_canonical_source)]
 PoolText = Annotated[str, AfterValidator(_canonical_pools)]
 BaselineText = Annotated[str, AfterValidator(_baseline)]
+TrainedPool = Annotated[str, AfterValidator(_canonical_pool)]
 CropList = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_not_growing)]
 OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -28,6 +28,7 @@ from .sections import (
     PatchesSection,
     RunSection,
     Section,
+    TrainingSection,
 )
 
 
@@ -53,6 +54,7 @@ class Experiment(Section):
     metrics: OneOrMore[Metric] = ("accuracy", "wga")
     localize: LocalizeSection = LocalizeSection()
     masking: MaskingSection = MaskingSection()
+    training: TrainingSection = TrainingSection()
     run: RunSection = RunSection()
     notes: tuple[str, ...] = ()
     # Private, so that it is part of no dump: records and saved heads hold none of it.

@@ -38,6 +38,7 @@ from .field_types import (
     Several,
     Share,
     StatisticText,
+    TrainedPool,
     as_crop_lists,
     without_repeats,
 )
@@ -237,6 +238,44 @@ class MaskingSection(Section):
     head: OneOrMore[MaskingHead] = ("linear", "nearest-mean")
     seed: Seed = 0
     level: Share = 0.95
+
+
+class TrainingSection(Section):
+    """The training section says what `a2pipe train` trains; a list trains each of its values.
+
+    network: "vit", or timm's name of a ResNet. pool: what the head reads: "cls", "mean" or
+    "selective:K...". patch: side of a patch in pixels. window: side in patches of the windows of
+    attention; 0 is global attention. windowed: "all", or the blocks that have windows. dim, depth,
+    heads: width, blocks and attention heads. epochs: how often each training image is seen. batch:
+    images a step. rate: peak of the learning rate; None is 1e-3 sqrt(batch / 4096), at least 2e-4.
+    decay: weight decay. warmup: the share of steps in which the rate rises. seed: of weights, order
+    and augmentation. area: least share of an image's area that is cropped from it. split, images:
+    which and how many images are measured. every: steps between two measurements; None is a
+    twentieth of all. rule: which images and patches Point-in-Box counts. masked: shares of patches
+    that are masked. tensorboard: whether event files are written.
+    """
+
+    network: str = "vit"
+    pool: OneOrMore[TrainedPool] = ("selective:1",)
+    patch: OneOrMore[PositiveInt] = (16,)
+    window: OneOrMore[Annotated[int, Field(ge=0)]] = (0,)
+    windowed: Literal["all"] | tuple[int, ...] = "all"
+    dim: PositiveInt = 384
+    depth: PositiveInt = 12
+    heads: PositiveInt = 6
+    epochs: Annotated[float, Field(gt=0)] = 100.0
+    batch: PositiveInt = 512
+    rate: Annotated[float, Field(gt=0)] | None = None
+    decay: Annotated[float, Field(ge=0)] = 0.3
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    seed: OneOrMore[Seed] = (0,)
+    area: Share = 0.08
+    split: Literal["val", "test"] = "val"
+    images: PositiveInt = 2000
+    every: PositiveInt | None = None
+    rule: Literal["point-in-box", "centre"] = "centre"
+    masked: Several[Share] = (0.25, 0.5, 0.75)
+    tensorboard: bool = False
 
 
 class RunSection(Section):

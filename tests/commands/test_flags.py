@@ -62,6 +62,26 @@ VALUES = {
     "masking.head": ["own"],
     "masking.seed": ["3"],
     "masking.level": ["0.9"],
+    "training.network": ["resnet18"],
+    "training.pool": ["cls"],
+    "training.patch": ["8"],
+    "training.window": ["2"],
+    "training.windowed": ["1,2"],
+    "training.dim": ["192"],
+    "training.depth": ["4"],
+    "training.heads": ["3"],
+    "training.epochs": ["0.5"],
+    "training.batch": ["64"],
+    "training.rate": ["1e-4"],
+    "training.decay": ["0.05"],
+    "training.warmup": ["0.01"],
+    "training.seed": ["1"],
+    "training.area": ["0.5"],
+    "training.split": ["test"],
+    "training.images": ["9"],
+    "training.every": ["9"],
+    "training.rule": ["point-in-box"],
+    "training.masked": ["0.1"],
     "run.device": ["cuda"],
     "run.gpus": ["0,1"],
     "run.precision": ["bf16"],
@@ -158,6 +178,15 @@ def masking(experiment: Experiment, _: Any) -> object:
     return experiment.masking, experiment.image, ways, embedding.models, embedding.pool
 
 
+def trained(experiment: Experiment, _: Any) -> object:
+    run = experiment.run
+    return experiment.training, experiment.image.size, run.device, run.precision
+
+
+def geometry(experiment: Experiment, _: Any) -> object:
+    return experiment.image.geometry
+
+
 def file_of(experiment: Experiment, _: Any) -> object:
     return experiment
 
@@ -185,6 +214,7 @@ READS: dict[str, tuple[View, ...]] = {
     "finish": (*MATRIX, passes, processes),
     "save-head": (*COMPUTED, specs("embeddings"), fits),
     "paper choose-crops": (*COMPUTED, specs("embeddings"), fits),
+    "train lastvit": (named, samples, trained, geometry, threads),
     "experiment show": (file_of,),
 }
 """The commands on an experiment whose samples are read, and what of it they read."""

@@ -1,0 +1,108 @@
+"""Curves are the numbers that were measured along a training, as CSV and as a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .writing import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE, PLOT = "curves.csv", "curves.png"
+STEP = "step"
+Row = dict[str, float]
+_ACROSS = 3  # panels of a plot side by side
+
+
+class Curves:
+    """Curves are kept in a CSV file, which is written anew with every row.
+
+    rows: what was measured, in the order of the steps; each has its "step".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self.rows = read_rows(self._path)
+
+    def rewind(self, step: int) -> None:
+        """Forget rows after a step, which were measured after the checkpoint and will be again."""
+        self.rows = [row for row in self.rows if row[STEP] <= step]
+
+    def has(self, step: int) -> bool:
+        """Tell whether a step was measured."""
+        return any(row[STEP] == step for row in self.rows)
+
+    def add(self, step: int, values: Mapping[str, float]) -> Row:
+        """Add what was measured after a step to the file and return it as a row.
+
+        Raises A2pipeError if the file cannot be written.
+        """
+        row = {STEP: step, **values}
+        self.rows.append(row)
+        write_file(self._path, csv_bytes(self.rows))
+        return row
+
+
+def csv_bytes(rows: Sequence[Mapping[str, float | str]]) -> bytes:
+    """Return rows as CSV, with the columns of all; numbers read back to the same bits."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a CSV file of numbers; none if there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_numbers(row) for row in csv.DictReader(file)]
+
+
+def _numbers(row: Mapping[str, str]) -> Row:
+    return {name: int(text) if name == STEP else float(text) for name, text in row.items() if text}
+
+
+def plot_bytes(runs: Mapping[str, Sequence[Row]]) -> bytes:
+    """Return a PNG with a panel for each number that was measured, and in it a line for each run.
+
+    runs: the rows of each by its name; the legend shows names if there are several.
+    """
+    from ..reports.drawing import png
+
+    names = [name for rows in runs.values() for row in rows for name in row if name != STEP]
+    return png(_figure(runs, list(dict.fromkeys(names))), cropped=True)
+
+
+def _figure(runs: Mapping[str, Sequence[Row]], names: Sequence[str]) -> Figure:
+    from matplotlib.figure import Figure
+
+    from ..reports.drawing import MUTED, RULE
+
+    down = max(1, math.ceil(len(names) / _ACROSS))
+    figure = Figure((4 * _ACROSS, 2.6 * down), layout="constrained")
+    for axes, name in zip(figure.subplots(down, _ACROSS, squeeze=False).flat, names, strict=False):
+        for label, rows in runs.items():
+            points = [(row[STEP], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True) if points else ([], []), label=label, marker=".")
+        axes.set_title(name.replace("_", " "), fontsize=9)
+        axes.set_xlabel("step", fontsize=8, color=MUTED)
+        axes.grid(color=RULE)
+    if len(runs) > 1:
+        figure.legend(
+            *figure.axes[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=_ACROSS,
+            fontsize=7,
+        )
+    for axes in figure.axes[len(names) :]:
+        axes.set_visible(False)
+    return figure
