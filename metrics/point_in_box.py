@@ -37,8 +37,8 @@ def touched_patches(boxes: NDArray[Any], canvas: int, grid: int) -> Mask:
     boxes: (n, 4), one an image. canvas: side in pixels.
     """
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
-    # Divided last, so that a border of patches is met exactly where their side is no whole number.
-    cells = np.floor(corners * grid / canvas)[:, :, None]
+    # By the side of a patch, as the released code divides, so that no edge is rounded otherwise.
+    cells = np.floor(corners / (canvas / grid))[:, :, None]
     steps = np.arange(grid)
     columns = (cells[:, 0] <= steps) & (steps <= cells[:, 2])
     rows = (cells[:, 1] <= steps) & (steps <= cells[:, 3])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
 from typing import Any, ClassVar
@@ -193,6 +194,7 @@ def _whole(sums: Any) -> Any:
     return (sums / (1 << 16) + 0.5).floor()
 
 
+@lru_cache
 def _gaussian(side: int, patch: int) -> NDArray[np.float32]:
     """Return the weight of each pixel of an axis in each blurred one: whole, of sum 2^16.
 

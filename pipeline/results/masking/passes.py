@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ....datasets.collection import Collection
 from ....errors import UsageError
 from ....models.identity import BackboneInfo
-from ....stages.boxes.masked import check_grid
+from ....stages.attention import tokens
 from ....stages.specs import MapSpec
 from ...experiment.schema import Experiment
 from ...experiment.sections import HeadSection, MaskingSection, PatchesSection
@@ -104,8 +104,7 @@ def masked_counts(info: BackboneInfo, side: int, section: MaskingSection) -> lis
 def check_passes(session: Session, model: str) -> None:
     """Raise UsageError, before anything is computed, for masks that cannot be made."""
     side, info = session.experiment.image.size, session.plan.backbones[model]
-    info.tokens(side)
-    check_grid(side, side // info.patch)
+    tokens(info, side)
     step, patches = session.experiment.masking.step or 1, info.patches(side)
     if step > patches:
         raise UsageError(

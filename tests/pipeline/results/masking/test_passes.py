@@ -160,6 +160,9 @@ def test_masks_that_cannot_be_made_are_refused_before_anything(experiment, cache
     with pytest.raises(UsageError, match="The step of 37 patches is longer than the 36 that demo"):
         check_passes(opened(experiment, cache, step=37), MODEL)
     check_passes(opened(experiment, cache, step=36), MODEL)
+    uneven = partial(experiment, image={"size": 50})
+    with pytest.raises(UsageError, match="patches of 8 px, which do not divide an input of 50 px"):
+        check_passes(opened(uneven, cache), MODEL)
 
 
 def test_a_bad_image_is_told_and_left_out(tmp_path, cache):
