@@ -19,8 +19,8 @@ from .draws import drawing, samples_of_step
 MOST_KEPT = 1 << 28
 """Decoded images are kept in memory if all of them together have at most so many bytes."""
 
-Key = tuple[int, int, int]
-"""The step, the place in its batch, and the number of the sample."""
+Key = tuple[int, int]
+"""The step and the number of the sample."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class _Keys:
     def __iter__(self) -> Iterator[list[Key]]:
         for step in self._steps:
             samples = samples_of_step(step, self._batch, self._count, self._seed).tolist()
-            yield [(step, place, sample) for place, sample in enumerate(samples)]
+            yield [(step, sample) for sample in samples]
 
 
 class _Augmented(Dataset[Any]):
-    """It gives the image of a key, augmented, with its label; a sentence where it cannot be read.
+    """It gives the images of keys, augmented, with labels; a sentence where one cannot be read.
 
     An error raised in a process of the loader would come out with a traceback in its message.
     """
@@ -107,16 +107,20 @@ class _Augmented(Dataset[Any]):
         if 3 * int(images.sizes.prod(axis=1).sum()) <= MOST_KEPT:
             self._kept = {}
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, int] | str:
-        step, place, sample = key
+    def __getitems__(self, keys: Sequence[Key]) -> list[tuple[Tensor, int] | str]:
+        """Return the images of a batch, whose keys are of one step."""
+        # Seeding the generator takes as long as a crop, so a batch is drawn at once.
+        with drawing("augment", self._seed, keys[0][0]):
+            return [self._item(sample) for _, sample in keys]
+
+    def _item(self, sample: int) -> tuple[Tensor, int] | str:
         try:
             pixels = self._pixels(sample)
         except BadImageError as error:
             return f"{self._images.paths[sample]} cannot be trained on: {error}; leave it out."
         except A2pipeError as error:
             return str(error)
-        with drawing("augment", self._seed, step, place):
-            image = self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
+        image = self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
         return image, int(self._images.labels[sample])
 
     def _pixels(self, sample: int) -> NDArray[np.uint8]:

@@ -79,7 +79,7 @@ def plot_bytes(runs: Mapping[str, Sequence[Row]]) -> bytes:
     from ..reports.drawing import png
 
     names = [name for rows in runs.values() for row in rows for name in row if name != STEP]
-    return png(_figure(runs, list(dict.fromkeys(names))), cropped=True)
+    return png(_figure(runs, list(dict.fromkeys(names))), cropped=False, dpi=100)
 
 
 def _figure(runs: Mapping[str, Sequence[Row]], names: Sequence[str]) -> Figure:
@@ -88,21 +88,25 @@ def _figure(runs: Mapping[str, Sequence[Row]], names: Sequence[str]) -> Figure:
     from ..reports.drawing import MUTED, RULE
 
     down = max(1, math.ceil(len(names) / _ACROSS))
-    figure = Figure((4 * _ACROSS, 2.6 * down), layout="constrained")
-    for axes, name in zip(figure.subplots(down, _ACROSS, squeeze=False).flat, names, strict=False):
+    legend = 0.2 * math.ceil(len(runs) / _ACROSS) if len(runs) > 1 else 0
+    height = 2.6 * down + legend + 0.3
+    figure = Figure((4 * _ACROSS, height))
+    # matplotlib's own layouts draw everything several times over.
+    figure.subplots_adjust(
+        0.05, (legend + 0.5) / height, 0.99, 1 - 0.3 / height, wspace=0.15, hspace=0.45
+    )
+    panels = figure.subplots(down, _ACROSS, squeeze=False).flat
+    for axes, name in zip(panels, names, strict=False):
         for label, rows in runs.items():
             points = [(row[STEP], row[name]) for row in rows if name in row]
             axes.plot(*zip(*points, strict=True) if points else ([], []), label=label, marker=".")
         axes.set_title(name.replace("_", " "), fontsize=9)
         axes.set_xlabel("step", fontsize=8, color=MUTED)
+        axes.tick_params(labelsize=7)
         axes.grid(color=RULE)
-    if len(runs) > 1:
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=_ACROSS,
-            fontsize=7,
-        )
+    if legend:
+        entries = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*entries, loc="lower center", ncols=_ACROSS, fontsize=7)
     for axes in figure.axes[len(names) :]:
         axes.set_visible(False)
     return figure

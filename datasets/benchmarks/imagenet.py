@@ -18,6 +18,7 @@ from .voc_xml import Annotation, read_annotations
 
 # Places as the official archives, the Kaggle download and common scripts leave them, in order.
 IMAGES = ("val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val", "ILSVRC2012_img_val", ".")
+TRAINING = ("train", "Data/CLS-LOC/train", "ILSVRC/Data/CLS-LOC/train", "../train")
 BOXES = (
     "Annotations/CLS-LOC/val",
     "ILSVRC/Annotations/CLS-LOC/val",
@@ -48,11 +49,13 @@ class _Found:
 
 
 def load_imagenet(request: Request) -> Collection:
-    """Read the validation images; every one is in the split `test`.
+    """Read the validation images, which are the split `test`, and on request the training images.
 
     request.root: the folder that holds the images, in class folders (`val/n01440764/*.JPEG`) or all
         in one; their classes then come from LOC_val_solution.csv or the devkit.
-    request.options: `boxes` names the folder of XML files, if it is none of the usual ones.
+    request.options: `boxes` names the folder of XML files, if it is none of the usual ones. `train`
+        = true adds the training images (`train/n01440764/*.JPEG`) before them, as the split `train`
+        and without boxes.
 
     Classes are numbered in the order of their synsets, and called as LOC_synset_mapping.txt or the
     devkit's meta.mat says, else by the synset. Boxes are those of all objects in `NAME.xml`. Their
@@ -63,36 +66,47 @@ def load_imagenet(request: Request) -> Collection:
     Raises UsageError for a folder without images, and for tables or XML that are not what they
     should be.
     """
-    check_options(request, ("boxes",))
+    check_options(request, ("boxes", "train"))
     root = benchmark_root(request.name, request.root, FACTS)
     images = _find_images(request.name, root)
+    training = _find_training(request.name, root) if request.options.get("train") else []
     boxes = _find_boxes(root, request.options.get("boxes"))
     annotations = _annotations(boxes, images)
-    loaded = read_collection(_samples(request.name, root, images, annotations), request.memo)
-    remarks = [*loaded.remarks, *_box_remarks(root, boxes, annotations, loaded)]
+    samples = _samples(request.name, root, training, images, annotations)
+    loaded = read_collection(samples, request.memo)
+    measured = loaded.take(loaded.splits == "test")
+    remarks = [*loaded.remarks, *_box_remarks(root, boxes, annotations, measured)]
     return replace(loaded, remarks=tuple(remarks))
 
 
 def _samples(
-    name: str, root: Path, images: list[_Found], annotations: Sequence[Annotation | None]
+    name: str,
+    root: Path,
+    training: list[_Found],
+    images: list[_Found],
+    annotations: Sequence[Annotation | None],
 ) -> SampleTable:
     ids = [image.name for image in images]
     truth = GroundTruth({image.name: image.synset for image in images if image.synset})
     truth = truth if truth.classes else find_truth(root, ids)
-    labels = [truth.classes.get(each, "") for each in ids]
+    tested = [truth.classes.get(each, "") for each in ids]
+    if training:
+        _require_synsets(name, root, tested)
+    labels = [*(image.synset for image in training), *tested]
+    found = [*[None] * len(training), *annotations]
     words = class_words(root)
     known = {*labels} - {""}
     # All 1,000 classes if their names are known, so that a few images are numbered as all are.
     synsets = sorted(words) if known and known <= words.keys() else sorted_names(known)
     return SampleTable(
         name=name,
-        paths=[image.path for image in images],
+        paths=[image.path for image in (*training, *images)],
         labels=name_indices(labels, synsets),
         class_names=tuple(words.get(synset, synset) for synset in synsets),
-        splits="test",
-        boxes=tuple([NO_BOXES if found is None else found.boxes for found in annotations]),
-        annotated=np.array([(found and found.size) or (0, 0) for found in annotations], np.int64),
-        image_ids=ids,
+        splits=["train"] * len(training) + ["test"] * len(images),
+        boxes=tuple([NO_BOXES if each is None else each.boxes for each in found]),
+        annotated=np.array([(each and each.size) or (0, 0) for each in found], np.int64),
+        image_ids=[*(image.name for image in training), *ids],
         remarks=truth.remarks,
     )
 
@@ -108,6 +122,28 @@ def _find_images(name: str, root: Path) -> list[_Found]:
             return found
     sought = ", ".join(str(root / place) for place in IMAGES)
     raise not_found(name, f"there are no images in any of {sought}", FACTS)
+
+
+def _find_training(name: str, root: Path) -> list[_Found]:
+    """Return the training images in class folders of the first usual folder that has some."""
+    for place in TRAINING:
+        found = [image for image in _images_of(root / place) if image.synset]
+        if found:
+            return found
+    sought = ", ".join(str(root / place) for place in TRAINING)
+    raise not_found(
+        name, f"there are no training images in class folders in any of {sought}", FACTS
+    )
+
+
+def _require_synsets(name: str, root: Path, classes: Sequence[str]) -> None:
+    """Raise UsageError if classes are numbers of the devkit, which training folders do not have."""
+    other = next((each for each in classes if each and not SYNSET.fullmatch(each)), None)
+    if other is not None:
+        raise UsageError(
+            f"Dataset {name}: no meta.mat in {root} says which synset class {other} of the "
+            "validation images is, as the training folders are called: put the devkit's there."
+        )
 
 
 def _images_of(folder: Path) -> list[_Found]:

@@ -236,3 +236,36 @@ def test_a_class_that_the_devkit_does_not_know(tmp_path: Path, flat: Callable[[s
     (tmp_path / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n2\n1001\n")
     with pytest.raises(UsageError, match=r"meta\.mat has no class 1001"):
         load("imagenet-val", tmp_path)
+
+
+# --- training images ----------------------------------------------------------------------------
+
+
+def test_training_images_stand_before_the_validation_images(write, sorted_by_class) -> None:
+    write_boxes(sorted_by_class / "bbox" / "val")
+    for synset in ("n03126707", "n02012849"):
+        write(f"train/{synset}/{synset}_7.JPEG", (12, 9))
+    found = load("imagenet-val", sorted_by_class, options={"train": True})
+    assert found.splits.tolist() == ["train"] * 2 + ["test"] * 3
+    assert found.image_ids[:2] == ("n02012849_7", "n03126707_7")
+    assert found.labels.tolist() == [1, 2, 0, 1, 2]
+    assert [len(each) for each in found.boxes[:2]] == [0, 0]
+    assert found.sizes[:2].tolist() == [[12, 9]] * 2
+    assert {i: b for i, b in boxes(found).items() if "val" in i} == EXPECTED
+    assert found.remarks == ()
+
+
+def test_training_images_that_are_not_there_are_told(sorted_by_class) -> None:
+    with pytest.raises(UsageError, match="no training images in class folders"):
+        load("imagenet-val", sorted_by_class, options={"train": True})
+
+
+def test_training_folders_need_the_synsets_of_the_devkit(write, flat, tmp_path) -> None:
+    flat("val")
+    write_truth(tmp_path)
+    write("train/n01440764/n01440764_7.JPEG", (12, 9))
+    with pytest.raises(UsageError, match=r"no meta\.mat"):
+        load("imagenet-val", tmp_path, options={"train": True})
+    write_meta(tmp_path)
+    found = load("imagenet-val", tmp_path, options={"train": True})
+    assert found.class_names[found.labels[0]] == "tench, Tinca tinca"
