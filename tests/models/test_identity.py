@@ -11,12 +11,45 @@ from safetensors.torch import save_file
 from a2pipe.errors import UsageError
 from a2pipe.models import identity
 from a2pipe.models.identity import identify
+from a2pipe.models.outputs import Block, parse_pool, parse_statistic
 
 
 def test_the_random_control_is_described() -> None:
     info = identify("demo_localizer_s_random")
     assert (info.input_size, info.patch, info.prefix_tokens) == (48, 8, 1)
     assert (info.heads, info.dim, info.blocks) == (3, 96, 4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "resolved", "shape"),
+    [
+        (Block(4), Block(4), (3, 37)),
+        (parse_pool("cls"), parse_pool("cls"), (96,)),
+        (parse_pool("selective:N/4:paper"), parse_pool("selective:9:paper"), (96,)),
+        (parse_statistic("patch-score"), parse_statistic("patch-score:cls"), (36,)),
+        (parse_statistic("patch-score:mean"), parse_statistic("patch-score:mean"), (36,)),
+        (parse_statistic("votes:N/9"), parse_statistic("votes:4"), (36,)),
+    ],
+    ids=str,
+)
+def test_an_output_is_resolved_to_what_results_have(asked, resolved, shape) -> None:
+    info = identify("demo_localizer_s_random")
+    assert info.resolve(asked, 48) == resolved == info.resolve(resolved, 48)
+    assert info.shape(resolved, 48) == shape
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (Block(5), "has blocks 1 to 4, not 5"),
+        (parse_statistic("votes:37"), "K = 37 is more than the 36 patches"),
+        (parse_pool("selective:37"), "K = 37 is more than the 36 patches"),
+    ],
+    ids=str,
+)
+def test_an_output_that_the_model_lacks_is_refused(output, words) -> None:
+    with pytest.raises(UsageError, match=words):
+        identify("demo_localizer_s_random").resolve(output, 48)
 
 
 @pytest.mark.parametrize(

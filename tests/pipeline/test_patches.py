@@ -122,6 +122,28 @@ def test_a_new_pool_costs_one_pass_a_box(opened, asked):
     assert {output for outputs in asked for output in outputs} == {parse_pool("selective:2")}
 
 
+def test_pools_of_crops_from_originals_share_a_pass_too(opened):
+    embedding = {"models": [MODEL], "pool": POOLS, "baselines": ["full"]}
+    crops = {"sizes": [16], "source": "original"}
+    session = opened(embedding=embedding, crops=crops)
+    session.compute()
+    assert session.stats.forward_passes == {MODEL: 80 + 80}
+
+
+def test_stored_pixels_give_the_bits_of_decoded_ones(opened):
+    patches = {"statistics": ["votes:9", "norm:before"]}
+    expected = opened("decoded", patches=patches)
+    expected.compute("patches")
+    run = {"device": "cpu", "cache_pixels": True, "shard_size": 32}
+    opened(run=run).compute("attention")
+    session = opened(patches=patches, run=run)
+    session.compute("patches")
+    assert session.stats.decoded == 0
+    images = list(session.collection.images)
+    for spec in session.plan.patches:
+        np.testing.assert_array_equal(session.read(spec, images), expected.read(spec, images))
+
+
 def test_two_spellings_of_a_statistic_are_stored_once(opened):
     session = opened(patches={"statistics": ["votes:9", "votes:N/4", "votes:9:released"]})
     assert [spec.statistic for spec in session.plan.patches] == ["votes:9"]

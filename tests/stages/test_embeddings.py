@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from a2pipe.cache.fingerprint import canonical, fingerprint
 from a2pipe.stages.attention import AttentionSpec, ModelSpec
 from a2pipe.stages.boxes.center import CenterBox
 from a2pipe.stages.boxes.full import FullBox
@@ -38,6 +39,23 @@ def test_a_whole_canvas_in_its_own_size_shares_the_pass_of_its_attention():
     attention = AttentionSpec(MODEL, 48, 12, draft=True)
     whole = EmbeddingSpec(FullBox(48), MODEL, 48, draft=True)
     assert whole.forward_pass == attention.forward_pass
+
+
+def test_a_pool_is_a_part_of_the_address_unless_it_is_the_cls_token():
+    addresses = {
+        fingerprint(EmbeddingSpec(BOX, MODEL, 32, pool=pool))
+        for pool in ("cls", "mean", "native", "selective:4", "selective:4:paper")
+    }
+    assert len(addresses) == 5
+    assert "pool" not in canonical(EmbeddingSpec(BOX, MODEL, 32, pool="cls"))
+
+
+@pytest.mark.parametrize("source", ["resized", "original"])
+def test_all_pools_of_a_box_share_its_pass(source):
+    pools = ("cls", "mean", "native", "selective:4")
+    specs = [EmbeddingSpec(BOX, MODEL, 32, source, pool=pool) for pool in pools]
+    assert len({spec.forward_pass for spec in specs}) == 1
+    assert [spec.output.text for spec in specs] == list(pools)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from a2pipe.models.blocks.acceleration import (
     compiled_steps,
 )
 from a2pipe.models.blocks.attention import Steps, embed_patches
+from a2pipe.models.outputs import Block as BlockOutput
+from a2pipe.models.outputs import Pool, parse_pool, parse_statistic
 
 LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -165,6 +167,21 @@ def test_compiled_steps_differ_by_rounding_and_not_by_what_is_asked(
         np.testing.assert_array_equal(compiled.attention(images, [1])[:, 0], found[0][:, 0])
         np.testing.assert_array_equal(compiled.attention(images, [3])[:, 0], found[0][:, 1])
         np.testing.assert_array_equal(compiled.embed(images), found[1])
+
+
+@pytest.mark.slow
+def test_compiled_patches_differ_by_rounding_and_not_by_what_is_asked(
+    tiny, backbone_of, pixels
+) -> None:
+    module, images = tiny("registers"), pixels(126, 3)
+    exact, compiled = backbone_of(module), backbone_of(module, compiled=True)
+    asked = [*map(parse_pool, ("mean", "native")), parse_statistic("norm:before")]
+    asked += [parse_statistic("votes:3"), BlockOutput(2), Pool("cls")]
+    expected, found = exact.read(images, asked), compiled.read(images, asked)
+    for output in asked:
+        if output != parse_statistic("votes:3"):  # rounding may move a vote
+            np.testing.assert_allclose(found[output], expected[output], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(compiled.read(images, [output])[output], found[output])
 
 
 PROCESS = """

@@ -84,6 +84,25 @@ def test_the_training_runs_predictions_come_back(row, head, trained, saved, tmp_
         )
 
 
+def test_crops_by_votes_and_two_pools_side_by_side_come_back(images, tmp_path):
+    sections = {
+        "attention": {"models": [MODEL], "source": ["attention", "votes:9"]},
+        "patches": {"statistics": ["norm"]},
+        "embedding": {"models": [MODEL], "pool": ["cls", "selective:N/4+mean"]},
+    }
+    opened = tiny_experiment(images, **sections)
+    run = build_matrix(open_session(opened, tmp_path / "cache"))
+    row, column = f"{MODEL} votes:9, 16 px", f"{MODEL}, selective:N/4+mean"
+    (cell,) = (c for c in run.cells if c.row.label == row and c.column == column)
+    session = open_session(opened, tmp_path / "cache")
+    save_cell(session, find_cell(session.plan, row, column), tmp_path / "one.head")
+    found = predict(tmp_path / "one.head", held_out(run), cache_root=tmp_path / "empty")
+    # The votes and the crop; neither attention nor norms, which the cell does not need.
+    assert found.session.stats.forward_passes == {MODEL: 2 * 30}
+    shares = [list(each.probabilities.values()) for each in found.predictions]
+    np.testing.assert_allclose(shares, cell.arrays["test_probabilities"], rtol=1e-4, atol=1e-6)
+
+
 def test_what_the_cache_has_is_not_computed_again(trained, saved):
     cache, run = trained
     found = predict(saved(), held_out(run), cache_root=cache)
