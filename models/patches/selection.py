@@ -51,14 +51,26 @@ def select(scores: Tensor, counts: Sequence[int]) -> Iterator[Tensor]:
     equal scores those of lower index.
     """
     # The K-th largest score is the same whatever a device does with equal scores. A selection by
-    # the indices that `topk` returns would differ between devices.
+    # the indices that a sort returns would differ between devices.
     channels = scores.detach().transpose(1, 2).contiguous()
     ascending = _sort(channels)
     for count in counts:
         least = ascending[..., -count, None]
+        # Where the first score that is not selected is smaller, nothing stands to choose. A GPU is
+        # not asked, as that would wait for all that is queued on it.
+        if channels.is_cpu and not _is_tied(ascending, count):
+            yield channels >= least
+            continue
         above, equal = channels > least, channels == least
         missing = count - above.sum(dim=-1, keepdim=True, dtype=torch.int32)
         yield above | (equal & (equal.cumsum(dim=-1, dtype=torch.int32) <= missing))
+
+
+def _is_tied(ascending: Tensor, count: int) -> bool:
+    """Tell whether in any channel the last selected score equals the first that is not."""
+    if count == ascending.shape[-1]:
+        return False
+    return bool((ascending[..., -count] == ascending[..., -count - 1]).any())
 
 
 def _sort(values: Tensor) -> Tensor:
@@ -76,15 +88,16 @@ def stability(tokens: Tensor, form: str = "released", kernel: str = "released") 
     tokens: float (B, N, D), patches after the final norm. form, kernel: as the top of this file
     explains them.
     """
+    # In place where it can be, as most of the time goes into memory.
     filtered = smooth_channels(tokens, kernel)
     if form == "released":
         # The released code divides by what may be zero.
-        scores = tokens / (filtered - tokens).abs().clamp(min=SMALLEST)
+        scores = tokens / filtered.sub_(tokens).abs_().clamp_(min=SMALLEST)
     elif form == "paper":
-        scores = filtered / ((filtered - tokens).abs() + SMALLEST)
+        scores = filtered / (filtered - tokens).abs_().add_(SMALLEST)
     else:
-        scores = filtered / (filtered - tokens + SMALLEST)
-    return scores.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        scores = filtered / (filtered - tokens).add_(SMALLEST)
+    return scores.nan_to_num_(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
 
 def smooth_channels(tokens: Tensor, kernel: str = "released") -> Tensor:
