@@ -51,7 +51,7 @@ _MASKING = {flag.key: flag.name.replace("masking-", "") for flag in MASKING}
 """Both give short names of the flags that a command is about."""
 
 DESCRIBED = ("norm:before", "norm", "patch-score", "votes:1")
-"""These statistics are what `patches` is about, whatever else an experiment names."""
+"""These statistics are what `patches` is about, beside those that an experiment names."""
 
 
 @click.command(cls=HeadedCommand)
@@ -129,23 +129,25 @@ def patches(
     """Describe the norms, scores and votes of patches.
 
     For every model this gives the distribution of the norms of its patches, before and after the
-    final norm, and of their scores, apart for foreground and background if the dataset has boxes.
-    It writes tables and plots, and a figure of the patches that get votes. Statistics that the
-    experiment does not name are added to it and stored; missing ones are computed.
+    final norm, and of their scores, apart for foreground and background if the dataset has masks
+    or boxes. It writes tables and plots, and a figure of the patches that get votes. Missing
+    statistics are computed and stored. With --statistic only those are described that are named.
     """
     from ..paper.last_vit import published_of
     from ..pipeline.experiment.load import load_experiment
     from ..pipeline.results.patch_study import publish_patches
-    from ..reports.patches.study import ABOUT_FOREGROUND, patches_table
+    from ..reports.patches.study import foreground_words, patches_table
 
-    named = load_experiment(source, overrides).patches.statistics
-    overrides = {**overrides, "patches.statistics": (*named, *DESCRIBED)}
+    # A flag names all, as a model may lack some of what the command is about.
+    if "patches.statistics" not in overrides:
+        named = load_experiment(source, overrides).patches.statistics
+        overrides = {**overrides, "patches.statistics": (*named, *DESCRIBED)}
     session = open_experiment(source=source, overrides=overrides, **options)
     study, written = publish_patches(session, cut, images, out)
     files = {name: str(path) for name, path in written.items()}
-    sides = [ABOUT_FOREGROUND] if any(line.images_with_sides for line in study.lines) else []
     numbers = published_of(study.dataset, ("norm_mean", "norm_median", "norm_tail"))
-    below = [*sides, *_read_off(numbers), *(f"{name}: {path}" for name, path in files.items())]
+    below = [*filter(None, [foreground_words(study)]), *_read_off(numbers)]
+    below += [f"{name}: {path}" for name, path in files.items()]
     content = {**study.to_json(), "published": list(map(asdict, numbers)), "files": files}
     emit_all(content, patches_table(study), below, as_json)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from math import isqrt
 from pathlib import Path
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ...cache.ledger import now
 from ...datasets.collection import NO_BOXES, Collection
+from ...datasets.masks import masks_digest, read_mask
 from ...errors import UsageError
+from ...metrics.discovery import IGNORED
 from ...metrics.localization import Floats, Mask, foreground_masks
 from ...metrics.patches.distribution import Part, describe
 from ...metrics.patches.foreground import by_side, foreground_patches, has_both_sides, normalized
@@ -21,7 +23,9 @@ from ...reports.patches.study import PatchLine, PatchStudy
 from ...reports.patches.votes import VotedImage, VoteSheet
 from ...reports.patches.write import write_patches
 from ...stages.attention import MapSource, MapSpec, grid_map
-from ...stages.localization import boxes_on_canvas, effective_split, samples_of
+from ...stages.discovery import Scene, find_scenes, mask_on_canvas
+from ...stages.geometry import Canvas
+from ...stages.localization import effective_split, samples_of
 from ...stages.pixels import load_canvas
 from ...stages.specs import PatchSpec
 from ...version import __version__
@@ -35,15 +39,6 @@ MASKS_AT_ONCE = 256
 """So many images are in memory together: their statistics, and masks of all their pixels."""
 
 DESCRIBED = ("norm", "patch-score", "pooled-score")
-
-
-@dataclass(frozen=True)
-class _Images:
-    """The images that are described: digests, a sample that shows each, boxes on the canvas."""
-
-    digests: list[str]
-    samples: list[int]
-    boxes: list[Floats]
 
 
 def publish_patches(
@@ -65,10 +60,12 @@ def make_patch_study(session: Session, cut: float | None) -> tuple[PatchStudy, C
     """Compute missing statistics, and describe norms and scores on the images of a split.
 
     The split is `localize.split`. An image that several samples share counts once, with the boxes
-    of all. Returns the study, and the collection without bad images.
+    of all. If an image of the split has a mask, masks say what is foreground, else boxes. Returns
+    the study, and the collection without bad images.
 
     Raises:
-        UsageError: no attention model is named, or the dataset has no image in the split.
+        UsageError: no attention model is named, the dataset has no image in the split, or a mask
+            cannot be read or is not of its image's size.
         BadImagesError: some images are bad and `run.skip_bad_images` is off.
     """
     experiment = session.experiment
@@ -80,17 +77,16 @@ def make_patch_study(session: Session, cut: float | None) -> tuple[PatchStudy, C
     refuse_bad_images(record.bad, experiment.run.skip_bad_images)
     collection = session.usable(record.bad)
     record.samples_left_out = len(session.collection) - len(collection)
-    start, images = time.perf_counter(), _images(session, collection)
-    sides = _Sides(images, experiment.image.size)
-    found = _described(session)
+    start, scenes = time.perf_counter(), find_scenes(collection, experiment.localize.split)
+    sides, found = _Sides(scenes, experiment.image.canvas), _described(session)
     with session.progress.bar("distributions", len(found)) as advance:
         lines = []
         for spec in found:
-            lines.append(_line(session, spec, images, sides, cut))
+            lines.append(_line(session, spec, sides, cut))
             advance(1)
     record.seconds["distributions"] = time.perf_counter() - start
     session.keep(through="maps", purpose="patches")
-    return _study(session, collection, tuple(lines), cut, record), collection
+    return _study(session, collection, tuple(lines), cut, sides.masks, record), collection
 
 
 def _described(session: Session) -> list[PatchSpec]:
@@ -107,6 +103,7 @@ def _study(
     collection: Collection,
     lines: tuple[PatchLine, ...],
     cut: float | None,
+    masks: str,
     record: RunRecord,
 ) -> PatchStudy:
     experiment = session.experiment
@@ -120,61 +117,66 @@ def _study(
         created=now(),
         version=__version__,
         cut=cut,
+        masks=masks,
         lines=lines,
         notes=experiment.notes,
         run=record.content(),
     )
 
 
-def _images(session: Session, collection: Collection) -> _Images:
-    canvas = session.experiment.image.canvas
-    samples: dict[str, list[int]] = {}
-    for sample in samples_of(collection, session.experiment.localize.split):
-        samples.setdefault(collection.digests[sample], []).append(sample)
-    boxes = [
-        np.concatenate([NO_BOXES, *(boxes_on_canvas(collection, each, canvas) for each in shown)])
-        for shown in samples.values()
-    ]
-    return _Images(list(samples), [shown[0] for shown in samples.values()], boxes)
-
-
 class _Sides:
     """It finds which patches are foreground, once for each grid of a canvas.
 
     A bit a patch is kept, as whole masks of a million images would fill the memory.
+
+    scenes: the images. canvas: on which they stand. masks: digest of the masks of the images, which
+    say what is foreground if any image has one; "" if boxes say it.
     """
 
-    def __init__(self, images: _Images, canvas: int):
-        self._images, self._canvas = images, canvas
-        self._found: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    def __init__(self, scenes: list[Scene], canvas: Canvas):
+        self.scenes, self._canvas = scenes, canvas
+        self.masks = masks_digest(masked) if (masked := [s.mask for s in scenes if s.mask]) else ""
+        self._found: dict[int, NDArray[np.uint8]] = {}
 
     def of(self, grid: int, patch: int, part: slice) -> Mask:
         """Return which patches of some images are foreground: bool (B, grid * grid).
 
         patch: side of a patch in pixels of what the model is shown.
         """
-        key = grid, patch
-        if key not in self._found:
-            self._found[key] = self._all(grid, patch)
-        bits = np.unpackbits(self._found[key][part], axis=1, count=grid * grid)
+        side = grid * patch
+        if side not in self._found:
+            cuts = _cuts(len(self.scenes), MASKS_AT_ONCE)
+            found = (foreground_patches(self._pixels(side, cut), grid) for cut in cuts)
+            self._found[side] = np.concatenate([np.packbits(each, axis=1) for each in found])
+        bits = np.unpackbits(self._found[side][part], axis=1, count=grid * grid)
         return bits.astype(np.bool_)
 
-    def _all(self, grid: int, patch: int) -> NDArray[np.uint8]:
-        side = grid * patch
-        found = []
-        for start in range(0, len(self._images.boxes), MASKS_AT_ONCE):
-            boxes = self._images.boxes[start : start + MASKS_AT_ONCE]
-            masks = foreground_masks([each * side / self._canvas for each in boxes], side)
-            found.append(np.packbits(foreground_patches(masks, grid), axis=1))
-        return np.concatenate(found)
+    def _pixels(self, side: int, part: slice) -> Mask:
+        """Return which pixels of some images on a canvas of this side are foreground."""
+        scenes, canvas = self.scenes[part], replace(self._canvas, side=side)
+        if self.masks:
+            return np.stack([_masked(scene, canvas) for scene in scenes])
+        return foreground_masks([_boxes(scene, canvas) for scene in scenes], side)
 
 
-def _line(
-    session: Session, spec: PatchSpec, images: _Images, sides: _Sides, cut: float | None
-) -> PatchLine:
+def _masked(scene: Scene, canvas: Canvas) -> Mask:
+    """Return which pixels an image's mask calls an object, none where it has no mask."""
+    if not scene.mask:
+        return np.zeros((canvas.side, canvas.side), np.bool_)
+    frame = canvas.frame(*scene.size)
+    shown = mask_on_canvas(read_mask(scene.mask, scene.size), frame, canvas.side)
+    return np.asarray((shown > 0) & (shown != IGNORED))
+
+
+def _boxes(scene: Scene, canvas: Canvas) -> Floats:
+    """Return an image's boxes in pixels of the canvas, (k, 4)."""
+    return canvas.frame(*scene.size).to_canvas(scene.boxes) if all(scene.size) else NO_BOXES
+
+
+def _line(session: Session, spec: PatchSpec, sides: _Sides, cut: float | None) -> PatchLine:
     info = session.plan.backbones[spec.model.name]
     foreground = partial(sides.of, spec.input_size // info.patch, info.patch)
-    read = partial(_parts, session, spec, images, foreground)
+    read = partial(_parts, session, spec, sides.scenes, foreground)
     is_norm = spec.output.kind == "norm"
     found = describe(read, cut=cut) if is_norm else describe(read, span=(0.0, 1.0))
     return PatchLine(
@@ -185,27 +187,28 @@ def _line(
         registers=info.prefix_tokens - 1,
         patch=info.patch,
         statistic=spec.statistic,
-        images=len(images.digests),
+        images=len(sides.scenes),
         images_with_sides=sum(
-            int(has_both_sides(foreground(part)).sum()) for part in _cuts(images)
+            int(has_both_sides(foreground(part)).sum()) for part in _cuts(len(sides.scenes))
         ),
         distributions=tuple(found.values()),
     )
 
 
 def _parts(
-    session: Session, spec: PatchSpec, images: _Images, foreground: Callable[[slice], Mask]
+    session: Session, spec: PatchSpec, scenes: list[Scene], foreground: Callable[[slice], Mask]
 ) -> Iterator[Part]:
     """Yield a statistic by the side of the patches, for as many images as are read at once."""
-    for part in _cuts(images):
-        rows = session.read(spec, images.digests[part])
+    for part in _cuts(len(scenes)):
+        rows = session.read(spec, [scene.image for scene in scenes[part]])
         values = rows if spec.output.kind == "norm" else normalized(rows)
         yield by_side(values, foreground(part))
 
 
-def _cuts(images: _Images) -> Iterator[slice]:
-    for start in range(0, len(images.digests), READ_AT_ONCE):
-        yield slice(start, start + READ_AT_ONCE)
+def _cuts(images: int, at_once: int | None = None) -> list[slice]:
+    """Cut images into slices of those that are worked on together."""
+    size = at_once or READ_AT_ONCE
+    return [slice(start, start + size) for start in range(0, images, size)]
 
 
 def vote_sheets(session: Session, collection: Collection, shown: int) -> list[VoteSheet]:
@@ -215,33 +218,30 @@ def vote_sheets(session: Session, collection: Collection, shown: int) -> list[Vo
     with 0 there are no sheets. Beside the votes stands what tells where a model looks without
     aggregation: the attention of its last block that the experiment names, and its patch score.
     """
-    images = _images(session, collection)
-    chosen = np.unique(np.linspace(0, len(images.digests) - 1, shown).round().astype(int))
+    scenes = find_scenes(collection, session.experiment.localize.split)
+    places = np.unique(np.linspace(0, len(scenes) - 1, shown).round().astype(int))
+    chosen = [scenes[place] for place in places]
     voted = [spec for spec in session.plan.patches if spec.source.startswith("votes:1")]
     single = [spec for spec in voted if spec.output.selection and spec.output.selection.k == "1"]
-    return [_sheet(session, collection, spec, images, chosen) for spec in single if len(chosen)]
+    return [_sheet(session, collection, spec, chosen) for spec in single if chosen]
 
 
 def _sheet(
-    session: Session,
-    collection: Collection,
-    spec: PatchSpec,
-    images: _Images,
-    chosen: NDArray[np.int64],
+    session: Session, collection: Collection, spec: PatchSpec, scenes: list[Scene]
 ) -> VoteSheet:
-    digests, canvas = [images.digests[place] for place in chosen], session.experiment.image.canvas
-    before = {words: _maps(session, each, digests) for words, each in _before(session, spec)}
-    rows = session.read(spec, digests)
+    images, canvas = [scene.image for scene in scenes], session.experiment.image.canvas
+    before = {words: _maps(session, each, images) for words, each in _before(session, spec)}
+    rows = session.read(spec, images)
     grid = isqrt(rows.shape[1])
     items = tuple(
         VotedImage(
-            name=Path(collection.paths[images.samples[place]]).name,
-            image=load_canvas(collection.paths[images.samples[place]], canvas),
-            truth=images.boxes[place],
+            name=Path(collection.paths[scene.sample]).name,
+            image=load_canvas(collection.paths[scene.sample], canvas),
+            truth=_boxes(scene, canvas),
             before={words: maps[number] for words, maps in before.items()},
             votes=rows[number].reshape(grid, grid),
         )
-        for number, place in enumerate(chosen)
+        for number, scene in enumerate(scenes)
     )
     return VoteSheet(spec.model.name, spec.source_words, spec.source, items)
 

@@ -11,10 +11,6 @@ from ...metrics.patches.distribution import QUANTILES, Distribution
 from ..json_file import FloatOrNaN, JsonFile
 from ..tables import csv_text
 
-ABOUT_FOREGROUND = (
-    "foreground: patches of which more than half lies in a box of the image (boxes stand in for "
-    "masks); an image that has no patch on one of the sides counts among all patches alone"
-)
 _NUMBERS = ("n", "mean", *QUANTILES, "smallest", "largest", "above")
 _COLUMNS = [
     *("study", "dataset", "collection", "split", "image_size", "geometry", "cut"),
@@ -58,6 +54,7 @@ class PatchStudy:
     name, dataset, collection, split, image_size, geometry, created, version, notes, run: as in a
         localisation study. cut: the norm above which patches are counted; None for none.
     lines: one for each model and statistic.
+    masks: digest of the masks that say which patches are foreground; "" if boxes say it.
     """
 
     name: str
@@ -72,6 +69,7 @@ class PatchStudy:
     lines: tuple[PatchLine, ...]
     notes: tuple[str, ...] = ()
     run: dict[str, Any] = field(default_factory=dict)
+    masks: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, as they stand in the file."""
@@ -90,6 +88,19 @@ PATCHES_FILE = JsonFile(
 def read_patches(path: Path) -> PatchStudy:
     """Return the study in a `patches.json`. Raises A2pipeError if it is missing or is none."""
     return PATCHES_FILE.read(path)
+
+
+def foreground_words(study: PatchStudy) -> str:
+    """Say in a sentence what foreground is; "" if no image has foreground and background."""
+    if not any(line.images_with_sides for line in study.lines):
+        return ""
+    where = "in the mask of the image"
+    if not study.masks:
+        where = "in a box of the image (boxes stand in for masks)"
+    return (
+        f"foreground: patches of which more than half lies {where}; an image that has no patch on "
+        "one of the sides counts among all patches alone"
+    )
 
 
 def patches_csv(study: PatchStudy) -> str:

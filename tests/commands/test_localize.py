@@ -26,8 +26,8 @@ def test_files_come_first_then_what_was_left_out_then_remarks(tmp_path):
     ]
 
 
-def test_patches_measures_what_it_is_about_beside_what_is_named(run):
-    asked = ("--model", "demo_localizer_s_random", "--statistic", "votes:2", "--device", "cpu")
+def test_patches_measures_what_it_is_about_or_what_a_flag_names(run):
+    asked = ("--model", "demo_localizer_s_random", "--device", "cpu")
     made = run("patches", *asked, "--cut", "9", "--images", "0", "-q", "--json")
     assert made.exit_code == 0, made.output
     study = json.loads(made.stdout)
@@ -39,6 +39,8 @@ def test_patches_measures_what_it_is_about_beside_what_is_named(run):
         *("patches.json", "patches.csv", "patch-norms.png", "patch-scores.png")
     }
     assert Path(study["files"]["patches.csv"]).is_file()
+    named = run("patches", *asked, "--statistic", "norm", "-q", "--json")
+    assert [line["statistic"] for line in json.loads(named.stdout)["lines"]] == ["norm"]
 
 
 def test_published_norms_are_called_what_they_are():

@@ -1,7 +1,10 @@
 """Studies of patches: which images and patches count, and that stored rows are read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from a2pipe.errors import UsageError
 from a2pipe.metrics.localization import foreground_masks
@@ -10,6 +13,8 @@ from a2pipe.pipeline.results.patch_study import make_patch_study, publish_patche
 from a2pipe.pipeline.session import open_session
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.localization import boxes_on_canvas
+
+from ..conftest import tiny_experiment, write_images, write_manifest
 
 MODEL = "demo_localizer_s_random"
 STATISTICS = ["norm:before", "norm", "patch-score", "votes:1"]
@@ -108,3 +113,32 @@ def test_without_a_model_it_is_refused(experiment, tmp_path):
     session = open_session(experiment(attention={}), tmp_path / "cache")
     with pytest.raises(UsageError, match="at least one model"):
         make_patch_study(session, None)
+
+
+def test_masks_say_what_is_foreground_where_an_image_has_one(images, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = write_images(images, 8)
+    masks = rng.choice([0, 7, 255], (8, 30, 40), p=[0.3, 0.5, 0.2]).astype(np.uint8)
+    for number, mask in enumerate(masks):
+        Image.fromarray(mask).save(images / f"mask{number}.png")
+    write_manifest(images, [{**row, "split": "test"} for row in rows])
+    session = open_session(
+        tiny_experiment(images, patches={"statistics": ["norm"]}), tmp_path / "cache"
+    )
+    # The last image has no mask, and so no sides, though it has a box.
+    paths = (*(str(images / f"mask{number}.png") for number in range(7)), "")
+    session.plan = replace(session.plan, collection=replace(session.collection, masks=paths))
+    study, _ = make_patch_study(session, None)
+    (line,) = study.lines
+    expected = 0
+    for mask in masks[:7]:
+        shown = np.asarray(Image.fromarray(mask).resize((48, 48), Image.Resampling.NEAREST))
+        cells = (shown == 7).reshape(6, 8, 6, 8).mean(axis=(1, 3))
+        expected += int((cells > 0.5).sum())
+    assert study.masks
+    assert (line.images, line.images_with_sides) == (8, 7)
+    assert {each.name: each.n for each in line.distributions} == {
+        "all": 8 * 36,
+        "foreground": expected,
+        "background": 7 * 36 - expected,
+    }

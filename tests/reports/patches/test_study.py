@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from a2pipe.errors import A2pipeError
-from a2pipe.reports.patches.study import PATCHES_FILE, patches_csv, patches_table, read_patches
+from a2pipe.reports.patches.study import (
+    PATCHES_FILE,
+    foreground_words,
+    patches_csv,
+    patches_table,
+    read_patches,
+)
 
 from .studies import line, study
 
@@ -47,3 +54,10 @@ def test_the_table_has_the_share_above_the_cut_of_norms() -> None:
     assert above == f"{study(line()).lines[0].distributions[0].above:.2%}"
     assert shown[1]["above 40"] == "-"
     assert "above 40" not in patches_table(study(line(), cut=None))[0]
+
+
+def test_it_is_said_whether_boxes_stand_in_for_masks() -> None:
+    made = study(line())
+    assert "boxes stand in for masks" in foreground_words(made)
+    assert "in the mask of the image" in foreground_words(replace(made, masks="c0ffee"))
+    assert foreground_words(study(line(sides=False))) == ""
