@@ -41,3 +41,18 @@ def open_experiment(
 
         choose_gpus(loaded.run.gpus or "all")  # before a dataset is read, which may take long
     return open_session(loaded, cache_root, progress, executor=executor, looking=looking)
+
+
+def without_attention(
+    source: Path | Experiment | None, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the flags of a command for which no map of attention is made, so that none is read.
+
+    Models whose attention cannot be read would be refused otherwise. Rows that combine others are
+    left out, as they may name one with such a map. source, overrides: as for `open_experiment`.
+    """
+    from ..pipeline.experiment.load import load_experiment
+
+    named = load_experiment(source, overrides).attention.source
+    sources = tuple(each for each in named if each != "attention")
+    return {**overrides, "attention.source": sources, "combine": ()}

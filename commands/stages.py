@@ -29,7 +29,7 @@ from .flags import (
 )
 from .options import HeadedCommand, experiment_options, session_options
 from .output import emit, emit_all
-from .session import open_experiment
+from .session import open_experiment, without_attention
 
 if TYPE_CHECKING:
     from ..pipeline.shards.executor import Executor
@@ -64,6 +64,7 @@ def extract_patches(source: Path | None, overrides: Mapping[str, Any], **options
     """
     from ..pipeline.experiment.load import load_experiment
 
+    overrides = without_attention(source, overrides)
     if not load_experiment(source, overrides).patches.statistics:
         overrides = {**overrides, "patches.statistics": STATISTICS}
     _compute("patches", source=source, overrides=overrides, **options)

@@ -7,7 +7,7 @@ that no bit of a row depends on how images were put together.
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from .preprocessing import normalize, unit
 from .weights.checkpoint import read_tensors
 from .weights.loading import load_weights
 from .weights.random_init import random_tensors
+from .whole.reading import read_whole
 from .zoo.model_entry import ModelEntry
 from .zoo.names import resolve
 
@@ -43,8 +44,8 @@ class Backbone:
 
     info: facts of the model, as `identify` returns them.
     device: the torch device that it runs on.
-    precision: "fp32", "bf16" or "fp16", of the blocks; attention scores, softmax and results are
-        float32 in any.
+    precision: "fp32", "bf16" or "fp16", of the blocks, or of the network where it runs as a whole;
+        attention scores, softmax and results are float32 in any.
     compiled: whether the code is made by torch.compile, which happens on the first call; it is kept
         below the folder `code`, if that is given, for the next process.
     forward_passes: how many images have been sent through it so far.
@@ -74,10 +75,12 @@ class Backbone:
         self._mean, self._std = (
             torch.tensor(each, device=device) for each in (info.mean, info.std)
         )
-        self._module: Any = cast_blocks(module, PRECISIONS[precision]).to(device)
+        dtype = PRECISIONS[precision]
+        cast = cast_blocks(module, dtype) if info.by_steps else module.to(dtype)
+        self._module: Any = cast.to(device)
         self._positions = positions
         # Every other size is resampled from the positions as they were trained.
-        self._native = cast("Tensor | None", self._module.pos_embed)
+        self._native: Tensor | None = getattr(self._module, "pos_embed", None)
         self._size = info.input_size
         self._steps = compiled_steps() if compiled else EAGER
         self._code = code_folder(code) if compiled and code else None
@@ -212,13 +215,17 @@ class Backbone:
     def _read(self, images: Tensor, outputs: Sequence[Output]) -> dict[Output, Tensor]:
         compiling = compilation(self._code) if self.compiled else contextlib.nullcontext()
         with self._numerics(), compiling:
+            if not self.info.by_steps:
+                patches = self.info.patches(images.shape[-1])
+                return read_whole(self._module, images, outputs, patches, self._steps.whole)
             tokens, rotation = self._steps.embed(self._module, images)
             return read_outputs(self._module, tokens, rotation, outputs, self._steps)
 
     def set_input_size(self, size: int) -> None:
         """Resample the positions for size x size pixels; `attention` and `embed` do so themselves.
 
-        size: side in pixels. Raises UsageError unless it is a multiple of the patch.
+        size: side in pixels. Raises UsageError unless it is a multiple of the patch, and the native
+        one of a network that takes no other.
         """
         patch = self.info.patch
         if size < patch or size % patch:
@@ -227,7 +234,8 @@ class Backbone:
                 f"An input size of {size} is not a multiple of the {patch} pixel patches of "
                 f"{self.info.name}; use {below} or {above}."
             )
-        if size != self._size:
+        self.info.refuse_size(size)
+        if size != self._size and self.info.by_steps:
             set_input_size(self._module, self._native, self.info.input_size, size, self._positions)
             self._size = size
 
@@ -265,18 +273,18 @@ def load_backbone(
 ) -> Backbone:
     """Load a backbone by name, frozen, in evaluation mode.
 
-    name: a name of `a2pipe models list`, one of its other names, or a timm name of a ViT.
+    name: a name of `a2pipe models list`, one of its other names, or a timm name.
     weights: a checkpoint (.safetensors, or .pth with tensors alone) in place of the published one.
     device: "auto" takes CUDA if there is any, else MPS, else the CPU.
     input_size: side in pixels that the model is set to at once; None is the native one.
-    precision: "fp32", "bf16" or "fp16", of the blocks.
-    compiled: whether torch.compile makes the blocks' code, which changes results by rounding.
+    precision: "fp32", "bf16" or "fp16", as for `Backbone`.
+    compiled: whether torch.compile makes the code, which changes results by rounding.
     offline: whether the network must not be touched.
     memo: a file that remembers what was found out, as for `identify`; compiled code is kept in a
         folder beside it.
 
-    Raises UsageError for an unknown name, device, precision or size and for a model without a CLS
-    token; A2pipeError if the weights cannot be had, read or do not fit.
+    Raises UsageError for an unknown name, device, precision or size and for a model without a grid
+    of features; A2pipeError if the weights cannot be had, read or do not fit.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"There is no precision {precision!r}; use {', '.join(PRECISIONS)}.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ..errors import A2pipeError
-from .identity import refuse_unreadable
+from .identity import refuse_unusable
 from .text_tower import text_entry
 from .weights.hub import locate, locate_open_clip, on_this_machine, open_clip_on_this_machine
 from .zoo.model_entry import ModelEntry
@@ -16,14 +16,14 @@ def fetch_all(names: Sequence[str], text: bool = False) -> Iterator[tuple[str, s
     text: whether to fetch the text tower that belongs to each model too, which comes with the
     whole model in open_clip's format. After a model that cannot be fetched, the next is tried.
 
-    Raises UsageError before anything is fetched, for an unknown name, a model whose CLS attention
-    cannot be read or, with `text`, a model without a text tower. Raises A2pipeError in the end if
+    Raises UsageError before anything is fetched, for an unknown name, a model without a grid of
+    features or, with `text`, a model without a text tower. Raises A2pipeError in the end if
     any model could not be fetched.
     """
     # Keys of a dictionary: a model that is asked for by two of its names is fetched once.
     entries = dict.fromkeys(map(text_entry if text else resolve, names))
     for entry in entries:
-        refuse_unreadable(entry)
+        refuse_unusable(entry)
     failures = {}
     for entry in entries:
         try:

@@ -6,6 +6,7 @@ For the models of the table none of this imports torch.
 from dataclasses import replace
 from typing import Any
 
+from .identity import BackboneInfo, describe
 from .weights.hub import on_this_machine, open_clip_on_this_machine
 from .zoo.model_entry import CLIP, HALVES, IMAGENET, ModelEntry
 
@@ -95,11 +96,13 @@ def details(entry: ModelEntry) -> dict[str, Any]:
     """Return everything that is known of one backbone, by name.
 
     For a timm model that is not in the table, its network is built without weights and measured.
-    Raises UsageError if the CLS attention of such a model cannot be read.
+    "cls_attention" is "yes", or the reason why it cannot be read.
+    Raises UsageError if such a model has no grid of features.
     """
+    info = None
     # The table gives parameters of all its models, so that only a timm name imports torch here.
     if not entry.parameters:
-        entry = _measured(entry)
+        entry, info = _measured(entry)
     path = on_this_machine(entry)
     return {
         **summary(entry),
@@ -109,30 +112,34 @@ def details(entry: ModelEntry) -> dict[str, Any]:
         "std": list(entry.std),
         "input_size": entry.input_size,
         "preprocessing": PREPROCESSING,
-        "other_sizes": _other_sizes(entry),
+        "other_sizes": _other_sizes(entry, info),
+        "cls_attention": (info and info.unreadable) or "yes",
         "weights_file": None if path is None else str(path),
         "how_to_get_them": _how_to_get(entry),
         "text_tower": _text_tower(entry),
     }
 
 
-def _measured(entry: ModelEntry) -> ModelEntry:
-    """Return the entry with parameters, patch, prefix tokens and positions of its network."""
-    from .architecture import architecture_of, count_parameters, empty_network
-    from .blocks.attention import check_readable
+def _measured(entry: ModelEntry) -> tuple[ModelEntry, BackboneInfo]:
+    """Return the entry with what its network tells, and all other facts but the weights."""
+    from .architecture import architecture_of, empty_network
 
-    module: Any = empty_network(architecture_of(entry, on_this_machine(entry)))
-    check_readable(module, entry.name)
-    return replace(
+    architecture = architecture_of(entry, on_this_machine(entry))
+    module: Any = empty_network(architecture)
+    info = describe(entry, architecture, module, "")
+    measured = replace(
         entry,
-        parameters=round(count_parameters(module) / 1e6, 2),
-        patch=module.patch_embed.patch_size[0],
-        prefix_tokens=module.num_prefix_tokens,
-        rotary=module.pos_embed is None,
+        parameters=round(info.parameters / 1e6, 2),
+        patch=info.patch,
+        prefix_tokens=info.prefix_tokens,
+        rotary=getattr(module, "pos_embed", None) is None,
     )
+    return measured, info
 
 
-def _other_sizes(entry: ModelEntry) -> str:
+def _other_sizes(entry: ModelEntry, info: BackboneInfo | None) -> str:
+    if info and not info.by_steps:
+        return "none" if info.fixed else f"every multiple of {info.patch} px; nothing is resampled"
     rotary = "rotary positions, computed for any grid; nothing is resampled"
     return rotary if entry.rotary else RESAMPLING[entry.positions]
 

@@ -92,7 +92,7 @@ def compilation(folder: Path | None = None) -> Iterator[None]:
             yield
     except (TorchDynamoException, FailOnRecompileLimitHit) as error:
         raise A2pipeError(
-            f"The blocks cannot be compiled on this machine ({first_line(error)}); "
+            f"The network cannot be compiled on this machine ({first_line(error)}); "
             "leave out `--compile`."
         ) from error
 

@@ -18,10 +18,10 @@ from timm.models.eva import Eva, EvaAttention, EvaBlock
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
-from ...errors import UsageError
 from ..outputs import Block as BlockOutput
 from ..outputs import Output, Pool, Statistic, blocks_of, needs_patches
 from ..patches.reading import Patches, read_patches
+from ..whole.reading import run_whole
 from .cls_token import cls_leaves, cls_row
 from .steps import POST_NORM, Entering, add_mlp, attend_block, enter_block
 
@@ -29,43 +29,47 @@ BLOCKS: tuple[type[nn.Module], ...] = (Block, EvaBlock, *POST_NORM)
 ATTENTIONS: tuple[type[nn.Module], ...] = (Attention, EvaAttention, AttentionRope)
 
 
-def check_readable(module: nn.Module, name: str) -> None:
-    """Raise UsageError, in one sentence, unless the CLS attention of a timm network can be read.
+def why_unreadable(module: Any, name: str) -> str:
+    """Say why the CLS attention of a timm network cannot be read; "" if it can.
 
-    module: the network, which may be on the meta device. name: what the error calls it.
+    module: the network, which may be on the meta device. name: what it is called. The answer is the
+    beginning of a sentence: "resnet18 is a ResNet, not a vision transformer ...".
+    """
+    found = why_not_by_steps(module, name)
+    if not found and module.cls_token is None:
+        return f"{name} has no CLS token (it pools its patches)"
+    return found
+
+
+def why_not_by_steps(module: Any, name: str) -> str:
+    """Say why the blocks of a timm network cannot be run by the steps of this file, or "".
+
+    module, name, and what is returned: as for `why_unreadable`. A CLS token is not needed for it.
     """
     kind = type(module).__name__
     if not isinstance(module, VisionTransformer | Eva):
-        raise UsageError(
-            f"{name} is a {kind}, not a vision transformer with a CLS token; choose a ViT such as "
-            "dinov2_vits14_reg."
-        )
+        what = f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
+        return f"{name} is {what}, not a vision transformer whose CLS attention can be read"
     if not isinstance(module.patch_embed, PatchEmbed):
-        raise UsageError(
-            f"{name} does not cut the image itself into patches (it has a "
-            f"{type(module.patch_embed).__name__}); choose a plain ViT."
-        )
-    if module.cls_token is None:
-        raise UsageError(
-            f"{name} has no CLS token (it pools its patches), so there is no CLS attention to "
-            "read; choose a ViT with a class token, such as dinov2_vits14_reg."
-        )
+        embedding = type(module.patch_embed).__name__
+        return f"{name} does not cut the image itself into patches (it has a {embedding})"
     for block in module.blocks:
         attention = getattr(block, "attn", None)
         # Exact types: a subclass may compute its scores in another way than `cls_token` does.
         if type(block) not in BLOCKS or type(attention) not in ATTENTIONS:
-            raise UsageError(
+            return (
                 f"{name} is made of {type(block).__name__} with {type(attention).__name__}, whose "
-                "attention this package does not read; choose a plain ViT."
+                "attention this package does not read"
             )
+    return ""
 
 
 def embed_patches(module: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return the tokens (B, T, D) that enter the first block, and the rotary angles or None.
 
-    module: a timm network that passed `check_readable`. images: float (B, 3, S, S), normalised by
-    the model's mean and deviation. The angles are those of the patches; models with learned
-    positions have none.
+    module: a timm network that `why_not_by_steps` has nothing against. images: float (B, 3, S, S),
+    normalised by the model's mean and deviation. The angles are those of the patches; models with
+    learned positions have none.
     """
     # timm has no public way to stop before the blocks; in timm 1.0 `_pos_embed` returns a pair
     # exactly where the model has rotary positions.
@@ -113,6 +117,7 @@ class Steps:
 
     embed, enter, attend, proceed, row, finish, leave: `embed_patches`, `enter_block`,
         `attend_block`, `proceed`, `cls_row`, `cls_embedding` and `leave`.
+    whole: `run_whole`, all there is to run of a network that goes without these.
     """
 
     embed: Callable[[Any, Tensor], tuple[Tensor, Tensor | None]] = embed_patches
@@ -122,6 +127,7 @@ class Steps:
     row: Callable[[Any, Tensor, Tensor | None, Tensor | None], Tensor] = cls_row
     finish: Callable[[Any, Any, Entering, Tensor], Tensor] = cls_embedding
     leave: Callable[[Any, Entering, Tensor | None], Tensor] = leave
+    whole: Callable[[Any, Tensor], Tensor] = run_whole
 
 
 EAGER = Steps()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,7 +83,7 @@ def to_timm(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> Te
     """
     # Our own rules come first: timm's conversion resamples what does not fit, where a file of
     # another patch or grid has to be refused.
-    own = _backbone_only(_renamed(module, tensors, origin))
+    own = _backbone_only(module, _renamed(module, tensors, origin))
     if _shapes(own) == _shapes(module.state_dict()):
         return own
     by_timm = _by_timm(module, tensors)
@@ -92,7 +94,7 @@ def _renamed(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> T
     """Return the tensors under timm's names; a name that only one format has tells the format."""
     if "visual.class_embedding" in tensors:
         return _from_openclip(tensors)
-    if "visual.trunk.cls_token" in tensors:
+    if any(name.startswith("visual.trunk.") for name in tensors):
         return _below("visual.trunk.", tensors)
     if "encoder.pos_embedding" in tensors:
         return _under_new_names(tensors, TORCHVISION_NAMES)
@@ -179,9 +181,17 @@ def _under_new_names(tensors: Mapping[str, Tensor], rules: Sequence[tuple[str, s
     return found
 
 
-def _backbone_only(tensors: Mapping[str, Tensor]) -> Tensors:
+def _backbone_only(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensors:
     """Return the tensors without heads, decoders, mask tokens and the like."""
-    return {n: t for n, t in tensors.items() if not n.startswith(NOT_OF_THE_BACKBONE)}
+    # A ConvNeXt has its last norm below "head.", so what the network itself has stays.
+    wanted, aside = module.state_dict().keys(), (*NOT_OF_THE_BACKBONE, *_classifiers(module))
+    return {n: t for n, t in tensors.items() if n in wanted or not n.startswith(aside)}
+
+
+def _classifiers(module: nn.Module) -> list[str]:
+    """Return what the names of a timm network's classifiers begin with, such as "fc."."""
+    found = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
+    return [f"{name}." for name in ((found,) if isinstance(found, str) else found)]
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -196,7 +206,7 @@ def _by_timm(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensors:
             converted = _timm_conversion(module)(dict(tensors), module)
     except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         return {}
-    return {} if _resampled(tensors, converted) else _backbone_only(converted)
+    return {} if _resampled(tensors, converted) else _backbone_only(module, converted)
 
 
 def _timm_conversion(module: nn.Module) -> Callable[[Tensors, nn.Module], Tensors]:
@@ -205,7 +215,21 @@ def _timm_conversion(module: nn.Module) -> Callable[[Tensors, nn.Module], Tensor
 
     if isinstance(module, eva.Eva):
         return eva.checkpoint_filter_fn
-    return partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True)
+    if isinstance(module, vision_transformer.VisionTransformer):
+        return partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True)
+    # Every family of timm that has a conversion calls it so, in its own file (timm 1.0).
+    of_family = vars(sys.modules[type(module).__module__]).get("checkpoint_filter_fn")
+    return partial(_of_family, of_family) if of_family else (lambda tensors, _: tensors)
+
+
+def _of_family(
+    convert: Callable[[Tensors, nn.Module], Tensors], tensors: Tensors, module: nn.Module
+) -> Tensors:
+    """Return what the conversion of a family makes of a checkpoint; {} if it resamples anything."""
+    converted = convert(tensors, module)
+    # Names differ, so that numbers of elements are all there is to compare.
+    sizes, before = (Counter(t.numel() for t in each.values()) for each in (converted, tensors))
+    return converted if sizes <= before else {}
 
 
 def _resampled(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> bool:

@@ -14,7 +14,8 @@ NAMES_SHOWN = 3
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> nn.Module:
     """Put weights into a network on the meta device; return it frozen, in evaluation mode.
 
-    The network holds float32 on the CPU afterwards, whatever the type of the tensors.
+    The network holds float32 on the CPU afterwards, whatever the type of the tensors; whole numbers
+    stay as they are.
 
     tensors: a checkpoint by the names of timm or of the official code (see `conversion`). origin:
     where they come from, for the error.
@@ -22,10 +23,13 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> 
     Raises A2pipeError if they do not fit the network exactly, as a file of another patch or grid
     is not resampled, or if any number is not finite.
     """
-    given = to_timm(module, tensors, origin)
+    given = _with_counts(module, to_timm(module, tensors, origin))
     check_fit(module, given, origin)
-    check_numbers(given, origin)
-    converted = {name: tensor.float() for name, tensor in given.items()}
+    counts = {name for name, own in module.state_dict().items() if not own.is_floating_point()}
+    check_numbers({name: given[name] for name in given.keys() - counts}, origin)
+    converted = {
+        name: tensor if name in counts else tensor.float() for name, tensor in given.items()
+    }
     # assign: a tensor cannot be copied into one on the meta device, it has to take its place.
     module.load_state_dict(converted, strict=True, assign=True)
     _make_buffers(module)
@@ -69,12 +73,21 @@ def check_numbers(tensors: dict[str, Tensor], origin: str) -> None:
             )
 
 
-def _fuse(module: Any) -> None:
-    """Switch fused attention on in every block."""
+def _with_counts(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with the counts of batches that normalisations keep while they train."""
+    # Nothing is computed from them here, and files that are older than the counts lack them.
+    counts = (name for name in module.state_dict() if name.endswith(".num_batches_tracked"))
+    return {**{name: torch.zeros((), dtype=torch.int64) for name in counts}, **tensors}
+
+
+def _fuse(module: nn.Module) -> None:
+    """Switch fused attention on wherever there is attention."""
     # timm takes its default from TIMM_FUSED_ATTN; unfused attention rounds differently, so the
     # environment would decide the bits of a row.
-    for block in module.blocks:
-        block.attn.fused_attn = True
+    part: Any
+    for part in module.modules():
+        if hasattr(part, "fused_attn"):
+            part.fused_attn = True
 
 
 def _tensors(count: int) -> str:

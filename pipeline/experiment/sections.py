@@ -103,14 +103,14 @@ class AttentionSection(Section):
     """The attention section says which models tell where to look, and how heads become one map.
 
     models: their names. source: what maps are made of, "attention" or statistics of patches, each
-    in its canonical text. layers: "last", "all", or numbers of blocks from 1. heads: aggregators,
-    each in its canonical text, so that two spellings count once. reading: whether a head is
-    renormalised over the patches before heads are aggregated. input_size: side of the models' input
-    in pixels; None is that of the canvas.
+    in its canonical text; of no source no map is made. layers: "last", "all", or numbers of blocks
+    from 1. heads: aggregators, each in its canonical text, so that two spellings count once.
+    reading: whether a head is renormalised over the patches before heads are aggregated.
+    input_size: side of the models' input in pixels; None is that of the canvas.
     """
 
     models: Models = ()
-    source: OneOrMore[MapSourceText] = ("attention",)
+    source: Several[MapSourceText] = ("attention",)
     layers: Literal["last", "all"] | tuple[int, ...] = "last"
     heads: OneOrMore[Aggregator] = ("mean",)
     reading: OneOrMore[Reading] = ("slice",)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadImageError
+from ...models.outputs import Output
 from ...models.preprocessing import to_unit
 from ...stages.crops import whole_canvas
 from ...stages.geometry import Canvas
 from ...stages.pixels import load_crops
-from ...stages.specs import ModelSpec
+from ...stages.specs import BoxSpec, ModelSpec
 from ..session import Session
 from ..shards.backbones import Backbones, weights_memo
 from ..shards.decoding import processes
@@ -97,15 +98,16 @@ def _passing(
     backbone = backbones.get(model)
     size = min(session.experiment.run.batch_size, len(session.collection.images))
     pixels = to_unit(np.full((size, side, side, 3), 128, np.uint8), backbone.device)
-    works: dict[str, Callable[[], object]] = {
-        "attention": partial(backbone.attention, pixels, [backbone.info.blocks]),
-        # Any selection costs about the same, most of which is the rest of the last block.
-        "patches": partial(backbone.embed, pixels, "selective:1"),
-        "embeddings": partial(backbone.embed, pixels),
-    }
-    work = works[stage]
+    work = partial(backbone.read, pixels, _outputs(session, model, side, stage))
     work()  # the first pass also allocates memory and chooses kernels
     return min(_seconds(work), _seconds(work)) / size
+
+
+def _outputs(session: Session, model: ModelSpec, side: int, stage: str) -> list[Output]:
+    """Return what the specs of a stage ask a model for at one side."""
+    specs = [spec for spec in session.plan.specs_of((stage,)) if not isinstance(spec, BoxSpec)]
+    asked = [spec.output for spec in specs if (spec.model, spec.input_size) == (model, side)]
+    return list(dict.fromkeys(asked))
 
 
 def _seconds(work: Callable[[], object]) -> float:

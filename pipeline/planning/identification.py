@@ -10,6 +10,7 @@ from pathlib import Path
 from ...ending import in_background
 from ...errors import A2pipeError, UsageError
 from ...models.identity import BackboneInfo, identify, is_known
+from ...models.outputs import Block, Output, parse_pools, parse_statistic
 from ..experiment.schema import Experiment
 
 
@@ -45,7 +46,11 @@ class Identification:
         for name in _names(self._experiment):
             with suppress(Exception):
                 self._found[name] = identify(
-                    name, weights=run.weights.get(name), offline=True, memo=self._memo
+                    name,
+                    weights=run.weights.get(name),
+                    offline=True,
+                    memo=self._memo,
+                    asked=_asked_of(name, self._experiment),
                 )
 
     def _needs_pytorch(self) -> bool:
@@ -66,13 +71,19 @@ def identify_all(
     identified.
 
     Raises:
-        UsageError: a name is unknown.
+        UsageError: a name is unknown, or a model has no CLS token and is asked for what needs one.
         A2pipeError: weights cannot be had or read.
     """
     run, found = experiment.run, found or {}
     return {
         name: found.get(name)
-        or identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
+        or identify(
+            name,
+            weights=run.weights.get(name),
+            offline=run.offline,
+            memo=memo,
+            asked=_asked_of(name, experiment),
+        )
         for name in _names(experiment)
     }
 
@@ -85,7 +96,7 @@ def identify_apart(experiment: Experiment, memo: Path) -> None:
     called next.
 
     Raises:
-        UsageError: a name is unknown.
+        UsageError: as for `identify_all`.
         A2pipeError: weights cannot be had.
     """
     if "torch" in sys.modules or _all_known(experiment, memo, experiment.run.offline):
@@ -106,9 +117,28 @@ def _all_known(experiment: Experiment, memo: Path, offline: bool) -> bool:
     """Tell whether the memo knows every model; raises what `identify` raises."""
     weights = experiment.run.weights
     return all(
-        is_known(name, weights=weights.get(name), offline=offline, memo=memo)
+        is_known(
+            name,
+            weights=weights.get(name),
+            offline=offline,
+            memo=memo,
+            asked=_asked_of(name, experiment),
+        )
         for name in _names(experiment)
     )
+
+
+def _asked_of(name: str, experiment: Experiment) -> list[Output]:
+    """Return what a model is asked for, as far as it is known before the model is."""
+    asked: list[Output] = []
+    if name in experiment.attention.models:
+        sources = experiment.attention.source
+        asked += [Block(1)] if "attention" in sources else []
+        statistics = (*sources, *experiment.patches.statistics)
+        asked += [parse_statistic(text) for text in statistics if text != "attention"]
+    if name in experiment.embedding.models:
+        asked += [pool for pools in experiment.embedding.pool for pool in parse_pools(pools)]
+    return asked
 
 
 def _names(experiment: Experiment) -> list[str]:

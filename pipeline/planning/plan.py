@@ -10,7 +10,7 @@ from ...cache.layout import ArrayField
 from ...datasets.collection import Collection as Samples
 from ...errors import UsageError
 from ...models.identity import BackboneInfo
-from ...models.outputs import parse_statistic
+from ...models.outputs import Block, parse_statistic
 from ...stages.aggregators import check_head_count, parse_aggregator
 from ...stages.attention import tokens
 from ...stages.geometry import Canvas
@@ -222,12 +222,13 @@ def _attention_specs(experiment: Experiment, info: BackboneInfo) -> list[Attenti
     """Return a spec for each block of a model that the experiment asks for."""
     section, size, image = experiment.attention, _map_input(experiment), experiment.image
     tokens(info, size)
+    blocks = [info.resolve(Block(number), size) for number in _blocks(info, section.layers)]
     for heads in section.heads:
         check_head_count(parse_aggregator(heads), info.heads, info.name)
     model = _model_spec(info, experiment.run)
     return [
-        AttentionSpec(model, size, block, image.geometry, image.draft, image.decode)
-        for block in _blocks(info, section.layers)
+        AttentionSpec(model, size, block.number, image.geometry, image.draft, image.decode)
+        for block in blocks
     ]
 
 
@@ -237,11 +238,7 @@ def _blocks(info: BackboneInfo, layers: str | Iterable[int]) -> tuple[int, ...]:
         return (info.blocks,)
     if layers == "all":
         return tuple(range(1, info.blocks + 1))
-    chosen = tuple(int(layer) for layer in layers)
-    for layer in chosen:
-        if not 1 <= layer <= info.blocks:
-            raise UsageError(f"{info.name} has blocks 1 to {info.blocks}, not {layer}.")
-    return chosen
+    return tuple(int(layer) for layer in layers)
 
 
 def _model_spec(info: BackboneInfo, run: RunSection) -> ModelSpec:

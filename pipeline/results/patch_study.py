@@ -184,7 +184,7 @@ def _line(session: Session, spec: PatchSpec, sides: _Sides, cut: float | None) -
         family=resolve(spec.model.name).family,
         parameters=info.parameters / 1e6,
         kind="control" if spec.model.name.endswith("_random") else "attention",
-        registers=info.prefix_tokens - 1,
+        registers=info.registers,
         patch=info.patch,
         statistic=spec.statistic,
         images=len(sides.scenes),

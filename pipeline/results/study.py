@@ -167,7 +167,7 @@ def _line(
         # Statistics are of the patches that the last block gives.
         block=source.block if isinstance(source, AttentionSpec) else info.blocks,
         blocks=info.blocks,
-        registers=info.prefix_tokens - 1,
+        registers=info.registers,
         patch=info.patch,
         heads=attention_map.heads,
         reading=attention_map.reading,

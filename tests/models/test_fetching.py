@@ -32,7 +32,7 @@ def test_one_failure_is_said_in_its_own_words(cached) -> None:
         list(fetch_all(["ibot_vits16", "dinov2_vits14"]))
 
 
-@pytest.mark.parametrize("wrong", ["dinov2_vits41", "vit_base_patch16_gap_224"])
+@pytest.mark.parametrize("wrong", ["dinov2_vits41", "pit_ti_224"])
 def test_nothing_is_fetched_if_a_name_is_wrong(wrong, monkeypatch) -> None:
     monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
     with pytest.raises(UsageError, match=wrong):

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from a2pipe.errors import UsageError
 from a2pipe.models import identity
 from a2pipe.models.identity import identify
-from a2pipe.models.outputs import Block, parse_pool, parse_statistic
+from a2pipe.models.outputs import Block, Pool, parse_pool, parse_statistic
+from a2pipe.models.weights import hub
 
 
 def test_the_random_control_is_described() -> None:
@@ -128,8 +129,84 @@ def test_no_weights_are_held_to_describe_a_giant(tmp_path, monkeypatch) -> None:
     assert outlined == [True]
 
 
-@pytest.mark.parametrize("name", ["resnet50", "convnext_tiny", "vit_base_patch16_gap_224"])
-def test_a_model_without_cls_is_refused_before_anything_is_fetched(name, capsys) -> None:
-    with pytest.raises(UsageError, match="CLS token"):
+# --- models without CLS attention ---------------------------------------------------------------
+
+WITHOUT = ("test_resnet", "test_convnext", "vit_base_patch16_gap_224", "beit_base_patch16_224")
+HAS = "its pools are native, mean and selective:K, and its sources of maps patch-score, votes:K"
+
+
+@pytest.fixture
+def info_of(tmp_path):
+    """The facts of a model, for which its weights need not be there."""
+    path = tmp_path / "any.safetensors"
+    save_file({"weight": torch.zeros(1)}, path)
+    return lambda name: identify(name, weights=path)
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+@pytest.mark.parametrize("asked", [Block(1), Pool("cls"), parse_statistic("patch-score:cls")])
+def test_what_needs_cls_is_refused_before_anything_is_fetched(name, asked, monkeypatch) -> None:
+    monkeypatch.setattr(hub, "_cached", lambda _: None)
+    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(UsageError, match=HAS) as refusal:
+        identify(name, asked=[Pool("mean"), asked])
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(name)
+
+
+@pytest.mark.parametrize("name", ["crossvit_18_240", "pit_ti_224", "inception_v3"])
+def test_a_network_without_a_square_grid_is_refused_before_anything_is_fetched(
+    name, monkeypatch
+) -> None:
+    monkeypatch.setattr(hub, "_cached", lambda _: None)
+    monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(UsageError, match=f"^{name} .* gives no square grid of features"):
         identify(name)
-    assert "fetching" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_resolve_refuses_what_needs_cls_and_compares_with_the_mean(name, info_of) -> None:
+    info = info_of(name)
+    for asked in (Block(1), Pool("cls"), parse_statistic("patch-score:cls")):
+        with pytest.raises(UsageError, match=HAS):
+            info.resolve(asked, info.input_size)
+    assert info.resolve(parse_statistic("patch-score"), info.input_size).text == "patch-score:mean"
+    selected = info.resolve(parse_pool("selective:N"), info.input_size)
+    assert selected.text == f"selective:{info.patches(info.input_size)}"
+
+
+def test_of_a_network_that_runs_as_a_whole_no_norm_before_the_last_is_had(info_of) -> None:
+    with pytest.raises(UsageError, match=r"test_resnet runs as a whole, .* norm to stop before"):
+        info_of("test_resnet").resolve(parse_statistic("norm:before"), 224)
+    before = parse_statistic("norm:before")
+    assert info_of("vit_base_patch16_gap_224").resolve(before, 224) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "facts", "native", "fixed"),
+    [
+        ("resnet18", 224, (32, 0, 0, 512, 0), 512, False),
+        ("mobilenetv3_small_050", 224, (32, 0, 0, 288, 0), 1024, False),
+        ("swin_tiny_patch4_window7_224", 224, (32, 0, 0, 768, 0), 768, True),
+        ("vit_base_patch16_siglip_224", 224, (16, 0, 12, 768, 12), 768, False),
+        ("vit_medium_patch16_reg1_gap_256", 256, (16, 1, 8, 512, 12), 512, False),
+    ],
+)
+def test_facts_of_models_without_cls(name, side, facts, native, fixed, info_of) -> None:
+    info = info_of(name)
+    found = (info.patch, info.prefix_tokens, info.heads, info.dim, info.blocks)
+    assert (info.input_size, found, info.fixed) == (side, facts, fixed)
+    assert info.shape(Pool("native"), side) == (native,)
+    assert info.shape(Pool("mean"), side) == (info.dim,)
+    assert info.registers == info.prefix_tokens
+
+
+def test_a_fixed_size_is_the_only_one(info_of) -> None:
+    info = info_of("beit_base_patch16_224")
+    assert info.resolve(Pool("native"), 224) == Pool("native")
+    with pytest.raises(UsageError, match="takes images of 224 px alone, not 256"):
+        info.resolve(Pool("native"), 256)
+
+
+def test_registers_of_a_model_with_cls() -> None:
+    assert identify("demo_localizer_s_random").registers == 0

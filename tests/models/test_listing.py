@@ -101,9 +101,26 @@ def test_a_timm_model_is_measured() -> None:
     assert "nothing is resampled" in rotary["other_sizes"]
 
 
-def test_a_timm_model_without_cls_is_refused() -> None:
-    with pytest.raises(UsageError, match="has no CLS token"):
-        details(resolve("vit_base_patch16_gap_224"))
+@pytest.mark.parametrize(
+    ("name", "patch", "grid", "other_sizes", "why"),
+    [
+        ("vit_base_patch16_gap_224", 16, "14x14", "as timm does", "has no CLS token"),
+        ("test_resnet", 32, "7x7", "every multiple of 32 px", "is a ResNet"),
+        ("beit_base_patch16_224", 16, "14x14", "none", "is a Beit"),
+    ],
+)
+def test_of_a_timm_model_without_cls_attention_it_is_told_why(
+    name, patch, grid, other_sizes, why
+) -> None:
+    found = details(resolve(name))
+    assert (found["patch"], found["grid"], found["prefix_tokens"]) == (patch, grid, None)
+    assert other_sizes in found["other_sizes"]
+    assert why in found["cls_attention"]
+
+
+def test_a_network_without_a_grid_is_refused() -> None:
+    with pytest.raises(UsageError, match="gives no square grid of features"):
+        details(resolve("pit_ti_224"))
 
 
 @pytest.mark.parametrize(

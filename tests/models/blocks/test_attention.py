@@ -11,8 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from a2pipe.errors import UsageError
-from a2pipe.models.blocks.attention import check_readable, embed_patches, read_outputs
+from a2pipe.models.blocks.attention import embed_patches, read_outputs, why_unreadable
 from a2pipe.models.outputs import Block, Pool
 
 
@@ -218,12 +217,17 @@ def test_half_precision_rows_are_float32_and_close(tiny, backbone_of, pixels) ->
         ("vit_small_r26_s32_224", "has a HybridEmbed"),
     ],
 )
-def test_what_has_no_cls_attention_is_refused_in_a_sentence(name, words) -> None:
+def test_what_has_no_cls_attention_is_told_as_the_beginning_of_a_sentence(name, words) -> None:
     with torch.device("meta"):
         module = timm.create_model(name, num_classes=0)
-    with pytest.raises(UsageError, match=words) as refusal:
-        check_readable(module, name)
-    assert "\n" not in str(refusal.value)
+    why = why_unreadable(module, name)
+    assert why.startswith(f"{name} ")
+    assert words in why
+    assert "\n" not in why
+
+
+def test_nothing_is_said_of_what_can_be_read(kind, tiny) -> None:
+    assert why_unreadable(tiny(kind), kind) == ""
 
 
 def test_the_network_is_left_as_it_was(tiny, backbone_of, pixels) -> None:
