@@ -2,6 +2,7 @@
 
 import pytest
 
+from a2pipe.paper.last_vit import numbers
 from a2pipe.reports.masking.published import MASKED, READ_OFF, is_published
 
 from .probes import PAPER, PAPER_IMAGES, curve, probe
@@ -11,6 +12,18 @@ def test_curves_begin_at_the_clean_accuracy_and_end_apart() -> None:
     assert {len(values) for values in READ_OFF.values()} == {len(MASKED)}
     assert {values[0] for values in READ_OFF.values()} == {81.1}
     assert READ_OFF["lowest"][3] < READ_OFF["random"][3] < READ_OFF["highest"][3]
+
+
+def test_they_are_those_of_the_papers_tables() -> None:
+    listed = [each for each in numbers() if each.table == "masking"]
+    drawn = {
+        (f"{order} first" if order != "random" else order, masked): value
+        for order, values in READ_OFF.items()
+        for masked, value in zip(MASKED, values, strict=True)
+    }
+    assert {f"{order}, {masked} of 196 masked": v for (order, masked), v in drawn.items()} == {
+        each.method: each.value for each in listed
+    }
 
 
 def test_they_belong_to_the_setting_of_the_paper_alone() -> None:
