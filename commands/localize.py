@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .executors import executor_options
 from .flags import (
     ATTENTION,
     CROPS,
@@ -184,7 +183,6 @@ def plot(studies: tuple[Path, ...], out: Path | None) -> None:
     *(NAME, DATASET, IMAGE, EXTRACTION, READING, MASKING, RUN),
     short={**MODEL_THAT_EMBEDS, **_MASKING},
 )
-@executor_options
 @out_option
 @session_options
 def probe_masking(out: Path | None, as_json: bool, **options: Any) -> None:
