@@ -22,8 +22,8 @@ _COMMANDS = {
         "highest patch in the box (tables 1, 3)",
         "a2pipe localize --evaluation point-in-box",
     ),
-    "window-attention": ("windows in place of global attention", ""),
-    "patch-size": ("larger patches (figure 3)", ""),
+    "window-attention": ("windows in place of global attention", "a2pipe train lastvit"),
+    "patch-size": ("larger patches (figure 3)", "a2pipe train lastvit"),
     "masking": ("accuracy by hidden patches (figure 6)", "a2pipe probe-masking"),
     "norms": ("norms of patches (a figure)", "a2pipe patches"),
     "checkpoint": ("accuracy of the released checkpoint", ""),
@@ -68,7 +68,7 @@ def overview() -> list[dict[str, Any]]:
 
     id, what, datasets, numbers: its name, what it is about, on which datasets, and how many numbers
     it has. read_off: how many of these were read off a figure. command: what measures the like, on
-    models whose weights you have; "" where a model has to be trained or no command does it alone.
+    models whose weights you have or on small ones that it trains; "" where no command does.
     """
     tables: dict[str, list[LastVitNumber]] = {}
     for each in numbers():
