@@ -15,6 +15,7 @@ from feeding import decoders
 from plain import COMPILED, EAGER, LOW, queued
 
 from a2pipe.models.backbone import Backbone
+from a2pipe.models.outputs import Block, Pool
 from a2pipe.stages.device_canvas import Jpeg, device_canvases
 from a2pipe.stages.geometry import Canvas
 from a2pipe.stages.jpeg_header import size_for_gpu
@@ -120,8 +121,8 @@ def ours(model: Backbone, options: argparse.Namespace) -> dict[str, float]:
     images = model.images_a_pass(side)
     pixels = torch.zeros((images, side, side, 3), dtype=torch.uint8, device=model.device)
     works = {
-        "attention, last block": partial(model.launch, pixels, [blocks]),
-        "attention, all blocks": partial(model.launch, pixels, range(1, blocks + 1)),
-        "embedding": partial(model.launch, pixels, embed=True),
+        "attention, last block": partial(model.launch, pixels, [Block(blocks)]),
+        "attention, all blocks": partial(model.launch, pixels, [*map(Block, range(1, blocks + 1))]),
+        "embedding": partial(model.launch, pixels, [Pool("cls")]),
     }
     return {what: rate(work, images, options) for what, work in works.items()}
