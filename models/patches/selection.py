@@ -103,12 +103,20 @@ def stability(tokens: Tensor, form: str = "released", kernel: str = "released") 
 def smooth_channels(tokens: Tensor, kernel: str = "released") -> Tensor:
     """Filter patches (B, N, D) along their channels by a Gaussian of frequency."""
     channels = tokens.shape[-1]
-    gains = torch.from_numpy(frequency_gains(channels, kernel)).to(tokens)
+    gains = _gains_on(tokens.device, tokens.dtype, channels, kernel)
     filtered: Tensor = torch.fft.irfft(torch.fft.rfft(tokens) * gains, n=channels)
     return filtered
 
 
 @lru_cache(maxsize=16)
+def _gains_on(device: torch.device, dtype: torch.dtype, channels: int, kernel: str) -> Tensor:
+    """Return `frequency_gains` as a tensor on a device."""
+    # Kept, as a copy to CUDA waits for all that is queued there; and made as an ordinary tensor,
+    # as one that is made in inference mode would be of no use in training.
+    with torch.inference_mode(False):
+        return torch.from_numpy(frequency_gains(channels, kernel)).to(device, dtype)
+
+
 def frequency_gains(channels: int, kernel: str) -> NDArray[np.float64]:
     """Return by what each frequency is multiplied, float64 (channels // 2 + 1,), from 0 on.
 

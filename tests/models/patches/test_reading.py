@@ -248,3 +248,11 @@ def test_attention_and_the_cls_embedding_have_the_same_bits_beside_patches(
     beside = backbone.read(images, [*patches, *alone])
     for output, expected in alone.items():
         np.testing.assert_array_equal(beside[output], expected)
+
+
+def test_an_empty_batch_gives_empty_rows_of_every_output(tiny, backbone_of, pixels):
+    backbone = backbone_of(tiny("registers"))
+    outputs = [*map(parse_statistic, ("patch-score", "votes:N/4")), parse_pool("selective:3")]
+    found = backbone.read(pixels(126)[:0], outputs)
+    assert [output.text for output in found] == ["patch-score:cls", "votes:20", "selective:3"]
+    assert [values.shape for values in found.values()] == [(0, 81), (0, 81), (0, 48)]

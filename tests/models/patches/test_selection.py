@@ -79,6 +79,14 @@ def test_the_highest_frequency_of_an_even_number_stands_alone():
     np.testing.assert_allclose(centred, np.exp(-16 / 16) * wave, atol=1e-12)
 
 
+def test_a_filter_that_a_frozen_model_used_first_serves_one_that_is_trained():
+    with torch.inference_mode():
+        smooth_channels(draw(1, 2, 26))
+    tokens = draw(1, 2, 26).requires_grad_()
+    smooth_channels(tokens).square().sum().backward()
+    assert tokens.grad.isfinite().all()
+
+
 # --- the scores ---------------------------------------------------------------------------------
 
 
