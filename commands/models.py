@@ -19,7 +19,7 @@ def models(ctx: click.Context) -> None:
 @models.command("list")
 @json_option
 def models_list(as_json: bool = False) -> None:
-    """List the names that --model takes; any timm ViT with a CLS token works too.
+    """List the names that --model takes; any timm model works too.
 
     The columns are size in parameters, patch in pixels, grid of patches at 224 px, prefix (CLS and
     register tokens), norm (which normalisation) and weights (whether they are on this machine).

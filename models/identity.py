@@ -153,25 +153,19 @@ FIELDS = {field.name for field in fields(BackboneInfo)}
 
 
 def identify(
-    name: str,
-    *,
-    weights: Path | None = None,
-    offline: bool = False,
-    memo: Path | None = None,
-    asked: Iterable[Output] = (),
+    name: str, *, weights: Path | None = None, offline: bool = False, memo: Path | None = None
 ) -> BackboneInfo:
     """Return the facts of a backbone, fetching its weights if they are not on this machine.
 
     name: as for `load_backbone`. weights: a checkpoint to use in place of the published one.
     offline: whether the network must not be touched. memo: a JSON file that keeps the answer, so
     that asking again about an unchanged weights file of a model of the table imports no torch.
-    asked: what the model will be asked for.
 
-    Raises UsageError, before anything is fetched, for an unknown name, a model without a grid of
-    features, or one that lacks what is asked for; A2pipeError if the weights cannot be had.
+    Raises UsageError, before anything is fetched, for an unknown name or a model without a grid of
+    features; A2pipeError if the weights cannot be had.
     """
     entry = resolve(name)
-    refuse_unusable(entry, asked)
+    refuse_unusable(entry)
     path = locate_weights(entry, weights, offline)
     known = _recalled(entry, path, memo)
     if known is not None:
@@ -181,17 +175,10 @@ def identify(
     return info
 
 
-def is_known(
-    name: str,
-    *,
-    weights: Path | None,
-    offline: bool,
-    memo: Path | None,
-    asked: Iterable[Output] = (),
-) -> bool:
+def is_known(name: str, *, weights: Path | None, offline: bool, memo: Path | None) -> bool:
     """Return whether `identify` would answer from the memo alone. Raises what `identify` raises."""
     entry = resolve(name)
-    refuse_unusable(entry, asked)
+    refuse_unusable(entry)
     return _recalled(entry, locate_weights(entry, weights, offline), memo) is not None
 
 

@@ -3,8 +3,8 @@
 A name may be one of the table in `families`: the official hub names, and the models that ship with
 the package. It may be one that an installed package adds through the entry-point group
 `a2pipe.models`, whose object is a `ModelEntry` or an iterable of them. It may be another name of
-either, such as the paper's, or any timm model name of a ViT with a CLS token. timm is imported only
-for a name that is none of the first three.
+either, such as the paper's, or any timm model name. timm is imported only for a name that is none
+of the first three.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ def _entries_of(point: EntryPoint) -> list[ModelEntry]:
 
 
 def entries() -> list[ModelEntry]:
-    """Return all backbones of plug-ins and of the table; any timm ViT works beside them."""
+    """Return all backbones of plug-ins and of the table; any timm model works beside them."""
     return list({**_plugins(), **TABLE}.values())
 
 
@@ -124,4 +124,4 @@ def _nearest(name: str) -> str:
 
     known = [each for entry in entries() for each in (entry.name, *entry.called)]
     known += [*timm.list_models(), *timm.list_models(pretrained=True)]
-    return did_you_mean(name, known, "any timm ViT name works too.")
+    return did_you_mean(name, known, "any timm name works too.")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ...ending import in_background
 from ...errors import A2pipeError, UsageError
-from ...models.identity import BackboneInfo, identify, is_known
+from ...models.identity import BackboneInfo, identify, is_known, refuse_unusable
 from ...models.outputs import Block, Output, parse_pools, parse_statistic
+from ...models.zoo.names import resolve
 from ..experiment.schema import Experiment
 
 
@@ -46,11 +47,7 @@ class Identification:
         for name in _names(self._experiment):
             with suppress(Exception):
                 self._found[name] = identify(
-                    name,
-                    weights=run.weights.get(name),
-                    offline=True,
-                    memo=self._memo,
-                    asked=_asked_of(name, self._experiment),
+                    name, weights=run.weights.get(name), offline=True, memo=self._memo
                 )
 
     def _needs_pytorch(self) -> bool:
@@ -74,16 +71,11 @@ def identify_all(
         UsageError: a name is unknown, or a model has no CLS token and is asked for what needs one.
         A2pipeError: weights cannot be had or read.
     """
+    _refuse_lacking(experiment)
     run, found = experiment.run, found or {}
     return {
         name: found.get(name)
-        or identify(
-            name,
-            weights=run.weights.get(name),
-            offline=run.offline,
-            memo=memo,
-            asked=_asked_of(name, experiment),
-        )
+        or identify(name, weights=run.weights.get(name), offline=run.offline, memo=memo)
         for name in _names(experiment)
     }
 
@@ -99,6 +91,7 @@ def identify_apart(experiment: Experiment, memo: Path) -> None:
         UsageError: as for `identify_all`.
         A2pipeError: weights cannot be had.
     """
+    _refuse_lacking(experiment)
     if "torch" in sys.modules or _all_known(experiment, memo, experiment.run.offline):
         return
     child = get_context("spawn").Process(target=_identify, args=(experiment, memo), daemon=True)
@@ -117,15 +110,15 @@ def _all_known(experiment: Experiment, memo: Path, offline: bool) -> bool:
     """Tell whether the memo knows every model; raises what `identify` raises."""
     weights = experiment.run.weights
     return all(
-        is_known(
-            name,
-            weights=weights.get(name),
-            offline=offline,
-            memo=memo,
-            asked=_asked_of(name, experiment),
-        )
+        is_known(name, weights=weights.get(name), offline=offline, memo=memo)
         for name in _names(experiment)
     )
+
+
+def _refuse_lacking(experiment: Experiment) -> None:
+    """Raise UsageError if a model lacks what it is asked for, before any weights are fetched."""
+    for name in _names(experiment):
+        refuse_unusable(resolve(name), _asked_of(name, experiment))
 
 
 def _asked_of(name: str, experiment: Experiment) -> list[Output]:

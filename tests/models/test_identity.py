@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 
 from a2pipe.errors import UsageError
 from a2pipe.models import identity
-from a2pipe.models.identity import identify
+from a2pipe.models.identity import identify, refuse_unusable
 from a2pipe.models.outputs import Block, Pool, parse_pool, parse_statistic
 from a2pipe.models.weights import hub
+from a2pipe.models.zoo.names import resolve
 
 
 def test_the_random_control_is_described() -> None:
@@ -149,7 +150,7 @@ def test_what_needs_cls_is_refused_before_anything_is_fetched(name, asked, monke
     monkeypatch.setattr(hub, "_cached", lambda _: None)
     monkeypatch.setattr(hub, "_fetch", lambda *_: pytest.fail("fetched"))
     with pytest.raises(UsageError, match=HAS) as refusal:
-        identify(name, asked=[Pool("mean"), asked])
+        refuse_unusable(resolve(name), [Pool("mean"), asked])
     assert "\n" not in str(refusal.value)
     assert str(refusal.value).startswith(name)
 
