@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := cache commands datasets heads metrics models paper pipeline reports stages
+PACKAGES := cache commands datasets heads metrics models paper pipeline reports stages training
 READY := $(VENV)/.ready
 # One process a core, a file in one process, one thread in each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

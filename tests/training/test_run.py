@@ -1,5 +1,7 @@
 """All arms are trained, summed up and refused where they cannot be."""
 
+import sys
+
 import pytest
 
 from a2pipe.datasets.registry import load
@@ -63,3 +65,21 @@ def test_what_the_rest_of_an_experiment_may_not_say(
     changed = getattr(made, section).model_copy(update=values)
     with pytest.raises(UsageError, match=reason):
         train_lastvit(made.model_copy(update={section: changed}), None, tmp_path, progress)
+
+
+def test_a_resnet_is_an_arm_like_the_others(experiment, tmp_path, progress):
+    made = experiment(network="resnet18", epochs=0.2)
+    found = train_lastvit(made, tmp_path / "cache", tmp_path / "out", progress)
+    (row,) = found.rows
+    assert (row["network"], row["pool"], row["step"]) == ("resnet18", "selective:1", 1)
+    assert "pib_cls" not in row
+    assert 0 <= row["pib_pooled"] <= 1
+
+
+def test_event_files_without_tensorboard_are_refused_before_anything(
+    experiment, tmp_path, progress, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UsageError, match="TensorBoard"):
+        train_lastvit(experiment(tensorboard=True), None, tmp_path / "out", progress)
+    assert not (tmp_path / "out").exists()
