@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,8 @@ def augmented_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches of these steps: uint8 (batch, 3, side, side) and int64 (batch,), labels.
 
-    workers: processes that prepare batches; 0 is this one. It changes no bit.
+    workers: processes that prepare batches; 0 is this one. It changes no bit. A SIGTERM that they
+    get too does not end them before the training that reads them.
 
     Raises A2pipeError for an image that cannot be read.
     """
@@ -67,6 +69,7 @@ def augmented_batches(
         _Augmented(images, way, seed),
         batch_sampler=keys,
         num_workers=workers,
+        worker_init_fn=_outlive_sigterm,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
     )
@@ -74,6 +77,14 @@ def augmented_batches(
         if isinstance(found, str):
             raise A2pipeError(found)
         yield found
+
+
+def _outlive_sigterm(_: int) -> None:
+    """Let a process of the loader ignore the first SIGTERM."""
+    # Slurm and `timeout` send it to these processes too. PyTorch (2.14) ends the whole training as
+    # soon as one of them is killed, before a checkpoint is written. The second one counts, as
+    # multiprocessing sends one to what is left when the training is over, and waits for its end.
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 class _Keys:

@@ -1,5 +1,9 @@
 """Batches are a function of seed and step, whoever prepares them."""
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -57,3 +61,12 @@ def test_a_bad_image_is_one_sentence(images, workers):
             file.write(b"no image")
     with pytest.raises(A2pipeError, match=r"png cannot be trained on: .*; leave it out\.$"):
         drawn(images, range(1), workers)
+
+
+def test_a_sigterm_to_all_processes_leaves_the_batches_to_the_training(images):
+    whole = drawn(images, range(12))
+    batches = augmented_batches(images, WAY, 4, 0, range(12), 2)
+    found = [next(batches)]
+    for process in multiprocessing.active_children():
+        os.kill(process.pid, signal.SIGTERM)
+    assert same([*found, *batches], whole)
