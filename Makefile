@@ -43,6 +43,7 @@ typecheck: $(READY)
 
 bench: $(READY)  ## speed, scaling, coverage of intervals; peers.sh and faults.py take longer
 	$(BIN)/python benchmarks/boxes.py
+	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/heads.py

@@ -22,7 +22,7 @@ from networks import backbone, network, pixels
 
 from a2pipe.models.outputs import Block, Output, Pool, parse_pool, parse_statistic
 
-NAME, SIDE, BATCH = "vit_small_patch14_reg4_dinov2", 224, 8
+NAME, SIDE, BATCH = "vit_small_patch14_reg4_dinov2", 224, 4
 DEFAULT = ("patch-score", "norm", "votes:1", "votes:9", "votes:64", "votes:128")
 ASKED: dict[str, tuple[str, ...]] = {
     "votes:49": ("votes:49",),
@@ -89,5 +89,5 @@ def measure(rounds: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=36)
     print(json.dumps(measure(parser.parse_args().rounds), indent=2))
