@@ -67,6 +67,15 @@ CLIP = [
     (r"^pos_embed", "embeddings.position_embedding.weight"),
 ]
 
+SIGLIP = [
+    (r"^attn_pool\.latent", "head.probe"),
+    (r"^attn_pool\.qkv\.", "head.attention.in_proj_"),
+    (r"^attn_pool\.proj\.", "head.attention.out_proj."),
+    (r"^attn_pool\.norm\.", "head.layernorm."),
+    (r"^attn_pool\.", "head."),
+    *CLIP,
+]
+
 
 def translated(module, rules) -> dict[str, torch.Tensor]:
     """timm's state dict under the names that transformers uses."""
@@ -190,3 +199,24 @@ def test_attention_and_embedding_agree(family, sharpened, backbone_of, normalize
     assert entropy < ENTROPY, "the check needs a sharp softmax"
     assert max(errors) <= ATTENTION_ERROR
     assert relative <= EMBEDDING_ERROR
+
+
+def test_native_of_siglip_is_its_pooler(sharpened, backbone_of, normalized, pixels) -> None:
+    """timm's SigLIP has the exact GELU, and so has the other network here."""
+    ours = sharpened(timm.create_model("vit_base_patch16_siglip_224", **VIT_S))
+    theirs = transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**COMMON, **SIXTEEN))
+    state = ours.state_dict()
+    for kind in ("weight", "bias"):
+        parts = [state.pop(f"attn_pool.{name}.{kind}") for name in ("q", "kv")]
+        state[f"attn_pool.qkv.{kind}"] = torch.cat(parts)
+    pooling = {name: state.pop(name) for name in list(state) if name.startswith("attn_pool.")}
+    given = {**dict(split_projections(state)), **pooling}
+    theirs = loaded(theirs, {renamed(name, SIGLIP): value for name, value in given.items()})
+    images = pixels(224)
+    with torch.no_grad():
+        expected = theirs(pixel_values=normalized(images)).pooler_output.numpy()
+    found = backbone_of(ours).embed(images, "native")
+    assert np.linalg.norm(found - expected) <= EMBEDDING_ERROR * np.linalg.norm(expected)
+    patches = theirs(pixel_values=normalized(images)).last_hidden_state.mean(dim=1).detach().numpy()
+    mean = backbone_of(ours).embed(images, "mean")
+    assert np.linalg.norm(mean - patches) <= EMBEDDING_ERROR * np.linalg.norm(patches)

@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from torch.nn.functional import silu
 from torchvision.models.vision_transformer import VisionTransformer
@@ -18,10 +19,13 @@ from torchvision.models.vision_transformer import VisionTransformer
 from a2pipe.errors import A2pipeError
 from a2pipe.models.backbone import load_backbone
 from a2pipe.models.preprocessing import normalize
+from a2pipe.models.weights.conversion import to_timm
 from a2pipe.models.zoo.model_entry import IMAGENET
 from a2pipe.models.zoo.names import resolve
 
 NARROW: dict[str, Any] = {"embed_dim": 48, "depth": 3, "num_heads": 3}
+SWIN: dict[str, Any] = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 4)}
+SWIN["num_classes"] = 0
 Checkpoint = dict[str, Any]
 
 
@@ -460,3 +464,22 @@ def test_numbers_that_no_network_has_are_refused(value, network, tmp_path) -> No
     state["norm.bias"] = value.expand(state["norm.bias"].shape).clone()
     said = refusal("dino_vits16", state, tmp_path)
     assert "not finite floating-point numbers (tensor norm.bias)" in said
+
+
+def test_buffers_that_older_files_of_a_family_hold_are_left_out() -> None:
+    """Swin's files once held the masks of its windows, and the head without a layer of its own."""
+    network = SwinTransformer(**SWIN)
+    state = network.state_dict()
+    older = {**state, "layers.0.blocks.0.attn_mask": torch.zeros(64, 49, 49)}
+    older["head.fc.weight"] = torch.zeros(1000, 128)
+    found = to_timm(network, older, "here")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+
+
+def test_a_file_of_another_window_is_not_resampled() -> None:
+    network = SwinTransformer(**SWIN)
+    other = SwinTransformer(**SWIN, img_size=256, window_size=8)
+    found = to_timm(network, other.state_dict(), "here")
+    key = "layers.0.blocks.0.attn.relative_position_bias_table"
+    assert found[key].shape == other.state_dict()[key].shape != network.state_dict()[key].shape

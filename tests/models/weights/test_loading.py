@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor
 
@@ -78,3 +79,51 @@ def test_buffers_that_no_file_holds_are_computed() -> None:
     loaded = load_weights(network, random_tensors(network), "w.pth")
     assert not any(buffer.is_meta for buffer in loaded.buffers())
     assert all(bool(buffer.isfinite().all()) for buffer in loaded.buffers())
+
+
+# --- networks that are no ViTs ------------------------------------------------------------------
+
+
+def outlined(name: str):
+    with torch.device("meta"):
+        return timm.create_model(name, num_classes=0)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_convnext", "test_efficientnet"])
+def test_any_network_of_timm_loads_from_timms_own_file_without_its_classifier(name) -> None:
+    whole = timm.create_model(name)
+    module = load_weights(outlined(name), whole.state_dict(), "here")
+    assert not module.training
+    wanted = timm.create_model(name, num_classes=0).state_dict()
+    state = module.state_dict()
+    assert state.keys() == wanted.keys()
+    for key, values in state.items():
+        assert torch.equal(values, whole.state_dict()[key]), key
+        assert values.dtype == wanted[key].dtype
+
+
+def test_counts_of_batches_may_lack_and_nothing_else() -> None:
+    state = timm.create_model("test_resnet").state_dict()
+    older = {name: value for name, value in state.items() if "num_batches" not in name}
+    load_weights(outlined("test_resnet"), older, "here")
+    del older["bn1.running_mean"]
+    with pytest.raises(A2pipeError, match=r"1 tensor differs, 1 missing \(bn1\.running_mean\)"):
+        load_weights(outlined("test_resnet"), older, "here")
+
+
+def test_statistics_that_are_not_finite_are_refused() -> None:
+    state = timm.create_model("test_resnet").state_dict()
+    state["bn1.running_var"][0] = torch.nan
+    with pytest.raises(A2pipeError, match=r"not finite .* \(tensor bn1\.running_var\)"):
+        load_weights(outlined("test_resnet"), state, "here")
+
+
+def test_attention_is_fused_wherever_it_is(monkeypatch) -> None:
+    """In Swin's windows too, which timm leaves to the environment."""
+    small = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 4)}
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **given: create(name, **small, **given))
+    name = "swin_tiny_patch4_window7_224"
+    module = load_weights(outlined(name), timm.create_model(name).state_dict(), "here")
+    fused = [part.fused_attn for part in module.modules() if hasattr(part, "fused_attn")]
+    assert fused == [True] * 4
