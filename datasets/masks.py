@@ -1,6 +1,6 @@
 """Read the masks of a collection: images whose pixels say what is an object."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -40,14 +40,17 @@ def read_mask(path: str, size: tuple[int, int]) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def masks_digest(paths: Iterable[str]) -> str:
-    """Return the digest, 32 hex digits, of the bytes of mask files in their order.
+def masks_digest(masks: Mapping[str, str]) -> str:
+    """Return the digest, 32 hex digits, of which image has a mask file of which bytes.
+
+    masks: paths of the files by digest of the image, in the order of the images.
 
     Raises UsageError for a file that cannot be read.
     """
     whole = sha256()
-    for path in paths:
+    for image, path in masks.items():
         try:
+            whole.update(f"{image}\0".encode())
             whole.update(sha256(Path(path).read_bytes()).digest())
         except OSError as error:
             raise UsageError(

@@ -92,7 +92,7 @@ def _truths(session: Session, collection: Collection) -> list[_Truth]:
         )
     found = [_Truth("boxes", boxed, len(scenes) - len(boxed))] if boxed else []
     if masked:
-        digest = masks_digest(scene.mask for scene in masked)
+        digest = masks_digest({scene.image: scene.mask for scene in masked})
         found.append(_Truth(digest, masked, len(scenes) - len(masked)))
     return found
 

@@ -135,7 +135,8 @@ class _Sides:
 
     def __init__(self, scenes: list[Scene], canvas: Canvas):
         self.scenes, self._canvas = scenes, canvas
-        self.masks = masks_digest(masked) if (masked := [s.mask for s in scenes if s.mask]) else ""
+        masked = {scene.image: scene.mask for scene in scenes if scene.mask}
+        self.masks = masks_digest(masked) if masked else ""
         self._found: dict[int, NDArray[np.uint8]] = {}
 
     def of(self, grid: int, patch: int, part: slice) -> Mask:

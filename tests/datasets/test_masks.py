@@ -48,12 +48,13 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> 
     assert "\n" not in str(refused.value)
 
 
-def test_the_digest_is_of_the_files_in_their_order(tmp_path: Path) -> None:
+def test_the_digest_says_which_image_has_which_mask(tmp_path: Path) -> None:
     one, other = written(tmp_path / "a.png", "P"), written(tmp_path / "b.png", "L")
-    assert masks_digest([one, other]) != masks_digest([other, one])
-    assert len(masks_digest([one])) == 32
-    before = masks_digest([other])
+    assert masks_digest({"1": one, "2": other}) != masks_digest({"1": other, "2": one})
+    assert masks_digest({"1": one}) != masks_digest({"2": one})
+    assert len(masks_digest({"1": one})) == 32
+    before = masks_digest({"1": other})
     Path(other).write_bytes(Path(one).read_bytes())
-    assert masks_digest([other]) == masks_digest([one]) != before
+    assert masks_digest({"1": other}) == masks_digest({"1": one}) != before
     with pytest.raises(UsageError, match="cannot be read"):
-        masks_digest([str(tmp_path / "none.png")])
+        masks_digest({"1": str(tmp_path / "none.png")})

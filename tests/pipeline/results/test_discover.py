@@ -167,6 +167,16 @@ def test_other_masks_are_measured_anew_and_boxes_are_not(experiment, cache, writ
     assert len(written) == 6
 
 
+def test_the_same_masks_of_other_images_are_measured_anew(experiment, cache, written, voc):
+    found, _ = discovered(experiment(), cache)
+    masks = sorted((voc / "SegmentationClass").glob("*.png"))
+    images = sorted((voc / "JPEGImages").glob("*.jpg"))
+    masks[-1].rename(masks[-1].with_name(f"{images[MASKED].stem}.png"))
+    again, _ = discovered(experiment(), cache)
+    assert len(written) == 6
+    assert again.lines[0].miou.record != found.lines[0].miou.record
+
+
 def test_how_images_are_dealt_out_changes_nothing(experiment, cache, tmp_path, monkeypatch):
     expected, _ = discovered(experiment(), cache)
     monkeypatch.setattr(module, "READ_AT_ONCE", 7)
