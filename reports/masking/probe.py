@@ -40,7 +40,8 @@ class Point:
 class Curve:
     """A Curve is the accuracy of a model as patches are masked in one order.
 
-    model: its name. pool: of the embedding that the head reads. score: what ranks the patches.
+    model: its name. pool: of the embedding that the head reads. score: what ranks the patches, such
+    as "patch-score:cls", or "attention block 11" where not the last block alone is taken.
     order: "highest" or "lowest" first, or "random". fill: what stands on masked patches. head: what
     predicts. patches: how many an image has. points: with ever more patches masked.
     """

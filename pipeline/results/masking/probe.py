@@ -104,7 +104,7 @@ def _curves(session: Session, passes: Passes) -> Iterator[Curve]:
                     yield Curve(
                         model=passes.model,
                         pool=predictor.pool,
-                        score=_name(score),
+                        score=_name(session, score),
                         order=order,
                         fill=fill,
                         head=predictor.head,
@@ -132,5 +132,11 @@ def _point(
     return Point(count, len(index), right / len(index), float(low), float(high))
 
 
-def _name(score: MapSpec | None) -> str:
-    return "no score" if score is None else f"{score.attention.source}{score.suffix}"
+def _name(session: Session, score: MapSpec | None) -> str:
+    """Return what ranks patches: "patch-score:cls", "attention block 11, max over heads"."""
+    if score is None:
+        return "no score"
+    source = score.attention
+    only_last = session.experiment.attention.layers == "last"
+    block = source.layer_words(only_last) if source.has_heads else ""
+    return f"{source.source}{block}{score.suffix}"

@@ -57,6 +57,24 @@ def test_accuracies_are_shares_of_right_predictions(experiment, cache):
             assert (point.low, point.high) == pytest.approx([float(each) for each in limits])
 
 
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        ("last", ["attention", "votes:4"]),
+        ([3, 4], ["attention block 3", "attention block 4", "votes:4"]),
+    ],
+)
+def test_curves_say_what_ranks_the_patches(experiment, cache, layers, names):
+    scores = ["attention", "votes:4"]
+    tree = experiment(
+        embedding={"models": [MODEL]},
+        attention={"layers": layers},
+        masking={"step": 18, "head": "nearest-mean", "order": "lowest", "score": scores},
+    )
+    found = make_probe(open_session(tree, cache))
+    assert [curve.score for curve in found.curves] == names
+
+
 def test_a_second_probe_passes_nothing_and_says_the_same(experiment, cache):
     first = make_probe(opened(experiment, cache, fill="blur"))
     session = opened(experiment, cache, fill="blur")
