@@ -83,7 +83,7 @@ def localize(out: Path | None, as_json: bool, **options: Any) -> None:
 )
 @session_options
 def discover(as_json: bool, **options: Any) -> None:
-    """Find one object in each image by every map, beside published results.
+    """Find one object in each image by every map.
 
     Every map is thresholded; the part around its peak becomes a box, which is compared with the
     boxes of the dataset (CorLoc), and the whole with its masks, where it has some (mIoU).
@@ -105,7 +105,13 @@ def discover(as_json: bool, **options: Any) -> None:
 @experiment_options(
     *(NAME, DATASET, IMAGE, LOOKING, PATCHES, SPLIT, RUN), short={**MODEL_THAT_ATTENDS, **_OWN}
 )
-@click.option("--cut", type=float, metavar="NORM", help="Count the patches above this norm.")
+@click.option(
+    "--cut",
+    type=click.FloatRange(min=0),
+    metavar="NORM",
+    show_default=False,
+    help="Count the patches above this norm.",
+)
 @click.option(
     "--images",
     type=click.IntRange(0, 100),

@@ -54,11 +54,13 @@ class HeadedCommand(click.Command):
 
 
 PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+"""A file in place of the folder is refused before anything is computed."""
 
 
 def path_option(name: str, metavar: str, sentence: str, **settings: Any) -> Decorator:
     """Return an option whose value is a path; `settings` are those of `click.option`."""
-    return click.option(name, type=PATH, metavar=metavar, help=sentence, **settings)
+    return click.option(name, **{"type": PATH, "metavar": metavar, "help": sentence, **settings})
 
 
 cache_option = click.option(
@@ -70,7 +72,7 @@ cache_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print no progress on stderr.")
-out_option = path_option("--out", "DIR", "Folder of the report.  [results/NAME]")
+out_option = path_option("--out", "DIR", "Folder of the report.  [results/NAME]", type=FOLDER)
 
 
 def decorated(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:

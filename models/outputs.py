@@ -23,8 +23,8 @@ _STATISTICS = (
     "pooled-score:K[:FORM][:KERNEL]"
 )
 _SELECTION = (
-    f"with a number of patches K such as 49 or N/4, FORM {', '.join(FORMS)} and "
-    f"KERNEL {', '.join(KERNELS)}"
+    f"with K patches, at least 1, such as 49 or N/4, a FORM of {', '.join(FORMS)} and a "
+    f"KERNEL of {', '.join(KERNELS)}"
 )
 
 

@@ -376,9 +376,10 @@ def test_a_file_where_the_cache_or_the_report_should_be(command, base, tmp_path)
     taken.write_text("mine")
     cache = refused(command(*EXTRACT, *base, "--cache", taken), 1)
     assert f"{taken} could not be written, as a file is in the way" in cache
-    report = refused(command(*MATRIX, *base, "--out", taken), 1)
-    assert f"Cannot write the report to {taken}" in report
+    report = refused(command(*MATRIX, *base, "--out", taken), 2)
+    assert f"'--out': Directory '{taken}' is a file" in report
     assert taken.read_text() == "mine"
+    assert not (tmp_path / "cache").exists()  # nothing was computed for a report without a place
 
 
 @pytest.fixture(scope="module")

@@ -94,8 +94,8 @@ def _require_same(path: Path, written: dict[str, Any], settings: Mapping[str, An
     others = sorted(key for key in keys if written.get(key) != given.get(key))
     if others:
         raise UsageError(
-            f"{path} is of a training with another {', '.join(others)}: choose another --out, or "
-            "delete it."
+            f"{path} is of a training with other settings ({', '.join(others)}): choose another "
+            "--out, or delete it."
         )
 
 

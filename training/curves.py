@@ -18,6 +18,14 @@ FILE, PLOT = "curves.csv", "curves.png"
 STEP = "step"
 Row = dict[str, float]
 _ACROSS = 3  # panels of a plot side by side
+_TITLES = {
+    "inside": "share of patches in the box",
+    "pib_cls": "Point-in-Box by score to CLS",
+    "pib_pooled": "Point-in-Box by score to the pooled vector",
+    "pib_votes": "Point-in-Box by votes",
+    "norm_max": "longest patch of an image",
+    "norm_q99": "0.99 quantile of norms",
+}
 
 
 class Curves:
@@ -85,7 +93,9 @@ def plot_bytes(runs: Mapping[str, Sequence[Row]]) -> bytes:
 def _figure(runs: Mapping[str, Sequence[Row]], names: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
-    from ..reports.drawing import MUTED, RULE
+    from ..reports.drawing import MUTED
+    from ..reports.localization.axes import tidy
+    from ..reports.localization.panels import style_of
 
     down = max(1, math.ceil(len(names) / _ACROSS))
     legend = 0.2 * math.ceil(len(runs) / _ACROSS) if len(runs) > 1 else 0
@@ -97,16 +107,26 @@ def _figure(runs: Mapping[str, Sequence[Row]], names: Sequence[str]) -> Figure:
     )
     panels = figure.subplots(down, _ACROSS, squeeze=False).flat
     for axes, name in zip(panels, names, strict=False):
-        for label, rows in runs.items():
+        for number, (label, rows) in enumerate(runs.items()):
             points = [(row[STEP], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True) if points else ([], []), label=label, marker=".")
-        axes.set_title(name.replace("_", " "), fontsize=9)
+            line = zip(*points, strict=True) if points else ([], [])
+            axes.plot(*line, markersize=3.5, linewidth=1.3, **style_of(number, label))
+        axes.set_title(_title(name), fontsize=9)
         axes.set_xlabel("step", fontsize=8, color=MUTED)
-        axes.tick_params(labelsize=7)
-        axes.grid(color=RULE)
+        # Ticks such as +5.656 above the axis would lie on the title.
+        axes.ticklabel_format(axis="y", useOffset=False)
+        tidy(axes)
     if legend:
         entries = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*entries, loc="lower center", ncols=_ACROSS, fontsize=7)
+        figure.legend(*entries, loc="lower center", ncols=_ACROSS, fontsize=7, frameon=False)
     for axes in figure.axes[len(names) :]:
         axes.set_visible(False)
     return figure
+
+
+def _title(name: str) -> str:
+    """Return a column's name in words, such as "accuracy, highest 50 % masked"."""
+    if name in _TITLES:
+        return _TITLES[name]
+    first, *rest = name.split("_")
+    return f"accuracy, {rest[0]} {rest[1]} % masked" if len(rest) > 1 else " ".join([first, *rest])

@@ -83,7 +83,8 @@ def train_lastvit(
     folder = (out or Path("results") / experiment.name / "training").resolve()
     work = _Work(experiment, collection, images, shown, device, folder)
     found = {arm: _train_arm(work, arm, progress) for arm in arms}
-    remarks = (measured.boxed.why_none,) if measured.boxed.why_none else ()
+    why = measured.boxed.why_none
+    remarks = (f"Point-in-Box is left out. {why}",) if why else ()
     return _summed_up(folder, found, remarks)
 
 

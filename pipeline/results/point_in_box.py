@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.collection import Collection
+from ...errors import UsageError
 from ...metrics.localization import patch_centres
 from ...metrics.point_in_box import are_small, point_in_box, share_inside, touched_patches
 from ...stages.attention import grid_map
@@ -28,6 +29,10 @@ MEASURES = ("point_in_box", "inside")
 """These are measured of a map: whether its highest patch is inside, and how many patches are."""
 
 
+class NothingCountsError(NoAnswerError, UsageError):
+    """It is raised where no image of a split counts: the dataset, split or rule is wrong."""
+
+
 def point_subjects(collection: Collection, split: str, canvas: Canvas, rule: str) -> Subjects:
     """Return the images of a split that count for a rule, one of `EVALUATIONS`.
 
@@ -36,7 +41,7 @@ def point_subjects(collection: Collection, split: str, canvas: Canvas, rule: str
 
     Raises:
         UsageError: the collection has splits, but no image in this one, or none can be read.
-        NoAnswerError: no image counts.
+        NothingCountsError: no image counts.
     """
     samples: dict[str, list[int]] = defaultdict(list)
     for sample in samples_of(collection, split):
@@ -48,7 +53,7 @@ def point_subjects(collection: Collection, split: str, canvas: Canvas, rule: str
         if _counts(collection, found, sizes, rule)
     }
     if not boxes:
-        raise NoAnswerError(_why_none(collection, len(samples), rule))
+        raise NothingCountsError(_why_none(collection, len(samples), rule))
     return Subjects(
         index=np.array([samples[image][0] for image in boxes], np.int64),
         images=tuple(boxes),

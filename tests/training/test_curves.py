@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from a2pipe.training.curves import FILE, Curves, csv_bytes, plot_bytes, read_rows
+from a2pipe.training.curves import FILE, Curves, _figure, csv_bytes, plot_bytes, read_rows
 
 
 def test_rows_read_back_to_the_same_bits(tmp_path):
@@ -32,3 +32,18 @@ def test_a_plot_has_a_panel_for_each_number():
         image.load()
         assert image.width > image.height
     assert plot_bytes({"x": rows}) == one
+
+
+def test_panels_are_titled_in_words_and_no_tick_hides_one():
+    rows = [{"step": 0, "norm_q99": 5.6561}, {"step": 5, "norm_q99": 5.6562}]
+    names = ["norm_q99", "pib_cls", "accuracy_highest_50", "train_loss"]
+    figure = _figure({"x": rows}, names)
+    figure.canvas.draw()
+    panels = figure.axes[: len(names)]
+    assert [axes.get_title() for axes in panels] == [
+        "0.99 quantile of norms",
+        "Point-in-Box by score to CLS",
+        "accuracy, highest 50 % masked",
+        "train loss",
+    ]
+    assert panels[0].yaxis.get_offset_text().get_text() == ""

@@ -29,7 +29,7 @@ def test_a_table_has_a_row_for_each_arm(experiment, tmp_path, progress):
 
 def test_another_dataset_or_recipe_is_not_gone_on_with(experiment, tmp_path, progress):
     train_lastvit(experiment(), tmp_path / "cache", tmp_path / "out", progress)
-    with pytest.raises(UsageError, match="of a training with another decay"):
+    with pytest.raises(UsageError, match=r"of a training with other settings \(decay\)"):
         train_lastvit(experiment(decay=0.1), tmp_path / "cache", tmp_path / "out", progress)
 
 

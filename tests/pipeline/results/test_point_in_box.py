@@ -78,7 +78,7 @@ def test_of_samples_that_share_an_image_the_first_decides():
 def test_the_size_in_the_annotation_decides_and_is_in_the_address():
     boxes = [[SMALL], [QUARTER]]
     annotated = np.array([[200, 200], [0, 0]])  # of which SMALL is a quarter
-    with pytest.raises(A2pipeError, match=r"None of the 2 images .* one box alone that covers"):
+    with pytest.raises(UsageError, match=r"None of the 2 images .* one box alone that covers"):
         point_subjects(samples(boxes, annotated=annotated), "test", CANVAS, "point-in-box")
     other = sizes_digest(samples(boxes, annotated=annotated), "point-in-box")
     assert len(other) == 32
@@ -88,7 +88,7 @@ def test_the_size_in_the_annotation_decides_and_is_in_the_address():
 
 
 def test_a_dataset_without_boxes_is_refused():
-    with pytest.raises(A2pipeError, match="birds has no boxes, which the evaluation centre needs"):
+    with pytest.raises(UsageError, match="birds has no boxes, which the evaluation centre needs"):
         point_subjects(samples([[], []]), "test", CANVAS, "centre")
 
 
