@@ -161,5 +161,8 @@ def _how_to_get(entry: ModelEntry) -> str:
         return "there are none: a control, drawn from a fixed seed"
     if entry.source == "shipped":
         return "they lie in the package"
-    own = f"--weights {entry.name}=FILE with the authors' checkpoint"
+    whose = "the authors' checkpoint"
+    if entry.family == "trained":
+        whose = f"the backbone.safetensors of `a2pipe train {entry.name}`"
+    own = f"--weights {entry.name}=FILE with {whose}"
     return f"a2pipe models fetch {entry.name}, or {own}" if entry.repo else own

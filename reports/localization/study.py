@@ -5,7 +5,7 @@ are in [0, 1]; NaN means that a number is not defined.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -210,11 +210,20 @@ def left_out_words(study: Study) -> str:
 def study_table(study: Study) -> list[dict[str, Any]]:
     """Return a line for each map, with the means of its measures, for a terminal.
 
-    Of the `way` only that stands there which differs between lines.
+    Of the `way` only that stands there which differs between lines, and a source or a rule of
+    Point-in-Box that a reader would not expect.
     """
-    varying = [key for key in _WAY if len({getattr(line, key) for line in study.lines}) > 1]
+    varying = [key for key in _WAY if _is_told(key, {getattr(line, key) for line in study.lines})]
     labels = dict.fromkeys(each.label for line in study.lines for each in line.measures)
     return [_table_line(line, varying, labels) for line in study.lines]
+
+
+def _is_told(key: str, values: Set[Any]) -> bool:
+    unexpected = {
+        "source": values - {"attention"},
+        "evaluation": values & {"point-in-box", "centre"},
+    }
+    return len(values) > 1 or bool(unexpected.get(key))
 
 
 def _table_line(line: Line, varying: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:

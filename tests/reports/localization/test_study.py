@@ -90,6 +90,12 @@ def test_the_table_shows_what_varies() -> None:
     assert (first["block"], first["mass"], second["crop_hit 64"]) == ("12/12", 0.6, "-")
 
 
+@pytest.mark.parametrize(("key", "value"), [("source", "votes:1"), ("evaluation", "centre")])
+def test_the_table_names_what_is_not_attention_on_pixels(key: str, value: str) -> None:
+    lines = tuple(replace(line, **{key: value}) for line in STUDY.lines)
+    assert [line[key] for line in study_table(replace(STUDY, lines=lines))] == [value, value]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
