@@ -93,6 +93,12 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _one_sentence(error: click.ClickException) -> str:
     """Return click's message as a sentence, and name the help of the command it is about."""
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        # By likeness alone click would offer --decode for --model, and not --attention-model.
+        longer = f"-{error.option_name.lstrip('-')}"
+        names = [name for option in error.ctx.command.params for name in option.opts]
+        near = [name for name in names if name.endswith(longer)] or error.possibilities
+        error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
     message = error.format_message()
     ended = message if message.endswith((".", "?", ")")) else f"{message}."
     context = error.ctx if isinstance(error, click.UsageError) else None

@@ -152,6 +152,11 @@ def test_an_unknown_command_and_none_at_all(command):
     assert "Usage: a2pipe" in command().err
 
 
+def test_a_flag_that_two_have_longer_names_for_offers_both(command, base):
+    said = refused(command(*MATRIX, *base, "--model", "demo_embedder_s"), 2)
+    assert "Did you mean one of: '--attention-model', '--embedding-model'?" in said
+
+
 def test_crops_that_cannot_be_placed_name_the_image(command, base, table):
     sentence = refused(command(*CROPS, *base, "--crop-sizes", "48,48"), 2)
     assert sentence.startswith(f"Image {table.parent / '0.png'} has no room for a crop of 48 px")
