@@ -19,6 +19,8 @@ from .draws import drawing, samples_of_step
 
 MOST_KEPT = 1 << 28
 """Decoded images are kept in memory if all of them together have at most so many bytes."""
+GRACE = 20
+"""Seconds for which processes that prepare batches go on after a SIGTERM."""
 
 Key = tuple[int, int]
 """The step and the number of the sample."""
@@ -80,11 +82,11 @@ def augmented_batches(
 
 
 def _outlive_sigterm(_: int) -> None:
-    """Let a process of the loader ignore the first SIGTERM."""
+    """Let a process of the loader end only some seconds after a SIGTERM."""
     # Slurm and `timeout` send it to these processes too. PyTorch (2.14) ends the whole training as
-    # soon as one of them is killed, before a checkpoint is written. The second one counts, as
-    # multiprocessing sends one to what is left when the training is over, and waits for its end.
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    # soon as one of them is killed, before a checkpoint is written. The signal is not ignored for
+    # good, as multiprocessing sends it to what is left at its own end, and waits.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
 class _Keys:
