@@ -93,13 +93,13 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _one_sentence(error: click.ClickException) -> str:
     """Return click's message as a sentence, and name the help of the command it is about."""
+    message = error.format_message()
     if isinstance(error, click.NoSuchOption) and error.ctx:
         # By likeness alone click would offer --decode for --model, and not --attention-model.
         longer = f"-{error.option_name.lstrip('-')}"
         names = [name for option in error.ctx.command.params for name in option.opts]
-        near = [name for name in names if name.endswith(longer)] or error.possibilities
-        error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
-    message = error.format_message()
+        near = " or ".join(repr(name) for name in names if name.endswith(longer))
+        message = f"{error.message} (Did you mean {near}?)" if near else message
     ended = message if message.endswith((".", "?", ")")) else f"{message}."
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{ended} See `{context.command_path} --help`." if context else ended

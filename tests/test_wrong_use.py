@@ -154,7 +154,7 @@ def test_an_unknown_command_and_none_at_all(command):
 
 def test_a_flag_that_two_have_longer_names_for_offers_both(command, base):
     said = refused(command(*MATRIX, *base, "--model", "demo_embedder_s"), 2)
-    assert "Did you mean one of: '--attention-model', '--embedding-model'?" in said
+    assert "Did you mean '--attention-model' or '--embedding-model'?" in said
 
 
 def test_crops_that_cannot_be_placed_name_the_image(command, base, table):
