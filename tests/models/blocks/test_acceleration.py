@@ -283,7 +283,10 @@ def test_a_variant_too_many_is_refused_and_never_run_uncompiled(pixels, monkeypa
         steps.embed(module, pixels(48, 2))
 
 
-def test_where_torch_compile_is_switched_off_it_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr("torch._dynamo.config.disable", True)
-    with pytest.raises(A2pipeError, match="switched off by TORCH_COMPILE_DISABLE"):
+def test_where_torch_compile_is_switched_off_it_is_refused() -> None:
+    from torch._dynamo import config
+
+    # By torch's own patch: that of pytest would hide the setting from every test after this one.
+    refused = pytest.raises(A2pipeError, match="switched off by TORCH_COMPILE_DISABLE")
+    with config.patch(disable=True), refused:
         compiled_steps()
