@@ -120,6 +120,18 @@ class Experiment(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _text_is_shared_with_cls(self) -> Experiment:
+        """Refuse what `one_model` of `stages.fits` would refuse once weights are fetched."""
+        for head in self.head:
+            with_text = head.kind == "zero-shot" or head.parameters.get("projected") is True
+            if with_text and self.embedding.pool != ("cls",):
+                raise ValueError(
+                    f"The head {head.label} reads what is shared with text, which are embeddings "
+                    'of the CLS token alone; leave embedding.pool (--pool) at "cls"'
+                )
+        return self
+
     @property
     def embedding_input(self) -> int:
         """Return the side in pixels to which crops are resized unless a baseline says otherwise."""

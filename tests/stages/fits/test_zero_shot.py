@@ -218,6 +218,13 @@ def test_features_of_several_models_are_refused(collection, features, model, sou
     assert "(openclip_vitb16, openclip_vitl14)" in said
 
 
+@pytest.mark.parametrize("pool", ["mean", "selective:49"])
+def test_embeddings_of_patches_are_refused(pool, collection, model, source):
+    features = [EmbeddingSpec(FULL, model, 224, pool=pool)]
+    with pytest.raises(UsageError, match="Only embeddings of the CLS token can be projected"):
+        plan_zero_shot({}, collection, features, source)
+
+
 def test_embeddings_of_other_weights_are_refused(collection, model, source):
     other = replace(model, weights="0" * 32)
     features = (EmbeddingSpec(FULL, other, 224),)
