@@ -14,9 +14,8 @@ from ..cache.layout import ArrayField
 from ..errors import UsageError
 from ..models.outputs import Block
 from .aggregators import parse_aggregator
-from .geometry import Canvas
 from .maps import Floats, patch_maps, smooth
-from .passes import ForwardPass, ModelSpec
+from .passes import ModelSpec, WholeCanvas
 from .patches import PatchSpec
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AttentionSpec:
+class AttentionSpec(WholeCanvas):
     """An AttentionSpec is the CLS row of one block's softmax: float32 (heads, tokens).
 
     Prefix tokens are included.
@@ -38,8 +37,6 @@ class AttentionSpec:
 
     stage: ClassVar[str] = "attention"
     version: ClassVar[int] = 1
-    only_when_read: ClassVar[bool] = False
-    reads_original: ClassVar[bool] = False
     has_heads: ClassVar[bool] = True
     source: ClassVar[str] = "attention"
     source_words: ClassVar[str] = "attention"
@@ -50,21 +47,6 @@ class AttentionSpec:
     geometry: str = "squash"
     draft: bool = False
     decoder: str = "pillow"
-
-    @property
-    def pixels(self) -> Canvas:
-        """Return the canvas that the model is shown."""
-        return Canvas(self.input_size, self.geometry, self.draft, self.decoder)
-
-    @property
-    def upstream(self) -> tuple[Canvas]:
-        """Return the specs whose rows are read to compute this one, where they are stored."""
-        return (self.pixels,)
-
-    @property
-    def forward_pass(self) -> ForwardPass:
-        """Return the pass that gives it; all blocks of a model on one canvas share one."""
-        return ForwardPass(self.model, self.input_size, self.pixels)
 
     @property
     def output(self) -> Block:
@@ -87,11 +69,6 @@ class AttentionSpec:
     def name(self) -> str:
         """Return the model and its block in words, without the canvas."""
         return f"{self.model.name}, block {self.block}"
-
-    @property
-    def words(self) -> str:
-        """Return the spec in words: "dinov2_vits14, block 12, letterboxed"."""
-        return self.name + self.pixels.suffix
 
     def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
         """Return what is stored of an image: float32 (heads, tokens), NaN where the image is bad.

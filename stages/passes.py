@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from .geometry import Canvas
+
 NUMERICS = 2
 """The version of the arithmetic of models in low precision and of compiled ones."""
 
@@ -51,3 +53,45 @@ class ForwardPass:
     model: ModelSpec
     side: int
     shown: object
+
+
+class WholeCanvas:
+    """A spec of what a model makes of a whole canvas is derived from this class.
+
+    It has the fields `model`, `input_size` (the side of the canvas in pixels), and `geometry`,
+    `draft` and `decoder` of the canvas (`geometry.Canvas`); and `name`, what it is in words.
+    """
+
+    only_when_read: ClassVar[bool] = False
+    reads_original: ClassVar[bool] = False
+
+    model: ModelSpec
+    input_size: int
+    geometry: str
+    draft: bool
+    decoder: str
+
+    @property
+    def pixels(self) -> Canvas:
+        """Return the canvas that the model is shown."""
+        return Canvas(self.input_size, self.geometry, self.draft, self.decoder)
+
+    @property
+    def upstream(self) -> tuple[Canvas]:
+        """Return the specs whose rows are read to compute this one, where they are stored."""
+        return (self.pixels,)
+
+    @property
+    def forward_pass(self) -> ForwardPass:
+        """Return the pass that gives it; all that a model makes of one canvas shares one."""
+        return ForwardPass(self.model, self.input_size, self.pixels)
+
+    @property
+    def name(self) -> str:
+        """Return the model and what is taken of it in words, without the canvas."""
+        raise NotImplementedError
+
+    @property
+    def words(self) -> str:
+        """Return the spec in words: "dinov2_vits14, block 12, letterboxed"."""
+        return self.name + self.pixels.suffix

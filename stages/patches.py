@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from ..cache.layout import ArrayField
 from ..errors import UsageError
 from ..models.outputs import Selection, Statistic, parse_statistic
-from .geometry import Canvas
 from .maps import normalize, square
-from .passes import ForwardPass, ModelSpec
+from .passes import ModelSpec, WholeCanvas
 
 if TYPE_CHECKING:
     from ..models.identity import BackboneInfo
 
 
 @dataclass(frozen=True)
-class PatchSpec:
+class PatchSpec(WholeCanvas):
     """A PatchSpec is one number of each patch of the last block: (N,), row by row.
 
     Patches are those after the final norm, without CLS and registers. Votes are uint16, all other
@@ -35,8 +34,6 @@ class PatchSpec:
 
     stage: ClassVar[str] = "patches"
     version: ClassVar[int] = 1
-    only_when_read: ClassVar[bool] = False
-    reads_original: ClassVar[bool] = False
     has_heads: ClassVar[bool] = False
 
     model: ModelSpec
@@ -45,21 +42,6 @@ class PatchSpec:
     geometry: str = "squash"
     draft: bool = False
     decoder: str = "pillow"
-
-    @property
-    def pixels(self) -> Canvas:
-        """Return the canvas that the model is shown."""
-        return Canvas(self.input_size, self.geometry, self.draft, self.decoder)
-
-    @property
-    def upstream(self) -> tuple[Canvas]:
-        """Return the specs whose rows are read to compute this one, where they are stored."""
-        return (self.pixels,)
-
-    @property
-    def forward_pass(self) -> ForwardPass:
-        """Return the pass that gives it; all statistics of a model on one canvas share one."""
-        return ForwardPass(self.model, self.input_size, self.pixels)
 
     @property
     def output(self) -> Statistic:
@@ -96,11 +78,6 @@ class PatchSpec:
         if found.kind == "norm":
             return f"norm {found.stage} the final norm"
         return f"patch score to {'CLS' if found.vector == 'cls' else 'the mean patch'}"
-
-    @property
-    def words(self) -> str:
-        """Return the spec in words: "dinov2_vits14, votes of 49 patches, letterboxed"."""
-        return self.name + self.pixels.suffix
 
     def array(self, models: Mapping[str, BackboneInfo]) -> ArrayField:
         """Return what is stored of an image: (N,), votes uint16, others float32.
