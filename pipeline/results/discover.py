@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cache.fingerprint import fingerprint
-from ...cache.ledger import now
 from ...cache.records import Record, Records
 from ...datasets.collection import Collection
 from ...datasets.masks import masks_digest
@@ -20,12 +19,10 @@ from ...metrics.discovery import THRESHOLDS
 from ...metrics.mean_intervals import mean_intervals
 from ...reports.localization.discovery import Discovery, DiscoveryLine, Estimate
 from ...stages.discovery import Scene, discovery_values, find_scenes
-from ...stages.localization import effective_split
 from ...stages.specs import DiscoverSpec, MapSpec
-from ...version import __version__
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images
-from .run_record import RunRecord
+from .run_record import RunRecord, study_facts
 from .stage_run import compute_stage
 
 MAPS = "maps"
@@ -167,22 +164,13 @@ def _discovery(
     found: Mapping[DiscoverSpec, Record],
     record: RunRecord,
 ) -> Discovery:
-    experiment, section = session.experiment, session.experiment.localize
+    section = session.experiment.localize
     return Discovery(
-        name=experiment.name,
-        dataset=collection.name,
-        collection=collection.digest,
-        split=effective_split(collection, section.split),
-        image_size=experiment.image.size,
-        geometry=experiment.image.geometry,
-        created=now(),
-        version=__version__,
+        **study_facts(session, collection, record),
         resamples=section.resamples,
         level=section.level,
         seed=section.seed,
         lines=tuple(_lines(session, found)),
-        notes=experiment.notes,
-        run=record.content(),
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cache.ledger import now
 from ...datasets.collection import NO_BOXES, Collection
 from ...datasets.masks import masks_digest, read_mask
 from ...errors import UsageError
@@ -25,13 +24,12 @@ from ...reports.patches.write import write_patches
 from ...stages.attention import MapSource, MapSpec, grid_map
 from ...stages.discovery import Scene, find_scenes, mask_on_canvas
 from ...stages.geometry import Canvas
-from ...stages.localization import effective_split, samples_of
+from ...stages.localization import samples_of
 from ...stages.pixels import load_canvas
 from ...stages.specs import PatchSpec
-from ...version import __version__
 from ..session import Session
 from ..shards.bad_images import refuse_bad_images
-from .run_record import RunRecord
+from .run_record import RunRecord, study_facts
 from .stage_run import compute_stage
 
 READ_AT_ONCE = 2048
@@ -106,22 +104,7 @@ def _study(
     masks: str,
     record: RunRecord,
 ) -> PatchStudy:
-    experiment = session.experiment
-    return PatchStudy(
-        name=experiment.name,
-        dataset=collection.name,
-        collection=collection.digest,
-        split=effective_split(collection, experiment.localize.split),
-        image_size=experiment.image.size,
-        geometry=experiment.image.geometry,
-        created=now(),
-        version=__version__,
-        cut=cut,
-        masks=masks,
-        lines=lines,
-        notes=experiment.notes,
-        run=record.content(),
-    )
+    return PatchStudy(**study_facts(session, collection, record), cut=cut, masks=masks, lines=lines)
 
 
 class _Sides:

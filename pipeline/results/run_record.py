@@ -1,5 +1,7 @@
 """The record of a run has versions, machine, command, seconds, forward passes and bad images."""
 
+from __future__ import annotations
+
 import datetime
 import json
 import os
@@ -11,13 +13,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...cache.ledger import now
+from ...datasets.collection import Collection
 from ...files import atomic_write_bytes, make_folder
 from ...machine import versions
+from ...stages.localization import effective_split
 from ...version import __version__
+from ..session import Session
 from ..shards.bad_images import BadImage
 from ..shards.stats import RunStats
 
 PACKAGES = ("torch", "timm", "numpy", "scikit-learn", "zarr", "h5py", "pillow")
+
+
+def study_facts(session: Session, collection: Collection, record: RunRecord) -> dict[str, Any]:
+    """Return what every study of the images of `localize.split` says of itself, by field.
+
+    collection: the session's without its bad images. record: of the run that made the study.
+    """
+    experiment = session.experiment
+    return {
+        "name": experiment.name,
+        "dataset": collection.name,
+        "collection": collection.digest,
+        "split": effective_split(collection, experiment.localize.split),
+        "image_size": experiment.image.size,
+        "geometry": experiment.image.geometry,
+        "created": now(),
+        "version": __version__,
+        "notes": experiment.notes,
+        "run": record.content(),
+    }
 
 
 @dataclass

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...cache.ledger import now
 from ...datasets.collection import Collection
 from ...errors import UsageError
 from ...metrics.mean_intervals import Floats, mean_intervals
 from ...models.zoo.names import resolve
 from ...reports.localization.study import Line, Measure, Study
 from ...reports.localization.write import Written, write_study
-from ...stages.localization import MEASURES, check_centres, effective_split
+from ...stages.localization import MEASURES, check_centres
 from ...stages.specs import AttentionSpec, MapSpec
-from ...version import __version__
 from ..experiment.sections import LocalizeSection
 from ..planning.rows import PlanRow
 from ..session import Session
@@ -23,7 +21,7 @@ from ..shards.bad_images import refuse_bad_images
 from .localize import Measured, Measurements
 from .point_in_box import EVALUATIONS
 from .point_in_box import MEASURES as POINTS
-from .run_record import RunRecord
+from .run_record import RunRecord, study_facts
 from .stage_run import compute_stage
 
 VALUES_AT_ONCE = 1 << 24
@@ -93,22 +91,13 @@ def _check_evaluations(measurements: Measurements) -> None:
 def _study(
     session: Session, collection: Collection, lines: tuple[Line, ...], record: RunRecord
 ) -> Study:
-    experiment, section = session.experiment, session.experiment.localize
+    section = session.experiment.localize
     return Study(
-        name=experiment.name,
-        dataset=collection.name,
-        collection=collection.digest,
-        split=effective_split(collection, section.split),
-        image_size=experiment.image.size,
-        geometry=experiment.image.geometry,
-        created=now(),
-        version=__version__,
+        **study_facts(session, collection, record),
         resamples=section.resamples,
         level=section.level,
         seed=section.seed,
         lines=lines,
-        notes=experiment.notes,
-        run=record.content(),
     )
 
 
